@@ -1,0 +1,61 @@
+//! The link of the default runtime (`src/rt/raw.rs`), and the words of its `perror`.
+
+use std::env;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+/// Linux gives a failed call a number from 1 to this (`MAX_ERRNO` in `include/linux/err.h`).
+const MAX_ERRNO: i32 = 4095;
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    if env::var_os("CARGO_FEATURE_LIBC").is_some() {
+        return;
+    }
+    let target = |key: &str| env::var(format!("CARGO_CFG_TARGET_{key}")).unwrap_or_default();
+    let (os, arch, width) = (target("OS"), target("ARCH"), target("POINTER_WIDTH"));
+    if (&*os, &*arch, &*width) != ("linux", "x86_64", "64") {
+        println!(
+            "cargo::error=the default runtime serves x86-64 Linux alone, not {arch} {os}: \
+             build with --features libc"
+        );
+        return;
+    }
+
+    // No start files and no library; addresses fixed, so that nothing is left to relocate.
+    println!("cargo::rustc-link-arg-bins=-nostartfiles");
+    println!("cargo::rustc-link-arg-bins=-nostdlib");
+    println!("cargo::rustc-link-arg-bins=-static");
+    println!("cargo::rustc-link-arg-bins=-no-pie");
+    // Nothing unwinds, and nobody looks a build up by its number.
+    println!("cargo::rustc-link-arg-bins=-Wl,--no-eh-frame-hdr");
+    println!("cargo::rustc-link-arg-bins=-Wl,--build-id=none");
+
+    let out = env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");
+    fs::write(Path::new(&out).join("strerror"), strerror_table()).expect("OUT_DIR is writable");
+}
+
+/// What this machine's C library says of each error number, one after the other, each ended by
+/// a NUL; a number without a message of its own has the empty one. At 0, where there is no error,
+/// stand the words for those: `Unknown error `, to be followed by the number.
+fn strerror_table() -> String {
+    let unknown = strerror(MAX_ERRNO).replace(&MAX_ERRNO.to_string(), "");
+    let mut table = vec![unknown.clone()];
+    for errno in 1..MAX_ERRNO {
+        let message = strerror(errno);
+        let is_known = message.replace(&errno.to_string(), "") != unknown;
+        table.push(if is_known { message } else { String::new() });
+    }
+    while table.last().is_some_and(String::is_empty) {
+        table.pop();
+    }
+    table.iter().map(|message| format!("{message}\0")).collect()
+}
+
+/// strerror(3): std asks the C library and adds the number.
+fn strerror(errno: i32) -> String {
+    let message = io::Error::from_raw_os_error(errno).to_string();
+    let number = format!(" (os error {errno})");
+    message.strip_suffix(&number).unwrap_or(&message).to_owned()
+}

@@ -1,0 +1,72 @@
+//! The runtime on the system's C library: any machine that has one and that rustix serves.
+
+use core::ffi::{CStr, c_int};
+use core::panic::PanicInfo;
+use rustix::fd::RawFd;
+use rustix::io::Errno;
+use rustix::process::Pid;
+
+/// Makes `main`, a `fn() -> !`, the C library's `main`.
+#[macro_export]
+macro_rules! start {
+    ($main:ident) => {
+        mod start {
+            /// What crt1.o's `_start` calls, once the C library has set itself up.
+            // SAFETY: no other object defines the symbol; C lets `main` ignore its arguments.
+            #[unsafe(no_mangle)]
+            extern "C" fn main() -> core::ffi::c_int {
+                super::$main()
+            }
+        }
+    };
+}
+
+#[link(name = "c")]
+unsafe extern "C" {} // the libc crate leaves the linking to std where any crate of a build asks it to
+
+/// exit(3).
+pub fn exit(status: i32) -> ! {
+    // SAFETY: the process has one thread, and has registered nothing with atexit(3).
+    unsafe { libc::exit(status) }
+}
+
+/// fork(3).
+pub fn fork() -> Result<Option<Pid>, Errno> {
+    // SAFETY: the process has one thread, so the child is a whole copy of it.
+    match unsafe { libc::fork() } {
+        -1 => Err(Errno::from_raw_os_error(errno::errno().0)),
+        pid => Ok(Pid::from_raw(pid)),
+    }
+}
+
+/// printf(3) of a format with at most one `%d`.
+pub fn printf(format: &CStr, d: RawFd) {
+    // SAFETY: the format ends in a NUL and asks for no more than the one number; C ignores an
+    // argument that the format does not ask for.
+    unsafe { libc::printf(format.as_ptr(), d) };
+}
+
+/// perror(3), which looks at `errno`: the failed call has set it, and no call came between.
+pub fn perror(s: &CStr, _no: Errno) {
+    // SAFETY: the text ends in a NUL.
+    unsafe { libc::perror(s.as_ptr()) };
+}
+
+/// Says where on standard error, then abort(3).
+#[panic_handler]
+fn panic(info: &PanicInfo) -> ! {
+    if let Some(location) = info.location() {
+        let (file, line) = (location.file(), location.line());
+        let mut message = [0; 128];
+        // SAFETY: `%.*s` takes a length and that many bytes, `%u` the line; snprintf(3) ends what
+        // it writes, no more than `message` holds, in a NUL, which strlen(3) finds.
+        unsafe {
+            let format = c"panicked at %.*s:%u\n".as_ptr();
+            let start = message.as_mut_ptr();
+            libc::snprintf(start, message.len(), format, file.len() as c_int, file.as_ptr(), line);
+            libc::write(libc::STDERR_FILENO, start.cast(), libc::strlen(start));
+        }
+    }
+    // SAFETY: it may be called at any time.
+    unsafe { libc::abort() }
+}

@@ -1,0 +1,99 @@
+//! What the tests share: the programs built in every variant, a network namespace for each trial,
+//! processes that do not outlive it, and waiting for a state in place of sleeping.
+
+mod net;
+mod process;
+mod variant;
+
+pub use net::{Client, Row, in_namespace, rows};
+pub use process::{Process, Terminal, run};
+pub use variant::{Program, Runtime, Switches, Variant, cargo};
+
+use libtest_mimic::{Failed, Trial};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// The longest that any state is waited for; no trial comes near it on an idle machine.
+pub const LIMIT: Duration = Duration::from_secs(30);
+
+/// Everything that must be there before the first trial: tools, a namespace, the programs.
+pub fn prepare() -> Result<(), String> {
+    for (tool, package) in [
+        ("busybox", "busybox"),
+        ("cc", "gcc"),
+        ("nc.openbsd", "netcat-openbsd"),
+        ("nc.traditional", "netcat-traditional"),
+        ("ncat", "ncat"),
+        ("netstat", "net-tools"),
+        ("script", "bsdutils"),
+        ("strace", "strace"),
+        ("unshare", "util-linux"),
+    ] {
+        if which(tool).is_none() {
+            return Err(format!("the tests need {tool}: sudo apt-get install {package}"));
+        }
+    }
+    net::prepare()?;
+    variant::build_all()
+}
+
+/// A trial that runs in a network namespace of its own.
+pub fn trial(name: impl Into<String>, check: impl FnOnce() + Send + 'static) -> Trial {
+    Trial::test(name, move || {
+        in_namespace(check);
+        Ok::<(), Failed>(())
+    })
+}
+
+/// Where `tool` is on the PATH.
+pub fn which(tool: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| dir.join(tool)).find(|file| file.is_file())
+}
+
+/// A file or folder of the project.
+pub fn project(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The text of a file of the project.
+pub fn read(path: &str) -> String {
+    std::fs::read_to_string(project(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Waits until `state` gives something, and panics with `what` where it does not.
+pub fn wait_for<T>(what: &str, mut state: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(value) = state() {
+            return value;
+        }
+        assert!(start.elapsed() < LIMIT, "waited {LIMIT:?} for {what}");
+        std::thread::sleep(Duration::from_millis(1)); // between two looks
+    }
+}
+
+/// An empty folder, removed at the end.
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    pub fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("scratch-{}-{count}", std::process::id());
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::create_dir_all(&path).expect("the target folder is writable");
+        Self(path)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,137 @@
+//! Network namespaces, the kernel's socket table, and a client.
+
+use super::{run, wait_for};
+use nix::errno::Errno;
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::socket::{setsockopt, sockopt::Linger};
+use nix::unistd::{getgid, getuid};
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+use std::process::Command;
+
+pub const PORT: u16 = 3459;
+
+/// Makes this process able to make network namespaces: as it is, or as the root of a user
+/// namespace. To be called while the process has one thread.
+pub fn prepare() -> Result<(), String> {
+    let advice = "the tests need network namespaces: run them as root, or allow user namespaces \
+                  (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces, \
+                  kernel.apparmor_restrict_unprivileged_userns=0)";
+    let (uid, gid) = (getuid(), getgid());
+    let made = match unshare(CloneFlags::CLONE_NEWNET) {
+        Err(Errno::EPERM) => unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)
+            .map_err(std::io::Error::from)
+            .and_then(|()| fs::write("/proc/self/setgroups", "deny"))
+            .and_then(|()| fs::write("/proc/self/uid_map", format!("0 {uid} 1")))
+            .and_then(|()| fs::write("/proc/self/gid_map", format!("0 {gid} 1"))),
+        made => made.map_err(std::io::Error::from),
+    };
+    made.and_then(|()| loopback_up()).map_err(|error| format!("{advice}: {error}"))
+}
+
+/// Runs `check` with the thread in a network namespace of its own, where nothing has happened yet.
+pub fn in_namespace<T>(check: impl FnOnce() -> T) -> T {
+    unshare(CloneFlags::CLONE_NEWNET).expect("prepare has made one");
+    loopback_up().expect("prepare has done it");
+    check()
+}
+
+fn loopback_up() -> std::io::Result<()> {
+    let output = run(Command::new("busybox").args(["ifconfig", "lo", "up"]));
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(std::io::Error::other(output.stderr)),
+    }
+}
+
+/// A row of netstat that has the port on either side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Row {
+    /// The state, in netstat's word.
+    pub state: &'static str,
+    /// Whether the port is the local one: the server's side of a connection.
+    pub is_server: bool,
+}
+
+impl Row {
+    pub const LISTEN: Self = Self::server("LISTEN");
+    pub const TIME_WAIT: Self = Self::server("TIME_WAIT");
+
+    pub const fn server(state: &'static str) -> Self {
+        Self { state, is_server: true }
+    }
+
+    pub const fn client(state: &'static str) -> Self {
+        Self { state, is_server: false }
+    }
+}
+
+/// The namespace's rows on the port, sorted.
+pub fn rows() -> Vec<Row> {
+    /// By number from 1, `include/net/tcp_states.h`.
+    const STATES: [&str; 12] = [
+        "ESTABLISHED",
+        "SYN_SENT",
+        "SYN_RECV",
+        "FIN_WAIT1",
+        "FIN_WAIT2",
+        "TIME_WAIT",
+        "CLOSE",
+        "CLOSE_WAIT",
+        "LAST_ACK",
+        "LISTEN",
+        "CLOSING",
+        "NEW_SYN_RECV",
+    ];
+    let table = fs::read_to_string("/proc/thread-self/net/tcp").expect("/proc is mounted");
+    let port = format!(":{PORT:04X}");
+    let mut rows: Vec<Row> = table
+        .lines()
+        .skip(1)
+        .filter_map(|line| {
+            let mut fields = line.split_whitespace().skip(1);
+            let (local, remote) = (fields.next()?, fields.next()?);
+            let state = usize::from_str_radix(fields.next()?, 16).ok()?;
+            let is_server = local.ends_with(&port);
+            (is_server || remote.ends_with(&port))
+                .then(|| Row { state: STATES[state - 1], is_server })
+        })
+        .collect();
+    rows.sort();
+    rows
+}
+
+/// A connection to the server.
+pub struct Client(pub TcpStream);
+
+impl Client {
+    /// Connects as soon as the server listens.
+    pub fn connect() -> Self {
+        wait_for("LISTEN", || rows().contains(&Row::LISTEN).then_some(()));
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT));
+        let stream = TcpStream::connect(address).expect("the server listens");
+        stream.set_read_timeout(Some(super::LIMIT)).expect("a limit is given");
+        stream.set_nodelay(true).expect("TCP has it");
+        Self(stream)
+    }
+
+    /// Sends `text`, and waits until it has come back.
+    pub fn exchange(&mut self, text: &str) {
+        self.0.write_all(text.as_bytes()).expect("the server reads");
+        let mut echo = vec![0; text.len()];
+        self.0.read_exact(&mut echo).expect("the server writes");
+        assert_eq!(String::from_utf8_lossy(&echo), text);
+    }
+
+    /// Ends the sending half: the server's next read is the end of file.
+    pub fn shutdown(&self) {
+        self.0.shutdown(Shutdown::Write).expect("it is connected");
+    }
+
+    /// Closes with a reset in place of a FIN.
+    pub fn reset(self) {
+        let linger = nix::libc::linger { l_onoff: 1, l_linger: 0 };
+        setsockopt(&self.0, Linger, &linger).expect("SOL_SOCKET has it");
+    }
+}

@@ -1,0 +1,173 @@
+//! Processes that end with the trial, and what they say on their standard streams.
+
+use super::wait_for;
+use nix::fcntl::OFlag;
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::termios::{OutputFlags, SetArg, tcgetattr, tcsetattr};
+use nix::unistd::Pid;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// What a finished command has said.
+pub struct Output {
+    pub status: ExitStatus,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// Runs `command` to its end, with nothing on its standard input.
+pub fn run(command: &mut Command) -> Output {
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    Output {
+        status: output.status,
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// What has come out of a stream so far.
+#[derive(Clone, Default)]
+pub struct Stream(Arc<Mutex<(Vec<u8>, bool)>>);
+
+impl Stream {
+    fn of(mut source: impl Read + Send + 'static) -> Self {
+        let stream = Self::default();
+        let state = stream.0.clone();
+        thread::spawn(move || {
+            let mut buffer = [0; 65_536];
+            // A terminal whose other end is closed says EIO, and that is its end of file.
+            while let Ok(count @ 1..) = source.read(&mut buffer) {
+                state.lock().expect("no panic holds it").0.extend(&buffer[..count]);
+            }
+            state.lock().expect("no panic holds it").1 = true;
+        });
+        stream
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().expect("no panic holds it").0).into_owned()
+    }
+
+    /// Waits until the text is there.
+    pub fn wait_for(&self, text: &str) {
+        wait_for(&format!("{text:?} on a stream"), || self.text().contains(text).then_some(()));
+    }
+
+    /// Waits until every process has closed its end, and gives all that was said.
+    pub fn to_end(&self) -> String {
+        wait_for("the end of a stream", || {
+            self.0.lock().expect("no panic holds it").1.then_some(())
+        });
+        self.text()
+    }
+}
+
+/// A process with its descendants, which end when this is dropped.
+pub struct Process {
+    child: Child,
+    pub stdout: Stream,
+    pub stderr: Stream,
+}
+
+impl Process {
+    /// Starts `command` in a process group of its own, its standard output and error into pipes.
+    pub fn start(command: &mut Command) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::start_as_is(command)
+    }
+
+    /// Starts `command` with its standard output and error on a terminal; both come as `stdout`.
+    pub fn start_on_terminal(command: &mut Command) -> Self {
+        let terminal = Terminal::new();
+        command.stdout(terminal.end()).stderr(terminal.end());
+        let mut process = Self::start_as_is(command);
+        process.stdout = terminal.output;
+        process
+    }
+
+    /// Starts `command` with the standard streams that it has been given.
+    pub fn start_as_is(command: &mut Command) -> Self {
+        let child = command.stdin(Stdio::null()).process_group(0).spawn();
+        let mut child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        Self {
+            stdout: child.stdout.take().map(Stream::of).unwrap_or_default(),
+            stderr: child.stderr.take().map(Stream::of).unwrap_or_default(),
+            child,
+        }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends `signal` to the process alone.
+    pub fn signal(&self, signal: Signal) {
+        kill(self.group(), signal).expect("it has not been waited for");
+    }
+
+    /// How the process has ended, where it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("it is ours")
+    }
+
+    /// Waits for the end of the process: its status, or the negative number of its signal.
+    pub fn wait(&mut self) -> i32 {
+        let status = wait_for("the end of a process", || self.ended());
+        status.code().unwrap_or_else(|| -status.signal().unwrap_or(0))
+    }
+
+    fn group(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = killpg(self.group(), Signal::SIGKILL); // ESRCH: all have ended
+        let _ = self.child.wait();
+    }
+}
+
+/// A pseudoterminal that leaves a newline as it is.
+pub struct Terminal {
+    keyboard: File,
+    end: File,
+    pub output: Stream,
+}
+
+impl Terminal {
+    pub fn new() -> Self {
+        // Not openpty(3): what it opens would stay open in every process started meanwhile.
+        let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+        let keyboard = posix_openpt(flags).expect("/dev/ptmx is there");
+        grantpt(&keyboard).and_then(|()| unlockpt(&keyboard)).expect("it is a new one");
+        let path = ptsname_r(&keyboard).expect("it is a terminal");
+        let mut options = File::options();
+        options.read(true).write(true).custom_flags(OFlag::O_NOCTTY.bits());
+        let end = options.open(path).expect("it is unlocked");
+        let mut settings = tcgetattr(&end).expect("it is a terminal");
+        settings.output_flags.remove(OutputFlags::OPOST);
+        tcsetattr(&end, SetArg::TCSANOW, &settings).expect("it is a terminal");
+        let keyboard = File::from(OwnedFd::from(keyboard));
+        let output = Stream::of(keyboard.try_clone().expect("descriptors are left"));
+        Self { keyboard, end, output }
+    }
+
+    /// The side that a process has as its standard streams.
+    pub fn end(&self) -> Stdio {
+        Stdio::from(self.end.try_clone().expect("descriptors are left"))
+    }
+
+    /// Types `keys`.
+    pub fn type_in(&mut self, keys: &[u8]) {
+        self.keyboard.write_all(keys).expect("its other side is open");
+    }
+}

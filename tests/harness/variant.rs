@@ -1,0 +1,172 @@
+//! Every variant of the programs: which, on what, with which switches.
+
+use super::{project, run};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    Treuseaddr,
+    Treuseaddr2,
+}
+
+impl Program {
+    pub const ALL: [Self; 2] = [Self::Treuseaddr, Self::Treuseaddr2];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Treuseaddr => "treuseaddr",
+            Self::Treuseaddr2 => "treuseaddr2",
+        }
+    }
+
+    /// What each message of the one that serves begins with.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::Treuseaddr => "",
+            Self::Treuseaddr2 => "[CHILD] ",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Runtime {
+    C,
+    Raw,
+    Libc,
+}
+
+impl Runtime {
+    pub const ALL: [Self; 3] = [Self::C, Self::Raw, Self::Libc];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::C => "c",
+            Self::Raw => "raw",
+            Self::Libc => "libc",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Switches {
+    pub reuseaddr: bool,
+    pub close_listener: bool,
+}
+
+impl Switches {
+    pub const ALL: [Self; 4] = [
+        Self { reuseaddr: false, close_listener: false },
+        Self { reuseaddr: true, close_listener: false },
+        Self { reuseaddr: false, close_listener: true },
+        Self { reuseaddr: true, close_listener: true },
+    ];
+
+    /// Those that are on, as features of cargo.
+    pub fn features(self) -> Vec<&'static str> {
+        [(self.reuseaddr, "reuseaddr"), (self.close_listener, "close-listener")]
+            .into_iter()
+            .filter_map(|(on, feature)| on.then_some(feature))
+            .collect()
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Variant {
+    pub program: Program,
+    pub runtime: Runtime,
+    pub switches: Switches,
+}
+
+impl Variant {
+    pub fn new(program: Program, runtime: Runtime) -> Self {
+        Self { program, runtime, switches: Switches::default() }
+    }
+
+    /// Each program on each runtime, all switches off.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Program::ALL.into_iter().flat_map(|program| {
+            Runtime::ALL.into_iter().map(move |runtime| Self::new(program, runtime))
+        })
+    }
+
+    pub fn with(self, switches: Switches) -> Self {
+        Self { switches, ..self }
+    }
+
+    pub fn name(self) -> String {
+        [&[self.program.name(), self.runtime.name()][..], &self.switches.features()]
+            .concat()
+            .join("_")
+    }
+
+    pub fn path(self) -> PathBuf {
+        folder(self.runtime, self.switches).join(self.program.name())
+    }
+
+    pub fn command(self) -> Command {
+        Command::new(self.path())
+    }
+}
+
+/// Where the two programs of one build are.
+fn folder(runtime: Runtime, switches: Switches) -> PathBuf {
+    let name = [&[runtime.name()][..], &switches.features()].concat().join("-");
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("variants").join(name)
+}
+
+/// cargo, with a target folder of its own, so that the reader's own builds stay as they are.
+pub fn cargo(subcommand: &str) -> Command {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.arg(subcommand).arg("--quiet").current_dir(project(""));
+    cargo.env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("target"));
+    cargo
+}
+
+/// Builds all variants: Rust in release, the C twins as `cc` does by itself.
+pub fn build_all() -> Result<(), String> {
+    for switches in Switches::ALL {
+        for runtime in Runtime::ALL {
+            let folder = folder(runtime, switches);
+            std::fs::create_dir_all(&folder).map_err(|error| format!("{folder:?}: {error}"))?;
+            match runtime {
+                Runtime::C => build_c(&folder, switches)?,
+                Runtime::Raw => build_rust(&folder, switches.features())?,
+                Runtime::Libc => build_rust(&folder, [switches.features(), vec!["libc"]].concat())?,
+            }
+        }
+    }
+    Ok(())
+}
+
+fn build_c(folder: &Path, switches: Switches) -> Result<(), String> {
+    for program in Program::ALL {
+        let mut cc = Command::new("cc");
+        cc.args(["-Wall", "-Wextra", "-Werror"]);
+        for feature in switches.features() {
+            cc.arg(format!("-D{}", feature.to_uppercase().replace('-', "_")));
+        }
+        cc.arg("-o").arg(folder.join(program.name()));
+        succeed(cc.arg(project("src").join(program.name()).with_extension("c")))?;
+    }
+    Ok(())
+}
+
+fn build_rust(folder: &Path, features: Vec<&str>) -> Result<(), String> {
+    let mut cargo = cargo("build");
+    succeed(cargo.args(["--release", "--bins", "--features", &features.join(",")]))?;
+    let built = Path::new(env!("CARGO_TARGET_TMPDIR")).join("target/release");
+    for program in Program::ALL {
+        let (from, to) = (built.join(program.name()), folder.join(program.name()));
+        std::fs::copy(&from, to).map_err(|error| format!("{from:?}: {error}"))?;
+    }
+    Ok(())
+}
+
+fn succeed(command: &mut Command) -> Result<(), String> {
+    let output = run(command);
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(format!("{command:?}: {}\n{}{}", output.status, output.stdout, output.stderr)),
+    }
+}

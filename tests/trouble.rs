@@ -1,0 +1,166 @@
+//! What goes wrong, and what the programs make of it: as C, or said where not.
+
+use crate::harness::{
+    self, Client, Process, Program, Row, Runtime, Variant, in_namespace, rows, wait_for,
+};
+use libtest_mimic::Trial;
+use nix::sys::signal::Signal;
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::Command;
+
+pub fn trials() -> Vec<Trial> {
+    let mut trials = Vec::new();
+    let mut add = |name: &str, variant: Variant, check: fn(Variant)| {
+        trials.push(harness::trial(format!("{name}_{}", variant.name()), move || check(variant)));
+    };
+    for variant in Variant::all() {
+        add("port_in_use", variant, port_in_use);
+        add("client_resets", variant, client_resets);
+        add("descriptor_limit", variant, descriptor_limit);
+        add("dev_full", variant, dev_full);
+        add("stdin_closed", variant, stdin_closed);
+        add("stdout_closed", variant, stdout_closed);
+        add("stderr_closed", variant, stderr_closed);
+        add("stdout_without_reader", variant, stdout_without_reader);
+        if variant.program == Program::Treuseaddr {
+            add("every_error_text", variant, every_error_text);
+        }
+    }
+    trials
+}
+
+/// The program, started by a shell that has done `preparation`.
+fn after(preparation: &str, variant: Variant) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("{preparation}; exec \"$0\"")]).arg(variant.path());
+    shell
+}
+
+/// The program, started by a shell with a redirection.
+fn redirected(redirection: &str, variant: Variant) -> Command {
+    after(&format!("exec {redirection}"), variant)
+}
+
+fn port_in_use(variant: Variant) {
+    let _listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 3459)).expect("the port is free");
+    let mut server = Process::start(&mut variant.command());
+    assert_eq!(server.wait(), 255);
+    assert_eq!(server.stderr.to_end(), "bind: : Address already in use\n");
+    assert_eq!(server.stdout.to_end(), "");
+}
+
+/// C prints without end, the ports say it once and end.
+fn client_resets(variant: Variant) {
+    let mut server = Process::start_on_terminal(&mut variant.command());
+    let mut client = Client::connect();
+    client.exchange("hello\n");
+    let error = format!("{}client error: 4\n", variant.program.prefix());
+    client.reset();
+    if variant.runtime == Runtime::C {
+        wait_for("the message a hundred times", || {
+            (server.stdout.text().matches(&error).count() >= 100).then_some(())
+        });
+    } else {
+        assert_eq!(server.wait(), 0);
+        assert_eq!(server.stdout.to_end().matches(&error).count(), 1);
+    }
+}
+
+/// A program on the shared C library does not even start: the loader can't open it.
+fn descriptor_limit(variant: Variant) {
+    let mut server = Process::start(&mut after("ulimit -n 3", variant));
+    let (status, message) = match variant.runtime {
+        Runtime::Raw => (255, "socket: : Too many open files\n"),
+        Runtime::C | Runtime::Libc => (127, "error while loading shared libraries"),
+    };
+    assert_eq!(server.wait(), status);
+    assert!(server.stderr.to_end().contains(message));
+}
+
+/// The messages are lost, the program goes on.
+fn dev_full(variant: Variant) {
+    let mut server = Process::start_as_is(&mut redirected(">/dev/full 2>&1", variant));
+    let mut client = Client::connect();
+    client.exchange("hello\n");
+    client.shutdown();
+    assert_eq!(server.wait(), 0);
+
+    in_namespace(|| {
+        let _listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 3459)).expect("the port is free");
+        let mut server = Process::start_as_is(&mut redirected(">/dev/full 2>&1", variant));
+        assert_eq!(server.wait(), 255);
+    });
+}
+
+/// The listening descriptor is then 0, the connected one 3.
+fn stdin_closed(variant: Variant) {
+    let mut server = Process::start_on_terminal(&mut redirected("<&-", variant));
+    let mut client = Client::connect();
+    client.exchange("hello\n");
+    client.shutdown();
+    assert_eq!(server.wait(), 0);
+    server.stdout.wait_for(&format!("{}client close: 3\n", variant.program.prefix()));
+}
+
+/// The listening descriptor is then 1: a message written to it ends the program with SIGPIPE, at
+/// once or, where stdio keeps the text, at exit.
+fn stdout_closed(variant: Variant) {
+    let mut server = Process::start(&mut redirected(">&-", variant));
+    let mut client = Client::connect();
+    if variant.runtime != Runtime::Raw {
+        client.exchange("hello\n");
+        client.shutdown();
+    }
+    assert_eq!(server.wait(), -(Signal::SIGPIPE as i32));
+    assert_eq!(server.stderr.to_end(), "");
+}
+
+/// The listening descriptor is then 2; a message of a failed bind is written to it, and its
+/// SIGPIPE ends the program before exit.
+fn stderr_closed(variant: Variant) {
+    let mut server = Process::start_on_terminal(&mut redirected("2>&-", variant));
+    let mut client = Client::connect();
+    client.exchange("hello\n");
+    client.shutdown();
+    assert_eq!(server.wait(), 0);
+    server.stdout.wait_for(&format!("{}client close: 3\n", variant.program.prefix()));
+
+    in_namespace(|| {
+        let _listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 3459)).expect("the port is free");
+        let mut server = Process::start(&mut redirected("2>&-", variant));
+        assert_eq!(server.wait(), -(Signal::SIGPIPE as i32));
+    });
+}
+
+/// SIGPIPE has its default action.
+fn stdout_without_reader(variant: Variant) {
+    let (reader, writer) = std::io::pipe().expect("descriptors are left");
+    drop(reader);
+    let mut server = Process::start_as_is(variant.command().stdout(writer));
+    let mut client = Client::connect();
+    if variant.runtime != Runtime::Raw {
+        client.exchange("hello\n");
+        client.shutdown();
+    }
+    assert_eq!(server.wait(), -(Signal::SIGPIPE as i32));
+    wait_for("no listener", || (!rows().contains(&Row::LISTEN)).then_some(()));
+}
+
+/// perror's words for every number that a call can fail with, beside the C library's.
+fn every_error_text(variant: Variant) {
+    let scratch = harness::Scratch::new();
+    let log = scratch.path().join("strace");
+    for errno in (1..=140).chain([512, 4095]) {
+        let mut strace = Command::new("strace");
+        strace
+            .arg("-o")
+            .arg(&log)
+            .arg(format!("--inject=socket:error={errno}"))
+            .arg(variant.path());
+        let output = harness::run(&mut strace);
+        assert_eq!(output.status.code(), Some(255));
+        let words = std::io::Error::from_raw_os_error(errno).to_string();
+        let words = words.split(" (os error").next().unwrap_or_default();
+        assert_eq!(output.stderr, format!("socket: : {words}\n"));
+    }
+}
