@@ -1,4 +1,178 @@
+//! Every build that a reader may make: it works, it is small, and where it can't be it says so.
+
+use crate::harness::{
+    self, Client, Process, Program, Runtime, Scratch, Switches, Variant, cargo, cargo_target,
+    project, read, run,
+};
 use libtest_mimic::Trial;
+use nix::sys::signal::Signal;
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
+
 pub fn trials() -> Vec<Trial> {
-    vec![]
+    let mut trials = vec![
+        harness::trial("builds_in_each_profile", in_each_profile),
+        harness::trial("builds_install", install),
+        harness::trial("builds_package", package),
+        harness::trial("builds_unsupported_machine", unsupported_machine),
+        harness::trial("builds_unsafe_in_rt_alone", unsafe_in_rt_alone),
+    ];
+    for program in Program::ALL {
+        let name = |check| format!("builds_{}_{check}", program.name());
+        trials.push(harness::trial(name("small_and_hard"), move || small_and_hard(program)));
+        trials.push(harness::trial(name("panics_with_a_place"), move || {
+            panics_with_a_place(program)
+        }));
+    }
+    trials
+}
+
+/// The command, which must succeed and have nothing to say.
+fn quietly(command: &mut Command) {
+    let output = run(command);
+    assert!(output.status.success(), "{command:?}\n{}{}", output.stdout, output.stderr);
+    assert_eq!(output.stderr, "", "{command:?}");
+}
+
+/// One conversation with a server that has just been built.
+fn converse(program: Program, path: &Path) {
+    harness::in_namespace(|| {
+        let mut server = Process::start_on_terminal(&mut Command::new(path));
+        let mut client = Client::connect();
+        client.exchange("hello\n");
+        client.shutdown();
+        assert_eq!(server.wait(), 0);
+        server.stdout.wait_for(&format!("{}client close: 4\n", program.prefix()));
+    });
+}
+
+fn in_each_profile() {
+    for profile in ["dev", "release"] {
+        for switches in Switches::ALL {
+            for runtime in [vec![], vec!["libc"]] {
+                let features = [switches.features(), runtime].concat().join(",");
+                // A folder of its own: the variants that others run are in the usual one.
+                let target = cargo_target("profiles");
+                let mut cargo = cargo("build", &target);
+                quietly(cargo.args([
+                    "--offline",
+                    "--bins",
+                    "--profile",
+                    profile,
+                    "--features",
+                    &features,
+                ]));
+                let folder = target.join(if profile == "dev" { "debug" } else { profile });
+                for program in Program::ALL {
+                    converse(program, &folder.join(program.name()));
+                }
+            }
+        }
+    }
+}
+
+fn install() {
+    let scratch = Scratch::new();
+    let mut cargo = cargo("install", &cargo_target("install"));
+    cargo
+        .args(["--offline", "--locked", "--path", ".", "--no-track", "--root"])
+        .arg(scratch.path());
+    let output = run(&mut cargo);
+    assert!(output.status.success(), "{}", output.stderr);
+    for program in Program::ALL {
+        converse(program, &scratch.path().join("bin").join(program.name()));
+    }
+}
+
+fn package() {
+    let target = cargo_target("package");
+    quietly(cargo("package", &target).args(["--allow-dirty", "--offline"]));
+}
+
+/// What the build script says on a machine that the default runtime does not serve.
+fn unsupported_machine() {
+    let build = cargo_target("variants").join("release/build");
+    let script = fs::read_dir(&build)
+        .expect("prepare has built there")
+        .map(|entry| entry.expect("it is a folder").path().join("build-script-build"))
+        .find(|path| path.is_file() && path.to_string_lossy().contains("treuseaddr-"))
+        .expect("prepare has built it");
+    let output = run(Command::new(script)
+        .env_remove("CARGO_FEATURE_LIBC")
+        .env("CARGO_CFG_TARGET_OS", "linux")
+        .env("CARGO_CFG_TARGET_ARCH", "aarch64")
+        .env("CARGO_CFG_TARGET_POINTER_WIDTH", "64"));
+    let errors: Vec<&str> =
+        output.stdout.lines().filter(|line| line.starts_with("cargo::error=")).collect();
+    assert_eq!(
+        errors,
+        ["cargo::error=the default runtime serves x86-64 Linux alone, not aarch64 linux: \
+         build with --features libc"]
+    );
+}
+
+fn unsafe_in_rt_alone() {
+    fn check(folder: &Path) {
+        for entry in fs::read_dir(folder).expect("it is a folder") {
+            let path = entry.expect("it is a folder").path();
+            if path.is_dir() {
+                check(&path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let source = fs::read_to_string(&path).expect("it is a text");
+                for word in ["unsafe {", "unsafe fn", "unsafe impl", "#[unsafe("] {
+                    // This file has them as texts.
+                    let found =
+                        source.lines().any(|line| line.contains(word) && !line.contains('"'));
+                    assert!(!found, "{path:?} has {word:?}");
+                }
+            }
+        }
+    }
+    check(&project("tests"));
+    for file in ["build.rs", "src/treuseaddr.rs", "src/treuseaddr2.rs"] {
+        assert!(!read(file).replace("forbid(unsafe_code)", "").contains("unsafe"), "{file}");
+    }
+}
+
+/// Under 8 KiB with every set of switches; no loader, no relocation, nothing both writable and
+/// executable, no executable stack.
+fn small_and_hard(program: Program) {
+    for switches in Switches::ALL {
+        let path = Variant::new(program, Runtime::Raw).with(switches).path();
+        let size = fs::metadata(&path).expect("prepare has built it").len();
+        assert!(size < 8192, "{path:?} has {size} bytes");
+        let readelf = |option| run(Command::new("readelf").args([option, "-W"]).arg(&path)).stdout;
+        let segments = readelf("--segments");
+        assert!(!segments.contains("INTERP") && !segments.contains("RWE"), "{segments}");
+        assert!(segments.lines().any(|line| line.contains("GNU_STACK") && line.contains(" RW ")));
+        let relocations = readelf("--relocs");
+        assert!(relocations.contains("There are no relocations"), "{relocations}");
+    }
+}
+
+/// A read that returns more than it may is the one thing here that makes the ports panic.
+fn panics_with_a_place(program: Program) {
+    let line = read(&format!("src/{}.rs", program.name()))
+        .lines()
+        .position(|line| line.contains("&buff[..num]"))
+        .map_or(0, |index| index + 1);
+    for runtime in [Runtime::Raw, Runtime::Libc] {
+        harness::in_namespace(|| {
+            let variant = Variant::new(program, runtime);
+            // A process's second read: the first may be the loader's, of the C library.
+            let inject = "--inject=read:retval=200:when=2";
+            let mut strace = Command::new("strace");
+            strace.args(["-f", "-o", "/dev/null", "--trace=read", inject]).arg(variant.path());
+            let mut server = Process::start(&mut strace);
+            let mut client = Client::connect();
+            client.0.write_all(b"hello\n").expect("the server reads");
+            let message = format!("panicked at src/{}.rs:{line}\n", program.name());
+            server.stderr.wait_for(&message);
+            if program == Program::Treuseaddr {
+                assert_eq!(server.wait(), -(Signal::SIGABRT as i32));
+            }
+        });
+    }
 }

@@ -3,6 +3,7 @@
 //! The programs see this module and do not know which runtime is behind it: `raw.rs`, on bare
 //! system calls, or with `--features libc` `libc.rs`, on the system's C library.
 
+#![cfg(not(test))] // `cargo test NAME` builds the library as a test, which has std's panic handler
 #![no_std]
 
 use core::ffi::CStr;

@@ -7,7 +7,7 @@ mod variant;
 
 pub use net::{Client, Row, in_namespace, rows};
 pub use process::{Process, Terminal, run};
-pub use variant::{Program, Runtime, Switches, Variant, cargo};
+pub use variant::{Program, Runtime, Switches, Variant, cargo, cargo_target};
 
 use libtest_mimic::{Failed, Trial};
 use std::path::{Path, PathBuf};
@@ -26,6 +26,7 @@ pub fn prepare() -> Result<(), String> {
         ("nc.traditional", "netcat-traditional"),
         ("ncat", "ncat"),
         ("netstat", "net-tools"),
+        ("readelf", "binutils"),
         ("script", "bsdutils"),
         ("strace", "strace"),
         ("unshare", "util-linux"),
@@ -34,8 +35,8 @@ pub fn prepare() -> Result<(), String> {
             return Err(format!("the tests need {tool}: sudo apt-get install {package}"));
         }
     }
-    net::prepare()?;
-    variant::build_all()
+    variant::build_all()?; // before all networks are left: cargo may have to download
+    net::prepare()
 }
 
 /// A trial that runs in a network namespace of its own.

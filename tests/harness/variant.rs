@@ -112,14 +112,18 @@ impl Variant {
 /// Where the two programs of one build are.
 fn folder(runtime: Runtime, switches: Switches) -> PathBuf {
     let name = [&[runtime.name()][..], &switches.features()].concat().join("-");
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("variants").join(name)
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("bin").join(name)
 }
 
-/// cargo, with a target folder of its own, so that the reader's own builds stay as they are.
-pub fn cargo(subcommand: &str) -> Command {
+/// A target folder for the tests' builds, so that the reader's own stay as they are.
+pub fn cargo_target(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("target").join(name)
+}
+
+/// cargo in the project, building below `target`.
+pub fn cargo(subcommand: &str, target: &Path) -> Command {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.arg(subcommand).arg("--quiet").current_dir(project(""));
-    cargo.env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("target"));
+    cargo.args([subcommand, "--quiet"]).env("CARGO_TARGET_DIR", target).current_dir(project(""));
     cargo
 }
 
@@ -153,11 +157,11 @@ fn build_c(folder: &Path, switches: Switches) -> Result<(), String> {
 }
 
 fn build_rust(folder: &Path, features: Vec<&str>) -> Result<(), String> {
-    let mut cargo = cargo("build");
+    let target = cargo_target("variants");
+    let mut cargo = cargo("build", &target);
     succeed(cargo.args(["--release", "--bins", "--features", &features.join(",")]))?;
-    let built = Path::new(env!("CARGO_TARGET_TMPDIR")).join("target/release");
     for program in Program::ALL {
-        let (from, to) = (built.join(program.name()), folder.join(program.name()));
+        let (from, to) = (target.join("release").join(program.name()), folder.join(program.name()));
         std::fs::copy(&from, to).map_err(|error| format!("{from:?}: {error}"))?;
     }
     Ok(())
