@@ -1,6 +1,6 @@
 //! Line N of a port is line N of its C twin.
 
-use crate::harness::{self, Program, project, read};
+use crate::harness::{self, Program, project, read, words};
 use libtest_mimic::Trial;
 use std::process::Command;
 
@@ -176,11 +176,6 @@ fn translated(program: Program) {
             complain("a brace in one of them only");
         }
     }
-}
-
-/// Letters, digits and underscores that stand together.
-fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty())
 }
 
 /// What stands before a parenthesis, or is `return` or `errno`.

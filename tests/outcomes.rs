@@ -4,32 +4,63 @@ use crate::harness::{self, Client, Process, Program, Row, Runtime, Switches, Var
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
 
-/// The new server listens: for each program, by the old server's option and the new one's.
-const LISTENS: [(&str, Program, bool, [[bool; 2]; 2]); 3] = [
-    ("treuseaddr", Program::Treuseaddr, false, [[false, false], [false, true]]),
-    ("treuseaddr2", Program::Treuseaddr2, false, [[false, false], [false, false]]),
-    ("treuseaddr2_close_listener", Program::Treuseaddr2, true, [[false, false], [false, true]]),
+/// A program, and whether its new server listens, by the old one's option and the new one's.
+#[derive(Clone, Copy)]
+pub struct Experiment {
+    pub name: &'static str,
+    program: Program,
+    close_listener: bool,
+    listens: [[bool; 2]; 2],
+}
+
+pub const EXPERIMENTS: [Experiment; 3] = [
+    Experiment {
+        name: "treuseaddr",
+        program: Program::Treuseaddr,
+        close_listener: false,
+        listens: [[false, false], [false, true]],
+    },
+    Experiment {
+        name: "treuseaddr2",
+        program: Program::Treuseaddr2,
+        close_listener: false,
+        listens: [[false, false], [false, false]],
+    },
+    Experiment {
+        name: "treuseaddr2_close_listener",
+        program: Program::Treuseaddr2,
+        close_listener: true,
+        listens: [[false, false], [false, true]],
+    },
 ];
 
 pub fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
-    for (name, program, close_listener, listens) in LISTENS {
+    for experiment in EXPERIMENTS {
         for runtime in Runtime::ALL {
             for (old, new) in [(false, false), (false, true), (true, false), (true, true)] {
-                let variant = move |reuseaddr| {
-                    Variant::new(program, runtime).with(Switches { reuseaddr, close_listener })
-                };
                 let word = |reuseaddr| if reuseaddr { "yes" } else { "no" };
-                let name = format!("outcome_{name}_{}_{}_{}", runtime.name(), word(old), word(new));
-                let expected = listens[usize::from(old)][usize::from(new)];
+                let (name, runtime_name) = (experiment.name, runtime.name());
+                let name = format!("outcome_{name}_{runtime_name}_{}_{}", word(old), word(new));
+                let expected = experiment.listens[usize::from(old)][usize::from(new)];
                 trials.push(harness::trial(name, move || {
-                    let _old = leave(variant(old)); // the child of the second program goes on
-                    assert_eq!(start_again(variant(new)), expected, "the new server listens");
+                    let listens = listens(experiment, runtime, old, new);
+                    assert_eq!(listens, expected, "whether the new server listens");
                 }));
             }
         }
     }
     trials
+}
+
+/// Whether the new server listens.
+pub fn listens(experiment: Experiment, runtime: Runtime, old: bool, new: bool) -> bool {
+    let variant = |reuseaddr| {
+        let switches = Switches { reuseaddr, close_listener: experiment.close_listener };
+        Variant::new(experiment.program, runtime).with(switches)
+    };
+    let _old = leave(variant(old)); // the child of the second program goes on
+    start_again(variant(new))
 }
 
 /// Runs the old server to the point at which the article starts it again.

@@ -63,6 +63,11 @@ pub fn read(path: &str) -> String {
     std::fs::read_to_string(project(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
+/// Letters, digits and underscores that stand together.
+pub fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty())
+}
+
 /// Waits until `state` gives something, and panics with `what` where it does not.
 pub fn wait_for<T>(what: &str, mut state: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
