@@ -67,6 +67,8 @@ macro_rules! printf {
 pub struct Format(&'static CStr);
 
 impl Format {
+    /// # Panics
+    /// At compile time, where `format` asks for anything but `arguments` descriptors, 0 or 1.
     pub const fn new(format: &'static CStr, arguments: usize) -> Self {
         let bytes = format.to_bytes();
         let mut conversions = 0;
@@ -78,10 +80,11 @@ impl Format {
             }
             i += 1;
         }
-        assert!(conversions == arguments, "one %d for each argument");
+        assert!(conversions == arguments && arguments <= 1, "one %d for each argument");
         Self(format)
     }
 
+    /// printf(3) with what `new` was promised.
     pub fn print(&self, fd: &[&OwnedFd]) {
         sys::printf(self.0, fd.first().map_or(0, |fd| fd.as_fd().as_raw_fd()));
     }

@@ -125,17 +125,20 @@ impl Message {
         self.text(&[b'0' + (number % 10) as u8]);
     }
 
-    /// As stdio does: what a short write leaves is written next; after an error the rest is lost.
     fn write(&self, fd: RawFd) {
-        // SAFETY: the number is used for write(2) alone; where it is closed, that says EBADF, and
-        // where another file has it, that file is this process's standard stream, as in C.
-        let fd = unsafe { BorrowedFd::borrow_raw(fd) };
-        let mut rest = self.bytes.get(..self.len).unwrap_or_default();
-        while !rest.is_empty() {
-            match write(fd, rest) {
-                Ok(count) => rest = rest.get(count..).unwrap_or_default(),
-                Err(_) => break,
-            }
+        write_all(fd, self.bytes.get(..self.len).unwrap_or_default());
+    }
+}
+
+/// As stdio does: what a short write(2) leaves is written next, and after an error the rest is lost.
+fn write_all(fd: RawFd, mut bytes: &[u8]) {
+    // SAFETY: the number is used for write(2) alone; where it is closed, that says EBADF, and
+    // where another file has it, that file is this process's standard stream, as in C.
+    let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+    while !bytes.is_empty() {
+        match write(fd, bytes) {
+            Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+            Err(_) => break,
         }
     }
 }
@@ -143,15 +146,15 @@ impl Message {
 /// Says where on standard error, then SIGABRT, as abort(3).
 #[panic_handler]
 fn panic(info: &PanicInfo) -> ! {
-    let mut message = Message::new();
-    message.text(b"panicked at ");
     if let Some(location) = info.location() {
-        message.text(location.file().as_bytes());
-        message.text(b":");
-        message.number(location.line());
+        let mut line = Message::new();
+        line.text(b":");
+        line.number(location.line());
+        line.text(b"\n");
+        write_all(raw_stderr(), b"panicked at ");
+        write_all(raw_stderr(), location.file().as_bytes()); // of any length
+        line.write(raw_stderr());
     }
-    message.text(b"\n");
-    message.write(raw_stderr());
     let _ = kill_process(getpid(), Signal::ABORT);
     exit(128 + Signal::ABORT.as_raw()) // where SIGABRT was blocked: as the shell would count it
 }

@@ -27,9 +27,8 @@ pub fn prepare() -> Result<(), String> {
         ("ncat", "ncat"),
         ("netstat", "net-tools"),
         ("readelf", "binutils"),
-        ("script", "bsdutils"),
+        ("setsid", "util-linux"),
         ("strace", "strace"),
-        ("unshare", "util-linux"),
     ] {
         if which(tool).is_none() {
             return Err(format!("the tests need {tool}: sudo apt-get install {package}"));

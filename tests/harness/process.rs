@@ -93,19 +93,25 @@ impl Process {
         process
     }
 
-    /// Starts `command` with the standard streams that it has been given.
+    /// Starts `command` with its three standard streams on `terminal`, to be typed at.
+    pub fn start_at_terminal(command: &mut Command, terminal: &Terminal) -> Self {
+        command.stdout(terminal.end()).stderr(terminal.end());
+        Self::start_with_stdin(command, terminal.end())
+    }
+
+    /// Starts `command` with the standard output and error that it has been given.
     pub fn start_as_is(command: &mut Command) -> Self {
-        let child = command.stdin(Stdio::null()).process_group(0).spawn();
+        Self::start_with_stdin(command, Stdio::null())
+    }
+
+    fn start_with_stdin(command: &mut Command, stdin: Stdio) -> Self {
+        let child = command.stdin(stdin).process_group(0).spawn();
         let mut child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));
         Self {
             stdout: child.stdout.take().map(Stream::of).unwrap_or_default(),
             stderr: child.stderr.take().map(Stream::of).unwrap_or_default(),
             child,
         }
-    }
-
-    pub fn pid(&self) -> u32 {
-        self.child.id()
     }
 
     /// Sends `signal` to the process alone.

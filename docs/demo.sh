@@ -1,0 +1,493 @@
+#!/usr/bin/env bash
+# The article's two SO_REUSEADDR experiments, and the two surprises in them, with nc and netstat.
+
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # typed as "sh docs/demo.sh"
+set -u +o posix
+
+usage() {
+    cat <<'END'
+usage: docs/demo.sh [--c | --libc] [--only 1|2] [--pause]
+
+Builds the servers, shows the article's two experiments without and with SO_REUSEADDR
+and two surprises in them, and ends with a table of every outcome, expected and seen.
+
+  --c         the C twins, not the Rust ports
+  --libc      the Rust ports on the system's C library
+  --only 1|2  one program alone: treuseaddr (1) or treuseaddr2 (2)
+  --pause     wait for Enter before each step, but not while a TIME_WAIT (60 s) runs out
+  -h, --help  this text
+
+Environment: CARGO_TARGET_DIR (default: target/demo), TMPDIR, NO_COLOR.
+Exit status: 0 all as expected, 1 an outcome differs or something failed, 2 wrong usage,
+129, 130, 141, 143 ended by SIGHUP, SIGINT, SIGPIPE, SIGTERM.
+END
+}
+
+die() { # MESSAGE [STATUS]
+    printf 'demo.sh: %s\n' "$1" >&2
+    exit "${2:-1}"
+}
+
+# ---- the screen ----
+
+out() { printf '%s\n' "$@" 2>/dev/null || die "cannot write to standard output"; }
+show() { out "$green\$ $*$plain"; }
+title() { out "" "$bold$1$plain"; }
+
+part() { # PROGRAM LABEL WORDS: false if it was not asked for
+    [[ ! $only || $only == "$1" ]] || return
+    label=$2
+    title "$2: $3"
+}
+
+step() { # SENTENCE
+    [[ $pause && ! $hurry ]] && read -rp "${dim}[Enter]$plain "
+    out "" "$1"
+}
+
+look() {
+    local rows
+    show "${netstat[*]} -tna | grep $port"
+    rows=$("${inside[@]}" "${netstat[@]}" -tna 2>&1 | grep "$port")
+    out "  ${rows//$'\n'/$'\n'  }"
+}
+
+glance() { [[ $brief ]] || look; }
+
+# ---- waiting for a state ----
+
+await() { # WHAT COMMAND...: polls until the command is true
+    local what=$1 end=$((SECONDS + limit))
+    shift
+    until "$@"; do
+        ((SECONDS < end)) || die "waited $limit s for $what, in vain"
+        sleep 0.02
+    done
+}
+
+rows() { # STATE: has the port a socket in it? n says how many
+    local own state
+    n=0
+    while read -r _ own _ state _; do
+        [[ $own == *:$hex_port && $state == "${code[$1]}" ]] && ((++n))
+    done <"$tcp"
+    ((n))
+}
+
+gone() { ! kill -0 "$1" 2>/dev/null; }
+printed() { [[ $(<"$1") == *"$2"* ]]; }
+printed_or_gone() { printed "$@" || gone "$launched"; }
+unread() { grep -q ":$hex_port [^ ]* 01 [^ ]*:0*[1-9A-F]" "$tcp"; } # ESTABLISHED, something received
+closing() { rows FIN_WAIT2 || rows TIME_WAIT; }
+listens_or_gone() { # LISTEN_ROWS_BEFORE
+    gone "$launched" || { rows LISTEN; ((n > $1)); }
+}
+
+hear() { # WHO TEXT: and shows all that it has printed
+    local lines
+    await "\"$2\" from the $1" printed "$1" "$2"
+    mapfile -t lines <"$1"
+    out "${lines[@]/#/  $dim$1 |$plain }"
+}
+
+# ---- processes ----
+
+# A job started under job control has a process group of its own, which holds also the child
+# that outlives its parent, and does not ignore SIGINT, as a script's background jobs do.
+launch() { # FILE COMMAND...: in the background, its words into the file
+    : >"$1" # now, not when the job comes to it
+    set -m
+    "${inside[@]}" "${@:2}" >>"$1" 2>&1 &
+    set +m
+    launched=$!
+    jobs+=("$launched")
+}
+
+end_jobs() {
+    local job i groups=("${jobs[@]}")
+    for job in $(jobs -p); do groups+=("$job"); done # one may have started that launch had not noted yet
+    disown -a 2>/dev/null # or the shell would report each as killed
+    for job in "${groups[@]}"; do
+        kill -KILL -- "-$job" 2>/dev/null
+        for ((i = 0; i < 100; i++)); do
+            grep -qsE "\) [^ZX] [0-9]+ $job " /proc/[0-9]*/stat || break
+            sleep 0.02
+        done
+        gone "-$job" || zombies+=("$job") # an orphan that init has not reaped yet
+    done
+    jobs=()
+}
+
+clean_up() {
+    local job i=0
+    trap '' HUP INT PIPE TERM
+    end_jobs
+    [[ $dir ]] && cd / && rm -rf -- "$dir"
+    for job in "${zombies[@]}"; do
+        until gone "-$job" || ((++i > 150)); do sleep 0.02; done
+    done
+}
+
+# ---- tools ----
+
+has() { command -v "$1" >/dev/null; }
+busybox_has() { has busybox && busybox --list | grep -qx "$1"; }
+
+find_tools() {
+    local tool
+    missing=() nc=() netstat=()
+    busybox_has nc && nc=(busybox nc)
+    for tool in nc.traditional nc.openbsd ncat nc; do has "$tool" && nc=("$tool"); done
+    busybox_has netstat && netstat=(busybox netstat)
+    has netstat && netstat=(netstat)
+    ((${#nc[@]})) || missing+=(nc)
+    ((${#netstat[@]})) || missing+=(netstat)
+    has cc || missing+=(cc) # Rust links with it
+    [[ $kind == rust ]] || has stdbuf || missing+=(stdbuf)
+    ((!${#missing[@]}))
+}
+
+install_tools() { # as root and with apt-get; a person at a terminal is asked
+    local tool command='' answer=yes
+    local -A package=([nc]=netcat-openbsd [netstat]=net-tools [cc]=gcc [stdbuf]=coreutils)
+    has pacman && command="pacman -S" package[nc]=openbsd-netcat
+    has apk && command="apk add" package[cc]="gcc musl-dev"
+    has dnf && command="dnf install" package[nc]=nmap-ncat
+    has apt-get && command="apt-get install -y" package[cc]="gcc libc6-dev"
+    [[ $command ]] || die "missing: ${missing[*]}: install what has them on this system"
+    for tool in "${missing[@]}"; do command+=" ${package[$tool]}"; done
+    ((EUID == 0)) || command="sudo $command"
+    if [[ $command != apt-get* ]]; then
+        answer=no
+    elif [[ -t 0 ]]; then
+        read -rp "Missing: ${missing[*]}. Run \"$command\" now? [Y/n] " answer || answer=no
+    fi
+    [[ ${answer:-yes} == [yY]* ]] || die "missing: ${missing[*]}: run \"$command\""
+    out "Missing: ${missing[*]}. Installing:"
+    show "$command"
+    export DEBIAN_FRONTEND=noninteractive
+    # In the foreground: Ctrl+C is apt-get's to deal with. A fresh container has no lists yet.
+    $command >log 2>&1 || { apt-get update && $command; } >log 2>&1 ||
+        { cat log >&2 && die "\"$command\" failed: see above"; }
+    find_tools || die "missing even after \"$command\": ${missing[*]}"
+}
+
+# ---- the build ----
+
+in_repository() { cd "$root" && exec "$@"; }
+
+build() { # COMMAND...: in silence, unless it fails
+    launch log in_repository "$@" </dev/null
+    wait "$launched" && jobs=() && return
+    grep -v '^{' log >&2
+    die "$1 failed: see above"
+}
+
+build_c() { # FEATURES
+    local name flags=(-Wall -Wextra)
+    [[ $1 == *reuseaddr* ]] && flags+=(-DREUSEADDR)
+    [[ $1 == *close-listener* ]] && flags+=(-DCLOSE_LISTENER)
+    for name in "${programs[@]}"; do
+        [[ $name$1 == treuseaddrclose* ]] && continue # it has no child
+        show cc "${flags[@]}" -o "$name${1:+-${1//,/-}}" "src/$name.c"
+        build cc "${flags[@]}" -o "$dir/$name${1:+-${1//,/-}}" "src/$name.c"
+    done
+}
+
+build_rust() { # FEATURES
+    local features=$1 command=(cargo build --release) line copies=''
+    [[ $kind == libc ]] && features=libc${1:+,$1}
+    [[ ${CARGO_TARGET_DIR:-} ]] || command+=(--target-dir target/demo)
+    [[ $features ]] && command+=(--features "$features")
+    show "${command[@]}"
+    build "${command[@]}" --quiet --message-format json-render-diagnostics
+    # Copied, since the next build overwrites them. Cargo's messages say where they are.
+    while read -r line; do
+        [[ $line =~ \"executable\":\"([^\"]+/([^\"/]+))\" ]] || continue
+        copies+=" ./${BASH_REMATCH[2]}${1:+-${1//,/-}}"
+        cp -- "${BASH_REMATCH[1]}" "${copies##* }" || die "cannot copy ${BASH_REMATCH[1]}"
+    done <log
+    out "  copied to$copies"
+}
+
+# ---- the network ----
+
+new_network() { # a network namespace, kept open by a process of its own
+    local leave=(--net) enter=(-n)
+    [[ $network == user ]] && leave+=(--user --map-root-user) enter+=(-U --preserve-credentials)
+    inside=()
+    launch network unshare "${leave[@]}" sh -c '
+        { ip link set lo up || ifconfig lo up || busybox ip link set lo up; } &&
+        echo ready && exec tail -f /dev/null'
+    await "a network namespace" printed_or_gone network ready
+    printed network ready || return
+    tcp=/proc/$launched/net/tcp
+    inside=(nsenter -t "$launched" "${enter[@]}")
+    "${inside[@]}" true 2>network
+}
+
+find_network() {
+    local why="unshare or nsenter is missing"
+    if has unshare && has nsenter; then
+        for network in root user; do
+            new_network && end_jobs && return
+            end_jobs
+        done
+        why=$(<network)
+    fi
+    network=host inside=() tcp=/proc/net/tcp
+    out "" "No network namespace can be made here (${why##*$'\n'}): port $port of this machine serves."
+}
+
+free_port() { # waits out what is left in TIME_WAIT
+    local own peer state timer left shown=99 end=$((SECONDS + 120))
+    while :; do
+        left=-1
+        while read -r _ own peer state _ timer _; do
+            [[ $own == *:$hex_port || $peer == *0100007F:$hex_port ]] || continue
+            [[ $state == "${code[TIME_WAIT]}" || $own != *:$hex_port ]] ||
+                die "port $port is in use: stop the program that has it (netstat -tnap | grep $port)"
+            timer=$((16#${timer#*:} / 100)) # from clock ticks
+            ((timer > left)) && left=$timer
+        done < <(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null)
+        ((left < 0)) && break
+        ((SECONDS < end)) || die "waited 120 s for the end of TIME_WAIT on port $port, in vain"
+        if [[ -t 1 ]]; then
+            printf '\r  TIME_WAIT on port %d: %2d s left ' "$port" "$left"
+        elif ((left <= shown - 20)); then
+            out "  TIME_WAIT on port $port: $left s left"
+            shown=$left
+        fi
+        sleep 0.5
+    done
+    [[ -t 1 ]] && printf '\r\e[K'
+}
+
+forgo_time_wait() { # a process that is killed with words unread resets its connection
+    kill -STOP -- "-$first"
+    echo unread >&"$keys"
+    await "words that the child does not read" unread
+}
+
+# ---- the experiments ----
+
+experiment() { # SERVER OLD NEW...: an old server, then new ones on what it has left
+    local server=$1 old=$2 new first client
+    if [[ $network == host ]]; then free_port; else new_network || die "no network namespace: $(<network)"; fi
+    set_up
+    for new in "${@:3}"; do restart; done
+    [[ $network == host && $server != treuseaddr ]] && forgo_time_wait
+    end_jobs
+    hurry=''
+}
+
+set_up() {
+    local listener="inherited the listener: see the LISTEN row"
+    [[ $server == *-close-listener ]] && listener="closed the listener: no LISTEN row"
+    step "Start the server ${word[$old]} the option."
+    show "${unbuffered[@]}" "./$server${suffix[$old]} &"
+    launch server "${unbuffered[@]}" "./$server${suffix[$old]}" </dev/null
+    first=$launched
+    await "the server to listen" listens_or_gone 0
+    gone "$first" && die "the server has not started: $(<server)"
+    glance
+    if [[ $server == treuseaddr ]]; then
+        connect "Connect with nc and type a line: it comes back." connected
+        type_line
+        glance
+        stop
+    else
+        connect "Connect with nc: the parent leaves the connection to a child, and exits." exit
+        await "the parent to end" gone "$first"
+        step "The child goes on talking. It has $listener."
+        type_line
+    fi
+    look
+}
+
+connect() { # SENTENCE LAST_WORD_OF_THE_SERVER
+    step "$1"
+    show "${nc[*]} 127.0.0.1 $port"
+    launch client "${nc[@]}" 127.0.0.1 "$port" <keys
+    client=$launched
+    hear server "$2"
+}
+
+type_line() {
+    out "  ${dim}typed  |$plain hello"
+    echo hello >&"$keys"
+    hear client hello
+}
+
+stop() { # the server and then nc: in this order it is the server that leaves a row
+    step "Stop the server as Ctrl+C does. The kernel keeps its end of the connection."
+    hurry=1
+    show "kill -INT $first"
+    kill -INT "$first"
+    await "the server to end" gone "$first"
+    await "a row in FIN_WAIT2 or TIME_WAIT" closing
+    if gone "$client"; then
+        step "This nc has ended by itself. Only the server's row is left, in TIME_WAIT."
+    else
+        glance
+        step "Stop nc too. Only the server's row is left, in TIME_WAIT."
+        show "kill -INT $client"
+        kill -INT "$client" 2>/dev/null
+        await "nc to end" gone "$client"
+    fi
+    await "a row in TIME_WAIT" rows TIME_WAIT
+}
+
+restart() {
+    local expected="in use" seen=listens status before label=$label
+    [[ $server == treuseaddr && $old != "$new" ]] && label="Surprise 1" # wherever it is told
+    [[ $server != treuseaddr2 && $old$new == yesyes ]] && expected=listens
+    step "${story["$server $old $new"]}"
+    show "${unbuffered[@]}" "./$server${suffix[$new]}"
+    rows LISTEN
+    before=$n
+    launch again "${unbuffered[@]}" "./$server${suffix[$new]}" </dev/null
+    await "the server to listen or to end" listens_or_gone "$before"
+    if gone "$launched"; then
+        wait "$launched"
+        status=$?
+        seen=$(<again)
+        out "  ${seen//$'\n'/$'\n'  }"
+        show "echo \$?"
+        out "  $status"
+        # glibc says "Address already in use", musl "Address in use".
+        [[ $seen == "bind: : Address "*"in use" ]] && seen="in use"
+        ((status == 255)) || seen="$seen, status $status"
+    else
+        look
+    fi
+    results+=("$label|${word[$old]}|${word[$new]}|$expected|$seen")
+}
+
+report() {
+    local row name old new expected seen verdict differ=0
+    title "Every outcome"
+    out "${dim}experiment    old server  new server  expected  seen$plain"
+    for row in "${results[@]}"; do
+        IFS='|' read -r name old new expected seen <<<"$row"
+        verdict=${green}ok$plain
+        [[ $seen == "$expected" ]] || { verdict=${red}differs$plain && ((++differ)); }
+        printf -v row '%-14s%-12s%-12s%-10s%-9s %s' "$name" "$old" "$new" "$expected" "$seen" "$verdict"
+        out "$row"
+    done
+    out "" "in use: \"bind: : Address already in use\", exit status 255"
+    ((!differ)) || die "$differ of ${#results[@]} outcomes differ from what was expected"
+    out "All ${#results[@]} outcomes are as expected."
+}
+
+main() {
+    local features fold=''
+    title "The servers are built without and with the option"
+    for features in '' reuseaddr close-listener close-listener,reuseaddr; do
+        [[ $only == 1 && $features == close* ]] && continue
+        [[ $features == close-listener ]] &&
+            out "" "For surprise 2, treuseaddr2's child closes the listener first of all:"
+        if [[ $kind == c ]]; then build_c "$features"; else build_rust "$features"; fi
+    done
+    [[ $kind == rust ]] || out "" "With stdbuf -oL the C library prints each line at once, as on a terminal."
+
+    find_network
+    # Each TIME_WAIT there costs a minute: surprise 1 is then shown with what experiment 1 has left.
+    [[ $network == host ]] && fold=1
+    part 1 "Experiment 1" "treuseaddr is stopped and started again${fold:+ (with surprise 1)}" &&
+        experiment treuseaddr no no ${fold:+yes} &&
+        experiment treuseaddr yes ${fold:+no} yes
+    part 2 "Experiment 2" "treuseaddr2 is started again while its child goes on" &&
+        experiment treuseaddr2 no no yes &&
+        experiment treuseaddr2 yes yes no
+    brief=1
+    [[ ! $fold ]] && part 1 "Surprise 1" "both servers need the option" &&
+        experiment treuseaddr no yes &&
+        experiment treuseaddr yes no
+    part 2 "Surprise 2" "treuseaddr2 starts again only when its child closes the listener" &&
+        experiment treuseaddr2-close-listener no no yes &&
+        experiment treuseaddr2-close-listener yes no yes
+    report
+}
+
+# ---- what was typed, and where ----
+
+# A signal ignored from the start, as in a script's background job, could not be trapped.
+if [[ $(trap -p INT PIPE) ]]; then
+    env --default-signal=INT true 2>/dev/null ||
+        die "SIGINT or SIGPIPE is ignored here: run this in the foreground"
+    exec env --default-signal=INT --default-signal=PIPE bash "$0" "$@"
+fi
+
+kind=rust only='' pause=''
+while (($#)); do
+    case $1 in
+    --c | --libc)
+        [[ $kind == rust || $kind == "${1#--}" ]] || die "--c and --libc exclude each other" 2
+        kind=${1#--}
+        ;;
+    --only)
+        [[ ${2:-} == [12] ]] || die "--only takes 1 or 2: see --help" 2
+        only=$2
+        shift
+        ;;
+    --pause) pause=1 ;;
+    -h | --help) usage && exit ;;
+    *) die "unknown argument \"$1\": see --help" 2 ;;
+    esac
+    shift
+done
+[[ ! $pause || -t 0 ]] || die "--pause needs a terminal to read from" 2
+[[ $(uname) == Linux ]] || die "this shows Linux's TCP: run it on Linux"
+[[ $kind != rust || $(uname -m) == x86_64 ]] ||
+    die "the default build serves x86-64 alone, not $(uname -m): add --libc or --c"
+((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 404)) || die "bash 4.4 or newer is needed, not $BASH_VERSION"
+root=$(readlink -f -- "$0")
+root=${root%/docs/*}
+[[ -f $root/src/treuseaddr.c ]] ||
+    die "no src/treuseaddr.c beside docs/: run this from the repository it came with"
+{ : <&0; } 2>/dev/null || exec </dev/null
+
+port=3459 hex_port=0D83 limit=20
+unbuffered=() inside=() jobs=() zombies=() results=() programs=(treuseaddr treuseaddr2)
+dir='' label='' hurry='' brief='' network='' tcp='' launched='' n=0
+[[ $only ]] && programs=("${programs[only - 1]}")
+[[ $kind == rust ]] || unbuffered=(stdbuf -oL)
+bold='' dim='' green='' red='' plain=''
+[[ -t 1 && ! ${NO_COLOR:-} && ${TERM:-dumb} != dumb ]] &&
+    bold=$'\e[1m' dim=$'\e[2m' green=$'\e[32m' red=$'\e[31m' plain=$'\e[m'
+declare -A code=([FIN_WAIT2]=05 [TIME_WAIT]=06 [LISTEN]=0A) # of /proc/net/tcp
+declare -A suffix=([no]='' [yes]=-reuseaddr) word=([no]=without [yes]=with)
+declare -A story=(
+    [treuseaddr no no]="Start it again: the row in TIME_WAIT keeps the address."
+    [treuseaddr no yes]="Start one with the option: the row remembers that its server had none."
+    [treuseaddr yes no]="Start one without the option: it does not help that the stopped one had it."
+    [treuseaddr yes yes]="Start it again: both have the option, and the row does not matter."
+    [treuseaddr2 no no]="Start it again: the child is still listening."
+    [treuseaddr2 no yes]="Start one with the option: no option lets two listen on one address."
+    [treuseaddr2 yes no]="Start one without the option: the same."
+    [treuseaddr2 yes yes]="Start it again. Now it starts, the article says; but the child is listening."
+    [treuseaddr2-close-listener no no]="Start it again: nobody listens, but the child's connection keeps the address."
+    [treuseaddr2-close-listener no yes]="Start one with the option: the child's connection does not have it."
+    [treuseaddr2-close-listener yes no]="Start one without the option: it does not help that the connection has it."
+    [treuseaddr2-close-listener yes yes]="Start one with the option: both have it and nobody listens, so it starts."
+)
+export LC_ALL=C PATH=$PATH:/usr/sbin:/sbin:${CARGO_HOME:-${HOME:-}/.cargo}/bin
+[[ ${CARGO_TARGET_DIR:-/} == /* ]] || export CARGO_TARGET_DIR=$PWD/$CARGO_TARGET_DIR
+
+trap clean_up EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 141' PIPE
+trap 'exit 143' TERM
+dir=$(mktemp -d "${TMPDIR:-/tmp}/treuseaddr-demo.XXXXXX" 2>/dev/null) ||
+    die "cannot make a directory in ${TMPDIR:-/tmp}: set TMPDIR"
+CDPATH='' cd -- "$dir" || die "cannot enter $dir"
+dir=$PWD
+export TMPDIR=$dir # the compilers, too, leave nothing elsewhere
+mkfifo keys && exec {keys}<>keys
+
+[[ $kind == c ]] || has cargo ||
+    die "missing: cargo: install Rust (https://rustup.rs), or add --c for the C twins"
+find_tools || install_tools
+main
