@@ -28,29 +28,43 @@ fn main() {
     println!("cargo::rustc-link-arg-bins=-nostdlib");
     println!("cargo::rustc-link-arg-bins=-static");
     println!("cargo::rustc-link-arg-bins=-no-pie");
+    // One segment, laid out by hand.
+    let folder = env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
+    println!("cargo::rerun-if-changed=src/rt/raw.ld");
+    println!("cargo::rustc-link-arg-bins=-T{folder}/src/rt/raw.ld");
     // Nothing unwinds, and nobody looks a build up by its number.
     println!("cargo::rustc-link-arg-bins=-Wl,--no-eh-frame-hdr");
     println!("cargo::rustc-link-arg-bins=-Wl,--build-id=none");
 
+    let texts = strerror_texts();
+    let mut starts = vec![0];
+    starts.extend(texts.iter().scan(0, |start, text| {
+        *start += text.len();
+        Some(*start)
+    }));
     let out = env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");
-    fs::write(Path::new(&out).join("strerror"), strerror_table()).expect("OUT_DIR is writable");
+    let write = |name: &str, text: String| {
+        fs::write(Path::new(&out).join(name), text).expect("OUT_DIR is writable");
+    };
+    write("strerror", texts.concat());
+    write("strerror_starts", format!("{starts:?}"));
 }
 
-/// What this machine's C library says of each error number, one after the other, each ended by
-/// a NUL; a number without a message of its own has the empty one. At 0, where there is no error,
-/// stand the words for those: `Unknown error `, to be followed by the number.
-fn strerror_table() -> String {
+/// What this machine's C library says of each error number; a number without a message of its own
+/// has the empty one. At 0, where there is no error, stand the words for those: `Unknown error `,
+/// to be followed by the number.
+fn strerror_texts() -> Vec<String> {
     let unknown = strerror(MAX_ERRNO).replace(&MAX_ERRNO.to_string(), "");
-    let mut table = vec![unknown.clone()];
+    let mut texts = vec![unknown.clone()];
     for errno in 1..MAX_ERRNO {
         let message = strerror(errno);
         let is_known = message.replace(&errno.to_string(), "") != unknown;
-        table.push(if is_known { message } else { String::new() });
+        texts.push(if is_known { message } else { String::new() });
     }
-    while table.last().is_some_and(String::is_empty) {
-        table.pop();
+    while texts.last().is_some_and(String::is_empty) {
+        texts.pop();
     }
-    table.iter().map(|message| format!("{message}\0")).collect()
+    texts
 }
 
 /// strerror(3): std asks the C library and adds the number.

@@ -76,20 +76,24 @@ pub fn printf(format: &CStr, d: RawFd) {
 
 /// perror(3), in one write(2).
 pub fn perror(s: &CStr, no: Errno) {
-    /// The build machine's strerror(3), see build.rs: a text for each number, ended by a NUL,
-    /// empty where there is none; at 0 the text for these, which the number follows.
+    /// The build machine's strerror(3), see build.rs: the texts one after the other, empty where
+    /// a number has none; at 0 the text for these, which the number follows.
     static STRERROR: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/strerror"));
+    /// Where each text begins, and so where the one before has ended.
+    static STARTS: &[u16] = &include!(concat!(env!("OUT_DIR"), "/strerror_starts"));
 
+    let strerror = |no: usize| -> Option<&[u8]> {
+        let (start, end) = (*STARTS.get(no)?, *STARTS.get(no + 1)?);
+        STRERROR.get(start.into()..end.into())
+    };
     let no = no.raw_os_error().unsigned_abs();
-    let mut texts = STRERROR.split(|&byte| byte == 0);
-    let unknown = texts.next().unwrap_or_default();
-    let text = texts.nth(no as usize - 1).unwrap_or_default();
+    let text = strerror(no as usize).unwrap_or_default();
 
     let mut message = Message::new();
     message.text(s.to_bytes());
     message.text(b": ");
     if text.is_empty() {
-        message.text(unknown);
+        message.text(strerror(0).unwrap_or_default());
         message.number(no);
     } else {
         message.text(text);

@@ -1,0 +1,217 @@
+//! What the raw port costs beside what a reader would pick instead: `cargo bench`.
+
+mod alternatives;
+mod measure;
+#[path = "../harness/net.rs"]
+#[allow(dead_code, reason = "the tests use the rest")]
+mod net;
+#[path = "../harness/process.rs"]
+#[allow(dead_code, reason = "the tests use the rest")]
+mod process;
+mod table;
+
+use alternatives::Alternative;
+use process::run;
+use std::env;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+const HELP: &str = "\
+Usage: cargo bench [-- OPTIONS]
+
+Builds the alternatives to the raw port, measures them round by round, and prints one table.
+
+Options:
+  --write  write docs/performance.md as well
+  --quick  a few rounds, to see that everything works: numbers not to be quoted
+  --help   print this";
+
+/// The longest that any state is waited for.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// How often things are done.
+struct Counts {
+    /// Starts of each alternative that are timed.
+    starts: usize,
+    /// Starts of each alternative that are looked at.
+    starts_to_look_at: usize,
+    /// Conversations with each alternative for each length of message.
+    conversations: usize,
+    /// Round trips of a short message and of a long one in a conversation.
+    trips: [usize; 2],
+}
+
+impl Counts {
+    const FULL: Self =
+        Self { starts: 1000, starts_to_look_at: 50, conversations: 21, trips: [10_000, 150] };
+    const QUICK: Self =
+        Self { starts: 10, starts_to_look_at: 3, conversations: 3, trips: [200, 4] };
+
+    fn trips(&self, len: usize) -> usize {
+        self.trips[usize::from(len > 1024)]
+    }
+}
+
+fn main() -> ExitCode {
+    // cargo gives --bench to a benchmark, and nothing where it runs one as a test.
+    let (mut write, mut quick) = (false, !env::args().any(|argument| argument == "--bench"));
+    for argument in env::args().skip(1) {
+        match &*argument {
+            "--bench" => {}
+            "--write" => write = true,
+            "--quick" => quick = true,
+            "--help" | "-h" => {
+                println!("{HELP}");
+                return ExitCode::SUCCESS;
+            }
+            _ => return fail(&format!("{argument}: no such option, see cargo bench -- --help")),
+        }
+    }
+    if write && quick {
+        return fail("--write is for the full number of rounds, not for --quick");
+    }
+    match bench(write, quick) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(trouble) => fail(&trouble),
+    }
+}
+
+fn fail(trouble: &str) -> ExitCode {
+    eprintln!("bench: {trouble}");
+    ExitCode::FAILURE
+}
+
+fn bench(write: bool, quick: bool) -> Result<(), String> {
+    alternatives::find("busybox", "busybox")?; // the harness starts the loopback with it
+    let start = Instant::now();
+    eprintln!("building the alternatives");
+    let alternatives = alternatives::build();
+    if let Err(trouble) = &alternatives[0].program {
+        return Err(format!("no raw port: {trouble}"));
+    }
+    measure::share_one_cpu();
+    net::prepare()?; // after cargo, which may have to download
+
+    let load = read("/proc/loadavg").split(' ').next().unwrap_or_default().to_owned();
+    let counts = if quick { Counts::QUICK } else { Counts::FULL };
+    let mut missing: Vec<String> = alternatives
+        .iter()
+        .filter_map(|alternative| {
+            let trouble = alternative.program.as_ref().err()?;
+            Some(format!("{}: {trouble}", alternative.name))
+        })
+        .collect();
+    let mut rows = vec![measure::file_size(&alternatives)];
+    let (row, trouble) = measure::calls_before_socket(&alternatives);
+    missing.extend(trouble.map(|trouble| format!("{}: {trouble}", row.label)));
+    rows.push(row);
+    eprintln!("measuring memory");
+    rows.extend(measure::memory(&alternatives, &counts));
+    eprintln!("measuring {} starts of each, twice", counts.starts);
+    rows.push(measure::failed_bind(&alternatives, &counts));
+    rows.push(measure::first_accept(&alternatives, &counts));
+    for len in [1, 100, 65_536] {
+        eprintln!("measuring {} round trips of {len} bytes", counts.trips(len));
+        let [rate, time] = measure::echo(&alternatives, &counts, len);
+        rows.push(rate);
+        if len == 65_536 {
+            rows.push(time);
+        }
+    }
+
+    let mut report = table::markdown(&alternatives, &rows);
+    if !missing.is_empty() {
+        report += &format!("\nMissing:\n\n- {}\n", missing.join("\n- "));
+    }
+    report += &format!("\n{}\n", machine(&alternatives, &load));
+    println!("\n{report}");
+    eprintln!("{} s in all", start.elapsed().as_secs());
+    if write {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/performance.md");
+        fs::write(&path, page(&alternatives, &report, &counts))
+            .map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Where the numbers come from, in a line.
+fn machine(alternatives: &[Alternative], load: &str) -> String {
+    let cpuinfo = read("/proc/cpuinfo");
+    let mut models = cpuinfo.lines().filter_map(|line| line.strip_prefix("model name\t: "));
+    let said = |tool: &str, option: &str| {
+        let found = alternatives::find(tool, "");
+        let output = found.map(|_| run(Command::new(tool).args(option.split(' '))).stdout);
+        output.ok()?.lines().next().map(str::to_owned)
+    };
+    let has_tokio = alternatives.iter().any(|it| it.name == "Rust tokio" && it.program.is_ok());
+    let tools = [
+        said("cc", "--version"),
+        said("getconf", "GNU_LIBC_VERSION"),
+        said("rustc", "--version"),
+        has_tokio.then(alternatives::tokio_version).flatten(),
+    ];
+    let tools: Vec<String> = tools.into_iter().flatten().collect();
+    format!(
+        "Linux {} on {} × {}; {}; load average {load} before the first row.",
+        read("/proc/sys/kernel/osrelease").trim(),
+        cpuinfo.lines().filter(|line| line.starts_with("processor")).count(),
+        models.next().unwrap_or("an unnamed CPU"),
+        tools.join("; "),
+    )
+}
+
+fn page(alternatives: &[Alternative], report: &str, counts: &Counts) -> String {
+    let recipes: String = alternatives
+        .iter()
+        .map(|alternative| format!("- **{}**: {}\n", alternative.name, alternative.recipe))
+        .collect();
+    let Counts { starts, starts_to_look_at, conversations, trips: [short, long] } = counts;
+    format!(
+        "\
+# Performance
+
+What the raw port of `treuseaddr` costs beside what one would pick instead. `cargo bench -- --write` \
+builds all of them, measures them, and writes this page.
+
+{report}
+The raw port's column has its numbers, the others are ratios to it: 2.00 is twice as long, as \
+large, or as many; of system calls, the number itself. Less is better, but of what has an arrow. A \
+dash: it has no part in that row. Each number is a median, and behind ± stands half the distance \
+between the quartiles. In every round each alternative has its turn, and the ratio is to the raw \
+port's number of that round. Rounds: {starts} for the two rows of starts, {starts_to_look_at} for \
+memory, {conversations} for the round trips, each with {short} of them, or {long} of 64 KiB.
+
+{recipes}
+- Every row is measured in a network namespace of its own, over its loopback, with an empty \
+environment. Server and client share one CPU.
+- Calls before `socket` are counted from `execve` on, with `strace`.
+- Memory is that of a process which waits in `accept`. Its page faults include those of making the \
+process, 2 or 3 for any program. Pss counts a page that n processes share as 1/n of a page.
+- A start is timed from before the process is made: with the port in use, until its end is seen; \
+else until a client, which tries to connect again and again, has its first byte back.
+- Round trips are counted per second. The client has TCP_NODELAY, and for long messages \
+TCP_QUICKACK; the servers are as they are, with a buffer of 100 bytes.
+- CPU time is the server's, user and system, while it echoes messages of 64 KiB, scaled to 10⁹ \
+bytes from the amount in the label.
+"
+    )
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}
+
+/// Waits until `state` gives something, and between two looks leaves the CPU to the server: the
+/// wait is what is measured.
+fn wait_for<T>(what: &str, mut state: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(value) = state() {
+            return value;
+        }
+        assert!(start.elapsed() < LIMIT, "waited {LIMIT:?} for {what}");
+        std::thread::yield_now();
+    }
+}
