@@ -40,8 +40,13 @@ part() { # PROGRAM LABEL WORDS: false if it was not asked for
     title "$2: $3"
 }
 
+ask() { # PROMPT: in turns, for bash may notice only at the end of read a signal from just before
+    printf '%s' "$1" >&2
+    until read -rt 1; do (($? > 128)) || { echo >&2 && return 1; }; done
+}
+
 step() { # SENTENCE
-    [[ $pause && ! $hurry ]] && read -rp "${dim}[Enter]$plain "
+    [[ $pause && ! $hurry ]] && ask "${dim}[Enter]$plain "
     out "" "$1"
 }
 
@@ -75,6 +80,7 @@ rows() { # STATE: has the port a socket in it? n says how many
 }
 
 gone() { ! kill -0 "$1" 2>/dev/null; }
+in_state() { grep -qsE "\) [$1] [0-9]+ $2 " /proc/[0-9]*/stat; } # STATES GROUP: is a process of it?
 printed() { [[ $(<"$1") == *"$2"* ]]; }
 printed_or_gone() { printed "$@" || gone "$launched"; }
 unread() { grep -q ":$hex_port [^ ]* 01 [^ ]*:0*[1-9A-F]" "$tcp"; } # ESTABLISHED, something received
@@ -110,7 +116,7 @@ end_jobs() {
     for job in "${groups[@]}"; do
         kill -KILL -- "-$job" 2>/dev/null
         for ((i = 0; i < 100; i++)); do
-            grep -qsE "\) [^ZX] [0-9]+ $job " /proc/[0-9]*/stat || break
+            in_state ^ZX "$job" || break
             sleep 0.02
         done
         gone "-$job" || zombies+=("$job") # an orphan that init has not reaped yet
@@ -148,21 +154,24 @@ find_tools() {
 }
 
 install_tools() { # as root and with apt-get; a person at a terminal is asked
-    local tool command='' answer=yes
+    local tool command REPLY=yes
     local -A package=([nc]=netcat-openbsd [netstat]=net-tools [cc]=gcc [stdbuf]=coreutils)
-    has pacman && command="pacman -S" package[nc]=openbsd-netcat
-    has apk && command="apk add" package[cc]="gcc musl-dev"
-    has dnf && command="dnf install" package[nc]=nmap-ncat
-    has apt-get && command="apt-get install -y" package[cc]="gcc libc6-dev"
-    [[ $command ]] || die "missing: ${missing[*]}: install what has them on this system"
+    for tool in apt-get dnf apk pacman ''; do has "$tool" && break; done
+    case $tool in
+    apt-get) command="apt-get install -y" package[cc]="gcc libc6-dev" ;;
+    dnf) command="dnf install" package[nc]=nmap-ncat ;;
+    apk) command="apk add" package[cc]="gcc musl-dev" ;;
+    pacman) command="pacman -S" package[nc]=openbsd-netcat ;;
+    *) die "missing: ${missing[*]}: install what has them on this system" ;;
+    esac
     for tool in "${missing[@]}"; do command+=" ${package[$tool]}"; done
     ((EUID == 0)) || command="sudo $command"
     if [[ $command != apt-get* ]]; then
-        answer=no
+        REPLY=no
     elif [[ -t 0 ]]; then
-        read -rp "Missing: ${missing[*]}. Run \"$command\" now? [Y/n] " answer || answer=no
+        ask "Missing: ${missing[*]}. Run \"$command\" now? [Y/n] " || REPLY=no
     fi
-    [[ ${answer:-yes} == [yY]* ]] || die "missing: ${missing[*]}: run \"$command\""
+    [[ ${REPLY:-yes} == [yY]* ]] || die "missing: ${missing[*]}: run \"$command\""
     out "Missing: ${missing[*]}. Installing:"
     show "$command"
     export DEBIAN_FRONTEND=noninteractive
@@ -195,11 +204,16 @@ build_c() { # FEATURES
 }
 
 build_rust() { # FEATURES
-    local features=$1 command=(cargo build --release) line copies=''
+    local features=$1 command=(cargo build --release) target lock line copies=''
     [[ $kind == libc ]] && features=libc${1:+,$1}
     [[ ${CARGO_TARGET_DIR:-} ]] || command+=(--target-dir target/demo)
     [[ $features ]] && command+=(--features "$features")
     show "${command[@]}"
+    target=${CARGO_TARGET_DIR:-$root/target/demo}
+    # No other demo's build may come between this one and its copy.
+    { mkdir -p -- "$target" && [[ -w $target ]] && exec {lock}<"$target"; } 2>/dev/null ||
+        die "cannot write to $target: set CARGO_TARGET_DIR"
+    launch log flock "$lock" && wait "$launched"
     build "${command[@]}" --quiet --message-format json-render-diagnostics
     # Copied, since the next build overwrites them. Cargo's messages say where they are.
     while read -r line; do
@@ -207,6 +221,7 @@ build_rust() { # FEATURES
         copies+=" ./${BASH_REMATCH[2]}${1:+-${1//,/-}}"
         cp -- "${BASH_REMATCH[1]}" "${copies##* }" || die "cannot copy ${BASH_REMATCH[1]}"
     done <log
+    exec {lock}<&-
     out "  copied to$copies"
 }
 
@@ -240,7 +255,7 @@ find_network() {
 }
 
 free_port() { # waits out what is left in TIME_WAIT
-    local own peer state timer left shown=99 end=$((SECONDS + 120))
+    local own peer state timer left shown='' end=$((SECONDS + 120))
     while :; do
         left=-1
         while read -r _ own peer state _ timer _; do
@@ -252,6 +267,7 @@ free_port() { # waits out what is left in TIME_WAIT
         done < <(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null)
         ((left < 0)) && break
         ((SECONDS < end)) || die "waited 120 s for the end of TIME_WAIT on port $port, in vain"
+        [[ $shown ]] || { out "" && shown=99; }
         if [[ -t 1 ]]; then
             printf '\r  TIME_WAIT on port %d: %2d s left ' "$port" "$left"
         elif ((left <= shown - 20)); then
@@ -260,11 +276,12 @@ free_port() { # waits out what is left in TIME_WAIT
         fi
         sleep 0.5
     done
-    [[ -t 1 ]] && printf '\r\e[K'
+    [[ -t 1 && $shown ]] && printf '\r\e[K\e[A'
 }
 
 forgo_time_wait() { # a process that is killed with words unread resets its connection
     kill -STOP -- "-$first"
+    await "the child to stop" in_state T "$first"
     echo unread >&"$keys"
     await "words that the child does not read" unread
 }
@@ -490,4 +507,4 @@ mkfifo keys && exec {keys}<>keys
 [[ $kind == c ]] || has cargo ||
     die "missing: cargo: install Rust (https://rustup.rs), or add --c for the C twins"
 find_tools || install_tools
-main
+main && exit # on one line: bash reads no further, should the file have changed
