@@ -153,8 +153,8 @@ find_tools() {
     ((!${#missing[@]}))
 }
 
-install_tools() { # as root and with apt-get; a person at a terminal is asked
-    local tool command REPLY=yes
+install_tools() { # with apt-get; a person at a terminal is asked, a user without one is told
+    local tool command become='' REPLY=yes
     local -A package=([nc]=netcat-openbsd [netstat]=net-tools [cc]=gcc [stdbuf]=coreutils)
     for tool in apt-get dnf apk pacman ''; do has "$tool" && break; done
     case $tool in
@@ -165,8 +165,9 @@ install_tools() { # as root and with apt-get; a person at a terminal is asked
     *) die "missing: ${missing[*]}: install what has them on this system" ;;
     esac
     for tool in "${missing[@]}"; do command+=" ${package[$tool]}"; done
-    ((EUID == 0)) || command="sudo $command"
-    if [[ $command != apt-get* ]]; then
+    ((EUID == 0)) || become="sudo "
+    command=$become$command
+    if [[ $command != "$become"apt-get* || ($become && ! -t 0) ]] || { [[ $become ]] && ! has sudo; }; then
         REPLY=no
     elif [[ -t 0 ]]; then
         ask "Missing: ${missing[*]}. Run \"$command\" now? [Y/n] " || REPLY=no
@@ -176,7 +177,7 @@ install_tools() { # as root and with apt-get; a person at a terminal is asked
     show "$command"
     export DEBIAN_FRONTEND=noninteractive
     # In the foreground: Ctrl+C is apt-get's to deal with. A fresh container has no lists yet.
-    $command >log 2>&1 || { apt-get update && $command; } >log 2>&1 ||
+    $command >log 2>&1 || { ${become:+sudo} apt-get update && $command; } >log 2>&1 ||
         { cat log >&2 && die "\"$command\" failed: see above"; }
     find_tools || die "missing even after \"$command\": ${missing[*]}"
 }
