@@ -21,7 +21,7 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// The block of that name in the file is `text`, or is made so.
-fn is_current(file: &str, name: &str, text: &str) {
+pub fn is_current(file: &str, name: &str, text: &str) {
     static REWRITING: Mutex<()> = Mutex::new(());
     let _one_at_a_time = REWRITING.lock();
     let document = read(file);

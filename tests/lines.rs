@@ -179,7 +179,7 @@ fn translated(program: Program) {
 }
 
 /// What stands before a parenthesis, or is `return` or `errno`.
-fn c_calls(line: &str) -> Vec<&str> {
+pub fn c_calls(line: &str) -> Vec<&str> {
     let line = line.split("//").next().unwrap_or_default();
     words(line)
         .filter(|&word| {

@@ -3,13 +3,19 @@
 
 mod harness;
 
+mod annotations;
 mod builds;
+mod conversations;
 mod demo;
+mod differences;
 mod documents;
 mod echo;
+mod faults;
 mod lines;
 mod messages;
+mod option;
 mod outcomes;
+mod traces;
 mod trouble;
 
 use libtest_mimic::{Arguments, Trial};
@@ -17,19 +23,25 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let trials: Vec<Trial> = [
+    let mut trials: Vec<Trial> = [
         lines::trials(),
         builds::trials(),
         outcomes::trials(),
         echo::trials(),
         messages::trials(),
         trouble::trials(),
+        traces::trials(),
+        faults::trials(),
+        conversations::trials(),
         demo::trials(),
         documents::trials(),
+        annotations::trials(),
+        option::trials(),
     ]
     .into_iter()
     .flatten()
     .collect();
+    trials.push(differences::trial(&trials));
 
     if !arguments.list
         && let Err(trouble) = harness::prepare()
@@ -37,5 +49,11 @@ fn main() -> ExitCode {
         eprintln!("{trouble}");
         return ExitCode::FAILURE;
     }
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    let summaries =
+        [traces::summary(), faults::summary(), conversations::summary(), differences::summary()];
+    for summary in summaries.into_iter().flatten() {
+        println!("{summary}");
+    }
+    conclusion.exit_code()
 }

@@ -3,13 +3,16 @@
 
 mod net;
 mod process;
+mod strace;
 mod variant;
 
-pub use net::{Client, Row, in_namespace, rows};
+pub use net::{Client, Row, in_namespace, rows, wait_for_rows};
 pub use process::{Process, Terminal, run};
+pub use strace::{Observation, Place, Strace, is_blocked, stop};
 pub use variant::{Program, Runtime, Switches, Variant, cargo, cargo_target};
 
 use libtest_mimic::{Failed, Trial};
+use nix::sys::prctl::set_child_subreaper;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -17,8 +20,10 @@ use std::time::{Duration, Instant};
 /// The longest that any state is waited for; no trial comes near it on an idle machine.
 pub const LIMIT: Duration = Duration::from_secs(30);
 
-/// Everything that must be there before the first trial: tools, a namespace, the programs.
+/// Everything that must be there before the first trial: tools, a namespace, the programs. From
+/// here on this process is the parent of each descendant that has lost its own.
 pub fn prepare() -> Result<(), String> {
+    set_child_subreaper(true).map_err(|error| format!("PR_SET_CHILD_SUBREAPER: {error}"))?;
     for (tool, package) in [
         ("busybox", "busybox"),
         ("cc", "gcc"),
@@ -76,6 +81,35 @@ pub fn wait_for<T>(what: &str, mut state: impl FnMut() -> Option<T>) -> T {
         }
         assert!(start.elapsed() < LIMIT, "waited {LIMIT:?} for {what}");
         std::thread::sleep(Duration::from_millis(1)); // between two looks
+    }
+}
+
+/// How many things have been compared, and how many were not as they must be.
+pub struct Tally {
+    compared: AtomicU32,
+    different: AtomicU32,
+}
+
+impl Tally {
+    pub const fn new() -> Self {
+        Self { compared: AtomicU32::new(0), different: AtomicU32::new(0) }
+    }
+
+    /// Counts one, and fails where it is not as it must be.
+    pub fn count(&self, result: Result<(), String>) {
+        self.compared.fetch_add(1, Ordering::Relaxed);
+        if let Err(difference) = result {
+            self.different.fetch_add(1, Ordering::Relaxed);
+            panic!("{difference}");
+        }
+    }
+
+    /// What is to be said at the end, where anything has been compared.
+    pub fn summary(&self, what: &str) -> Option<String> {
+        let compared = self.compared.load(Ordering::Relaxed);
+        let different = self.different.load(Ordering::Relaxed);
+        (compared > 0)
+            .then(|| format!("{compared} {what} compared, {different} unexplained differences"))
     }
 }
 

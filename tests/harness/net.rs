@@ -6,7 +6,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::socket::{setsockopt, sockopt::Linger};
 use nix::unistd::{getgid, getuid};
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::process::Command;
 
@@ -32,7 +32,11 @@ pub fn prepare() -> Result<(), String> {
 
 /// Runs `check` with the thread in a network namespace of its own, where nothing has happened yet.
 pub fn in_namespace<T>(check: impl FnOnce() -> T) -> T {
+    // A socket table of its own, so small that it is quickly read (Linux 6.1).
+    let _ = fs::write("/proc/sys/net/ipv4/tcp_child_ehash_entries", "1024");
     unshare(CloneFlags::CLONE_NEWNET).expect("prepare has made one");
+    // An answer is acknowledged at once, not 40 ms later (Linux 6.3).
+    let _ = fs::write("/proc/sys/net/ipv4/tcp_pingpong_thresh", "255");
     loopback_up().expect("prepare has done it");
     check()
 }
@@ -102,6 +106,11 @@ pub fn rows() -> Vec<Row> {
     rows
 }
 
+/// Waits until the namespace's rows are as they must be.
+pub fn wait_for_rows(what: &str, are_so: impl Fn(&[Row]) -> bool) -> Vec<Row> {
+    wait_for(what, || Some(rows()).filter(|rows| are_so(rows)))
+}
+
 /// A connection to the server.
 pub struct Client(pub TcpStream);
 
@@ -122,6 +131,16 @@ impl Client {
         let mut echo = vec![0; text.len()];
         self.0.read_exact(&mut echo).expect("the server writes");
         assert_eq!(String::from_utf8_lossy(&echo), text);
+    }
+
+    /// Reads until the server's end: what has come, and whether the end was a reset.
+    pub fn receive_rest(&mut self) -> (Vec<u8>, bool) {
+        let mut received = Vec::new();
+        match self.0.read_to_end(&mut received) {
+            Ok(_) => (received, false),
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => (received, true),
+            Err(error) => panic!("{error}"),
+        }
     }
 
     /// Ends the sending half: the server's next read is the end of file.

@@ -5,8 +5,9 @@ use nix::fcntl::OFlag;
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::termios::{OutputFlags, SetArg, tcgetattr, tcsetattr};
-use nix::unistd::Pid;
-use std::fs::File;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{Pid, getpgid};
+use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
@@ -114,9 +115,30 @@ impl Process {
         }
     }
 
+    /// How a descendant whose parent has ended has ended, where it has: as `wait` says it.
+    pub fn descendant_ended(&self, pid: Pid) -> Option<i32> {
+        match waitpid(pid, Some(WaitPidFlag::WNOHANG)).expect("it has become ours, see prepare") {
+            WaitStatus::Exited(_, status) => Some(status),
+            WaitStatus::Signaled(_, signal, _) => Some(-(signal as i32)),
+            _ => None,
+        }
+    }
+
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed())
+    }
+
+    /// Another process of the group, where there is one.
+    pub fn descendant(&self) -> Option<Pid> {
+        let names = fs::read_dir("/proc").expect("/proc is mounted").filter_map(Result::ok);
+        let mut pids =
+            names.filter_map(|name| Some(Pid::from_raw(name.file_name().to_str()?.parse().ok()?)));
+        pids.find(|pid| *pid != self.pid() && getpgid(Some(*pid)) == Ok(self.pid()))
+    }
+
     /// Sends `signal` to the process alone.
     pub fn signal(&self, signal: Signal) {
-        kill(self.group(), signal).expect("it has not been waited for");
+        kill(self.pid(), signal).expect("it has not been waited for");
     }
 
     /// How the process has ended, where it has.
@@ -129,16 +151,14 @@ impl Process {
         let status = wait_for("the end of a process", || self.ended());
         status.code().unwrap_or_else(|| -status.signal().unwrap_or(0))
     }
-
-    fn group(&self) -> Pid {
-        Pid::from_raw(self.child.id().cast_signed())
-    }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let _ = killpg(self.group(), Signal::SIGKILL); // ESRCH: all have ended
+        let _ = killpg(self.pid(), Signal::SIGKILL); // ESRCH: all have ended
         let _ = self.child.wait();
+        let group = Pid::from_raw(-self.pid().as_raw());
+        while waitpid(group, None).is_ok() {} // descendants whose parent has ended, see prepare
     }
 }
 

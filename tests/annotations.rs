@@ -1,0 +1,451 @@
+//! `docs/treuseaddr.md` and `docs/treuseaddr2.md`: a section for each call, and in it what is.
+//! `TREUSEADDR_UPDATE=1 cargo test annotations` rewrites the quoted lines and traces.
+
+use crate::documents::is_current;
+use crate::harness::{
+    self, Client, Process, Program, Runtime, Scratch, Switches, Variant, in_namespace, read,
+    wait_for,
+};
+use crate::lines::c_calls;
+use libtest_mimic::Trial;
+use nix::sys::signal::Signal;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+use std::process::Command;
+
+pub fn trials() -> Vec<Trial> {
+    let mut trials = Vec::new();
+    for program in Program::ALL {
+        let mut add = |what: &str, check: fn(Program)| {
+            let name = format!("annotations_{}_{what}", program.name());
+            trials.push(harness::trial(name, move || check(program)));
+        };
+        add("sections", sections);
+        add("traces", traces);
+        add("errors", errors);
+    }
+    trials
+}
+
+const SWITCHES: Switches = Switches { reuseaddr: true, close_listener: true };
+
+/// The document of the program.
+fn page(program: Program) -> String {
+    format!("docs/{}.md", program.name())
+}
+
+/// The first line that the document explains: those before it are the other document's.
+fn first(program: Program) -> usize {
+    match program {
+        Program::Treuseaddr => 10,
+        Program::Treuseaddr2 => 43,
+    }
+}
+
+/// The lines of the C source that call something, and what.
+fn calls(program: Program) -> Vec<(usize, String)> {
+    let source = read(&format!("src/{}.c", program.name()));
+    let lines = source.lines().zip(1..).skip(first(program) - 1);
+    let calls = lines.flat_map(|(line, number)| {
+        c_calls(line).into_iter().map(move |call| (number, call.to_owned()))
+    });
+    calls.collect()
+}
+
+/// The sections: line, call, text.
+fn parts(program: Program) -> Vec<(usize, String, String)> {
+    let page = read(&page(program));
+    let parts = page.split("\n## ").skip(1).filter_map(|part| {
+        let (heading, text) = part.split_once('\n')?;
+        let (number, call) = heading.split_once(' ')?;
+        Some((number.parse().ok()?, call.to_owned(), text.to_owned()))
+    });
+    parts.collect()
+}
+
+/// Each call has its section, in program order, each section its call; and the anchors lead there.
+fn sections(program: Program) {
+    let page = page(program);
+    let parts = parts(program);
+    let headings: Vec<_> = parts.iter().map(|(number, call, _)| (*number, call.clone())).collect();
+    assert_eq!(headings, calls(program), "{page}: its sections and the calls of the source");
+    for (number, call, text) in &parts {
+        let prose = text.split("```").step_by(2).flat_map(str::lines);
+        let prose = prose.filter(|line| !line.is_empty() && !line.starts_with(['|', '<']));
+        let count = prose.count();
+        assert!((1..=20).contains(&count), "{page}: {count} lines on {number} {call}");
+    }
+    for target in read(&page).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+        let owner = Program::ALL.into_iter().find(|other| match file {
+            "" => *other == program,
+            file => file == format!("{}.md", other.name()),
+        });
+        if let (Some(owner), false) = (owner, anchor.is_empty()) {
+            let mut anchors = anchors(owner);
+            assert!(anchors.any(|other| other == anchor), "{page} links to {target}");
+        }
+    }
+    // "The same until line 42" is said of both languages.
+    for extension in ["c", "rs"] {
+        let [one, two] = Program::ALL.map(|program| {
+            let source = read(&format!("src/{}.{extension}", program.name()));
+            source.lines().take(42).map(|line| line.replace("fork, ", "")).collect::<Vec<_>>()
+        });
+        assert_eq!(one, two);
+    }
+}
+
+/// The anchors of a document's sections.
+fn anchors(program: Program) -> impl Iterator<Item = String> {
+    parts(program).into_iter().map(|(number, call, _)| format!("{number}-{call}"))
+}
+
+/// What happens to a server, and with it the lines that make its calls, first to last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Story {
+    /// The client says hello and closes.
+    Served,
+    /// The client says hello and resets.
+    Reset,
+    /// The client has said hello and has reset before it was accepted.
+    Gone,
+    /// The client has said more than the buffer holds and has closed before it was accepted.
+    Closed,
+    /// No descriptor is left at the start.
+    NoSocket,
+    /// Another one listens, and has the option too.
+    InUse,
+    /// As if another one had listened since.
+    NoListen,
+    /// No descriptor is left for the client.
+    NoAccept,
+    /// As if there were too many processes.
+    NoFork,
+}
+
+impl Story {
+    const ALL: [Self; 9] = [
+        Self::Served,
+        Self::NoSocket,
+        Self::InUse,
+        Self::NoListen,
+        Self::NoAccept,
+        Self::NoFork,
+        Self::Reset,
+        Self::Gone,
+        Self::Closed,
+    ];
+
+    /// The lines of the process and of its child.
+    fn lines(self, program: Program) -> [Vec<usize>; 2] {
+        let start = |count, end: &[usize]| [&[11, 24, 26, 31, 38, 43, 45][..count], end].concat();
+        match (program, self) {
+            (_, Self::NoSocket) => [vec![11, 13, 14], vec![]],
+            (_, Self::InUse) => [start(3, &[27, 28]), vec![]],
+            (_, Self::NoListen) => [start(4, &[32, 33]), vec![]],
+            (_, Self::NoAccept) => [start(5, &[40, 41]), vec![]],
+            (Program::Treuseaddr, _) => {
+                let end = match self {
+                    Self::Reset => &[47, 59, 47, 55, 56, 65][..],
+                    Self::Gone => &[47, 59, 60, 61, 65],
+                    Self::Closed => &[47, 59, 47, 59],
+                    _ => &[47, 59, 47, 49, 50, 65],
+                };
+                [start(6, end), vec![]]
+            }
+            (_, Self::NoFork) => [start(7, &[47, 48]), vec![]],
+            (Program::Treuseaddr2, _) => {
+                let child = match self {
+                    Self::Reset => &[51, 55, 67, 55, 63, 64, 77][..],
+                    Self::Gone => &[51, 55, 67, 68, 69, 77],
+                    Self::Closed => &[51, 55, 67, 55, 67],
+                    _ => &[51, 55, 67, 55, 57, 58, 77],
+                };
+                [start(7, &[74, 75, 77]), child.to_vec()]
+            }
+        }
+    }
+
+    /// After a client's error C goes on with what it has closed.
+    fn is_endless_in_c(self) -> bool {
+        [Self::Reset, Self::Gone].contains(&self)
+    }
+}
+
+/// A system call as strace shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Call {
+    text: String,
+    number: u32,
+}
+
+impl Call {
+    /// A line of `strace -n`: `[  49] bind(...) = 0`. What differs from run to run is left out.
+    fn parse(line: &str) -> Option<Self> {
+        let (number, text) = line.strip_prefix('[')?.split_once("] ")?;
+        let is_call = !text.starts_with("execve(") && !text.starts_with(['+', '-']);
+        if !is_call || text.contains("= ? ERESTART") {
+            return None;
+        }
+        let mut text = text.replace(" (INJECTED)", "");
+        if text.starts_with("accept(") {
+            text = dotted(&text, "htons(");
+        }
+        text = dotted(&text, "0x");
+        if text.starts_with("fork(") || text.starts_with("clone(") {
+            text = dotted(&text, " = ");
+        }
+        let (call, result) = text.rsplit_once(" = ")?;
+        let text = format!("{:39} = {result}", call.trim_end());
+        Some(Self { text, number: number.trim().parse().ok()? })
+    }
+
+    fn name(&self) -> &str {
+        self.text.split('(').next().unwrap_or_default()
+    }
+
+    /// Whether C's call is this one: its perror writes to a duplicate of descriptor 2.
+    fn is(&self, c: &Self) -> bool {
+        let message = |call: &Self| call.text.split_once('"').map(|(_, text)| text.to_owned());
+        let is_perror = self.text.starts_with("write(2,") && c.name() == "write";
+        let is_fork = self.name() == "fork" && c.name() == "clone";
+        self == c || is_fork || (is_perror && message(self) == message(c))
+    }
+}
+
+/// The text with dots for the number, decimal or hexadecimal, that follows `before`.
+fn dotted(text: &str, before: &str) -> String {
+    match text.split_once(before) {
+        Some((start, rest)) if rest.starts_with(|c: char| c.is_ascii_hexdigit()) => {
+            let rest = rest.trim_start_matches(|c: char| c.is_ascii_hexdigit());
+            format!("{start}{before}...{rest}")
+        }
+        _ => text.to_owned(),
+    }
+}
+
+/// The calls of the process and of its child, from `socket` on.
+fn run(variant: Variant, story: Story) -> [Vec<Call>; 2] {
+    in_namespace(|| {
+        let scratch = Scratch::new();
+        let mut strace = Command::new("strace");
+        // The program is the process, strace its child: a signal reaches the program.
+        strace.args(["-D", "-ff", "-n", "-s48", "-o"]).arg(scratch.path().join("trace"));
+        let is_c = variant.runtime == Runtime::C;
+        let mut limit = None;
+        match story {
+            Story::NoSocket if is_c => drop(strace.arg("--inject=socket:error=EMFILE")),
+            Story::NoSocket => limit = Some(3), // which C's loader would not survive
+            Story::NoAccept => limit = Some(4),
+            Story::NoListen => drop(strace.arg("--inject=listen:error=EADDRINUSE")),
+            Story::NoFork => drop(strace.arg("--inject=fork,clone:error=EAGAIN")),
+            _ => {}
+        }
+        if let Some(limit) = limit {
+            strace.args(["sh", "-c", &format!("ulimit -n {limit}; exec \"$0\"")]);
+        }
+        strace.arg(variant.path());
+        let other = (story == Story::InUse)
+            .then(|| TcpListener::bind((Ipv4Addr::LOCALHOST, 3459)).expect("the port is free"));
+        let mut server = Process::start_on_terminal(&mut strace);
+        let logs = || logs(scratch.path());
+        match story {
+            Story::Served | Story::Reset | Story::NoFork => {
+                let mut client = Client::connect();
+                if story != Story::NoFork {
+                    client.exchange("hello\n");
+                    if story == Story::Reset {
+                        client.reset();
+                    } else {
+                        client.shutdown();
+                    }
+                }
+            }
+            Story::Gone | Story::Closed => {
+                wait_for("LISTEN", || {
+                    harness::rows().contains(&harness::Row::LISTEN).then_some(())
+                });
+                server.signal(Signal::SIGSTOP);
+                wait_for("the stop", || {
+                    logs().iter().any(|log| log.contains("stopped by SIGSTOP")).then_some(())
+                });
+                let mut client = Client::connect();
+                if story == Story::Gone {
+                    client.0.write_all(b"hello\n").expect("it is connected");
+                    client.reset();
+                } else {
+                    client.0.write_all(&[b'x'; 300]).expect("it is connected");
+                    drop(client);
+                }
+                server.signal(Signal::SIGCONT);
+            }
+            _ => {}
+        }
+        let has_child = !story.lines(variant.program)[1].is_empty();
+        let end = match is_c && story.is_endless_in_c() {
+            true => "EBADF (Bad file descriptor)\n",
+            false => "+++\n",
+        };
+        let logs = wait_for("the whole trace", || {
+            let logs = logs();
+            let ends = logs.iter().filter(|log| log.contains(end) || log.contains("+++\n"));
+            (ends.count() == 1 + usize::from(has_child)).then_some(logs)
+        });
+        drop((server, other));
+        let (child, parent): (Vec<_>, _) =
+            logs.into_iter().partition(|log| !log.contains(" execve("));
+        [parent, child].map(|logs| {
+            // What the shell and the loader did is not the program's.
+            let log = logs.concat();
+            let log = log.rsplit("execve(").next().unwrap_or_default();
+            let calls = log.lines().filter_map(Call::parse);
+            calls.skip_while(|call| is_c && !has_begun(call)).collect()
+        })
+    })
+}
+
+/// Whether C's `main` has: its first call, or the child's.
+fn has_begun(call: &Call) -> bool {
+    ["socket", "close"].contains(&call.name()) && !call.text.contains("SOCK_CLOEXEC")
+}
+
+/// What strace has written, a text for each process.
+fn logs(folder: &Path) -> Vec<String> {
+    let files = fs::read_dir(folder).expect("it is a folder");
+    files
+        .map(|file| fs::read_to_string(file.expect("it is a folder").path()).unwrap_or_default())
+        .collect()
+}
+
+/// What the runs have shown of a line.
+#[derive(Default)]
+struct Shown {
+    calls: Vec<Call>,
+    c_calls: Vec<Call>,
+    c_then: Vec<Call>,
+}
+
+fn add(calls: &mut Vec<Call>, call: &Call) {
+    if !calls.contains(call) {
+        calls.push(call.clone());
+    }
+}
+
+/// Every run of the port makes the calls of its lines and no others, and C makes them too.
+fn shown(program: Program) -> BTreeMap<usize, Shown> {
+    let mut shown: BTreeMap<usize, Shown> = BTreeMap::new();
+    for story in Story::ALL {
+        if story == Story::NoFork && program == Program::Treuseaddr {
+            continue;
+        }
+        let variant = |runtime| Variant::new(program, runtime).with(SWITCHES);
+        let (rust, c) = (run(variant(Runtime::Raw), story), run(variant(Runtime::C), story));
+        for ((lines, rust), c) in story.lines(program).into_iter().zip(rust).zip(c) {
+            assert_eq!(lines.len(), rust.len(), "{story:?}: {lines:?} and {rust:#?}");
+            let mut rest = c.iter();
+            let is_endless =
+                story.is_endless_in_c() && rust.iter().any(|call| call.name() == "read");
+            for (&line, call) in lines.iter().zip(&rust) {
+                let shown = shown.entry(line).or_default();
+                add(&mut shown.calls, call);
+                if is_endless && call.name() == "exit_group" {
+                    continue;
+                }
+                let Some(c_call) = rest.find(|c| call.is(c)) else {
+                    panic!("{story:?}: line {line}: {call:?} is not in the trace of the C: {c:#?}");
+                };
+                if call.name() == "fork" {
+                    add(&mut shown.c_calls, c_call);
+                }
+                let is_last = lines.iter().rev().nth(1) == Some(&line);
+                if is_endless
+                    && is_last
+                    && let Some(next) = rest.next()
+                {
+                    add(&mut shown.c_then, next);
+                }
+            }
+        }
+    }
+    shown
+}
+
+/// The C line, the Rust line, the trace of both and the kernel's entry.
+fn traces(program: Program) {
+    let shown = shown(program);
+    let source = |extension| read(&format!("src/{}.{extension}", program.name()));
+    let (c, rust) = (source("c"), source("rs"));
+    for (number, call) in calls(program) {
+        let line = |source: &str| source.lines().nth(number - 1).map(|line| line.trim().to_owned());
+        let mut block = String::from("```text\n");
+        let mut row = |label: &str, text: &str| block.push_str(&format!("{label:9}{text}\n"));
+        row("C", &line(&c).expect("it is there"));
+        row("Rust", &line(&rust).expect("it is there"));
+        match shown.get(&number) {
+            None => row("trace", "no system call"),
+            Some(shown) => {
+                let mut rows = |trace: &str, kernel: &str, calls: &[Call]| {
+                    for (call, label) in calls.iter().zip([trace].into_iter().chain([""; 9])) {
+                        row(label, &call.text);
+                    }
+                    if let (Some(call), false) = (calls.first(), kernel.is_empty()) {
+                        row(kernel, &format!("{} __x64_sys_{}", call.number, call.name()));
+                    }
+                };
+                rows("trace", "kernel", &shown.calls);
+                rows("C trace", "C kernel", &shown.c_calls);
+                rows("C then", "", &shown.c_then);
+            }
+        }
+        let needs_none = ["memset", "htons", "inet_pton", "errno"].contains(&&*call);
+        assert_eq!(shown.contains_key(&number), !needs_none, "line {number} makes a system call");
+        is_current(&page(program), &number.to_string(), &(block + "```\n"));
+    }
+}
+
+/// The rows of a table of errors: with each error the program says what the document says.
+fn errors(program: Program) {
+    let mut count = 0;
+    for (number, call, text) in parts(program) {
+        for row in text.lines().filter(|line| line.starts_with("| `E")) {
+            let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+            let [_, error, _, message, _] = cells[..] else { panic!("{row}") };
+            let what = said(program, &call, error.trim_matches('`'));
+            assert_eq!(what, message, "{}: {number} {call}: {error}", page(program));
+            count += 1;
+        }
+    }
+    assert!(count > 1, "{} says what can go wrong", page(program));
+}
+
+/// What the program prints where the call has failed.
+fn said(program: Program, call: &str, error: &str) -> String {
+    in_namespace(|| {
+        let when = if call == "write" { 2 } else { 1 }; // the first is a message
+        let mut strace = Command::new("strace");
+        strace.args(["-o", "/dev/null", &format!("--inject={call}:error={error}:when={when}")]);
+        strace.arg(Variant::new(program, Runtime::Raw).with(SWITCHES).path());
+        let mut server = Process::start(&mut strace);
+        if ["setsockopt", "fork", "read", "write", "close"].contains(&call) {
+            let client = Client::connect();
+            let _ = (&client.0).write_all(b"hello\n");
+            client.shutdown();
+        }
+        let status = server.wait();
+        let (stdout, stderr) = (server.stdout.to_end(), server.stderr.to_end());
+        let mut usual = vec!["client connected: 4\n", "client close: 4\n"];
+        if program == Program::Treuseaddr2 {
+            usual[0] = "[PARENT] client connected: 4\n";
+        }
+        let news = usual.into_iter().fold(stdout + &stderr, |text, usual| text.replace(usual, ""));
+        assert_eq!(status, if stderr.is_empty() { 0 } else { 255 });
+        match news.trim_end() {
+            "" => "nothing".to_owned(),
+            news => format!("`{news}`"),
+        }
+    })
+}

@@ -1,0 +1,239 @@
+//! docs/differences.tsv: where the trace of a port differs from the C program's.
+//!
+//! A cell holds lines of a trace, `;` between them. In a line `<name>` stands for any text, the
+//! same wherever the name comes again in the row; `<_>` for any at all.
+
+use crate::harness::{Observation, Runtime, read};
+use libtest_mimic::{Failed, Trial};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{LazyLock, Mutex};
+
+struct Difference {
+    name: String,
+    runtimes: Vec<Runtime>,
+    change: Change,
+    /// The trial that fails where the difference no longer occurs.
+    shown_by: String,
+}
+
+enum Change {
+    /// Lines that the C program has and the port has not.
+    Extra(Vec<String>),
+    /// A line of the C program, and the port's in its place.
+    Instead(String, String),
+    /// All lines from there on. The C program's come again and again where `is_endless`, until
+    /// the test kills it.
+    Rest { c: Vec<String>, is_endless: bool, rust: Vec<String> },
+}
+
+static TABLE: LazyLock<Vec<Difference>> =
+    LazyLock::new(|| read("docs/differences.tsv").lines().skip(1).map(difference).collect());
+
+fn difference(row: &str) -> Difference {
+    let fields: Vec<&str> = row.split('\t').collect();
+    let [name, ports, c, rust, shown_by, _why] = fields[..] else {
+        panic!("docs/differences.tsv: six fields in {row:?}");
+    };
+    let lines = |cell: &str| cell.split(" ; ").map(str::to_owned).collect::<Vec<_>>();
+    let mut c = lines(c);
+    let is_endless = c.pop_if(|last| last == "...").is_some();
+    let rust = lines(rust);
+    Difference {
+        name: name.to_owned(),
+        runtimes: ports.split(", ").map(runtime).collect(),
+        change: match (&c[..], &rust[..]) {
+            (_, [none]) if none == "-" => Change::Extra(c),
+            ([c], [rust]) => Change::Instead(c.clone(), rust.clone()),
+            _ => Change::Rest { c, is_endless, rust },
+        },
+        shown_by: shown_by.to_owned(),
+    }
+}
+
+fn runtime(name: &str) -> Runtime {
+    let runtimes = [Runtime::Raw, Runtime::Libc];
+    let runtime = runtimes.into_iter().find(|runtime| runtime.name() == name);
+    runtime.unwrap_or_else(|| panic!("docs/differences.tsv: raw or libc, not {name:?}"))
+}
+
+/// What the trials have met, all together.
+static ALL_MET: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
+
+pub fn summary() -> Option<String> {
+    let met = ALL_MET.lock().expect("no panic holds it").len();
+    (met > 0)
+        .then(|| format!("{met} of the {} differences in docs/differences.tsv met", TABLE.len()))
+}
+
+/// Every row names one of `trials`, an ordinary one, as what shows it.
+pub fn trial(trials: &[Trial]) -> Trial {
+    let ordinary = trials.iter().filter(|trial| !trial.has_ignored_flag());
+    let names: BTreeSet<String> = ordinary.map(|trial| trial.name().to_owned()).collect();
+    Trial::test("differences_are_shown", move || {
+        for difference in TABLE.iter() {
+            assert!(
+                names.contains(&difference.shown_by),
+                "docs/differences.tsv: {:?}",
+                difference.name
+            );
+        }
+        Ok::<(), Failed>(())
+    })
+}
+
+/// The differences that a trial has met, with the runtime of the port.
+#[derive(Default)]
+pub struct Met(BTreeSet<(&'static str, &'static str)>);
+
+impl Met {
+    /// Fails where the table has a difference that `trial` must show and has not.
+    pub fn check(self, trial: &str) {
+        for difference in TABLE.iter().filter(|difference| difference.shown_by == trial) {
+            for runtime in &difference.runtimes {
+                assert!(
+                    self.0.contains(&(&*difference.name, runtime.name())),
+                    "docs/differences.tsv: {:?} no longer occurs in the {} port",
+                    difference.name,
+                    runtime.name()
+                );
+            }
+        }
+        ALL_MET.lock().expect("no panic holds it").extend(self.0.iter().map(|(name, _)| name));
+    }
+
+    /// Compares what a port has done with what the C program has done, and fails at the first
+    /// difference that is not in the table. Gives whether all lines to the end were the same.
+    pub fn compare(
+        &mut self,
+        c: &Observation,
+        rust: &Observation,
+        runtime: Runtime,
+    ) -> Result<bool, String> {
+        if c.processes.len() != rust.processes.len() {
+            return Err(format!("C {:?}, port {:?}", c.processes, rust.processes));
+        }
+        let mut is_whole = true;
+        for (c, rust) in c.processes.iter().zip(&rust.processes) {
+            is_whole &= self.align(c, rust, runtime)?;
+        }
+        // Where C goes on it says more, or less where what it says is still in its buffer.
+        let is_same = |c: &str, rust: &str| {
+            c == rust || !is_whole && (c.starts_with(rust) || rust.starts_with(c))
+        };
+        if !is_same(&c.stdout, &rust.stdout)
+            || !is_same(&c.stderr, &rust.stderr)
+            || is_whole && c.status != rust.status
+        {
+            return Err(format!(
+                "C {:?}, {:?}, {}, port {:?}, {:?}, {}",
+                c.stdout, c.stderr, c.status, rust.stdout, rust.stderr, rust.status
+            ));
+        }
+        Ok(is_whole)
+    }
+
+    /// Goes through the lines of a process. Gives whether both went to the end.
+    fn align(
+        &mut self,
+        mut c: &[String],
+        mut rust: &[String],
+        runtime: Runtime,
+    ) -> Result<bool, String> {
+        loop {
+            match (c, rust) {
+                ([], []) => return Ok(true),
+                ([c_line, c_rest @ ..], [rust_line, rust_rest @ ..]) if c_line == rust_line => {
+                    (c, rust) = (c_rest, rust_rest);
+                    continue;
+                }
+                _ => {}
+            }
+            let applies = |difference: &&Difference| difference.runtimes.contains(&runtime);
+            let found = TABLE
+                .iter()
+                .filter(applies)
+                .find_map(|difference| Some((difference, difference.change.explain(c, rust)?)));
+            let Some((difference, lines)) = found else {
+                return Err(format!("C {:?}, port {:?}", c.first(), rust.first()));
+            };
+            self.0.insert((&difference.name, runtime.name()));
+            match lines {
+                Some((c_lines, rust_lines)) => (c, rust) = (&c[c_lines..], &rust[rust_lines..]),
+                None => return Ok(false),
+            }
+        }
+    }
+}
+
+impl Change {
+    /// Whether this is what differs here: the number of lines of each that it covers, none for
+    /// all.
+    fn explain(&self, c: &[String], rust: &[String]) -> Option<Option<(usize, usize)>> {
+        match self {
+            Self::Extra(lines) => {
+                let c = c.first()?;
+                let is_extra = |line: &String| matches(line, c, &mut BTreeMap::new());
+                lines.iter().any(is_extra).then_some(Some((1, 0)))
+            }
+            Self::Instead(c_line, rust_line) => {
+                let mut names = BTreeMap::new();
+                (matches(c_line, c.first()?, &mut names)
+                    && matches(rust_line, rust.first()?, &mut names))
+                .then_some(Some((1, 1)))
+            }
+            Self::Rest { c: c_lines, is_endless, rust: rust_lines } => {
+                let mut names = BTreeMap::new();
+                let is_rest = rust.len() == rust_lines.len()
+                    && rust_lines
+                        .iter()
+                        .zip(rust)
+                        .all(|(line, rust)| matches(line, rust, &mut names))
+                    && match is_endless {
+                        false => {
+                            c.len() == c_lines.len()
+                                && c_lines
+                                    .iter()
+                                    .zip(c)
+                                    .all(|(line, c)| matches(line, c, &mut names))
+                        }
+                        true => is_repeated(c_lines, c, &mut names),
+                    };
+                is_rest.then_some(None)
+            }
+        }
+    }
+}
+
+/// Whether `lines` are `round` at least three times over, cut off by SIGKILL.
+fn is_repeated<'a>(
+    round: &[String],
+    lines: &'a [String],
+    names: &mut BTreeMap<String, &'a str>,
+) -> bool {
+    let [lines @ .., last_call, end] = lines else { return false };
+    let last = &round[lines.len() % round.len()];
+    let is_cut = |call: &str| {
+        last.split_once(" = ").is_some_and(|(last, _)| matches(last, call, &mut names.clone()))
+    };
+    lines.len() >= 3 * round.len()
+        && end == "+++ killed by SIGKILL +++"
+        && last_call.strip_suffix(" = ?").is_some_and(is_cut)
+        && round.iter().cycle().zip(lines).all(|(line, c)| matches(line, c, names))
+}
+
+/// Whether `line` is as `pattern` says, each name the text that it has in `names`.
+fn matches<'a>(pattern: &str, line: &'a str, names: &mut BTreeMap<String, &'a str>) -> bool {
+    let Some((text, rest)) = pattern.split_once('<') else { return pattern == line };
+    let (name, rest) = rest.split_once('>').expect("docs/differences.tsv: a name ends in >");
+    let Some(line) = line.strip_prefix(text) else { return false };
+    let ends = (0..=line.len()).filter(|end| line.is_char_boundary(*end));
+    for (this, after) in ends.map(|end| line.split_at(end)) {
+        let mut tried = names.clone();
+        let is_known = name != "_" && *tried.entry(name.to_owned()).or_insert(this) != this;
+        if !is_known && matches(rest, after, &mut tried) {
+            *names = tried;
+            return true;
+        }
+    }
+    false
+}

@@ -1,0 +1,325 @@
+//! Each call of a program fails with every error number, and each read and write is cut short to
+//! every length: a port makes of it what the C program makes of it.
+//!
+//! strace puts the result in the place of the call. It counts the calls of each kind in each
+//! process, and a C library's start has calls of its own; therefore it is attached where the
+//! program waits, and from there on the counts are the same on every runtime.
+
+use crate::differences::Met;
+use crate::harness::{
+    self, Client, Observation, Place, Process, Program, Row, Runtime, Strace, Switches, Tally,
+    Variant, in_namespace, is_blocked, stop, wait_for, wait_for_rows,
+};
+use libtest_mimic::Trial;
+use nix::libc::{SYS_accept, SYS_read};
+use nix::sys::signal::{Signal, kill};
+use std::io::Write;
+
+/// From where on a program is traced, and what its client does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// From the start. A client comes where the program gets as far as accept.
+    Start,
+    /// From accept on, the first process alone. A client is there.
+    Accept,
+    /// The same, and the process that it forks.
+    Both,
+    /// From the first read on, of the process that serves. All that the client sends is there.
+    Read,
+}
+
+/// A call, by its place in the programs.
+#[derive(Clone, Copy)]
+struct Site {
+    name: &'static str,
+    stage: Stage,
+    /// The errors of other calls that lead to this one, as strace is told them.
+    after: &'static str,
+    /// The call, or its names; and which, counted in `stage`.
+    call: &'static str,
+    when: usize,
+    /// How many bytes it reads or writes.
+    len: usize,
+}
+
+impl Site {
+    const fn new(name: &'static str, stage: Stage, call: &'static str, when: usize) -> Self {
+        Self { name, stage, after: "", call, when, len: 0 }
+    }
+
+    const fn after(self, after: &'static str) -> Self {
+        Self { after, ..self }
+    }
+
+    const fn len(self, len: usize) -> Self {
+        Self { len, ..self }
+    }
+
+    const fn writes(self, text: &str) -> Self {
+        self.len(text.len())
+    }
+}
+
+use Stage::{Accept, Both, Read, Start};
+
+/// The calls that both programs have.
+const SITES: [Site; 17] = [
+    Site::new("socket", Start, "socket", 1),
+    Site::new("socket_perror", Start, "write", 1)
+        .after("socket:error=EMFILE")
+        .writes("socket: : Too many open files\n"),
+    Site::new("setsockopt", Start, "setsockopt", 1),
+    Site::new("bind", Start, "bind", 1),
+    Site::new("bind_perror", Start, "write", 1)
+        .after("bind:error=EADDRINUSE")
+        .writes("bind: : Address already in use\n"),
+    Site::new("listen", Start, "listen", 1),
+    Site::new("listen_perror", Start, "write", 1)
+        .after("listen:error=EADDRINUSE")
+        .writes("listen: : Address already in use\n"),
+    Site::new("accept", Accept, "accept", 1),
+    Site::new("accept_perror", Accept, "write", 1)
+        .after("accept:error=EMFILE")
+        .writes("accept: : Too many open files\n"),
+    Site::new("first_read", Read, "read", 1).len(100),
+    Site::new("first_write", Read, "write", 1).len(100),
+    Site::new("second_read", Read, "read", 2).len(100),
+    Site::new("second_write", Read, "write", 2).len(100),
+    Site::new("third_write", Read, "write", 3).len(100),
+    Site::new("last_read", Read, "read", 4).len(100), // it would be the end of file
+    Site::new("close", Read, "close", 1),
+    Site::new("close_after_error", Read, "close", 1).after("read:error=EIO:when=4"),
+];
+
+const TREUSEADDR: [Site; 3] = [
+    Site::new("connected", Accept, "write", 1).writes("client connected: 4\n"),
+    Site::new("close_message", Read, "write", 4).writes("client close: 4\n"),
+    Site::new("error_message", Read, "write", 2)
+        .after("read:error=EIO:when=2")
+        .writes("client error: 4\n"),
+];
+
+const TREUSEADDR2: [Site; 8] = [
+    Site::new("connected", Accept, "write", 1).writes("[PARENT] client connected: 4\n"),
+    Site::new("fork", Accept, "fork,clone", 1),
+    Site::new("fork_perror", Accept, "write", 2)
+        .after("fork,clone:error=EAGAIN")
+        .writes("fork: : Resource temporarily unavailable\n"),
+    Site::new("close_in_parent", Accept, "close", 1),
+    Site::new("close_in_both", Both, "close", 1), // in the child of lfd, where it closes that
+    Site::new("parent_exit", Accept, "write", 2).writes("[PARENT] parent exit\n"),
+    Site::new("close_message", Read, "write", 4).writes("[CHILD] client close: 4\n"),
+    Site::new("error_message", Read, "write", 2)
+        .after("read:error=EIO:when=2")
+        .writes("[CHILD] client error: 4\n"),
+];
+
+/// All switches off, and all on.
+const SWITCHES: [Switches; 2] = [Switches::ALL[0], Switches::ALL[3]];
+
+/// The kernel's error numbers; one it has none for; one that it keeps for itself, which a program
+/// must never see; and the last that a call can give.
+const ERRORS: [(u16, u16); 4] = [(1, 133), (134, 134), (512, 512), (4095, 4095)];
+
+/// Of the faults of a site, every so many are in the sample, and the others in the full set.
+const STRIDE: usize = 25;
+
+static TALLY: Tally = Tally::new();
+
+pub fn summary() -> Option<String> {
+    TALLY.summary("faults, each on three runtimes,")
+}
+
+/// What the call gives in place of what it would.
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    Error(u16),
+    Short(usize),
+}
+
+pub fn trials() -> Vec<Trial> {
+    let mut trials = Vec::new();
+    let mut offset = 0; // of each site's sample
+    for (program, own) in
+        [(Program::Treuseaddr, &TREUSEADDR[..]), (Program::Treuseaddr2, &TREUSEADDR2)]
+    {
+        for site in SITES.iter().chain(own) {
+            let mut cases = Vec::new();
+            for switches in SWITCHES {
+                if site.call == "setsockopt" && !switches.reuseaddr {
+                    continue;
+                }
+                let errors = ERRORS.into_iter().flat_map(|(first, last)| first..=last);
+                let short = (0..site.len).map(Fault::Short);
+                let faults = errors.map(Fault::Error).chain(short);
+                cases.extend(faults.map(|fault| (switches, fault)));
+            }
+            let is_sample = |(index, _): &(usize, _)| (index + offset) % STRIDE == 0;
+            let (sample, rest): (Vec<_>, Vec<_>) =
+                cases.into_iter().enumerate().partition(is_sample);
+            offset += 7;
+            let name = format!("fault_{}_{}", program.name(), site.name);
+            for (name, cases, is_ignored) in
+                [(name.clone(), sample, false), (name + "_all", rest, true)]
+            {
+                let check = {
+                    let name = name.clone();
+                    move || {
+                        let mut met = Met::default();
+                        for (_, (switches, fault)) in cases {
+                            compare(program, switches, *site, fault, &mut met);
+                        }
+                        met.check(&name);
+                    }
+                };
+                trials.push(harness::trial(name, check).with_ignored_flag(is_ignored));
+            }
+        }
+    }
+    trials
+}
+
+fn compare(program: Program, switches: Switches, site: Site, fault: Fault, met: &mut Met) {
+    let observe = |runtime| observe(Variant::new(program, runtime).with(switches), site, fault);
+    let c = observe(Runtime::C);
+    let mut equal = |runtime| {
+        let port = observe(runtime);
+        met.compare(&c.observation, &port.observation, runtime)?;
+        match (&c.reply, &c.rows) == (&port.reply, &port.rows) {
+            true => Ok(()),
+            false => Err(format!("C {c:?}, port {port:?}")),
+        }
+    };
+    let result = [Runtime::Raw, Runtime::Libc].into_iter().try_for_each(|runtime| {
+        equal(runtime).map_err(|difference| {
+            format!("{} with {switches:?}, {fault:?}: {difference}", runtime.name())
+        })
+    });
+    TALLY.count(result);
+}
+
+/// What a program does with a fault.
+#[derive(Debug)]
+struct Outcome {
+    observation: Observation,
+    /// What came to the client, and whether a reset ended it.
+    reply: Option<(Vec<u8>, bool)>,
+    /// What the server leaves in the kernel's table.
+    rows: Vec<Row>,
+}
+
+fn observe(variant: Variant, site: Site, fault: Fault) -> Outcome {
+    let options = options(site, fault);
+    let (strace, mut client) = match site.stage {
+        Start => start(variant, &options),
+        Accept | Both => attach_in_accept(variant, site.stage == Both, &options),
+        Read => attach_in_read(variant, &options),
+    };
+    let reply = client.as_mut().map(Client::receive_rest);
+    let observation = strace.end();
+    // Closed only now: a packet that another overtakes would end a TIME_WAIT before its time.
+    wait_for_rows("the client's answer", |rows| !rows.contains(&Row::server("FIN_WAIT1")));
+    drop(client);
+    let mut rows = wait_for_rows("nothing but TIME_WAIT", |rows| {
+        rows.iter().all(|row| row.state == "TIME_WAIT")
+    });
+    let is_long = rows.len() > 100;
+    rows.retain(|row| row.is_server); // its client's say what the trace says
+    if is_long || !rows.is_empty() {
+        in_namespace(|| ()); // a new one: nothing is in the way of what comes next
+    }
+    Outcome { observation, reply, rows }
+}
+
+/// The options of strace.
+fn options(site: Site, fault: Fault) -> Vec<String> {
+    let result = match fault {
+        Fault::Error(error) => format!("error={error}"),
+        // A call that is not made fills no buffer.
+        Fault::Short(count @ 1..) if site.call == "read" => {
+            format!("retval={count}:poke_exit=@arg2={}", "78".repeat(count))
+        }
+        Fault::Short(count) => format!("retval={count}"),
+    };
+    let mut options = vec![format!("--inject={}:{result}:when={}", site.call, site.when)];
+    if !site.after.is_empty() {
+        options.push(format!("--inject={}", site.after));
+    }
+    // C goes on for ever after an error: no port gets to the twelfth of these calls.
+    let last = if site.call == "close" { "write" } else { "close" };
+    options.push(format!("--inject={last}:signal=SIGKILL:when=12"));
+    options
+}
+
+/// Traced from the start on.
+fn start(variant: Variant, options: &[String]) -> (Strace, Option<Client>) {
+    let strace = Strace::start(variant, Place::Terminal, options);
+    let first = strace.first;
+    let has_ended = wait_for("accept or the end", || match strace.has_ended(first) {
+        true => Some(true),
+        false => is_blocked(first, SYS_accept).then_some(false),
+    });
+    let mut client = (!has_ended).then(Client::connect);
+    if let Some(client) = &mut client {
+        serve(&strace, variant.program, client);
+    }
+    (strace, client)
+}
+
+/// Traced from accept on, while which the client is in the backlog.
+fn attach_in_accept(
+    variant: Variant,
+    follows: bool,
+    options: &[String],
+) -> (Strace, Option<Client>) {
+    let server = Process::start_on_terminal(&mut variant.command());
+    let first = server.pid();
+    wait_for("accept to wait", || is_blocked(first, SYS_accept).then_some(()));
+    stop(first);
+    let mut client = Client::connect();
+    let strace = Strace::attach(variant.program, server, first, follows, options);
+    serve(&strace, variant.program, &mut client);
+    (strace, Some(client))
+}
+
+/// Has the client send once the parent has ended, or the one process waits: then nothing that the
+/// server does comes before or after by chance. A server that ends without a reader is sent nothing.
+fn serve(strace: &Strace, program: Program, client: &mut Client) {
+    let first = strace.first;
+    let reader = wait_for("a server that reads, or the end", || match program {
+        Program::Treuseaddr if is_blocked(first, SYS_read) => Some(Some(first)),
+        Program::Treuseaddr => strace.has_ended(first).then_some(None),
+        Program::Treuseaddr2 => strace.has_ended(first).then(|| strace.child()),
+    });
+    if let Some(reader) = reader {
+        wait_for("read to wait", || is_blocked(reader, SYS_read).then_some(()));
+        strace.stop(reader);
+        send(client);
+        kill(reader, Signal::SIGCONT).expect("it is stopped");
+    }
+}
+
+/// Traced from the first read on.
+fn attach_in_read(variant: Variant, options: &[String]) -> (Strace, Option<Client>) {
+    let mut server = Process::start_on_terminal(&mut variant.command());
+    let mut client = Client::connect();
+    let reader = match variant.program {
+        Program::Treuseaddr => server.pid(),
+        Program::Treuseaddr2 => {
+            assert_eq!(server.wait(), 0);
+            server.descendant().expect("the child serves")
+        }
+    };
+    wait_for("read to wait", || is_blocked(reader, SYS_read).then_some(()));
+    stop(reader);
+    send(&mut client);
+    (Strace::attach(variant.program, server, reader, false, options), Some(client))
+}
+
+/// Three times what is read at once, and the end of file, to a server that is stopped.
+fn send(client: &mut Client) {
+    let bytes = ["a", "b", "c"].map(|text| text.repeat(100)).concat();
+    client.0.write_all(bytes.as_bytes()).expect("it is connected");
+    client.shutdown();
+    wait_for_rows("the end of file", |rows| rows.contains(&Row::server("CLOSE_WAIT")));
+}

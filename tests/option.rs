@@ -1,0 +1,546 @@
+//! The option itself: what `docs/so_reuseaddr.md` says of it, measured on this kernel.
+
+use crate::documents::is_current;
+use crate::harness::{
+    self, Client, Process, Program, Row, Runtime, Switches, Variant, read, rows, run, wait_for,
+    words,
+};
+use libtest_mimic::Trial;
+use nix::sys::signal::Signal;
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use rustix::net::sockopt::{set_ip_add_membership, set_socket_reuseaddr, set_socket_reuseport};
+use rustix::net::{
+    AddressFamily, RecvFlags, SocketFlags, SocketType, accept, bind, eth, listen, recv, socket_with,
+};
+use std::collections::HashSet;
+use std::fs;
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream, UdpSocket};
+use std::process::Command;
+
+const DOCUMENT: &str = "docs/so_reuseaddr.md";
+const PORT: u16 = 3459;
+const LOCALHOST: Ipv4Addr = Ipv4Addr::LOCALHOST;
+const ANY: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
+
+const TRIALS: [(&str, fn()); 14] = [
+    ("option_drawing", || is_current(DOCUMENT, "drawing", &drawing())),
+    ("option_rule", || is_current(DOCUMENT, "rule", &rule())),
+    ("option_addresses", addresses),
+    ("option_is_the_connections", is_the_connections),
+    ("option_client_closes_first", client_closes_first),
+    ("option_reset_leaves_nothing", reset_leaves_nothing),
+    ("option_time_wait_lasts", time_wait_lasts),
+    ("option_who_listens_first", who_listens_first),
+    ("option_nobody_accepts", nobody_accepts),
+    ("option_udp_unicast", udp_unicast),
+    ("option_udp_multicast", udp_multicast),
+    ("option_udp_broadcast", udp_broadcast),
+    ("option_culprit", culprit),
+    ("option_names", names),
+];
+
+pub fn trials() -> Vec<Trial> {
+    TRIALS.map(|(name, check)| harness::trial(name, check)).into()
+}
+
+/// Each measurement that the document names is one of these.
+fn names() {
+    let document = read(DOCUMENT);
+    for name in words(&document).filter(|word| word.starts_with("option_") && *word != "option_") {
+        assert!(TRIALS.iter().any(|(trial, _)| *trial == name), "{DOCUMENT} names {name}");
+    }
+}
+
+/// What a socket has set before it binds.
+#[derive(Clone, Copy, PartialEq)]
+enum Flag {
+    None,
+    ReuseAddr,
+    ReusePort,
+}
+
+impl Flag {
+    const ALL: [Self; 3] = [Self::None, Self::ReuseAddr, Self::ReusePort];
+}
+
+/// A socket with `flag` set, bound where it may be.
+fn bound(kind: SocketType, flag: Flag, ip: Ipv4Addr) -> Result<OwnedFd, Errno> {
+    let fd = socket_with(AddressFamily::INET, kind, SocketFlags::CLOEXEC, None)?;
+    match flag {
+        Flag::None => {}
+        Flag::ReuseAddr => set_socket_reuseaddr(&fd, true)?,
+        Flag::ReusePort => set_socket_reuseport(&fd, true)?,
+    }
+    bind(&fd, &SocketAddrV4::new(ip, PORT))?;
+    Ok(fd)
+}
+
+fn bound_tcp(flag: Flag, ip: Ipv4Addr) -> Result<OwnedFd, Errno> {
+    bound(SocketType::STREAM, flag, ip)
+}
+
+fn start_listening(fd: &OwnedFd) -> Result<(), Errno> {
+    listen(fd, 8)
+}
+
+fn listener(flag: Flag) -> OwnedFd {
+    let fd = bound_tcp(flag, LOCALHOST).expect("nothing is there");
+    start_listening(&fd).expect("nothing is there");
+    fd
+}
+
+/// Both ends of a connection, the server's first.
+fn connection(listener: &OwnedFd) -> (OwnedFd, TcpStream) {
+    let client = TcpStream::connect((LOCALHOST, PORT)).expect("it listens");
+    let server = accept(listener).expect("it has connected");
+    (server, client)
+}
+
+fn wait_for_rows(expected: &[Row]) {
+    wait_for(&format!("{expected:?}"), || (rows() == expected).then_some(()));
+}
+
+/// Leaves the server's end alone, in TIME_WAIT.
+fn close_server_first((server, client): (OwnedFd, TcpStream)) {
+    drop(server);
+    wait_for_rows(&[Row::client("CLOSE_WAIT"), Row::server("FIN_WAIT2")]);
+    drop(client);
+    wait_for_rows(&[Row::TIME_WAIT]);
+}
+
+/// Whether a new socket may bind, and listen, where something is already.
+fn may_listen(flag: Flag) -> bool {
+    match bound_tcp(flag, LOCALHOST) {
+        Err(no) => {
+            assert_eq!(no, Errno::ADDRINUSE);
+            false
+        }
+        Ok(fd) => {
+            start_listening(&fd).expect("it is bound");
+            true
+        }
+    }
+}
+
+fn may_bind_udp(old: Flag, new: Flag) -> bool {
+    let _old = bound(SocketType::DGRAM, old, LOCALHOST).expect("nothing is there");
+    bound(SocketType::DGRAM, new, LOCALHOST).is_ok()
+}
+
+/// Who may have an address where another socket is, by the state of that one.
+fn rule() -> String {
+    const TCP: [&str; 5] =
+        ["TCP, bound, not listening", "LISTEN", "ESTABLISHED", "FIN_WAIT2", "TIME_WAIT"];
+    const UDP: &str = "UDP, bound";
+    let mut table =
+        "| there already | `SO_REUSEADDR` on both | `SO_REUSEPORT` on both |".to_owned();
+    table.push_str(" any of the 7 other pairs |\n|---|---|---|---|\n");
+    for state in TCP.into_iter().chain([UDP]) {
+        let may = |old, new| {
+            harness::in_namespace(|| {
+                if state == UDP {
+                    return may_bind_udp(old, new);
+                }
+                let _old = stand(state, old);
+                may_listen(new)
+            })
+        };
+        let pairs = Flag::ALL.into_iter().flat_map(|old| Flag::ALL.map(|new| (old, new)));
+        let is_same = |(old, new): &(Flag, Flag)| old == new && *new != Flag::None;
+        let others =
+            pairs.filter(|pair| !is_same(pair)).filter(|&(old, new)| may(old, new)).count();
+        let word = |may| match (may, state == UDP) {
+            (true, true) => "**binds**",
+            (true, false) => "**listens**",
+            (false, _) => "in use",
+        };
+        table.push_str(&format!(
+            "| {state} | {} | {} | {} |\n",
+            word(may(Flag::ReuseAddr, Flag::ReuseAddr)),
+            word(may(Flag::ReusePort, Flag::ReusePort)),
+            word(others > 0),
+        ));
+    }
+    table
+}
+
+/// The sockets that leave the address in `state`.
+fn stand(state: &str, flag: Flag) -> (Option<OwnedFd>, Option<TcpStream>) {
+    if state.ends_with("not listening") {
+        return (bound_tcp(flag, LOCALHOST).ok(), None);
+    }
+    let listener = listener(flag);
+    if state == "LISTEN" {
+        return (Some(listener), None);
+    }
+    let (server, client) = connection(&listener);
+    drop(listener);
+    match state {
+        "ESTABLISHED" => {
+            wait_for_rows(&[Row::client("ESTABLISHED"), Row::server("ESTABLISHED")]);
+            (Some(server), Some(client))
+        }
+        "FIN_WAIT2" => {
+            drop(server);
+            wait_for_rows(&[Row::client("CLOSE_WAIT"), Row::server("FIN_WAIT2")]);
+            (None, Some(client))
+        }
+        _ => {
+            close_server_first((server, client));
+            (None, None)
+        }
+    }
+}
+
+/// The wildcard address is every address; two others are not in each other's way.
+fn addresses() {
+    for flag in [Flag::None, Flag::ReuseAddr] {
+        for (there, new) in [(LOCALHOST, ANY), (ANY, LOCALHOST)] {
+            harness::in_namespace(|| {
+                let there = bound_tcp(flag, there).expect("nothing is there");
+                start_listening(&there).expect("nothing is there");
+                assert_eq!(bound_tcp(flag, new).err(), Some(Errno::ADDRINUSE));
+            });
+        }
+        harness::in_namespace(|| {
+            let _listener = listener(flag);
+            let other = bound_tcp(flag, Ipv4Addr::new(127, 0, 0, 2)).expect("it is free");
+            start_listening(&other).expect("it is free");
+        });
+    }
+}
+
+/// What counts is the flag that the connection itself has when it ends.
+fn is_the_connections() {
+    for flag in [Flag::None, Flag::ReuseAddr] {
+        let is_set = flag == Flag::ReuseAddr;
+        let after = |change: fn(&OwnedFd, &OwnedFd, bool)| {
+            harness::in_namespace(|| {
+                let listener = listener(flag);
+                let connection = connection(&listener);
+                change(&listener, &connection.0, !is_set);
+                drop(listener);
+                close_server_first(connection);
+                bound_tcp(Flag::ReuseAddr, LOCALHOST).is_ok()
+            })
+        };
+        let of_listener = after(|listener, _, on| {
+            set_socket_reuseaddr(listener, on).expect("it is a socket");
+        });
+        let of_connection = after(|_, connection, on| {
+            set_socket_reuseaddr(connection, on).expect("it is a socket");
+        });
+        assert_eq!(of_listener, is_set, "the connection keeps what it got from its listener");
+        assert_eq!(of_connection, !is_set, "the connection's own flag is what TIME_WAIT keeps");
+    }
+}
+
+fn server(reuseaddr: bool) -> Process {
+    let switches = Switches { reuseaddr, close_listener: false };
+    let variant = Variant::new(Program::Treuseaddr, Runtime::Raw).with(switches);
+    Process::start(&mut variant.command())
+}
+
+/// Whoever closes first has the TIME_WAIT: where that is the client, no server needs the option.
+fn client_closes_first() {
+    let mut old = server(false);
+    let mut client = Client::connect();
+    client.exchange("hello\n");
+    client.shutdown();
+    assert_eq!(old.wait(), 0);
+    wait_for_rows(&[Row::client("TIME_WAIT")]);
+    let _new = server(false);
+    wait_for("LISTEN", || rows().contains(&Row::LISTEN).then_some(()));
+}
+
+/// A server that is killed with words unread resets the connection, and leaves no TIME_WAIT.
+fn reset_leaves_nothing() {
+    let listener = listener(Flag::None);
+    let (server, client) = connection(&listener);
+    (&client).write_all(b"unread").expect("it is connected");
+    wait_for("words to read", || waiting(&server).then_some(()));
+    drop(listener);
+    drop(server);
+    wait_for_rows(&[]);
+    bound_tcp(Flag::None, LOCALHOST).expect("nothing is left");
+}
+
+/// TIME_WAIT begins with 60 seconds, of the clock that /proc/net/tcp counts in hundredths.
+fn time_wait_lasts() {
+    let listener = listener(Flag::None);
+    let connection = connection(&listener);
+    drop(listener);
+    close_server_first(connection);
+    let table = fs::read_to_string("/proc/thread-self/net/tcp").expect("/proc is mounted");
+    let row = table.lines().nth(1).expect("it is there");
+    let (kind, left) = row
+        .split_whitespace()
+        .nth(5)
+        .and_then(|timer| timer.split_once(':'))
+        .expect("it has a timer");
+    let left = u32::from_str_radix(left, 16).expect("it is a number");
+    assert_eq!(kind, "03", "the timer of a TIME_WAIT");
+    assert!((5000..=6000).contains(&left), "{left} hundredths of a second");
+}
+
+/// Of two that may bind, only the first to listen may listen.
+fn who_listens_first() {
+    let first = bound_tcp(Flag::ReuseAddr, LOCALHOST).expect("nothing is there");
+    let second = bound_tcp(Flag::ReuseAddr, LOCALHOST).expect("both have the option");
+    assert_eq!(rows(), [], "no table shows what is bound and does not listen");
+    start_listening(&second).expect("the other does not listen");
+    assert_eq!(start_listening(&first), Err(Errno::ADDRINUSE));
+    drop(second);
+    // Not at once: a process that another trial starts meanwhile holds a copy until its exec.
+    wait_for("the other to end", || start_listening(&first).ok());
+}
+
+/// What treuseaddr2's child has inherited lets clients in, whom nobody accepts.
+fn nobody_accepts() {
+    let mut server =
+        Process::start(&mut Variant::new(Program::Treuseaddr2, Runtime::Raw).command());
+    let mut client = Client::connect();
+    client.exchange("hello\n");
+    assert_eq!(server.wait(), 0, "the parent exits");
+    let _second = TcpStream::connect((LOCALHOST, PORT)).expect("it listens");
+    let established = [Row::client("ESTABLISHED"), Row::server("ESTABLISHED")];
+    let expected = [established[0], established[0], established[1], established[1], Row::LISTEN];
+    wait_for_rows(&expected);
+    let table = fs::read_to_string("/proc/thread-self/net/tcp").expect("/proc is mounted");
+    let has_no_file = |row: &&str| row.split_whitespace().nth(9) == Some("0");
+    assert_eq!(table.lines().filter(has_no_file).count(), 1, "{table}");
+}
+
+fn bound_udp(flag: Flag, ip: Ipv4Addr) -> OwnedFd {
+    bound(SocketType::DGRAM, flag, ip).expect("it may")
+}
+
+/// Whether there is something to read.
+fn waiting(socket: &OwnedFd) -> bool {
+    received(socket, RecvFlags::PEEK)
+}
+
+fn received(socket: &OwnedFd, flags: RecvFlags) -> bool {
+    match recv(socket, &mut [0; 8], flags | RecvFlags::DONTWAIT) {
+        Ok(_) => true,
+        Err(no) => {
+            assert_eq!(no, Errno::AGAIN);
+            false
+        }
+    }
+}
+
+/// Which of the sockets get a datagram sent to `to`: on loopback they have it when `send_to` is back.
+fn receivers<const N: usize>(to: Ipv4Addr, sockets: [&OwnedFd; N]) -> [bool; N] {
+    let sender = UdpSocket::bind((LOCALHOST, 0)).expect("ports are left");
+    sender.set_broadcast(true).expect("it is a socket");
+    sender.send_to(b"hello", (to, PORT)).expect("it is on loopback");
+    wait_for("a datagram", || sockets.iter().any(|socket| waiting(socket)).then_some(()));
+    sockets.map(|socket| received(socket, RecvFlags::empty()))
+}
+
+/// A datagram to one address goes to one socket: the newest, or the one with the exact address.
+fn udp_unicast() {
+    let first = bound_udp(Flag::ReuseAddr, LOCALHOST);
+    assert_eq!(receivers(LOCALHOST, [&first]), [true]);
+    let any = bound_udp(Flag::ReuseAddr, ANY);
+    assert_eq!(receivers(LOCALHOST, [&first, &any]), [true, false]);
+    let second = bound_udp(Flag::ReuseAddr, LOCALHOST);
+    assert_eq!(receivers(LOCALHOST, [&first, &any, &second]), [false, false, true]);
+}
+
+/// A datagram to a group goes to all, even to who has not joined, while somebody has.
+fn udp_multicast() {
+    let group = Ipv4Addr::new(239, 1, 2, 3);
+    for flag in [Flag::ReuseAddr, Flag::ReusePort] {
+        harness::in_namespace(|| {
+            let [member, also, outsider] = [0; 3].map(|_| bound_udp(flag, ANY));
+            for socket in [&member, &also] {
+                set_ip_add_membership(socket, &group, &LOCALHOST).expect("it may");
+            }
+            let one_address = bound_udp(flag, LOCALHOST);
+            assert_eq!(
+                receivers(group, [&member, &also, &outsider, &one_address]),
+                [true, true, true, false]
+            );
+        });
+    }
+}
+
+/// A broadcast goes to all that are bound to the wildcard address, and to no other.
+fn udp_broadcast() {
+    for flag in [Flag::ReuseAddr, Flag::ReusePort] {
+        harness::in_namespace(|| {
+            let [first, second] = [0; 2].map(|_| bound_udp(flag, ANY));
+            let one_address = bound_udp(flag, LOCALHOST);
+            let to = Ipv4Addr::new(127, 255, 255, 255);
+            assert_eq!(receivers(to, [&first, &second, &one_address]), [true, true, false]);
+        });
+    }
+}
+
+/// netstat names who listens, and nobody for a TIME_WAIT.
+fn culprit() {
+    let netstat = || run(Command::new("netstat").arg("-tnap")).stdout;
+    let mut server = server(false);
+    let mut client = Client::connect();
+    client.exchange("hello\n");
+    let table = netstat();
+    let row = table.lines().find(|row| row.contains("LISTEN")).expect("it listens");
+    assert!(row.trim_end().ends_with("/treuseaddr"), "{table}");
+    server.signal(Signal::SIGINT);
+    server.wait();
+    drop(client);
+    wait_for_rows(&[Row::TIME_WAIT]);
+    let table = netstat();
+    let row = table.lines().find(|row| row.contains("TIME_WAIT")).expect("it is left");
+    assert!(row.trim_end().ends_with(" -"), "{table}");
+}
+
+/// Every segment of this namespace, from the IP header on.
+struct Capture {
+    socket: OwnedFd,
+    seen: HashSet<Vec<u8>>,
+    segments: Vec<Segment>,
+}
+
+#[derive(Debug)]
+struct Segment {
+    from_server: bool,
+    sequence: u32,
+    acknowledgment: u32,
+    flags: u8,
+    bytes: usize,
+}
+
+impl Segment {
+    fn opens_or_ends(&self) -> bool {
+        self.flags & (SYN | FIN) != 0
+    }
+
+    /// Whether this acknowledges the SYN or FIN of `other`.
+    fn answers(&self, other: &Self) -> bool {
+        let length = u32::try_from(other.bytes).expect("it is a segment") + 1;
+        self.from_server != other.from_server
+            && self.flags & ACK != 0
+            && self.acknowledgment == other.sequence.wrapping_add(length)
+    }
+}
+
+const FIN: u8 = 1;
+const SYN: u8 = 2;
+const ACK: u8 = 16;
+
+impl Capture {
+    fn start() -> Self {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let all = Some(eth::ALL);
+        let socket = socket_with(AddressFamily::PACKET, SocketType::DGRAM, flags, all);
+        let socket = socket.expect("this is the root of its namespace");
+        Self { socket, seen: HashSet::new(), segments: Vec::new() }
+    }
+
+    /// Takes what has come. Loopback shows each packet twice: going out and coming in.
+    fn take(&mut self) {
+        let mut buffer = [0; 65_536];
+        while let Ok(length) = rustix::io::read(&self.socket, &mut buffer) {
+            let packet = &buffer[..length];
+            let header = 4 * usize::from(packet[0] & 15);
+            let is_tcp = packet[0] >> 4 == 4 && packet[9] == 6;
+            if is_tcp && self.seen.insert(packet.to_vec()) {
+                let tcp = &packet[header..];
+                let number = |at: usize| {
+                    u32::from_be_bytes(tcp[at..at + 4].try_into().expect("it is four bytes"))
+                };
+                self.segments.push(Segment {
+                    from_server: tcp[..2] == PORT.to_be_bytes(),
+                    sequence: number(4),
+                    acknowledgment: number(8),
+                    flags: tcp[13],
+                    bytes: tcp.len() - 4 * usize::from(tcp[12] >> 4),
+                });
+            }
+        }
+    }
+}
+
+/// The packets and the states of experiment 1.
+fn drawing() -> String {
+    let mut capture = Capture::start();
+    let mut text = "```text\n".to_owned();
+    let mut drawn = 0;
+    let mut first = [0, 0];
+    let mut draw = |text: &mut String, what: &str, expected: &[Row]| {
+        let line = |left: &str, middle: &str, right: &str| {
+            format!("{left:21}{middle:45}{right}").trim_end().to_owned() + "\n"
+        };
+        let states = |is_server| {
+            let rows = expected.iter().rev().filter(|row| row.is_server == is_server);
+            let states: Vec<&str> = rows.map(|row| row.state).collect();
+            if states.is_empty() { "-".to_owned() } else { states.join(", ") }
+        };
+        text.push_str(&line("", what, ""));
+        wait_for_rows(expected);
+        // The last of the packets acknowledges the SYN or the FIN before it.
+        wait_for("the packets", || {
+            capture.take();
+            let segments = &capture.segments;
+            let is_answered = |of: &Segment| segments.iter().any(|segment| segment.answers(of));
+            segments.iter().all(|of| !of.opens_or_ends() || is_answered(of)).then_some(())
+        });
+        for (at, segment) in capture.segments.iter().enumerate().skip(drawn) {
+            let side = usize::from(segment.from_server);
+            if segment.flags & SYN != 0 {
+                first[side] = segment.sequence;
+            }
+            let mut before = capture.segments[..at].iter();
+            let is_answer = before.any(|of| of.opens_or_ends() && segment.answers(of));
+            if segment.bytes == 0 && !segment.opens_or_ends() && !is_answer {
+                continue; // it acknowledges the words alone: when, is a matter of timing
+            }
+            let mut name: Vec<String> = [(SYN, "SYN"), (FIN, "FIN"), (ACK, "ACK")]
+                .into_iter()
+                .filter(|(flag, _)| segment.flags & flag != 0)
+                .map(|(_, name)| name.to_owned())
+                .collect();
+            if segment.bytes > 0 {
+                name.push(format!("{} bytes", segment.bytes));
+            }
+            let mut numbers = format!("seq {}", segment.sequence.wrapping_sub(first[side]));
+            if segment.flags & ACK != 0 {
+                let other = segment.acknowledgment.wrapping_sub(first[1 - side]);
+                numbers.push_str(&format!(" ack {other}"));
+            }
+            let label = format!(" {}: {numbers} ", name.join(", "));
+            let arrow = match segment.from_server {
+                true => format!("---{label:-<39}>"),
+                false => format!("<--{label:-<40}"),
+            };
+            text.push_str(&line("", &arrow, ""));
+        }
+        drawn = capture.segments.len();
+        text.push_str(&line(&states(true), "", &states(false)));
+    };
+
+    text.push_str("server               packets                                      client\n");
+    let mut old = server(false);
+    draw(&mut text, "the server calls socket, bind, listen", &[Row::LISTEN]);
+    let mut client = Client::connect();
+    let established = [Row::client("ESTABLISHED"), Row::server("ESTABLISHED"), Row::LISTEN];
+    draw(&mut text, "the client calls connect", &established);
+    client.exchange("hello\n");
+    draw(&mut text, "the client says hello, the server echoes it", &established);
+    old.signal(Signal::SIGINT);
+    old.wait();
+    let half = [Row::client("CLOSE_WAIT"), Row::server("FIN_WAIT2")];
+    draw(&mut text, "Ctrl+C on the server: it is gone", &half);
+    drop(client);
+    draw(&mut text, "the client closes", &[Row::TIME_WAIT]);
+    let mut new = server(false);
+    assert_eq!(new.wait(), 255);
+    draw(&mut text, "the server is started again: bind fails", &[Row::TIME_WAIT]);
+    assert_eq!(new.stderr.to_end(), "bind: : Address already in use\n");
+    text + "```\n"
+}

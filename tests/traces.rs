@@ -1,0 +1,256 @@
+//! A port makes the calls that the C program makes, with the arguments and results that it has,
+//! and says what it says; docs/differences.tsv tells where not.
+
+use crate::differences::Met;
+use crate::harness::{
+    self, Client, Observation, Place, Program, Row, Runtime, Strace, Switches, Tally, Variant,
+    in_namespace, wait_for_rows,
+};
+use libtest_mimic::Trial;
+use nix::sys::signal::{Signal, kill};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener};
+
+/// What happens to the server, from its start on. After a wait for a state, nothing that comes
+/// next depends on who is the quicker.
+type Scenario = fn(&dyn Fn() -> Strace) -> Strace;
+
+const SCENARIOS: [(&str, Scenario); 17] = [
+    ("echo_and_close", echo_and_close),
+    ("several_reads", several_reads),
+    ("client_resets", client_resets),
+    ("client_resets_at_once", client_resets_at_once),
+    ("client_closes_unread", client_closes_unread),
+    ("client_half_closes", client_half_closes),
+    ("client_closes_at_once", client_closes_at_once),
+    ("port_in_use", port_in_use),
+    ("sigint_in_accept", |start| ends_in_accept(start, Signal::SIGINT)),
+    ("sigterm_in_accept", |start| ends_in_accept(start, Signal::SIGTERM)),
+    ("sigint_in_read", |start| ends_in_read(start, Signal::SIGINT)),
+    ("sigterm_in_read", |start| ends_in_read(start, Signal::SIGTERM)),
+    ("peer_gone_while_writing", peer_gone_while_writing),
+    ("peer_reset_while_writing", peer_reset_while_writing),
+    ("stop_and_continue_in_accept", stop_and_continue_in_accept),
+    ("stop_and_continue_in_read", stop_and_continue_in_read),
+    ("second_client_waits", second_client_waits),
+];
+
+/// C goes on for ever after an error: this many calls of close, and strace kills it.
+const END: &str = "--inject=close:signal=SIGKILL:when=20";
+
+/// Pairs of traces.
+static TALLY: Tally = Tally::new();
+
+pub fn summary() -> Option<String> {
+    TALLY.summary("pairs of traces")
+}
+
+pub fn trials() -> Vec<Trial> {
+    let mut trials = Vec::new();
+    for program in Program::ALL {
+        for (name, scenario) in SCENARIOS {
+            let name = format!("trace_{}_{name}", program.name());
+            trials.push(harness::trial(name.clone(), move || {
+                let mut met = Met::default();
+                for switches in Switches::ALL {
+                    compare(program, switches, scenario, &mut met);
+                }
+                met.check(&name);
+            }));
+        }
+    }
+    trials
+}
+
+fn compare(program: Program, switches: Switches, scenario: Scenario, met: &mut Met) {
+    let observe = |runtime, place| {
+        let variant = Variant::new(program, runtime).with(switches);
+        in_namespace(|| scenario(&|| Strace::start(variant, place, &[END.to_owned()])).end())
+    };
+    let mut equal = |c: &Observation, port: &Observation, runtime: Runtime, place: Place| {
+        TALLY.count(met.compare(c, port, runtime).map(|_| ()).map_err(|difference| {
+            format!("{} with {switches:?}, {place:?}: {difference}", runtime.name())
+        }));
+    };
+
+    let [c, c_pipes] = Place::ALL.map(|place| observe(Runtime::C, place));
+    let [libc, libc_pipes] = Place::ALL.map(|place| observe(Runtime::Libc, place));
+    let [raw, raw_pipes] = Place::ALL.map(|place| observe(Runtime::Raw, place));
+    equal(&c, &libc, Runtime::Libc, Place::Terminal);
+    equal(&c_pipes, &libc_pipes, Runtime::Libc, Place::Pipes);
+    equal(&c, &raw, Runtime::Raw, Place::Terminal);
+
+    // The raw port calls nothing before socket, and it neither keeps what it says nor asks where
+    // it goes.
+    let [execve] = &raw.before[..] else { panic!("before socket: {:?}", raw.before) };
+    assert!(execve.starts_with("execve("), "{execve}");
+    let is_same = (&raw.processes, raw.status) == (&raw_pipes.processes, raw_pipes.status)
+        && raw.stdout == [&*raw_pipes.stdout, &raw_pipes.stderr].concat();
+    TALLY.count(match is_same {
+        true => Ok(()),
+        false => Err(format!("raw with {switches:?}: terminal {raw:?}, pipes {raw_pipes:?}")),
+    });
+}
+
+fn echo_and_close(start: &dyn Fn() -> Strace) -> Strace {
+    let server = start();
+    let mut client = server.connect();
+    server.wait_for_read();
+    client.exchange("hello\n");
+    server
+}
+
+/// What is sent at once arrives at once, and is read a buffer at a time.
+fn several_reads(start: &dyn Fn() -> Strace) -> Strace {
+    let server = start();
+    let mut client = server.connect();
+    server.wait_for_read();
+    for size in [1, 99, 100, 101, 250, 1_000] {
+        client.exchange(&"x".repeat(size));
+    }
+    server
+}
+
+fn client_resets(start: &dyn Fn() -> Strace) -> Strace {
+    let server = start();
+    let mut client = server.connect();
+    server.wait_for_read();
+    client.exchange("hello\n");
+    server.wait_for_read();
+    client.reset();
+    server
+}
+
+fn client_resets_at_once(start: &dyn Fn() -> Strace) -> Strace {
+    let server = start();
+    let client = server.connect();
+    server.wait_for_read();
+    client.reset();
+    server
+}
+
+/// Closed with an echo that nobody has read, a connection is reset.
+fn client_closes_unread(start: &dyn Fn() -> Strace) -> Strace {
+    let server = start();
+    let mut client = server.connect();
+    server.wait_for_read();
+    client.0.write_all(b"hello\n").expect("the server reads");
+    client.0.peek(&mut [0]).expect("the server writes");
+    server.wait_for_read();
+    drop(client);
+    server
+}
+
+fn client_half_closes(start: &dyn Fn() -> Strace) -> Strace {
+    let server = start();
+    let mut client = server.connect();
+    server.wait_for_read();
+    client.0.write_all(&[b'x'; 250]).expect("the server reads");
+    client.shutdown();
+    let mut echo = String::new();
+    client.0.read_to_string(&mut echo).expect("the server writes and closes");
+    assert_eq!(echo.len(), 250);
+    server
+}
+
+fn client_closes_at_once(start: &dyn Fn() -> Strace) -> Strace {
+    let server = start();
+    let _client = server.connect();
+    server.wait_for_read(); // the parent and the child do not speak at the same time
+    server
+}
+
+fn port_in_use(start: &dyn Fn() -> Strace) -> Strace {
+    let _listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 3459)).expect("the port is free");
+    let server = start();
+    server.wait_for_end();
+    server
+}
+
+fn ends_in_accept(start: &dyn Fn() -> Strace, signal: Signal) -> Strace {
+    let server = start();
+    server.wait_for_accept();
+    kill(server.first, signal).expect("it is there");
+    server
+}
+
+fn ends_in_read(start: &dyn Fn() -> Strace, signal: Signal) -> Strace {
+    let server = start();
+    let mut client = server.connect();
+    server.wait_for_read();
+    client.exchange("hello\n");
+    kill(server.wait_for_read(), signal).expect("it is there");
+    server.wait_for_end();
+    server
+}
+
+/// The stopped server finds data to read, and a peer that has closed and then reset: SIGPIPE.
+fn peer_gone_while_writing(start: &dyn Fn() -> Strace) -> Strace {
+    let server = start();
+    let mut client = server.connect();
+    let pid = server.wait_for_read();
+    server.stop(pid);
+    client.0.write_all(b"hello\n").expect("it is connected");
+    client.shutdown();
+    wait_for_rows("the end of file", |rows| rows.contains(&Row::server("CLOSE_WAIT")));
+    client.reset();
+    wait_for_reset();
+    kill(pid, Signal::SIGCONT).expect("it is there");
+    server
+}
+
+/// The same without the close: no SIGPIPE.
+fn peer_reset_while_writing(start: &dyn Fn() -> Strace) -> Strace {
+    let server = start();
+    let mut client = server.connect();
+    let pid = server.wait_for_read();
+    server.stop(pid);
+    client.0.write_all(b"hello\n").expect("it is connected");
+    client.reset();
+    wait_for_reset();
+    kill(pid, Signal::SIGCONT).expect("it is there");
+    server
+}
+
+/// Until the kernel has no connection of the server left.
+fn wait_for_reset() {
+    wait_for_rows("the reset", |rows| rows.iter().all(|row| !row.is_server || *row == Row::LISTEN));
+}
+
+fn stop_and_continue_in_accept(start: &dyn Fn() -> Strace) -> Strace {
+    let server = start();
+    server.wait_for_accept();
+    server.stop(server.first);
+    kill(server.first, Signal::SIGCONT).expect("it is there");
+    let mut client = server.connect();
+    server.wait_for_read();
+    client.exchange("hello\n");
+    server
+}
+
+fn stop_and_continue_in_read(start: &dyn Fn() -> Strace) -> Strace {
+    let server = start();
+    let mut client = server.connect();
+    let pid = server.wait_for_read();
+    server.stop(pid);
+    kill(pid, Signal::SIGCONT).expect("it is there");
+    server.wait_for_read();
+    client.exchange("hello\n");
+    server
+}
+
+/// One is accepted, the other stays in the backlog until the server closes it.
+fn second_client_waits(start: &dyn Fn() -> Strace) -> Strace {
+    let server = start();
+    server.wait_for_accept();
+    server.stop(server.first);
+    let mut client = Client::connect();
+    wait_for_rows("the first", |rows| rows.contains(&Row::server("ESTABLISHED")));
+    let mut second = Client::connect();
+    kill(server.first, Signal::SIGCONT).expect("it is there");
+    server.wait_for_read();
+    client.exchange("hello\n");
+    drop(client);
+    assert_eq!(second.receive_rest(), (vec![], true));
+    server
+}
