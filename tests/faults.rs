@@ -11,7 +11,7 @@ use crate::harness::{
     Variant, in_namespace, is_blocked, stop, wait_for, wait_for_rows,
 };
 use libtest_mimic::Trial;
-use nix::libc::{SYS_accept, SYS_read};
+use nix::libc::{EAGAIN, EINTR, SYS_accept, SYS_read};
 use nix::sys::signal::{Signal, kill};
 use std::io::Write;
 
@@ -119,10 +119,10 @@ const SWITCHES: [Switches; 2] = [Switches::ALL[0], Switches::ALL[3]];
 
 /// The kernel's error numbers; one it has none for; one that it keeps for itself, which a program
 /// must never see; and the last that a call can give.
-const ERRORS: [(u16, u16); 4] = [(1, 133), (134, 134), (512, 512), (4095, 4095)];
+const ERRORS: [(i32, i32); 4] = [(1, 133), (134, 134), (512, 512), (4095, 4095)];
 
 /// Of the faults of a site, every so many are in the sample, and the others in the full set.
-const STRIDE: usize = 25;
+const STRIDE: usize = 40;
 
 static TALLY: Tally = Tally::new();
 
@@ -133,7 +133,7 @@ pub fn summary() -> Option<String> {
 /// What the call gives in place of what it would.
 #[derive(Clone, Copy, Debug)]
 enum Fault {
-    Error(u16),
+    Error(i32),
     Short(usize),
 }
 
@@ -154,7 +154,10 @@ pub fn trials() -> Vec<Trial> {
                 let faults = errors.map(Fault::Error).chain(short);
                 cases.extend(faults.map(|fault| (switches, fault)));
             }
-            let is_sample = |(index, _): &(usize, _)| (index + offset) % STRIDE == 0;
+            let is_sample = |(index, (_, fault)): &(usize, (Switches, Fault))| {
+                (index + offset).is_multiple_of(STRIDE)
+                    || matches!(fault, Fault::Error(EINTR | EAGAIN)) // the programs look for them
+            };
             let (sample, rest): (Vec<_>, Vec<_>) =
                 cases.into_iter().enumerate().partition(is_sample);
             offset += 7;
