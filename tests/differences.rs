@@ -102,15 +102,16 @@ impl Met {
     }
 
     /// Compares what a port has done with what the C program has done, and fails at the first
-    /// difference that is not in the table. Gives whether all lines to the end were the same.
+    /// difference that is not in the table.
     pub fn compare(
         &mut self,
         c: &Observation,
         rust: &Observation,
         runtime: Runtime,
-    ) -> Result<bool, String> {
+    ) -> Result<(), String> {
+        let name = runtime.name();
         if c.processes.len() != rust.processes.len() {
-            return Err(format!("C {:?}, port {:?}", c.processes, rust.processes));
+            return Err(format!("C {:?}, {name} {:?}", c.processes, rust.processes));
         }
         let mut is_whole = true;
         for (c, rust) in c.processes.iter().zip(&rust.processes) {
@@ -125,11 +126,11 @@ impl Met {
             || is_whole && c.status != rust.status
         {
             return Err(format!(
-                "C {:?}, {:?}, {}, port {:?}, {:?}, {}",
+                "C {:?}, {:?}, {}, {name} {:?}, {:?}, {}",
                 c.stdout, c.stderr, c.status, rust.stdout, rust.stderr, rust.status
             ));
         }
-        Ok(is_whole)
+        Ok(())
     }
 
     /// Goes through the lines of a process. Gives whether both went to the end.
@@ -154,7 +155,7 @@ impl Met {
                 .filter(applies)
                 .find_map(|difference| Some((difference, difference.change.explain(c, rust)?)));
             let Some((difference, lines)) = found else {
-                return Err(format!("C {:?}, port {:?}", c.first(), rust.first()));
+                return Err(format!("C {:?}, {} {:?}", c.first(), runtime.name(), rust.first()));
             };
             self.0.insert((&difference.name, runtime.name()));
             match lines {

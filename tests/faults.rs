@@ -190,15 +190,11 @@ fn compare(program: Program, switches: Switches, site: Site, fault: Fault, met: 
         met.compare(&c.observation, &port.observation, runtime)?;
         match (&c.reply, &c.rows) == (&port.reply, &port.rows) {
             true => Ok(()),
-            false => Err(format!("C {c:?}, port {port:?}")),
+            false => Err(format!("C {c:?}, {} {port:?}", runtime.name())),
         }
     };
-    let result = [Runtime::Raw, Runtime::Libc].into_iter().try_for_each(|runtime| {
-        equal(runtime).map_err(|difference| {
-            format!("{} with {switches:?}, {fault:?}: {difference}", runtime.name())
-        })
-    });
-    TALLY.count(result);
+    let result = [Runtime::Raw, Runtime::Libc].into_iter().try_for_each(&mut equal);
+    TALLY.count(result.map_err(|difference| format!("{switches:?}, {fault:?}: {difference}")));
 }
 
 /// What a program does with a fault.

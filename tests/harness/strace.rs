@@ -68,8 +68,7 @@ impl Strace {
     }
 
     /// Attaches strace to `first`, a process of `program` on a terminal that is stopped, and
-    /// continues it.
-    /// A process that it makes is traced too where `follows`.
+    /// continues it. A process that it makes is traced too where `follows`.
     pub fn attach(
         program: Program,
         process: Process,
