@@ -107,7 +107,7 @@ fn outcomes() -> String {
     }
     table.push_str("\n|---|---|---|---|---|\n");
     for (old, new) in [(false, false), (false, true), (true, false), (true, true)] {
-        let word = |reuseaddr| if reuseaddr { "`reuseaddr`" } else { "" };
+        let word = |reuseaddr| if reuseaddr { "`reuseaddr`" } else { "no option" };
         table.push_str(&format!("| {} | {} |", word(old), word(new)));
         for experiment in EXPERIMENTS {
             let listens = harness::in_namespace(|| listens(experiment, Runtime::Raw, old, new));
