@@ -3,8 +3,8 @@
 
 use crate::documents::is_current;
 use crate::harness::{
-    self, Client, Process, Program, Row, Runtime, Scratch, Switches, Variant, in_namespace, read,
-    rows, wait_for,
+    self, Client, Process, Program, Row, Runtime, Scratch, Switches, Variant, hold_port,
+    in_namespace, read, rows, wait_for,
 };
 use crate::lines::c_calls;
 use libtest_mimic::Trial;
@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
-use std::net::{Ipv4Addr, Shutdown, TcpListener};
+use std::net::Shutdown;
 use std::path::Path;
 use std::process::Command;
 
@@ -249,8 +249,7 @@ fn run(variant: Variant, story: Story) -> [Vec<Call>; 2] {
             strace.args(["sh", "-c", &format!("ulimit -n {limit}; exec \"$0\"")]);
         }
         strace.arg(variant.path());
-        let other = (story == Story::InUse)
-            .then(|| TcpListener::bind((Ipv4Addr::LOCALHOST, 3459)).expect("the port is free"));
+        let other = (story == Story::InUse).then(hold_port);
         let server = Process::start_on_terminal(&mut strace);
         let logs = || logs(scratch.path());
         match story {

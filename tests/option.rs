@@ -2,8 +2,8 @@
 
 use crate::documents::is_current;
 use crate::harness::{
-    self, Client, Process, Program, Row, Runtime, Switches, Variant, read, rows, run, wait_for,
-    words,
+    self, Client, PORT, Process, Program, Row, Runtime, Switches, Variant, read, rows, run,
+    wait_for, words,
 };
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
@@ -20,7 +20,6 @@ use std::net::{Ipv4Addr, SocketAddrV4, TcpStream, UdpSocket};
 use std::process::Command;
 
 const DOCUMENT: &str = "docs/so_reuseaddr.md";
-const PORT: u16 = 3459;
 const LOCALHOST: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const ANY: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
 

@@ -3,13 +3,12 @@
 
 use crate::differences::Met;
 use crate::harness::{
-    self, Client, Place, Program, Row, Runtime, Strace, Switches, Tally, Variant, in_namespace,
-    wait_for_rows,
+    self, Client, Place, Program, Row, Runtime, Strace, Switches, Tally, Variant, hold_port,
+    in_namespace, wait_for_rows,
 };
 use libtest_mimic::Trial;
 use nix::sys::signal::{Signal, kill};
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener};
 
 /// What happens to the server, from its start on. After a wait for a state, nothing that comes
 /// next depends on who is the quicker.
@@ -161,7 +160,7 @@ fn client_closes_at_once(start: &dyn Fn() -> Strace) -> Strace {
 }
 
 fn port_in_use(start: &dyn Fn() -> Strace) -> Strace {
-    let _listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 3459)).expect("the port is free");
+    let _listener = hold_port();
     let server = start();
     server.wait_for_end();
     server

@@ -1,11 +1,10 @@
 //! What goes wrong, and what the programs make of it: as C, or said where not.
 
 use crate::harness::{
-    self, Client, Process, Program, Row, Runtime, Variant, in_namespace, rows, wait_for,
+    self, Client, Process, Program, Row, Runtime, Variant, hold_port, in_namespace, rows, wait_for,
 };
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
-use std::net::{Ipv4Addr, TcpListener};
 use std::process::Command;
 
 pub fn trials() -> Vec<Trial> {
@@ -42,7 +41,7 @@ fn redirected(redirection: &str, variant: Variant) -> Command {
 }
 
 fn port_in_use(variant: Variant) {
-    let _listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 3459)).expect("the port is free");
+    let _listener = hold_port();
     let mut server = Process::start(&mut variant.command());
     assert_eq!(server.wait(), 255);
     assert_eq!(server.stderr.to_end(), "bind: : Address already in use\n");
@@ -86,7 +85,7 @@ fn dev_full(variant: Variant) {
     assert_eq!(server.wait(), 0);
 
     in_namespace(|| {
-        let _listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 3459)).expect("the port is free");
+        let _listener = hold_port();
         let mut server = Process::start_as_is(&mut redirected(">/dev/full 2>&1", variant));
         assert_eq!(server.wait(), 255);
     });
@@ -126,7 +125,7 @@ fn stderr_closed(variant: Variant) {
     server.stdout.wait_for(&format!("{}client close: 3\n", variant.program.prefix()));
 
     in_namespace(|| {
-        let _listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 3459)).expect("the port is free");
+        let _listener = hold_port();
         let mut server = Process::start(&mut redirected("2>&-", variant));
         assert_eq!(server.wait(), -(Signal::SIGPIPE as i32));
     });

@@ -2,7 +2,7 @@
 //! in a round, every alternative has its turn.
 
 use crate::alternatives::{Alternative, find};
-use crate::net::{PORT, Row as State, in_namespace, rows};
+use crate::net::{PORT, Row as State, hold_port, in_namespace, rows};
 use crate::process::run;
 use crate::{Counts, wait_for};
 use nix::libc;
@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 use nix::{setsockopt_impl, sockopt_impl};
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
@@ -222,10 +222,6 @@ pub fn share_one_cpu() {
     let last = (0..CpuSet::count()).rfind(|&cpu| all.is_set(cpu) == Ok(true));
     one.set(last.expect("it has a CPU")).expect("it is in the set of all");
     sched_setaffinity(this, &one).expect("it is in the set of all");
-}
-
-fn hold_port() -> TcpListener {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, PORT)).expect("the namespace is new")
 }
 
 /// A connection as soon as there is one to be had.

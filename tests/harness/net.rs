@@ -7,7 +7,7 @@ use nix::sys::socket::{setsockopt, sockopt::Linger};
 use nix::unistd::{getgid, getuid};
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 
 pub const PORT: u16 = 3459;
@@ -47,6 +47,11 @@ fn loopback_up() -> std::io::Result<()> {
         true => Ok(()),
         false => Err(std::io::Error::other(output.stderr)),
     }
+}
+
+/// Listens on the port, so that no server can.
+pub fn hold_port() -> TcpListener {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, PORT)).expect("the port is free")
 }
 
 /// A row of netstat that has the port on either side.
