@@ -44,9 +44,20 @@ impl Stream {
         let state = stream.0.clone();
         thread::spawn(move || {
             let mut buffer = [0; 65_536];
-            // A terminal whose other end is closed says EIO, and that is its end of file.
-            while let Ok(count @ 1..) = source.read(&mut buffer) {
-                state.lock().expect("no panic holds it").0.extend(&buffer[..count]);
+            let mut is_closed = false;
+            loop {
+                match source.read(&mut buffer) {
+                    Ok(0) => break,
+                    Ok(count) => {
+                        state.lock().expect("no panic holds it").0.extend(&buffer[..count]);
+                    }
+                    // A terminal whose other end is closed says EIO, and that is its end of file.
+                    // Where it was closed during the read, its last text may still be on its way
+                    // (n_tty_read looks at TTY_OTHER_CLOSED after it has waited for the text):
+                    // the next read waits for it.
+                    Err(_) if is_closed => break,
+                    Err(_) => is_closed = true,
+                }
             }
             state.lock().expect("no panic holds it").1 = true;
         });
