@@ -1,7 +1,7 @@
-//! docs/differences.tsv: where the trace of a port differs from the C program's.
+//! docs/differences.md: where a port differs from the C program, and its trace from the C's.
 //!
-//! A cell holds lines of a trace, `;` between them. In a line `<name>` stands for any text, the
-//! same wherever the name comes again in the row; `<_>` for any at all.
+//! In the table of the traces a cell holds lines of one, `<br>` between them. In a line `<name>`
+//! stands for any text, the same wherever the name comes again in the row; `<_>` for any at all.
 
 use crate::harness::{Observation, Runtime, read};
 use libtest_mimic::{Failed, Trial};
@@ -26,34 +26,48 @@ enum Change {
     Rest { c: Vec<String>, is_endless: bool, rust: Vec<String> },
 }
 
-static TABLE: LazyLock<Vec<Difference>> =
-    LazyLock::new(|| read("docs/differences.tsv").lines().skip(1).map(difference).collect());
+const DOCUMENT: &str = "docs/differences.md";
 
-fn difference(row: &str) -> Difference {
-    let fields: Vec<&str> = row.split('\t').collect();
-    let [name, ports, c, rust, shown_by, _why] = fields[..] else {
-        panic!("docs/differences.tsv: six fields in {row:?}");
+static TABLE: LazyLock<Vec<Difference>> =
+    LazyLock::new(|| rows("In the trace").iter().map(|row| difference(row)).collect());
+
+/// The rows of the table in a section of the document, cell by cell.
+fn rows(section: &str) -> Vec<Vec<String>> {
+    let document = read(DOCUMENT);
+    let heading = format!("\n## {section}\n");
+    let (_, text) = document.split_once(&heading).expect("the section is there");
+    let text = text.split("\n## ").next().unwrap_or_default().replace("\\|", "\0");
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
+    let cells = |row: &str| row.split(" | ").map(|cell| cell.replace('\0', "|")).collect();
+    rows.skip(1).map(cells).collect()
+}
+
+fn difference(row: &[String]) -> Difference {
+    let [name, ports, c, rust, shown_by, _why] = row else {
+        panic!("{DOCUMENT}: six cells in {row:?}");
     };
-    let lines = |cell: &str| cell.split(" ; ").map(str::to_owned).collect::<Vec<_>>();
+    let lines = |cell: &str| -> Vec<String> {
+        cell.split("<br>").map(|line| line.trim_matches('`').to_owned()).collect()
+    };
     let mut c = lines(c);
     let is_endless = c.pop_if(|last| last == "...").is_some();
     let rust = lines(rust);
     Difference {
-        name: name.to_owned(),
+        name: name.clone(),
         runtimes: ports.split(", ").map(runtime).collect(),
         change: match (&c[..], &rust[..]) {
-            (_, [none]) if none == "-" => Change::Extra(c),
+            (_, [none]) if none == "none" => Change::Extra(c),
             ([c], [rust]) => Change::Instead(c.clone(), rust.clone()),
             _ => Change::Rest { c, is_endless, rust },
         },
-        shown_by: shown_by.to_owned(),
+        shown_by: shown_by.trim_matches('`').to_owned(),
     }
 }
 
 fn runtime(name: &str) -> Runtime {
     let runtimes = [Runtime::Raw, Runtime::Libc];
     let runtime = runtimes.into_iter().find(|runtime| runtime.name() == name);
-    runtime.unwrap_or_else(|| panic!("docs/differences.tsv: raw or libc, not {name:?}"))
+    runtime.unwrap_or_else(|| panic!("{DOCUMENT}: raw or libc, not {name:?}"))
 }
 
 /// What the trials have met, all together.
@@ -61,8 +75,7 @@ static ALL_MET: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
 
 pub fn summary() -> Option<String> {
     let met = ALL_MET.lock().expect("no panic holds it").len();
-    (met > 0)
-        .then(|| format!("{met} of the {} differences in docs/differences.tsv met", TABLE.len()))
+    (met > 0).then(|| format!("{met} of the {} differences in {DOCUMENT} met", TABLE.len()))
 }
 
 /// Every row names one of `trials`, an ordinary one, as what shows it.
@@ -70,12 +83,13 @@ pub fn trial(trials: &[Trial]) -> Trial {
     let ordinary = trials.iter().filter(|trial| !trial.has_ignored_flag());
     let names: BTreeSet<String> = ordinary.map(|trial| trial.name().to_owned()).collect();
     Trial::test("differences_are_shown", move || {
-        for difference in TABLE.iter() {
-            assert!(
-                names.contains(&difference.shown_by),
-                "docs/differences.tsv: {:?}",
-                difference.name
-            );
+        for Difference { name, shown_by, .. } in TABLE.iter() {
+            assert!(names.contains(shown_by), "{DOCUMENT}: {name:?}: no trial is {shown_by}");
+        }
+        for row in rows("In the source") {
+            let shown_by = row.last().map(|cell| cell.trim_matches('`')).unwrap_or_default();
+            let is_shown = names.iter().any(|name| name.contains(shown_by));
+            assert!(is_shown, "{DOCUMENT}: no trial has {shown_by} in its name");
         }
         Ok::<(), Failed>(())
     })
@@ -92,7 +106,7 @@ impl Met {
             for runtime in &difference.runtimes {
                 assert!(
                     self.0.contains(&(&*difference.name, runtime.name())),
-                    "docs/differences.tsv: {:?} no longer occurs in the {} port",
+                    "{DOCUMENT}: {:?} no longer occurs in the {} port",
                     difference.name,
                     runtime.name()
                 );
@@ -225,7 +239,7 @@ fn is_repeated<'a>(
 /// Whether `line` is as `pattern` says, each name the text that it has in `names`.
 fn matches<'a>(pattern: &str, line: &'a str, names: &mut BTreeMap<String, &'a str>) -> bool {
     let Some((text, rest)) = pattern.split_once('<') else { return pattern == line };
-    let (name, rest) = rest.split_once('>').expect("docs/differences.tsv: a name ends in >");
+    let (name, rest) = rest.split_once('>').expect("docs/differences.md: a name ends in >");
     let Some(line) = line.strip_prefix(text) else { return false };
     let ends = (0..=line.len()).filter(|end| line.is_char_boundary(*end));
     for (this, after) in ends.map(|end| line.split_at(end)) {

@@ -1,5 +1,5 @@
 //! A port makes the calls that the C program makes, with the arguments and results that it has,
-//! and says what it says; docs/differences.tsv tells where not.
+//! and says what it says; docs/differences.md tells where not.
 
 use crate::differences::Met;
 use crate::harness::{
