@@ -32,13 +32,17 @@ pub fn trials() -> Vec<Trial> {
 
 const SWITCHES: Switches = Switches { reuseaddr: true, close_listener: true };
 
+/// The lines that a switch brings: the second is so in treuseaddr2, and no call in treuseaddr.
+const SETSOCKOPT: usize = 24;
+const CLOSE_LISTENER: usize = 51;
+
 /// The document of the program.
 fn page(program: Program) -> String {
     format!("docs/{}.md", program.name())
 }
 
 /// The first line that the document explains: those before it are the other document's.
-fn first(program: Program) -> usize {
+pub fn first(program: Program) -> usize {
     match program {
         Program::Treuseaddr => 10,
         Program::Treuseaddr2 => 43,
@@ -56,7 +60,7 @@ fn calls(program: Program) -> Vec<(usize, String)> {
 }
 
 /// The sections: line, call, text.
-fn parts(program: Program) -> Vec<(usize, String, String)> {
+pub fn parts(program: Program) -> Vec<(usize, String, String)> {
     let page = read(&page(program));
     let parts = page.split("\n## ").skip(1).filter_map(|part| {
         let (heading, text) = part.split_once('\n')?;
@@ -226,6 +230,19 @@ fn dotted(text: &str, before: &str) -> String {
         }
         _ => text.to_owned(),
     }
+}
+
+/// What a program and its child call while a client says hello and closes: lines and trace.
+pub fn served(program: Program, switches: Switches) -> [Vec<(usize, String)>; 2] {
+    let variant = Variant::new(program, Runtime::Raw).with(switches);
+    let mut calls = run(variant, Story::Served).into_iter();
+    Story::Served.lines(program).map(|mut lines| {
+        lines.retain(|line| switches.reuseaddr || *line != SETSOCKOPT);
+        lines.retain(|line| switches.close_listener || *line != CLOSE_LISTENER);
+        let calls = calls.next().expect("there are two");
+        assert_eq!(lines.len(), calls.len(), "{lines:?} and {calls:#?}");
+        lines.into_iter().zip(calls.into_iter().map(|call| call.text)).collect()
+    })
 }
 
 /// The calls of the process and of its child, from `socket` on.

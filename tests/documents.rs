@@ -35,6 +35,26 @@ pub fn is_current(file: &str, name: &str, text: &str) {
     }
 }
 
+/// The file is `text`, or is made so.
+pub fn is_whole(file: &str, text: &str) {
+    if std::env::var_os("TREUSEADDR_UPDATE").is_some() {
+        fs::write(project(file), text).expect("it is ours");
+        return;
+    }
+    let found = fs::read_to_string(project(file)).unwrap_or_default();
+    let differs = found.lines().zip(text.lines()).position(|(found, made)| found != made);
+    let at = differs.unwrap_or_else(|| found.lines().count().min(text.lines().count()));
+    let line = |text: &str| text.lines().nth(at).unwrap_or("nothing").to_owned();
+    assert!(
+        found == text,
+        "{file}, line {}: there is\n  {}\nand should be\n  {}\n(TREUSEADDR_UPDATE=1 cargo test \
+         rewrites it)",
+        at + 1,
+        line(&found),
+        line(text)
+    );
+}
+
 /// The heart of the first program in both languages, and the calls that the whole of it makes.
 fn picture() -> String {
     const FIRST: usize = 22;

@@ -15,6 +15,7 @@ mod lines;
 mod messages;
 mod option;
 mod outcomes;
+mod page;
 mod traces;
 mod trouble;
 
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         documents::trials(),
         annotations::trials(),
         option::trials(),
+        page::trials(),
     ]
     .into_iter()
     .flatten()

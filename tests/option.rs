@@ -2,8 +2,8 @@
 
 use crate::documents::is_current;
 use crate::harness::{
-    self, Client, PORT, Process, Program, Row, Runtime, Switches, Variant, read, rows, run,
-    wait_for, words,
+    self, Capture, Client, PORT, Process, Program, Row, Runtime, Switches, Variant, read, rows,
+    run, wait_for, words,
 };
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
@@ -11,9 +11,8 @@ use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::sockopt::{set_ip_add_membership, set_socket_reuseaddr, set_socket_reuseport};
 use rustix::net::{
-    AddressFamily, RecvFlags, SocketFlags, SocketType, accept, bind, eth, listen, recv, socket_with,
+    AddressFamily, RecvFlags, SocketFlags, SocketType, accept, bind, listen, recv, socket_with,
 };
-use std::collections::HashSet;
 use std::fs;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream, UdpSocket};
@@ -398,79 +397,10 @@ fn culprit() {
     assert!(row.trim_end().ends_with(" -"), "{table}");
 }
 
-/// Every segment of this namespace, from the IP header on.
-struct Capture {
-    socket: OwnedFd,
-    seen: HashSet<Vec<u8>>,
-    segments: Vec<Segment>,
-}
-
-#[derive(Debug)]
-struct Segment {
-    from_server: bool,
-    sequence: u32,
-    acknowledgment: u32,
-    flags: u8,
-    bytes: usize,
-}
-
-impl Segment {
-    fn opens_or_ends(&self) -> bool {
-        self.flags & (SYN | FIN) != 0
-    }
-
-    /// Whether this acknowledges the SYN or FIN of `other`.
-    fn answers(&self, other: &Self) -> bool {
-        let length = u32::try_from(other.bytes).expect("it is a segment") + 1;
-        self.from_server != other.from_server
-            && self.flags & ACK != 0
-            && self.acknowledgment == other.sequence.wrapping_add(length)
-    }
-}
-
-const FIN: u8 = 1;
-const SYN: u8 = 2;
-const ACK: u8 = 16;
-
-impl Capture {
-    fn start() -> Self {
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let all = Some(eth::ALL);
-        let socket = socket_with(AddressFamily::PACKET, SocketType::DGRAM, flags, all);
-        let socket = socket.expect("this is the root of its namespace");
-        Self { socket, seen: HashSet::new(), segments: Vec::new() }
-    }
-
-    /// Takes what has come. Loopback shows each packet twice: going out and coming in.
-    fn take(&mut self) {
-        let mut buffer = [0; 65_536];
-        while let Ok(length) = rustix::io::read(&self.socket, &mut buffer) {
-            let packet = &buffer[..length];
-            let header = 4 * usize::from(packet[0] & 15);
-            let is_tcp = packet[0] >> 4 == 4 && packet[9] == 6;
-            if is_tcp && self.seen.insert(packet.to_vec()) {
-                let tcp = &packet[header..];
-                let number = |at: usize| {
-                    u32::from_be_bytes(tcp[at..at + 4].try_into().expect("it is four bytes"))
-                };
-                self.segments.push(Segment {
-                    from_server: tcp[..2] == PORT.to_be_bytes(),
-                    sequence: number(4),
-                    acknowledgment: number(8),
-                    flags: tcp[13],
-                    bytes: tcp.len() - 4 * usize::from(tcp[12] >> 4),
-                });
-            }
-        }
-    }
-}
-
 /// The packets and the states of experiment 1.
 fn drawing() -> String {
     let mut capture = Capture::start();
     let mut text = "```text\n".to_owned();
-    let mut drawn = 0;
-    let mut first = [0, 0];
     let mut draw = |text: &mut String, what: &str, expected: &[Row]| {
         let line = |left: &str, middle: &str, right: &str| {
             format!("{left:21}{middle:45}{right}").trim_end().to_owned() + "\n"
@@ -482,44 +412,14 @@ fn drawing() -> String {
         };
         text.push_str(&line("", what, ""));
         wait_for_rows(expected);
-        // The last of the packets acknowledges the SYN or the FIN before it.
-        wait_for("the packets", || {
-            capture.take();
-            let segments = &capture.segments;
-            let is_answered = |of: &Segment| segments.iter().any(|segment| segment.answers(of));
-            segments.iter().all(|of| !of.opens_or_ends() || is_answered(of)).then_some(())
-        });
-        for (at, segment) in capture.segments.iter().enumerate().skip(drawn) {
-            let side = usize::from(segment.from_server);
-            if segment.flags & SYN != 0 {
-                first[side] = segment.sequence;
-            }
-            let mut before = capture.segments[..at].iter();
-            let is_answer = before.any(|of| of.opens_or_ends() && segment.answers(of));
-            if segment.bytes == 0 && !segment.opens_or_ends() && !is_answer {
-                continue; // it acknowledges the words alone: when, is a matter of timing
-            }
-            let mut name: Vec<String> = [(SYN, "SYN"), (FIN, "FIN"), (ACK, "ACK")]
-                .into_iter()
-                .filter(|(flag, _)| segment.flags & flag != 0)
-                .map(|(_, name)| name.to_owned())
-                .collect();
-            if segment.bytes > 0 {
-                name.push(format!("{} bytes", segment.bytes));
-            }
-            let mut numbers = format!("seq {}", segment.sequence.wrapping_sub(first[side]));
-            if segment.flags & ACK != 0 {
-                let other = segment.acknowledgment.wrapping_sub(first[1 - side]);
-                numbers.push_str(&format!(" ack {other}"));
-            }
-            let label = format!(" {}: {numbers} ", name.join(", "));
-            let arrow = match segment.from_server {
+        for packet in capture.packets() {
+            let label = format!(" {} ", packet.text);
+            let arrow = match packet.is_server {
                 true => format!("---{label:-<39}>"),
                 false => format!("<--{label:-<40}"),
             };
             text.push_str(&line("", &arrow, ""));
         }
-        drawn = capture.segments.len();
         text.push_str(&line(&states(true), "", &states(false)));
     };
 

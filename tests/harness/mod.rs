@@ -1,11 +1,13 @@
 //! What the tests share: the programs built in every variant, a network namespace for each trial,
 //! processes that do not outlive it, and waiting for a state in place of sleeping.
 
+mod capture;
 mod net;
 mod process;
 mod strace;
 mod variant;
 
+pub use capture::{Capture, Packet};
 pub use net::{Client, PORT, Row, hold_port, in_namespace, rows, wait_for_rows};
 pub use process::{Process, Terminal, run};
 pub use strace::{Observation, Place, Strace, is_blocked, stop};
