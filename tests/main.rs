@@ -4,6 +4,7 @@
 mod harness;
 
 mod annotations;
+mod browser;
 mod builds;
 mod conversations;
 mod demo;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         annotations::trials(),
         option::trials(),
         page::trials(),
+        browser::trials(),
     ]
     .into_iter()
     .flatten()
@@ -46,7 +48,7 @@ fn main() -> ExitCode {
     trials.push(differences::trial(&trials));
 
     if !arguments.list
-        && let Err(trouble) = harness::prepare()
+        && let Err(trouble) = browser::prepare(&arguments).and_then(|()| harness::prepare())
     {
         eprintln!("{trouble}");
         return ExitCode::FAILURE;

@@ -39,7 +39,8 @@ function light(row) {
 }
 
 for (const table of all(".listing")) {
-  table.addEventListener("mouseover", (event) => light(event.target.closest("tbody tr")));
+  // Not mouseover: that comes also where the page moves below a pointer that rests.
+  table.addEventListener("mousemove", (event) => light(event.target.closest("tbody tr")));
   table.addEventListener("focusin", (event) => light(event.target.closest("tbody tr")));
   table.addEventListener("click", (event) => {
     const row = event.target.closest("tbody tr");
