@@ -70,7 +70,7 @@ pub fn parts(program: Program) -> Vec<(usize, String, String)> {
     parts.collect()
 }
 
-/// Each call has its section, in program order, each section its call; and the anchors lead there.
+/// Each call has its section, in program order, each section its call.
 fn sections(program: Program) {
     let page = page(program);
     let parts = parts(program);
@@ -82,17 +82,6 @@ fn sections(program: Program) {
         let count = prose.count();
         assert!((1..=20).contains(&count), "{page}: {count} lines on {number} {call}");
     }
-    for target in read(&page).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-        let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
-        let owner = Program::ALL.into_iter().find(|other| match file {
-            "" => *other == program,
-            file => file == format!("{}.md", other.name()),
-        });
-        if let (Some(owner), false) = (owner, anchor.is_empty()) {
-            let mut anchors = anchors(owner);
-            assert!(anchors.any(|other| other == anchor), "{page} links to {target}");
-        }
-    }
     // "The same until line 42" is said of both languages.
     for extension in ["c", "rs"] {
         let [one, two] = Program::ALL.map(|program| {
@@ -101,11 +90,6 @@ fn sections(program: Program) {
         });
         assert_eq!(one, two, "{page}");
     }
-}
-
-/// The anchors of a document's sections.
-fn anchors(program: Program) -> impl Iterator<Item = String> {
-    parts(program).into_iter().map(|(number, call, _)| format!("{number}-{call}"))
 }
 
 /// What happens to a server, and with it the lines that make its calls, first to last.

@@ -6,8 +6,10 @@ use crate::harness::{
 };
 use crate::outcomes::{EXPERIMENTS, listens};
 use libtest_mimic::Trial;
+use pulldown_cmark::{BrokenLink, Event, Options, Parser, Tag, TagEnd};
+use std::collections::HashSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
@@ -16,6 +18,7 @@ pub fn trials() -> Vec<Trial> {
         harness::trial("documents_picture", || is_current("README.md", "picture", &picture())),
         harness::trial("documents_outcomes", || is_current("README.md", "outcomes", &outcomes())),
         harness::trial("documents_links", links),
+        harness::trial("documents_spelling", spelling),
         harness::trial("documents_commands", commands),
     ]
 }
@@ -148,22 +151,84 @@ fn documents() -> Vec<PathBuf> {
     files.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
 }
 
-/// Each relative link leads to a file, each reference to a definition.
+/// Each relative link leads to a file, its anchor to a heading there, each reference to a definition.
 fn links() {
     for document in documents() {
         let text = fs::read_to_string(&document).expect("it is a text");
         let folder = document.parent().expect("it is in a folder");
-        let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-        for target in targets.filter(|target| !target.contains("://")) {
-            let (file, _anchor) = target.split_once('#').unwrap_or((target, ""));
-            assert!(folder.join(file).exists(), "{document:?} links to {target}");
+        let mut undefined =
+            |link: BrokenLink| panic!("{document:?} refers to [{}]", link.reference);
+        let options = Options::ENABLE_TABLES;
+        for event in Parser::new_with_broken_link_callback(&text, options, Some(&mut undefined)) {
+            let Event::Start(Tag::Link { dest_url: target, .. }) = event else { continue };
+            if target.contains("://") {
+                continue;
+            }
+            let (path, anchor) = target.split_once('#').unwrap_or((&target, ""));
+            let file = if path.is_empty() { document.clone() } else { folder.join(path) };
+            assert!(file.exists(), "{document:?} links to {target}");
+            let is_there = anchor.is_empty() || anchors(&file).contains(anchor);
+            assert!(is_there, "{document:?} links to {target}");
         }
-        let prose: String = text.split("```").step_by(2).collect();
-        for name in prose.split('[').skip(1).filter_map(|rest| rest.split_once(']')) {
-            let (name, after) = name;
-            let is_reference = !after.starts_with('(') && !after.starts_with(':');
-            let is_defined = text.contains(&format!("\n[{name}]: "));
-            assert!(!is_reference || is_defined, "{document:?} refers to [{name}]");
+    }
+}
+
+/// Where a link may lead in a document: its headings, as GitHub makes anchors of them, or in a page
+/// whatever has an id.
+fn anchors(file: &Path) -> HashSet<String> {
+    let text = fs::read_to_string(file).expect("it is a text");
+    if file.extension().is_some_and(|extension| extension == "html") {
+        let ids = text.split("id=\"").skip(1).filter_map(|rest| rest.split('"').next());
+        return ids.map(str::to_owned).collect();
+    }
+    let mut anchors = HashSet::new();
+    let mut heading = None;
+    for event in Parser::new_ext(&text, Options::ENABLE_TABLES) {
+        match event {
+            Event::Start(Tag::Heading { .. }) => heading = Some(String::new()),
+            Event::Text(text) | Event::Code(text) => {
+                if let Some(heading) = &mut heading {
+                    heading.push_str(&text);
+                }
+            }
+            Event::End(TagEnd::Heading(_)) => {
+                let heading = heading.take().unwrap_or_default().to_lowercase().replace(' ', "-");
+                let is_kept = |c: &char| c.is_alphanumeric() || ['-', '_'].contains(c);
+                let anchor: String = heading.chars().filter(is_kept).collect();
+                let others = (1..).map(|count| format!("{anchor}-{count}"));
+                let mut anchors_of_it = std::iter::once(anchor.clone()).chain(others);
+                anchors.extend(anchors_of_it.find(|anchor| !anchors.contains(anchor)));
+            }
+            _ => {}
+        }
+    }
+    anchors
+}
+
+/// The documents are in British English: "colour", "neighbour", "initialise".
+fn spelling() {
+    const AMERICAN: [&str; 14] = [
+        "analyz", "behavior", "cancele", "catalog", "center", "color", "defense", "favor", "gray",
+        "honor", "labele", "modele", "neighbor", "travele",
+    ];
+    const Z: [&str; 5] = ["ize", "izes", "ized", "izing", "ization"];
+    const BRITISH: [&str; 4] = ["prize", "seize", "size", "sized"];
+    for document in documents() {
+        let text = fs::read_to_string(&document).expect("it is a text");
+        let mut is_code = false;
+        for event in Parser::new_ext(&text, Options::ENABLE_TABLES) {
+            match event {
+                Event::Start(Tag::CodeBlock(_)) => is_code = true,
+                Event::End(TagEnd::CodeBlock) => is_code = false,
+                Event::Text(text) if !is_code => {
+                    for word in words(&text.to_lowercase()) {
+                        let is_american = AMERICAN.iter().any(|part| word.contains(part))
+                            || Z.iter().any(|end| word.ends_with(end)) && !BRITISH.contains(&word);
+                        assert!(!is_american, "{document:?}: {word}");
+                    }
+                }
+                _ => {}
+            }
         }
     }
 }
