@@ -15,13 +15,34 @@ use std::sync::Mutex;
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        harness::trial("documents_picture", || is_current("README.md", "picture", &picture())),
-        harness::trial("documents_outcomes", || is_current("README.md", "outcomes", &outcomes())),
+        harness::trial("documents_picture", || {
+            let picture = picture();
+            for readme in READMES {
+                is_current(readme, "picture", &picture);
+            }
+        }),
+        harness::trial("documents_outcomes", || {
+            let outcomes = outcomes();
+            is_current(READMES[0], "outcomes", &outcomes);
+            let in_chinese = |text: String, (english, chinese)| text.replace(english, chinese);
+            is_current(READMES[1], "outcomes", &CHINESE.into_iter().fold(outcomes, in_chinese));
+        }),
+        harness::trial("documents_readmes", readmes),
         harness::trial("documents_links", links),
         harness::trial("documents_spelling", spelling),
         harness::trial("documents_commands", commands),
     ]
 }
+
+const READMES: [&str; 2] = ["README.md", "README.zh-CN.md"];
+
+/// The words of the table of who may bind.
+const CHINESE: [(&str, &str); 4] = [
+    ("old server", "旧服务器"),
+    ("new server", "新服务器"),
+    ("no option", "无选项"),
+    ("listens", "监听成功"),
+];
 
 /// The block of that name in the file is `text`, or is made so.
 pub fn is_current(file: &str, name: &str, text: &str) {
@@ -203,6 +224,33 @@ fn anchors(file: &Path) -> HashSet<String> {
         }
     }
     anchors
+}
+
+/// In both languages the README has the same sections, and in each the same commands, code and links.
+fn readmes() {
+    let [english, chinese] = READMES.map(|readme| {
+        let text = read(readme);
+        let mut sections = vec![Vec::new()];
+        let mut is_code = false;
+        for event in Parser::new_ext(&text, Options::ENABLE_TABLES) {
+            let section = sections.last_mut().expect("there is one");
+            match event {
+                Event::Start(Tag::Heading { level, .. }) => sections.push(vec![level.to_string()]),
+                Event::Start(Tag::CodeBlock(_)) => is_code = true,
+                Event::End(TagEnd::CodeBlock) => is_code = false,
+                Event::Text(text) if is_code => section.push(text.into_string()),
+                Event::Code(code) => section.push(code.into_string()),
+                Event::Start(Tag::Link { dest_url, .. }) if !dest_url.starts_with("README.") => {
+                    section.push(dest_url.into_string());
+                }
+                Event::Start(Tag::TableRow | Tag::Item) => section.push("a row".to_owned()),
+                _ => {}
+            }
+        }
+        sections.iter_mut().for_each(|section| section.sort()); // each language has its own order
+        sections
+    });
+    assert_eq!(english, chinese, "README.md and README.zh-CN.md");
 }
 
 /// The documents are in British English: "colour", "neighbour", "initialise".

@@ -42,7 +42,7 @@ fn page() -> String {
         rest.split_once(end).expect("the README has it").0.to_owned()
     };
     let title = between("# ", "\n");
-    let lede = between("\n\n", "\nIn a hurry?");
+    let lede = between("(README.zh-CN.md)\n\n", "\nIn a hurry?");
     let surprises = between("<!-- /outcomes -->\n\n", "\nWhy that is so");
     let outcomes = between("<!-- outcomes -->\n", "<!-- /outcomes -->");
     let each = |html: fn(Program) -> String| Program::ALL.map(html).concat();
