@@ -218,7 +218,7 @@ pub fn c_calls(line: &str) -> Vec<&str> {
     let line = line.split("//").next().unwrap_or_default();
     words(line)
         .filter(|&word| {
-            let is_called = line.contains(&format!("{word}("));
+            let is_called = has_call(line, &format!("{word}("));
             let is_call = is_called && !["sizeof", "main"].contains(&word);
             is_call || ["return", "errno"].contains(&word)
         })
@@ -245,14 +245,13 @@ fn rust_calls(code: &str) -> Vec<(&str, &'static str)> {
         ("printf!(", "printf"),
         ("exit(", "return"),
     ];
-    CALLS
-        .into_iter()
-        .filter(|(rust, _)| {
-            code.match_indices(rust).any(|(at, _)| {
-                !code[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
-            })
-        })
-        .collect()
+    CALLS.into_iter().filter(|(rust, _)| has_call(code, rust)).collect()
+}
+
+/// Whether `call` is there, and not as the end of a longer name.
+fn has_call(line: &str, call: &str) -> bool {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    line.match_indices(call).any(|(at, _)| !line[..at].ends_with(is_name))
 }
 
 fn formatted() {
