@@ -1,21 +1,24 @@
 #!/usr/bin/env bash
-# The article's two SO_REUSEADDR experiments, and the two surprises in them, with nc and netstat.
+# The article's two SO_REUSEADDR experiments, the two surprises in them, and a third one with UDP,
+# with nc and netstat.
 
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # typed as "sh docs/demo.sh"
 set -u +o posix
 
 usage() {
     cat <<'END'
-usage: docs/demo.sh [--c | --libc] [--only 1|2] [--pause]
+usage: docs/demo.sh [--c | --libc] [--only 1|2|3] [--pause]
 
-Builds the servers, shows the article's two experiments without and with SO_REUSEADDR
-and two surprises in them, and ends with a table of every outcome, expected and seen.
+Builds the servers, shows the article's two experiments without and with SO_REUSEADDR,
+two surprises in them, and who gets what where two share a port of UDP; and ends with
+a table of every outcome, expected and seen.
 
-  --c         the C twins, not the Rust ports
-  --libc      the Rust ports on the system's C library
-  --only 1|2  one program alone: treuseaddr (1) or treuseaddr2 (2)
-  --pause     wait for Enter before each step, but not while a TIME_WAIT (60 s) runs out
-  -h, --help  this text
+  --c           the C twins, not the Rust ports
+  --libc        the Rust ports on the system's C library
+  --only 1|2|3  one experiment: treuseaddr (1), treuseaddr2 (2), or ureuseaddr and who
+                can take what from whom (3)
+  --pause       wait for Enter before each step, but not while a TIME_WAIT (60 s) runs out
+  -h, --help    this text
 
 Environment: CARGO_TARGET_DIR (default: target/demo), TMPDIR, NO_COLOR.
 Exit status: 0 all as expected, 1 an outcome differs or something failed, 2 wrong usage,
@@ -75,18 +78,23 @@ rows() { # STATE: has the port a socket in it? n says how many
     n=0
     while read -r _ own _ state _; do
         [[ $own == *:$hex_port && $state == "${code[$1]}" ]] && ((++n))
-    done <"$tcp"
+    done < <(cat "$tcp" "${tcp}6" 2>/dev/null)
     ((n))
+}
+
+holders() { # n says how many have the port: receivers, or servers that listen
+    if [[ $server == ureuseaddr ]]; then n=$(grep -c "^ *[0-9]*: [^ ]*:$hex_port " "${tcp%tcp}udp"); else rows LISTEN; fi
 }
 
 gone() { ! kill -0 "$1" 2>/dev/null; }
 in_state() { grep -qsE "\) [$1] [0-9]+ $2 " /proc/[0-9]*/stat; } # STATES GROUP: is a process of it?
 printed() { [[ $(<"$1") == *"$2"* ]]; }
 printed_or_gone() { printed "$@" || gone "$launched"; }
-unread() { grep -q ":$hex_port [^ ]* 01 [^ ]*:0*[1-9A-F]" "$tcp"; } # ESTABLISHED, something received
+unread() { grep -qs ":$hex_port [^ ]* 0$2 [^ ]*:0*[1-9A-F]" "$1" "${1}6"; } # TABLE STATE: something received
+has_read() { in_state S "$1" && ! unread "${tcp%tcp}udp" 7; } # all that was sent, and waits
 closing() { rows FIN_WAIT2 || rows TIME_WAIT; }
-listens_or_gone() { # LISTEN_ROWS_BEFORE
-    gone "$launched" || { rows LISTEN; ((n > $1)); }
+listens_or_gone() { # HOLDERS_BEFORE
+    gone "$launched" || { holders; ((n > $1)); }
 }
 
 hear() { # WHO TEXT: and shows all that it has printed
@@ -147,10 +155,39 @@ find_tools() {
     busybox_has netstat && netstat=(busybox netstat)
     has netstat && netstat=(netstat)
     ((${#nc[@]})) || missing+=(nc)
+    ((!${#nc[@]})) || [[ $only == [12] ]] || find_sender || missing+=("nc with -u, -s and -b")
     ((${#netstat[@]})) || missing+=(netstat)
     has cc || missing+=(cc) # Rust links with it
     [[ $kind == rust ]] || has stdbuf || missing+=(stdbuf)
     ((!${#missing[@]}))
+}
+
+find_sender() { # of datagrams: the nc, or another one where that cannot
+    local tool help quit
+    for tool in "${nc[*]}" ncat nc.openbsd nc.traditional nc; do
+        has "${tool% *}" || continue
+        help=$($tool -h 2>&1 </dev/null)
+        quit=-w1 # after a second; or as soon as all is sent
+        [[ $help == *"-q secs"* ]] && quit=-q0
+        # From 127.0.0.1, so that the group is the loopback's; ncat may broadcast without an option.
+        case $help in
+        *--send-only*) read -ra sender <<<"$tool -u --send-only -s 127.0.0.1" ;;
+        *-b*-s*-u*) read -ra sender <<<"$tool -u -b $quit -s 127.0.0.1" ;;
+        *) continue ;;
+        esac
+        return 0
+    done
+    return 1
+}
+
+find_listener() { # the nc as a server on every address, of IPv4 alone where it can be told
+    local help
+    help=$("${nc[@]}" -h 2>&1 </dev/null)
+    case $help in
+    *OpenBSD*) serving=("${nc[@]}" -l 0.0.0.0 "$port") ;;
+    *--send-only*) serving=("${nc[@]}" -4 -l "$port") ;;
+    *) serving=("${nc[@]}" -l -p "$port") ;;
+    esac
 }
 
 install_tools() { # with apt-get; a person at a terminal is asked, a user without one is told
@@ -164,7 +201,7 @@ install_tools() { # with apt-get; a person at a terminal is asked, a user withou
     pacman) command="pacman -S" package[nc]=openbsd-netcat ;;
     *) die "missing: ${missing[*]}: install what has them on this system" ;;
     esac
-    for tool in "${missing[@]}"; do command+=" ${package[$tool]}"; done
+    for tool in "${missing[@]}"; do command+=" ${package[${tool%% *}]}"; done
     ((EUID == 0)) || become="sudo "
     command=$become$command
     if [[ $command != "$become"apt-get* || ($become && ! -t 0) ]] || { [[ $become ]] && ! has sudo; }; then
@@ -198,7 +235,7 @@ build_c() { # FEATURES
     [[ $1 == *reuseaddr* ]] && flags+=(-DREUSEADDR)
     [[ $1 == *close-listener* ]] && flags+=(-DCLOSE_LISTENER)
     for name in "${programs[@]}"; do
-        [[ $name$1 == treuseaddrclose* ]] && continue # it has no child
+        [[ $name$1 == ?reuseaddrclose* ]] && continue # it has no child
         show cc "${flags[@]}" -o "$name${1:+-${1//,/-}}" "src/$name.c"
         build cc "${flags[@]}" -o "$dir/$name${1:+-${1//,/-}}" "src/$name.c"
     done
@@ -282,9 +319,9 @@ free_port() { # waits out what is left in TIME_WAIT
 
 forgo_time_wait() { # a process that is killed with words unread resets its connection
     kill -STOP -- "-$first"
-    await "the child to stop" in_state T "$first"
+    await "the process to stop" in_state T "$first"
     echo unread >&"$keys"
-    await "words that the child does not read" unread
+    await "words that nobody reads" unread "$tcp" 1
 }
 
 # ---- the experiments ----
@@ -357,14 +394,18 @@ stop() { # the server and then nc: in this order it is the server that leaves a 
 }
 
 restart() {
-    local expected="in use" seen=listens status before label=$label
-    [[ $server == treuseaddr && $old != "$new" ]] && label="Surprise 1" # wherever it is told
-    [[ $server != treuseaddr2 && $old$new == yesyes ]] && expected=listens
-    step "${story["$server $old $new"]}"
-    show "${unbuffered[@]}" "./$server${suffix[$new]}"
-    rows LISTEN
+    local expected="in use" seen=listens status before label=$label command
+    if [[ ! $tale ]]; then
+        [[ $server == treuseaddr && $old != "$new" ]] && label="Surprise 1" # wherever it is told
+        [[ $server != treuseaddr2 && $old$new == yesyes ]] && expected=listens
+    fi
+    step "${story["${tale:-$server} $old $new"]}"
+    command=("${unbuffered[@]}" "./$server${suffix[$new]}")
+    [[ $new == nc ]] && command=("${serving[@]}")
+    show "${command[@]}"
+    holders
     before=$n
-    launch again "${unbuffered[@]}" "./$server${suffix[$new]}" </dev/null
+    launch again "${command[@]}" </dev/null
     await "the server to listen or to end" listens_or_gone "$before"
     if gone "$launched"; then
         wait "$launched"
@@ -375,11 +416,98 @@ restart() {
         out "  $status"
         # glibc says "Address already in use", musl "Address in use".
         [[ $seen == "bind: : Address "*"in use" ]] && seen="in use"
-        ((status == 255)) || seen="$seen, status $status"
+        [[ $new == nc && $seen =~ Address.*in\ use|"Can't grab".*bind ]] && seen="in use"
+        ((status == 255 || (status && ${#tale}))) || seen="$seen, status $status"
     else
         look
     fi
     results+=("$label|${word[$old]}|${word[$new]}|$expected|$seen")
+}
+
+sharing() { # OLD NEW...: a receiver, and then others on its port
+    local server=ureuseaddr old=$1 new receivers=()
+    local -A pid=()
+    if [[ $network == host ]]; then free_port; else new_network || die "no network namespace: $(<network)"; fi
+    holders
+    ((!n)) || die "port $port is in use: stop the program that has it (netstat -unap | grep $port)"
+    receive old "$old" "Start a receiver ${word[$old]} the option. It joins the group $group on the loopback."
+    for new in "${@:2}"; do
+        [[ $old$new == yesyes ]] || { restart && continue; }
+        send Served served 127.0.0.1 old "Send a datagram to 127.0.0.1: it is served."
+        receive new yes "Start a second one with the option: it starts, since both have it."
+        send Multicast multicast "$group" both "Send one to the group: it reaches both."
+        send Broadcast broadcast 127.255.255.255 both "Send one to every address: it reaches both."
+        send Unicast unicast 127.0.0.1 new "Send one to 127.0.0.1: it reaches the last one alone, and is lost to the first."
+        steal_as_other
+    done
+    end_jobs
+}
+
+receive() { # NAME SWITCH SENTENCE [COMMAND...]: starts a receiver
+    step "$3"
+    show "${@:4}" "${unbuffered[@]}" "./ureuseaddr${suffix[$2]} &"
+    holders
+    launch "$1" "${@:4}" "${unbuffered[@]}" "./ureuseaddr${suffix[$2]}" </dev/null
+    await "the receiver to have the port" listens_or_gone "$n"
+    until has_read "$launched"; do
+        gone "$launched" && die "the receiver has not started: $(<"$1")"
+        sleep 0.02
+    done
+    receivers+=("$1") pid[$1]=$launched
+}
+
+send() { # LABEL TEXT ADDRESS EXPECTED SENTENCE
+    local who line seen=''
+    step "$5"
+    show "echo $2 | ${sender[*]} $3 $port"
+    echo "$2" >datagram
+    launch sent "${sender[@]}" "$3" "$port" <datagram
+    wait "$launched" || die "${sender[0]} has not sent it: $(<sent)"
+    for who in "${receivers[@]}"; do await "the $who receiver to read" has_read "${pid[$who]}"; done
+    for who in "${receivers[@]}"; do
+        line=$(grep ": $2\$" "$who") && seen+=${seen:+ and }$who
+        out "  $dim$who |$plain $line"
+    done
+    [[ $seen == "old and new" ]] && seen=both
+    results+=("$1|${word[yes]}|${pid[new]:+${word[yes]}}|$4|${seen:-nobody}")
+}
+
+steal_as_other() { # what another user gets, where this one may start a program as another
+    local why other=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+    if ! why=$(LC_ALL=C "${inside[@]}" "${other[@]}" true 2>&1); then
+        out "" "Whether another user can take it can't be tried here (${why##*$'\n'}): run this as root."
+        return
+    fi
+    chmod 711 . # that one has to start it here
+    receive thief yes "Start one as the user nobody, with the option: the kernel does not ask whose port it is." "${other[@]}"
+    send Theft secret 127.0.0.1 thief "Send a datagram to 127.0.0.1 again: the thief has it, and the others do not."
+}
+
+takeover() { # OLD NEW...: can another server take the clients of one that listens?
+    local server=treuseaddr old=$1 new tale=takeover first client
+    if [[ $network == host ]]; then free_port; else new_network || die "no network namespace: $(<network)"; fi
+    step "${story["takeover $old"]}"
+    local command=("${unbuffered[@]}" "./treuseaddr${suffix[$old]}")
+    [[ $old == nc ]] && command=("${serving[@]}")
+    show "${command[@]}" "&"
+    launch server "${command[@]}" <&"$silence"
+    first=$launched
+    await "the server to listen" listens_or_gone 0
+    gone "$first" && die "the server has not started: $(<server)"
+    for new in "${@:2}"; do restart; done
+    step "Who answers a client? The first one."
+    show "${nc[*]} 127.0.0.1 $port"
+    launch client "${nc[@]}" 127.0.0.1 "$port" <keys
+    if [[ $old == nc ]]; then
+        out "  ${dim}typed  |$plain hello"
+        echo hello >&"$keys"
+        hear server hello
+    else
+        hear server connected
+        type_line
+    fi
+    [[ $network == host ]] && forgo_time_wait
+    end_jobs
 }
 
 report() {
@@ -402,7 +530,7 @@ main() {
     local features fold=''
     title "The servers are built without and with the option"
     for features in '' reuseaddr close-listener close-listener,reuseaddr; do
-        [[ $only == 1 && $features == close* ]] && continue
+        [[ $only == [13] && $features == close* ]] && continue
         [[ $features == close-listener ]] &&
             out "" "For surprise 2, treuseaddr2's child closes the listener first of all:"
         if [[ $kind == c ]]; then build_c "$features"; else build_rust "$features"; fi
@@ -425,7 +553,20 @@ main() {
     part 2 "Surprise 2" "treuseaddr2 starts again only when its child closes the listener" &&
         experiment treuseaddr2-close-listener no no yes &&
         experiment treuseaddr2-close-listener yes no yes
+    part 3 "Experiment 3" "receivers of datagrams share a port" && share
     report
+}
+
+share() {
+    [[ ${sender[*]} == "${nc[*]} -u"* ]] ||
+        out "" "${nc[*]} lacks -u, -s or -b, and cannot send to a group or to every address: ${sender[0]} does."
+    sharing no no yes
+    sharing yes no yes
+    label=TCP
+    title "TCP: can a second server take the clients of one that listens?"
+    takeover no yes
+    takeover yes no yes nc
+    takeover nc no yes
 }
 
 # ---- what was typed, and where ----
@@ -445,7 +586,7 @@ while (($#)); do
         kind=${1#--}
         ;;
     --only)
-        [[ ${2:-} == [12] ]] || die "--only takes 1 or 2: see --help" 2
+        [[ ${2:-} == [123] ]] || die "--only takes 1, 2 or 3: see --help" 2
         only=$2
         shift
         ;;
@@ -456,7 +597,7 @@ while (($#)); do
     shift
 done
 [[ ! $pause || -t 0 ]] || die "--pause needs a terminal to read from" 2
-[[ $(uname) == Linux ]] || die "this shows Linux's TCP: run it on Linux"
+[[ $(uname) == Linux ]] || die "this shows Linux's TCP and UDP: run it on Linux"
 [[ $kind != rust || $(uname -m) == x86_64 ]] ||
     die "the default build serves x86-64 alone, not $(uname -m): add --libc or --c"
 ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 404)) || die "bash 4.4 or newer is needed, not $BASH_VERSION"
@@ -466,16 +607,20 @@ root=${root%/docs/*}
     die "no src/treuseaddr.c beside docs/: run this from the repository it came with"
 { : <&0; } 2>/dev/null || exec </dev/null
 
-port=3459 hex_port=0D83 limit=20
-unbuffered=() inside=() jobs=() zombies=() results=() programs=(treuseaddr treuseaddr2)
-dir='' label='' hurry='' brief='' network='' tcp='' launched='' n=0
-[[ $only ]] && programs=("${programs[only - 1]}")
+port=3459 hex_port=0D83 group=239.255.34.59 limit=20
+unbuffered=() inside=() jobs=() zombies=() results=() sender=() serving=()
+programs=(treuseaddr treuseaddr2 ureuseaddr)
+dir='' label='' hurry='' brief='' network='' tcp='' launched='' tale='' n=0
+case $only in
+[12]) programs=("${programs[only - 1]}") ;;
+3) programs=(treuseaddr ureuseaddr) ;;
+esac
 [[ $kind == rust ]] || unbuffered=(stdbuf -oL)
 bold='' dim='' green='' red='' plain=''
 [[ -t 1 && ! ${NO_COLOR:-} && ${TERM:-dumb} != dumb ]] &&
     bold=$'\e[1m' dim=$'\e[2m' green=$'\e[32m' red=$'\e[31m' plain=$'\e[m'
 declare -A code=([FIN_WAIT2]=05 [TIME_WAIT]=06 [LISTEN]=0A) # of /proc/net/tcp
-declare -A suffix=([no]='' [yes]=-reuseaddr) word=([no]=without [yes]=with)
+declare -A suffix=([no]='' [yes]=-reuseaddr [nc]='') word=([no]=without [yes]=with [nc]=nc)
 declare -A story=(
     [treuseaddr no no]="Start it again: the row in TIME_WAIT keeps the address."
     [treuseaddr no yes]="Start one with the option: the row remembers that its server had none."
@@ -485,6 +630,18 @@ declare -A story=(
     [treuseaddr2 no yes]="Start one with the option: no option lets two listen on one address."
     [treuseaddr2 yes no]="Start one without the option: the same."
     [treuseaddr2 yes yes]="Start it again. Now it starts, the article says; but the child is listening."
+    [ureuseaddr no no]="Start a second one: the port is taken."
+    [ureuseaddr no yes]="Start one with the option: it does not get in. Without the option nobody gets in."
+    [ureuseaddr yes no]="Start one without the option: it does not help that the first one has it."
+    [takeover no]="A server without the option listens on 127.0.0.1."
+    [takeover yes]="A server with the option listens on 127.0.0.1."
+    [takeover nc]="A server with the option, nc, listens on every address."
+    [takeover no yes]="Start one with the option: the first one listens, and no option gets past that."
+    [takeover yes no]="Start one without the option, on the same address."
+    [takeover yes yes]="Start one with the option: both have it, but the first one listens."
+    [takeover yes nc]="Start one on every address, nc, which sets the option by itself."
+    [takeover nc no]="Start one without the option on 127.0.0.1, an address more definite than the first one's."
+    [takeover nc yes]="Start one with the option there: both have it."
     [treuseaddr2-close-listener no no]="Start it again: nobody listens, but the child's connection keeps the address."
     [treuseaddr2-close-listener no yes]="Start one with the option: the child's connection does not have it."
     [treuseaddr2-close-listener yes no]="Start one without the option: it does not help that the connection has it."
@@ -503,9 +660,10 @@ dir=$(mktemp -d "${TMPDIR:-/tmp}/treuseaddr-demo.XXXXXX" 2>/dev/null) ||
 CDPATH='' cd -- "$dir" || die "cannot enter $dir"
 dir=$PWD
 export TMPDIR=$dir # the compilers, too, leave nothing elsewhere
-mkfifo keys && exec {keys}<>keys
+mkfifo keys silence && exec {keys}<>keys {silence}<>silence
 
 [[ $kind == c ]] || has cargo ||
     die "missing: cargo: install Rust (https://rustup.rs), or add --c for the C twins"
 find_tools || install_tools
+find_listener
 main && exit # on one line: bash reads no further, should the file have changed

@@ -1,18 +1,21 @@
-//! `docs/treuseaddr.md` and `docs/treuseaddr2.md`: a section for each call, and in it what is.
+//! `docs/treuseaddr.md`, `treuseaddr2.md` and `ureuseaddr.md`: a section for each call, and in it what is.
 //! `TREUSEADDR_UPDATE=1 cargo test annotations` rewrites the quoted lines and traces.
 
 use crate::documents::is_current;
 use crate::harness::{
-    self, Client, Process, Program, Row, Runtime, Scratch, Switches, Variant, hold_port,
-    in_namespace, read, rows, wait_for,
+    self, Client, MULTICAST, Process, Program, Row, Runtime, Scratch, Sender, Strace, Switches,
+    Variant, forbid_memberships, hold_port, hold_udp_port, in_namespace, is_blocked, read, rows,
+    wait_for,
 };
 use crate::lines::c_calls;
 use libtest_mimic::Trial;
+use nix::libc::SYS_recvfrom;
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::net::Shutdown;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::Command;
 
@@ -44,8 +47,8 @@ fn page(program: Program) -> String {
 /// The first line that the document explains: those before it are the other document's.
 pub fn first(program: Program) -> usize {
     match program {
-        Program::Treuseaddr => 10,
         Program::Treuseaddr2 => 43,
+        _ => 10,
     }
 }
 
@@ -84,7 +87,7 @@ fn sections(program: Program) {
     }
     // "The same until line 42" is said of both languages.
     for extension in ["c", "rs"] {
-        let [one, two] = Program::ALL.map(|program| {
+        let [one, two] = Program::SERVERS.map(|program| {
             let source = read(&format!("src/{}.{extension}", program.name()));
             source.lines().take(42).map(|line| line.replace("fork, ", "")).collect::<Vec<_>>()
         });
@@ -113,10 +116,16 @@ enum Story {
     NoAccept,
     /// As if there were too many processes.
     NoFork,
+    /// The receiver may not join another group.
+    NoMembership,
+    /// As if there were no memory for a datagram.
+    NoDatagram,
 }
 
 impl Story {
-    const ALL: [Self; 9] = [
+    const RECEIVER: [Self; 5] =
+        [Self::Served, Self::NoSocket, Self::InUse, Self::NoMembership, Self::NoDatagram];
+    const SERVERS: [Self; 9] = [
         Self::Served,
         Self::NoSocket,
         Self::InUse,
@@ -134,6 +143,14 @@ impl Story {
         match (program, self) {
             (_, Self::NoSocket) => [vec![11, 13, 14], vec![]],
             (_, Self::InUse) => [start(3, &[27, 28]), vec![]],
+            (Program::Ureuseaddr, _) => {
+                let end = match self {
+                    Self::NoMembership => &[34, 35, 36][..],
+                    Self::NoDatagram => &[34, 39, 44, 46, 47],
+                    _ => &[34, 39, 44, 53],
+                };
+                [start(3, end), vec![]]
+            }
             (_, Self::NoListen) => [start(4, &[32, 33]), vec![]],
             (_, Self::NoAccept) => [start(5, &[40, 41]), vec![]],
             (Program::Treuseaddr, _) => {
@@ -205,15 +222,17 @@ impl Call {
     }
 }
 
-/// The text with dots for the number, decimal or hexadecimal, that follows `before`.
+/// The text with dots for each number, decimal or hexadecimal, that follows `before`.
 fn dotted(text: &str, before: &str) -> String {
-    match text.split_once(before) {
-        Some((start, rest)) if rest.starts_with(|c: char| c.is_ascii_hexdigit()) => {
-            let rest = rest.trim_start_matches(|c: char| c.is_ascii_hexdigit());
-            format!("{start}{before}...{rest}")
-        }
-        _ => text.to_owned(),
+    let dot = |part: &str| match part.trim_start_matches(|c: char| c.is_ascii_hexdigit()) {
+        rest if rest.len() < part.len() => format!("...{rest}"),
+        _ => part.to_owned(),
+    };
+    let (start, rest) = text.split_once(before).unwrap_or((text, ""));
+    if start == text {
+        return text.to_owned();
     }
+    rest.split(before).fold(start.to_owned(), |text, part| text + before + &dot(part))
 }
 
 /// What a program and its child call while a client says hello and closes: lines and trace.
@@ -235,7 +254,9 @@ fn run(variant: Variant, story: Story) -> [Vec<Call>; 2] {
         let scratch = Scratch::new();
         let mut strace = Command::new("strace");
         // The program is the process, strace its child: a signal reaches the program.
-        strace.args(["-D", "-ff", "-n", "-s48", "-o"]).arg(scratch.path().join("trace"));
+        strace
+            .args(["-D", "-ff", "-n", "-s48", Strace::PID, "-o"])
+            .arg(scratch.path().join("trace"));
         let is_c = variant.runtime == Runtime::C;
         let mut limit = None;
         match story {
@@ -243,6 +264,8 @@ fn run(variant: Variant, story: Story) -> [Vec<Call>; 2] {
             Story::NoSocket => limit = Some(3), // which C's loader would not survive
             Story::NoAccept => limit = Some(4),
             Story::NoListen => drop(strace.arg("--inject=listen:error=EADDRINUSE")),
+            Story::NoMembership => forbid_memberships(),
+            Story::NoDatagram => drop(strace.arg("--inject=recvfrom:error=ENOMEM")),
             Story::NoFork => drop(strace.arg("--inject=fork,clone:error=EAGAIN")),
             _ => {}
         }
@@ -250,10 +273,20 @@ fn run(variant: Variant, story: Story) -> [Vec<Call>; 2] {
             strace.args(["sh", "-c", &format!("ulimit -n {limit}; exec \"$0\"")]);
         }
         strace.arg(variant.path());
-        let other = (story == Story::InUse).then(hold_port);
+        let is_receiver = variant.program == Program::Ureuseaddr;
+        let other = (story == Story::InUse).then(|| match is_receiver {
+            true => OwnedFd::from(hold_udp_port()),
+            false => OwnedFd::from(hold_port()),
+        });
         let server = Process::start_on_terminal(&mut strace);
         let logs = || logs(scratch.path());
         match story {
+            Story::Served if is_receiver => {
+                wait_for("recvfrom", || is_blocked(server.pid(), SYS_recvfrom).then_some(()));
+                Sender::new().send(MULTICAST, b"hello\n");
+                server.stdout.wait_for("hello\n");
+                server.signal(Signal::SIGTERM);
+            }
             Story::Served | Story::Reset | Story::NoFork => {
                 let mut client = Client::connect();
                 if story != Story::NoFork {
@@ -338,7 +371,11 @@ fn add(calls: &mut Vec<Call>, call: &Call) {
 /// Every run of the port makes the calls of its lines and no others, and C makes them too.
 fn shown(program: Program) -> BTreeMap<usize, Shown> {
     let mut shown: BTreeMap<usize, Shown> = BTreeMap::new();
-    for story in Story::ALL {
+    let stories = match program {
+        Program::Ureuseaddr => &Story::RECEIVER[..],
+        _ => &Story::SERVERS,
+    };
+    for &story in stories {
         if story == Story::NoFork && program == Program::Treuseaddr {
             continue;
         }
@@ -404,7 +441,8 @@ fn traces(program: Program) {
                 rows("C then", "", &shown.c_then);
             }
         }
-        let needs_none = ["memset", "htons", "inet_pton", "errno"].contains(&&*call);
+        let needs_none =
+            ["memset", "htons", "ntohs", "inet_pton", "errno", "memchr"].contains(&&*call);
         assert_eq!(shown.contains_key(&number), !needs_none, "line {number} makes a system call");
         is_current(&page(program), &number.to_string(), &(block + "```\n"));
     }
@@ -417,7 +455,7 @@ fn errors(program: Program) {
         for row in text.lines().filter(|line| line.starts_with("| `E")) {
             let cells: Vec<&str> = row.split('|').map(str::trim).collect();
             let [_, error, _, message, _] = cells[..] else { panic!("{row}") };
-            let what = said(program, &call, error.trim_matches('`'));
+            let what = said(program, number, &call, error.trim_matches('`'));
             assert_eq!(what, message, "{}: {number} {call}: {error}", page(program));
             count += 1;
         }
@@ -426,14 +464,17 @@ fn errors(program: Program) {
 }
 
 /// What the program prints where the call has failed.
-fn said(program: Program, call: &str, error: &str) -> String {
+fn said(program: Program, number: usize, call: &str, error: &str) -> String {
     in_namespace(|| {
-        let when = if call == "write" { 2 } else { 1 }; // the first is a message
+        // The first write is a message, the first setsockopt the option's.
+        let when = if call == "write" || number == 34 { 2 } else { 1 };
         let mut strace = Command::new("strace");
         strace.args(["-o", "/dev/null", &format!("--inject={call}:error={error}:when={when}")]);
         strace.arg(Variant::new(program, Runtime::Raw).with(SWITCHES).path());
         let mut server = Process::start(&mut strace);
-        if ["setsockopt", "fork", "read", "write", "close"].contains(&call) {
+        if program != Program::Ureuseaddr
+            && ["setsockopt", "fork", "read", "write", "close"].contains(&call)
+        {
             let client = Client::connect();
             // The server may have ended by then.
             let _ = (&client.0).write_all(b"hello\n");

@@ -25,6 +25,10 @@ pub fn trials() -> Vec<Trial> {
     ];
     for nc in ["nc.openbsd", "nc.traditional", "ncat", "busybox"] {
         trials.push(harness::trial(format!("demo_{nc}"), move || with_nc(nc, &[])));
+        for (who, is_user) in [("root", false), ("user", true)] {
+            let name = format!("demo_datagrams_{nc}_{who}");
+            trials.push(harness::trial(name, move || datagrams(nc, is_user)));
+        }
     }
     for option in ["--c", "--libc"] {
         let name = format!("demo_{}", option.trim_start_matches('-'));
@@ -33,8 +37,19 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
-/// The outcomes of the first program and of the second.
-const OUTCOMES: [usize; 2] = [4, 8];
+/// The outcomes of each experiment, where no other user may be tried.
+const OUTCOMES: [usize; 3] = [4, 8, 13];
+
+/// The theft by another user, where there is one.
+fn thefts() -> usize {
+    let map = fs::read_to_string("/proc/self/uid_map").expect("/proc is mounted");
+    let has_nobody = map.lines().any(|line| {
+        let mut numbers = line.split_whitespace().filter_map(|number| number.parse::<u32>().ok());
+        let (first, _, count) = (numbers.next(), numbers.next(), numbers.next());
+        first.zip(count).is_some_and(|(first, count)| 65_534_u32.wrapping_sub(first) < count)
+    });
+    usize::from(has_nobody)
+}
 
 /// The demo as it is started here, and what it must leave empty.
 struct Demo {
@@ -134,7 +149,7 @@ impl Demo {
 }
 
 fn all() -> usize {
-    OUTCOMES.iter().sum()
+    OUTCOMES.iter().sum::<usize>() + thefts()
 }
 
 fn with_nc(nc: &str, options: &[&str]) {
@@ -150,9 +165,22 @@ fn busybox_netstat() {
     assert!(demo.shows(all()).contains("$ busybox netstat -tna | grep 3459\n"));
 }
 
+/// The start of a command as an ordinary user.
+const USER: [&str; 4] = ["unshare", "--user", "--map-user=1000", "--map-group=1000"];
+
 /// Without any capability, which a namespace of the user's own then gives.
 fn ordinary_user() {
-    Demo::wrapped(&["unshare", "--user", "--map-user=1000", "--map-group=1000"]).shows(all());
+    let shown = Demo::wrapped(&USER).shows(OUTCOMES.iter().sum());
+    assert!(shown.contains("Whether another user can take it can't be tried here"), "{shown}");
+}
+
+/// Experiment 3 with each nc; where one cannot send to all, another one does, and that is said.
+fn datagrams(nc: &str, is_user: bool) {
+    let mut demo = Demo::wrapped(if is_user { &USER } else { &[] }).with_tool("nc", nc);
+    demo.command.args(["--only", "3"]);
+    let shown = demo.shows(OUTCOMES[2] + if is_user { 0 } else { thefts() });
+    let own = shown.contains("| nc -u ");
+    assert_eq!((own, shown.contains("nc lacks -u")), (nc != "busybox", nc == "busybox"), "{shown}");
 }
 
 /// Also by way of a link, from a folder with a space in its name.
@@ -162,7 +190,7 @@ fn twice_from_elsewhere() {
     fs::create_dir(&folder).expect("it is ours");
     let link = folder.join("demo");
     symlink(project("docs/demo.sh"), &link).expect("it is ours");
-    for (only, count) in [("1", OUTCOMES[0]), ("2", OUTCOMES[1])] {
+    for (only, count) in [("1", OUTCOMES[0]), ("3", OUTCOMES[2] + thefts())] {
         let mut demo = Demo::wrapped(&["bash", "-c", "exec ./demo \"$@\""]);
         demo.command.args(["--only", only]).current_dir(&folder);
         demo.shows(count);
@@ -220,12 +248,15 @@ fn pause_on_a_terminal() {
 
 /// Ctrl+C while it builds, while servers run, while it waits for Enter, and before the end.
 fn interrupted() {
-    for text in ["cargo build", "$ nc", "[Enter]", "kill -INT"] {
+    for text in ["cargo build", "$ nc", "[Enter]", "kill -INT", "echo multicast"] {
         in_namespace(|| {
             let mut terminal = Terminal::new();
             let mut demo = Demo::wrapped(&["setsid", "--ctty", "--wait"]);
             if text == "[Enter]" {
                 demo.command.arg("--pause");
+            }
+            if text.starts_with("echo") {
+                demo.command.args(["--only", "3"]);
             }
             let mut process = Process::start_at_terminal(&mut demo.command, &terminal);
             terminal.output.wait_for(text);
@@ -258,6 +289,7 @@ fn missing_tools() {
     let nc = ["nc", "ncat", "nc.openbsd", "nc.traditional", "busybox"];
     let rest = ["apt-get", "dnf", "apk", "pacman"];
     Demo::new().without_tools(&[&nc[..], &rest].concat()).refuses(1, "missing: nc");
+    Demo::new().without_tools(&[&nc[..4], &rest].concat()).refuses(1, "missing: nc with -u");
     Demo::new()
         .without_tools(&[&["netstat", "busybox"], &rest[..]].concat())
         .refuses(1, "missing: netstat");
@@ -268,15 +300,15 @@ fn missing_tools() {
     demo.command.arg("--c");
     demo.refuses(1, "missing: cc");
     // A user who is not root is told the command.
-    let demo = Demo::wrapped(&["unshare", "--user", "--map-user=1000", "--map-group=1000"]);
+    let demo = Demo::wrapped(&USER);
     demo.without_tools(&[&nc[..], &["netstat"]].concat()).refuses(1, "install");
 }
 
 fn wrong_options() {
     for (options, words) in [
         (&["--speed"][..], "unknown argument \"--speed\""),
-        (&["--only"], "--only takes 1 or 2"),
-        (&["--only", "3"], "--only takes 1 or 2"),
+        (&["--only"], "--only takes 1, 2 or 3"),
+        (&["--only", "4"], "--only takes 1, 2 or 3"),
         (&["--c", "--libc"], "exclude each other"),
         (&["--pause"], "--pause needs a terminal"),
         (&["treuseaddr"], "unknown argument \"treuseaddr\""),

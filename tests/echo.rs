@@ -8,7 +8,7 @@ use std::thread;
 const SIZES: [usize; 9] = [1, 99, 100, 101, 1_000, 4_096, 65_537, 1_000_000, 10_000_000];
 
 pub fn trials() -> Vec<Trial> {
-    let variants = Variant::all();
+    let variants = Variant::servers();
     variants
         .map(|variant| harness::trial(format!("echo_{}", variant.name()), move || echo(variant)))
         .collect()

@@ -7,11 +7,11 @@
 
 use crate::differences::Met;
 use crate::harness::{
-    self, Client, Observation, Place, Process, Program, Row, Runtime, Strace, Switches, Tally,
-    Variant, in_namespace, is_blocked, stop, wait_for, wait_for_rows,
+    self, Client, Observation, Place, Process, Program, Row, Runtime, Sender, Strace, Switches,
+    Tally, UNICAST, Variant, in_namespace, is_blocked, stop, wait_for, wait_for_rows,
 };
 use libtest_mimic::Trial;
-use nix::libc::{EAGAIN, EINTR, SYS_accept, SYS_read};
+use nix::libc::{EAGAIN, EINTR, SYS_accept, SYS_read, SYS_recvfrom};
 use nix::sys::signal::{Signal, kill};
 use std::io::Write;
 
@@ -114,6 +114,21 @@ const TREUSEADDR2: [Site; 8] = [
         .writes("[CHILD] client error: 4\n"),
 ];
 
+const UREUSEADDR: [Site; 8] = [
+    Site::new("membership", Start, "setsockopt", 2),
+    Site::new("membership_perror", Start, "write", 1)
+        .after("setsockopt:error=ENODEV:when=2")
+        .writes("setsockopt: : No such device\n"),
+    Site::new("first_recvfrom", Start, "recvfrom", 1).len(100),
+    Site::new("second_recvfrom", Start, "recvfrom", 2).len(100),
+    Site::new("recvfrom_perror", Start, "write", 1)
+        .after("recvfrom:error=ENOMEM")
+        .writes("recvfrom: : Cannot allocate memory\n"),
+    Site::new("first_message", Start, "write", 1).writes("[4321] 40000: hello\n"),
+    Site::new("second_message", Start, "write", 2).len(100),
+    Site::new("third_message", Start, "write", 3).writes("[4321] 40000: \n"),
+];
+
 /// All switches off, and all on.
 const SWITCHES: [Switches; 2] = [Switches::ALL[0], Switches::ALL[3]];
 
@@ -140,12 +155,15 @@ enum Fault {
 pub fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
     let mut offset = 0; // of each site's sample
-    for (program, own) in
-        [(Program::Treuseaddr, &TREUSEADDR[..]), (Program::Treuseaddr2, &TREUSEADDR2)]
-    {
-        for site in SITES.iter().chain(own) {
+    for (program, shared, own) in [
+        (Program::Treuseaddr, &SITES[..], &TREUSEADDR[..]),
+        (Program::Treuseaddr2, &SITES, &TREUSEADDR2),
+        (Program::Ureuseaddr, &SITES[..5], &UREUSEADDR), // as far as bind
+    ] {
+        for site in shared.iter().chain(own) {
             let mut cases = Vec::new();
             for switches in SWITCHES {
+                // Where the option is off, which is the first of them, the second is the first.
                 if site.call == "setsockopt" && !switches.reuseaddr {
                     continue;
                 }
@@ -210,6 +228,7 @@ struct Outcome {
 fn observe(variant: Variant, site: Site, fault: Fault) -> Outcome {
     let options = options(site, fault);
     let (strace, mut client) = match site.stage {
+        Start if variant.program == Program::Ureuseaddr => (receive(variant, &options), None),
         Start => start(variant, &options),
         Accept | Both => attach_in_accept(variant, site.stage == Both, &options),
         Read => attach_in_read(variant, &options),
@@ -238,9 +257,17 @@ fn options(site: Site, fault: Fault) -> Vec<String> {
         Fault::Short(count @ 1..) if site.call == "read" => {
             format!("retval={count}:poke_exit=@arg2={}", "78".repeat(count))
         }
+        // Nor does it say who has sent: from 127.0.0.1, port 40000.
+        Fault::Short(count) if site.call == "recvfrom" => {
+            let text =
+                if count > 0 { format!("@arg2={},", "78".repeat(count)) } else { String::new() };
+            let from = "@arg5=02009c407f0000010000000000000000,@arg6=10000000";
+            format!("retval={count}:poke_exit={text}{from}")
+        }
         Fault::Short(count) => format!("retval={count}"),
     };
-    let mut options = vec![format!("--inject={}:{result}:when={}", site.call, site.when)];
+    let mut options =
+        vec![Strace::PID.to_owned(), format!("--inject={}:{result}:when={}", site.call, site.when)];
     if !site.after.is_empty() {
         options.push(format!("--inject={}", site.after));
     }
@@ -263,6 +290,29 @@ fn start(variant: Variant, options: &[String]) -> (Strace, Option<Client>) {
         serve(&strace, variant.program, client);
     }
     (strace, client)
+}
+
+/// Traced from the start on, to its end or until it has printed three datagrams.
+fn receive(variant: Variant, options: &[String]) -> Strace {
+    let strace = Strace::start(variant, Place::Terminal, options);
+    let first = strace.first;
+    let sender = Sender::new();
+    let is_waiting = || {
+        wait_for("recvfrom or the end", || match strace.has_ended(first) {
+            true => Some(false),
+            false => is_blocked(first, SYS_recvfrom).then_some(true),
+        })
+    };
+    for text in [b"hello\n", &[b'x'; 150][..], b""] {
+        if is_waiting() {
+            sender.send(UNICAST, text);
+        }
+    }
+    if is_waiting() {
+        kill(first, Signal::SIGTERM).expect("it waits");
+    }
+    strace.wait_for_end();
+    strace
 }
 
 /// Traced from accept on, while which the client is in the backlog.
@@ -288,7 +338,7 @@ fn serve(strace: &Strace, program: Program, client: &mut Client) {
     let reader = wait_for("a server that reads, or the end", || match program {
         Program::Treuseaddr if is_blocked(first, SYS_read) => Some(Some(first)),
         Program::Treuseaddr => strace.has_ended(first).then_some(None),
-        Program::Treuseaddr2 => strace.has_ended(first).then(|| strace.child()),
+        _ => strace.has_ended(first).then(|| strace.child()),
     });
     if let Some(reader) = reader {
         wait_for("read to wait", || is_blocked(reader, SYS_read).then_some(()));
@@ -304,7 +354,7 @@ fn attach_in_read(variant: Variant, options: &[String]) -> (Strace, Option<Clien
     let mut client = Client::connect();
     let reader = match variant.program {
         Program::Treuseaddr => server.pid(),
-        Program::Treuseaddr2 => {
+        _ => {
             assert_eq!(server.wait(), 0);
             server.descendant().expect("the child serves")
         }

@@ -2,6 +2,7 @@
 
 use crate::harness::{self, Program, project, read, words};
 use libtest_mimic::Trial;
+use std::net::Ipv4Addr;
 use std::process::Command;
 
 pub fn trials() -> Vec<Trial> {
@@ -17,16 +18,18 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// Each Rust spelling that is not the C one.
-const SPELLINGS: [(&str, &str); 5] = [
+const SPELLINGS: [(&str, &str); 7] = [
     ("setsockopt", "set_socket_reuseaddr"),
+    ("setsockopt", "set_ip_add_membership"),
     ("accept", "acceptfrom"),
+    ("memchr", "position"),
     ("printf", "printf!"),
     ("return", "exit"),
     ("defined", "cfg!"),
 ];
 
 /// What C calls and Rust does not: the Rust line has the word in its comment.
-const NEEDLESS: [&str; 4] = ["memset", "htons", "inet_pton", "errno"];
+const NEEDLESS: [&str; 5] = ["memset", "htons", "ntohs", "inet_pton", "errno"];
 
 /// The lines of both sources, side by side: number, C, Rust.
 fn pairs(program: Program) -> Vec<(usize, String, String)> {
@@ -45,6 +48,7 @@ fn counted(program: Program) {
         match program {
             Program::Treuseaddr => 66,
             Program::Treuseaddr2 => 78,
+            Program::Ureuseaddr => 55,
         }
     );
     for (number, c, rust) in pairs {
@@ -116,14 +120,41 @@ const LISTED_TREUSEADDR2: &str = r#"
 75 printf("[PARENT] parent exit\n")
 77 return 0
 "#;
+const LISTED_UREUSEADDR: &str = r#"
+11 fd = socket(AF_INET, SOCK_DGRAM, IPPROTO_UDP)
+13 perror("socket: ")
+18 memset(
+20 htons(3459)
+21 inet_pton(AF_INET, "0.0.0.0"
+22 #ifdef REUSEADDR
+23 int optval = 1
+24 setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &optval, sizeof(optval))
+25 #endif
+26 bind(fd
+27 perror("bind: ")
+31 struct ip_mreq mreq
+32 inet_pton(AF_INET, "239.255.34.59", &mreq.imr_multiaddr)
+33 inet_pton(AF_INET, "127.0.0.1", &mreq.imr_interface)
+34 setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &mreq, sizeof(mreq)) == -1
+35 perror("setsockopt: ")
+39 pid = getpid()
+40 char buff[100]
+41 for (;;)
+44 num = recvfrom(fd, buff, 100, 0
+46 perror("recvfrom: ")
+50 ntohs(
+51 memchr(buff, '\n', num)
+53 printf("[%d] %d: %.*s\n", pid, port, len, buff)
+"#;
 
 fn listed(program: Program) {
-    let (buffer, own) = match program {
-        Program::Treuseaddr => (45, LISTED_TREUSEADDR),
-        Program::Treuseaddr2 => (53, LISTED_TREUSEADDR2),
+    let lists = match program {
+        Program::Treuseaddr => vec![(0, LISTED), (0, LISTED_TREUSEADDR), (45, LISTED_LOOP)],
+        Program::Treuseaddr2 => vec![(0, LISTED), (0, LISTED_TREUSEADDR2), (53, LISTED_LOOP)],
+        Program::Ureuseaddr => vec![(0, LISTED_UREUSEADDR)],
     };
     let pairs = pairs(program);
-    for (offset, list) in [(0, LISTED), (0, own), (buffer, LISTED_LOOP)] {
+    for (offset, list) in lists {
         for entry in list.lines().skip(1) {
             let (number, text) = entry.trim_start().split_once(' ').expect("a number and a text");
             let number = offset + number.parse::<usize>().expect("a number");
@@ -144,14 +175,14 @@ fn translated(program: Program) {
         let (code, comment) = rust.split_once("// ").unwrap_or((&rust, ""));
         let complain = |what: &str| panic!("line {number}: {what}\n  C:    {c}\n  Rust: {rust}");
         for call in c_calls(&c) {
-            let spelling =
-                SPELLINGS.iter().find(|(c, _)| *c == call).map_or(call, |(_, rust)| rust);
+            let known = SPELLINGS.iter().filter(|(c, _)| *c == call).map(|(_, rust)| *rust);
+            let mut spellings = known.chain([call]);
             if NEEDLESS.contains(&call) {
                 if !comment.contains(call) {
                     complain(&format!("no word on {call}"));
                 }
-            } else if !code.contains(&format!("{spelling}(")) {
-                complain(&format!("no {spelling}"));
+            } else if !spellings.any(|spelling| code.contains(&format!("{spelling}("))) {
+                complain(&format!("no {call}"));
             }
         }
         for (_, rust_call) in rust_calls(code) {
@@ -159,8 +190,12 @@ fn translated(program: Program) {
                 complain(&format!("{rust_call} is not in the C"));
             }
         }
-        for text in c.split('"').skip(1).step_by(2).filter(|text| *text != "127.0.0.1") {
-            if !code.contains(&format!("c\"{text}\"")) {
+        for text in c.split('"').skip(1).step_by(2) {
+            let translated = match text.parse::<Ipv4Addr>() {
+                Ok(_) => format!("Ipv4Addr::new({})", text.replace('.', ", ")),
+                Err(_) => format!("c\"{text}\""),
+            };
+            if !code.contains(&translated) {
                 complain("another text");
             }
         }
@@ -183,7 +218,7 @@ pub fn c_calls(line: &str) -> Vec<&str> {
     let line = line.split("//").next().unwrap_or_default();
     words(line)
         .filter(|&word| {
-            let is_called = line.contains(&format!("{word}("));
+            let is_called = has_call(line, &format!("{word}("));
             let is_call = is_called && !["sizeof", "main"].contains(&word);
             is_call || ["return", "errno"].contains(&word)
         })
@@ -192,13 +227,17 @@ pub fn c_calls(line: &str) -> Vec<&str> {
 
 /// The calls of a Rust line that make a system call or stand for one, by their C name.
 fn rust_calls(code: &str) -> Vec<(&str, &'static str)> {
-    const CALLS: [(&str, &str); 12] = [
+    const CALLS: [(&str, &str); 16] = [
         ("socket(", "socket"),
         ("set_socket_reuseaddr(", "setsockopt"),
+        ("set_ip_add_membership(", "setsockopt"),
         ("bind(", "bind"),
         ("listen(", "listen"),
         ("acceptfrom(", "accept"),
         ("fork(", "fork"),
+        ("getpid(", "getpid"),
+        ("recvfrom(", "recvfrom"),
+        ("position(", "memchr"),
         ("read(", "read"),
         ("write(", "write"),
         ("close(", "close"),
@@ -206,14 +245,13 @@ fn rust_calls(code: &str) -> Vec<(&str, &'static str)> {
         ("printf!(", "printf"),
         ("exit(", "return"),
     ];
-    CALLS
-        .into_iter()
-        .filter(|(rust, _)| {
-            code.match_indices(rust).any(|(at, _)| {
-                !code[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
-            })
-        })
-        .collect()
+    CALLS.into_iter().filter(|(rust, _)| has_call(code, rust)).collect()
+}
+
+/// Whether `call` is there, and not as the end of a longer name.
+fn has_call(line: &str, call: &str) -> bool {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    line.match_indices(call).any(|(at, _)| !line[..at].ends_with(is_name))
 }
 
 fn formatted() {

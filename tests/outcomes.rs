@@ -75,7 +75,7 @@ fn leave(variant: Variant) -> (Process, Client) {
             client.shutdown();
             wait_for("TIME_WAIT alone", || (rows() == [Row::TIME_WAIT]).then_some(()));
         }
-        Program::Treuseaddr2 => {
+        _ => {
             assert_eq!(server.wait(), 0, "the parent exits");
             client.exchange("hello, child\n");
             let mut expected = vec![Row::client("ESTABLISHED"), Row::server("ESTABLISHED")];

@@ -7,7 +7,7 @@ mod highlight;
 use crate::annotations::{first, parts, served};
 use crate::documents::is_whole;
 use crate::harness::{self, Packet, Program, Switches, in_namespace, read};
-use experiment::{Step, record};
+use experiment::{Step, netstat_options, record};
 use highlight::escape;
 use libtest_mimic::Trial;
 use pulldown_cmark::{CowStr, Event, Options, Parser, Tag, TagEnd, html};
@@ -96,12 +96,16 @@ fn listing(program: Program) -> String {
     };
     let traces = Switches::ALL.map(|switches| (switches, served(program, switches)));
     let explained = explained(program);
+    let story = match program {
+        Program::Ureuseaddr => "hello to the group",
+        _ => "hello, and the client closes",
+    };
     let mut html = format!(
         "<table class=\"listing of-{name}\" aria-label=\"{name}, line by line\">\n<thead><tr>\
          <th scope=\"col\">line</th>\
          <th scope=\"col\" class=\"c\">C <a href=\"../src/{name}.c\">src/{name}.c</a></th>\
          <th scope=\"col\" class=\"r\">Rust <a href=\"../src/{name}.rs\">src/{name}.rs</a></th>\
-         <th scope=\"col\" class=\"t\">trace <span>hello, and the client closes</span></th>\
+         <th scope=\"col\" class=\"t\">trace <span>{story}</span></th>\
          </tr></thead>\n<tbody>\n"
     );
     let mut switch = None;
@@ -210,30 +214,32 @@ fn runs(program: Program) -> String {
     let name = program.name();
     let mut html = String::new();
     for switches in Switches::ALL {
-        // The first program has no second switch.
-        if program == Program::Treuseaddr && switches.close_listener {
-            continue;
-        }
         let mut classes = vec![class(switches)];
-        if program == Program::Treuseaddr {
+        if program != Program::Treuseaddr2 {
+            // The others have no second switch.
+            if switches.close_listener {
+                continue;
+            }
             classes.push(class(Switches { close_listener: true, ..switches }));
         }
-        let [alone, again] =
+        let [without, with] =
             [false, true].map(|again| in_namespace(|| record(program, switches, again)));
-        let last = alone.len() - 1;
+        let ends = [("", &with[0]), ("again-without", &without[1]), ("again-with", &with[1])];
         writeln!(html, "<ol class=\"run of-{name} w {}\">", classes.join(" "))
             .expect("a String takes it");
-        for (number, step) in (1..).zip(&alone[..last]) {
-            html.push_str(&show(number, step, ""));
+        for (class, steps) in ends {
+            let before = if class.is_empty() { 0 } else { with[0].len() };
+            for (number, step) in (before + 1..).zip(steps) {
+                html.push_str(&show(program, number, step, class));
+            }
         }
-        html.push_str(&show(last + 1, &alone[last], " class=\"again-without\""));
-        html.push_str(&show(last + 1, &again[last], " class=\"again-with\""));
         html.push_str("</ol>\n");
     }
     html
 }
 
-fn show(number: usize, step: &Step, class: &str) -> String {
+fn show(program: Program, number: usize, step: &Step, class: &str) -> String {
+    let class = if class.is_empty() { String::new() } else { format!(" class=\"{class}\"") };
     let what = escape(step.what);
     let mut html = format!("<li{class}><p class=\"what\"><b>{number}.</b> {what}</p>\n");
     let mut pane = |name: &str, what: &str, content: String| {
@@ -250,36 +256,51 @@ fn show(number: usize, step: &Step, class: &str) -> String {
         ("", "") => String::new(),
         _ => format!("<pre>{}{}</pre>", lines("kbd", typed), lines("samp", printed)),
     };
-    pane("the server’s terminal", "server", terminal(&step.typed, &step.printed));
-    pane("the client", "client", terminal(step.sent, step.received));
-    pane("packets", "packets", packets(&step.packets));
+    let [server, client] = match program {
+        Program::Ureuseaddr => ["the first receiver’s terminal", "the sender"],
+        _ => ["the server’s terminal", "the client"],
+    };
+    let second = terminal(&step.typed_second, &step.printed_second);
+    pane(server, "server", terminal(&step.typed, &step.printed));
+    pane("the second receiver’s terminal", "second", second);
+    pane(client, "client", terminal(step.sent, step.received));
+    pane("packets", "packets", packets(program, &step.packets));
     let rows: String = step.netstat.lines().map(row).collect();
-    pane("netstat -tna | grep 3459 | sort", "netstat", format!("<pre>{rows}</pre>"));
+    let netstat = format!("netstat {} | grep 3459 | sort", netstat_options(program));
+    pane(&netstat, "netstat", format!("<pre>{rows}</pre>"));
     html + "</li>\n"
 }
 
 /// A row of netstat, its state marked.
 fn row(row: &str) -> String {
-    let (fields, state) = row.rsplit_once(' ').expect("it has a state");
-    format!("<samp>{} <b class=\"{state}\">{state}</b></samp>", escape(fields))
+    match row.rsplit_once(' ') {
+        Some((fields, state)) if state.starts_with(char::is_alphabetic) => {
+            format!("<samp>{} <b class=\"{state}\">{state}</b></samp>", escape(fields))
+        }
+        _ => format!("<samp>{}</samp>", escape(row)), // UDP has no states
+    }
 }
 
-fn packets(packets: &[Packet]) -> String {
+fn packets(program: Program, packets: &[Packet]) -> String {
+    let [server, client] = match program {
+        Program::Ureuseaddr => ["receivers", "sender"],
+        _ => ["server", "client"],
+    };
     if packets.is_empty() {
         return String::new();
     }
     let arrows = packets.iter().map(|packet| {
         let (class, from) = match packet.is_server {
-            true => ("to-client", "server to client"),
-            false => ("to-server", "client to server"),
+            true => ("to-client", server),
+            false => ("to-server", client),
         };
         format!(
-            "<li class=\"{class}\"><span class=\"sr\">{from}: </span>{}</li>",
+            "<li class=\"{class}\"><span class=\"sr\">from the {from}: </span>{}</li>",
             escape(&packet.text)
         )
     });
     format!(
-        "<p class=\"ends\" aria-hidden=\"true\"><span>server</span><span>client</span></p><ul>{}</ul>",
+        "<p class=\"ends\" aria-hidden=\"true\"><span>{server}</span><span>{client}</span></p><ul>{}</ul>",
         arrows.collect::<String>()
     )
 }

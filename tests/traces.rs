@@ -3,12 +3,14 @@
 
 use crate::differences::Met;
 use crate::harness::{
-    self, Client, Place, Program, Row, Runtime, Strace, Switches, Tally, Variant, hold_port,
-    in_namespace, wait_for_rows,
+    self, BROADCAST, Client, MULTICAST, Place, Program, Row, Runtime, Sender, Strace, Switches,
+    Tally, UNICAST, Variant, forbid_memberships, hold_port, hold_udp_port, in_namespace,
+    wait_for_rows,
 };
 use libtest_mimic::Trial;
 use nix::sys::signal::{Signal, kill};
 use std::io::{Read, Write};
+use std::net::Ipv4Addr;
 
 /// What happens to the server, from its start on. After a wait for a state, nothing that comes
 /// next depends on who is the quicker.
@@ -34,6 +36,17 @@ const SCENARIOS: [(&str, Scenario); 17] = [
     ("second_client_waits", second_client_waits),
 ];
 
+const RECEIVER_SCENARIOS: [(&str, Scenario); 8] = [
+    ("datagrams", datagrams),
+    ("lengths", lengths),
+    ("texts", texts),
+    ("port_in_use", udp_port_in_use),
+    ("without_memberships", without_memberships),
+    ("sigint", |start| receiver_ends(start, Signal::SIGINT)),
+    ("sigterm", |start| receiver_ends(start, Signal::SIGTERM)),
+    ("stop_and_continue", receiver_stops_and_continues),
+];
+
 /// C goes on for ever after an error: this many calls of close, and strace kills it.
 const END: &str = "--inject=close:signal=SIGKILL:when=20";
 
@@ -46,7 +59,11 @@ pub fn summary() -> Option<String> {
 pub fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
     for program in Program::ALL {
-        for (name, scenario) in SCENARIOS {
+        let scenarios = match program {
+            Program::Ureuseaddr => &RECEIVER_SCENARIOS[..],
+            _ => &SCENARIOS,
+        };
+        for &(name, scenario) in scenarios {
             let name = format!("trace_{}_{name}", program.name());
             trials.push(harness::trial(name.clone(), move || {
                 let mut met = Met::default();
@@ -70,7 +87,10 @@ fn compare(
     let observe = |runtime| {
         let variant = Variant::new(program, runtime).with(switches);
         Place::ALL.map(|place| {
-            in_namespace(|| scenario(&|| Strace::start(variant, place, &[END.to_owned()])).end())
+            in_namespace(|| {
+                let options = [END, Strace::PID].map(str::to_owned);
+                scenario(&|| Strace::start(variant, place, &options)).end()
+            })
         })
     };
     let [c, c_pipes] = observe(Runtime::C);
@@ -252,4 +272,73 @@ fn second_client_waits(start: &dyn Fn() -> Strace) -> Strace {
     drop(client);
     assert_eq!(second.receive_rest(), (vec![], true));
     server
+}
+
+/// Has the receiver print what is sent to it, each before the next, and ends it.
+fn receive(receiver: Strace, sender: &Sender, datagrams: &[(Ipv4Addr, &[u8])]) -> Strace {
+    receiver.wait_for_read();
+    for (to, bytes) in datagrams {
+        sender.send(*to, bytes);
+        receiver.wait_for_read();
+    }
+    kill(receiver.first, Signal::SIGTERM).expect("it is there");
+    receiver.wait_for_end();
+    receiver
+}
+
+fn datagrams(start: &dyn Fn() -> Strace) -> Strace {
+    receive(
+        start(),
+        &Sender::new(),
+        &[UNICAST, MULTICAST, BROADCAST].map(|to| (to, &b"hello\n"[..])),
+    )
+}
+
+/// What does not fit into the buffer is lost.
+fn lengths(start: &dyn Fn() -> Strace) -> Strace {
+    let bytes = [b'x'; 65_507]; // the longest there is
+    let lengths = [0, 1, 99, 100, 101, 1_000, bytes.len()];
+    receive(start(), &Sender::new(), &lengths.map(|length| (UNICAST, &bytes[..length])))
+}
+
+/// A datagram is a line, whatever its bytes: a newline or a NUL ends what is printed of it.
+fn texts(start: &dyn Fn() -> Strace) -> Strace {
+    let texts: [&[u8]; 7] =
+        [b"\n", b"\0", b"one\ntwo\n", b"one\0two", b"caf\xc3\xa9 \xff", b"%d%s%n", b"\r\n"];
+    receive(start(), &Sender::new(), &texts.map(|text| (UNICAST, text)))
+}
+
+fn udp_port_in_use(start: &dyn Fn() -> Strace) -> Strace {
+    let _other = hold_udp_port();
+    let receiver = start();
+    receiver.wait_for_end();
+    receiver
+}
+
+fn without_memberships(start: &dyn Fn() -> Strace) -> Strace {
+    forbid_memberships();
+    let receiver = start();
+    receiver.wait_for_end();
+    receiver
+}
+
+fn receiver_ends(start: &dyn Fn() -> Strace, signal: Signal) -> Strace {
+    let receiver = start();
+    receiver.wait_for_read();
+    kill(receiver.first, signal).expect("it is there");
+    receiver.wait_for_end();
+    receiver
+}
+
+/// What comes to a receiver that is stopped waits for it.
+fn receiver_stops_and_continues(start: &dyn Fn() -> Strace) -> Strace {
+    let receiver = start();
+    receiver.wait_for_read();
+    receiver.stop(receiver.first);
+    let sender = Sender::new();
+    for text in [&b"one\n"[..], b"two\n"] {
+        sender.send(MULTICAST, text);
+    }
+    kill(receiver.first, Signal::SIGCONT).expect("it is there");
+    receive(receiver, &sender, &[(UNICAST, b"three\n")])
 }

@@ -12,7 +12,7 @@ pub fn trials() -> Vec<Trial> {
     let mut add = |name: &str, variant: Variant, check: fn(Variant)| {
         trials.push(harness::trial(format!("{name}_{}", variant.name()), move || check(variant)));
     };
-    for variant in Variant::all() {
+    for variant in Variant::servers() {
         add("port_in_use", variant, port_in_use);
         add("client_resets", variant, client_resets);
         add("descriptor_limit", variant, descriptor_limit);

@@ -2,7 +2,6 @@
 
 use core::ffi::{CStr, c_int};
 use core::panic::PanicInfo;
-use rustix::fd::RawFd;
 use rustix::io::Errno;
 use rustix::process::Pid;
 
@@ -39,11 +38,12 @@ pub fn fork() -> Result<Option<Pid>, Errno> {
     }
 }
 
-/// printf(3) of a format with at most one `%d`.
-pub fn printf(format: &CStr, d: RawFd) {
-    // SAFETY: the format ends in a NUL and asks for no more than the one number; C ignores an
-    // argument that the format does not ask for.
-    unsafe { libc::printf(format.as_ptr(), d) };
+/// printf(3) of a format with at most one `%d`, or with one, a second one and a `%.*s`.
+pub fn printf(format: &CStr, d: c_int, rest: Option<(c_int, &[u8])>) {
+    let (second, s) = rest.unwrap_or_default();
+    // SAFETY: the format ends in a NUL and asks for no more than two numbers, and as many bytes at
+    // an address as there are; C ignores an argument that the format does not ask for.
+    unsafe { libc::printf(format.as_ptr(), d, second, s.len() as c_int, s.as_ptr()) };
 }
 
 /// perror(3), which looks at `errno`: the failed call has set it, and no call came between.

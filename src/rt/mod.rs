@@ -48,45 +48,59 @@ pub fn perror(s: &'static CStr, no: Errno) {
     sys::perror(s, no);
 }
 
-/// printf(3) of a literal and at most one descriptor: `printf!(c"client close: %d\n", cfd)`.
+/// printf(3) of a literal and what the programs have to say: nothing more, a descriptor as in
+/// `printf!(c"client close: %d\n", cfd)`, or a process number, a port and bytes as in
+/// `printf!(c"[%d] %d: %.*s\n", pid, port, text)`.
 ///
-/// The literal is checked against the arguments at compile time. That the write may fail is
-/// ignored, as in the C.
+/// The literal is checked against the arguments at compile time. As in C, `%.*s` ends before a
+/// NUL, and that the write may fail is ignored; a slice has the length that C passes beside it.
 #[macro_export]
 macro_rules! printf {
     ($format:literal) => {
-        const { $crate::Format::new($format, 0) }.print(&[])
+        const { $crate::Format::new($format, "") }.print(&[])
     };
     ($format:literal, $fd:expr) => {
-        const { $crate::Format::new($format, 1) }.print(&[&$fd])
+        const { $crate::Format::new($format, "%d") }.print(&[&$fd])
+    };
+    ($format:literal, $pid:expr, $port:expr, $text:expr) => {
+        const { $crate::Format::new($format, "%d%d%.*s") }.print_received($pid, $port, $text)
     };
 }
 
-/// The first argument of [`printf!`]: at most one `%`, and it is `%d`.
+/// The first argument of [`printf!`], whose conversions are those of its other arguments.
 #[doc(hidden)]
 pub struct Format(&'static CStr);
 
 impl Format {
     /// # Panics
-    /// At compile time, where `format` asks for anything but `arguments` descriptors, 0 or 1.
-    pub const fn new(format: &'static CStr, arguments: usize) -> Self {
-        let bytes = format.to_bytes();
-        let mut conversions = 0;
-        let mut i = 0;
+    /// At compile time, where the conversions of `format`, one after the other, are not
+    /// `conversions`.
+    pub const fn new(format: &'static CStr, conversions: &str) -> Self {
+        let (bytes, conversions) = (format.to_bytes(), conversions.as_bytes());
+        let (mut i, mut done) = (0, 0);
         while i < bytes.len() {
-            if bytes[i] == b'%' {
-                conversions += 1;
-                assert!(bytes[i + 1] == b'd', "%d is the one conversion there is");
+            let mut is_conversion = bytes[i] == b'%';
+            while is_conversion {
+                assert!(done < conversions.len(), "fewer arguments than conversions");
+                assert!(bytes[i] == conversions[done], "another conversion than the argument's");
+                i += 1;
+                done += 1;
+                is_conversion = done < conversions.len() && conversions[done] != b'%';
             }
             i += 1;
         }
-        assert!(conversions == arguments && arguments <= 1, "one %d for each argument");
+        assert!(done == conversions.len(), "more arguments than conversions");
         Self(format)
     }
 
-    /// printf(3) with what `new` was promised.
+    /// printf(3) with what `new` was promised: at most one descriptor.
     pub fn print(&self, fd: &[&OwnedFd]) {
-        sys::printf(self.0, fd.first().map_or(0, |fd| fd.as_fd().as_raw_fd()));
+        sys::printf(self.0, fd.first().map_or(0, |fd| fd.as_fd().as_raw_fd()), None);
+    }
+
+    /// The same: where a datagram has come to, from and what it says.
+    pub fn print_received(&self, pid: Pid, port: u16, text: &[u8]) {
+        sys::printf(self.0, pid.as_raw_nonzero().get(), Some((port.into(), text)));
     }
 }
 

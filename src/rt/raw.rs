@@ -62,14 +62,24 @@ pub fn fork() -> Result<Option<Pid>, Errno> {
     }
 }
 
-/// printf(3) of a format with at most one `%d`, in one write(2).
-pub fn printf(format: &CStr, d: RawFd) {
+/// printf(3) of a format with at most one `%d`, or with one, a second one and a `%.*s`, in one
+/// write(2).
+pub fn printf(format: &CStr, d: i32, rest: Option<(i32, &[u8])>) {
     let mut message = Message::new();
     let mut texts = format.to_bytes().split(|&byte| byte == b'%');
     message.text(texts.next().unwrap_or_default());
     if let Some([_d, text @ ..]) = texts.next() {
         message.number(d.unsigned_abs());
         message.text(text);
+    }
+    if let Some((d, s)) = rest
+        && let Some([_d, between @ ..]) = texts.next()
+        && let Some([_point, _star, _s, end @ ..]) = texts.next()
+    {
+        message.number(d.unsigned_abs());
+        message.text(between);
+        message.text(s.split(|&byte| byte == 0).next().unwrap_or_default());
+        message.text(end);
     }
     message.write(raw_stdout());
 }
@@ -103,7 +113,7 @@ pub fn perror(s: &CStr, no: Errno) {
 }
 
 /// What is written at once. Text beyond its room is left out: no message of the programs with any
-/// text of strerror(3) comes near it.
+/// text of strerror(3) comes near it, and a datagram's has at most 120 bytes, 100 of them its own.
 struct Message {
     bytes: [u8; 128],
     len: usize,

@@ -6,7 +6,7 @@ import { chromium } from "playwright-core";
 
 const [path, executablePath, wanted] = process.argv.slice(2);
 const url = pathToFileURL(path).href;
-const programs = ["treuseaddr", "treuseaddr2"];
+const programs = ["treuseaddr", "treuseaddr2", "ureuseaddr"];
 const checks = {};
 
 // The page by itself: nothing else is asked for, nothing goes wrong.
@@ -112,13 +112,20 @@ checks.steps = async (open) => {
       let steps = 1;
       for (; await page.isEnabled("#next"); steps++) await page.click("#next");
       assert.equal(steps, await page.locator("#steps li").count());
-      const row = table.find(([old, anew]) => old === word(reuseaddr) && anew === word(again));
-      const outcome = row[program === "treuseaddr" ? 2 : closeListener ? 4 : 3];
-      const said = await page.locator("#stage .server").innerText();
+      const said = (await page.locator("#stage :is(.server, .second)").allInnerTexts()).join("\n");
       const rows = await page.locator("#stage .netstat pre").innerText();
       const inUse = said.includes("bind: : Address already in use");
-      assert.equal(outcome, inUse ? "Address already in use" : "listens", `${program} ${word(reuseaddr)} ${word(again)}`);
-      if (!inUse) assert.ok(rows.includes("LISTEN"), rows);
+      const combination = `${program} ${word(reuseaddr)} ${word(again)}`;
+      if (program === "ureuseaddr") {
+        assert.equal(inUse, !(reuseaddr && again), combination);
+        assert.equal(rows.split("\n").length, inUse ? 1 : 2, combination);
+        assert.equal(said.split(": broadcast\n").length - 1, inUse ? 0 : 2, combination);
+      } else {
+        const row = table.find(([old, anew]) => old === word(reuseaddr) && anew === word(again));
+        const outcome = row[program === "treuseaddr" ? 2 : closeListener ? 4 : 3];
+        assert.equal(outcome, inUse ? "Address already in use" : "listens", combination);
+        assert.equal(rows.includes("LISTEN"), !inUse || (program === "treuseaddr2" && !closeListener), combination);
+      }
       const features = [reuseaddr && "reuseaddr", closeListener && program === "treuseaddr2" && "close-listener"];
       const command = `$ cargo run --bin ${program} --features ${features.filter(Boolean)}`;
       assert.ok(`${said}\n`.includes(`${command.replace(/ --features $/, "")}\n`), said);
@@ -126,7 +133,7 @@ checks.steps = async (open) => {
   }
   await page.focus("#steps [aria-current]");
   await page.keyboard.press("ArrowLeft");
-  assert.equal(await page.locator("#steps [aria-current]").innerText(), "3");
+  assert.equal(await page.locator("#steps [aria-current]").innerText(), "5");
 };
 
 checks.without_script = async (open) => {

@@ -4,8 +4,9 @@ use super::{PORT, wait_for};
 use rustix::fd::OwnedFd;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, eth, socket_with};
 use std::collections::HashSet;
+use std::net::Ipv4Addr;
 
-/// Every TCP segment of this namespace from now on.
+/// Every segment of TCP and every datagram of UDP in this namespace from now on.
 pub struct Capture {
     socket: OwnedFd,
     /// From the IP header on.
@@ -15,22 +16,27 @@ pub struct Capture {
     given: usize,
 }
 
-/// A segment, as people are told of it.
+/// A packet, as people are told of it.
 pub struct Packet {
     /// Whether it comes from the server.
     pub is_server: bool,
-    /// `SYN, ACK: seq 0 ack 1`: its flags, its bytes, its numbers from each side's SYN on.
+    /// `SYN, ACK: seq 0 ack 1`: its flags, its bytes, its numbers from each side's SYN on. Or
+    /// `6 bytes to 127.0.0.1`.
     pub text: String,
 }
 
 struct Segment {
     is_server: bool,
+    /// Where it goes to, of a datagram, which has no flags and no numbers.
+    to: Option<Ipv4Addr>,
     sequence: u32,
     acknowledgment: u32,
     flags: u8,
     bytes: usize,
 }
 
+const TCP: u8 = 6;
+const UDP: u8 = 17;
 const FIN: u8 = 1;
 const SYN: u8 = 2;
 const ACK: u8 = 16;
@@ -79,6 +85,9 @@ impl Capture {
     }
 
     fn text(&self, segment: &Segment) -> String {
+        if let Some(to) = segment.to {
+            return format!("{} bytes to {to}", segment.bytes);
+        }
         let first = |is_server| {
             let mut opening = self.segments.iter().filter(|it| it.flags & SYN != 0);
             let opening = opening.rfind(|it| it.is_server == is_server);
@@ -107,19 +116,30 @@ impl Capture {
         while let Ok(length) = rustix::io::read(&self.socket, &mut buffer) {
             let packet = &buffer[..length];
             let header = 4 * usize::from(packet[0] & 15);
-            let is_tcp = packet[0] >> 4 == 4 && packet[9] == 6;
-            if is_tcp && self.seen.insert(packet.to_vec()) {
-                let tcp = &packet[header..];
-                let number = |at: usize| {
-                    u32::from_be_bytes(tcp[at..at + 4].try_into().expect("it is four bytes"))
-                };
-                self.segments.push(Segment {
-                    is_server: tcp[..2] == PORT.to_be_bytes(),
+            let is_new = packet[0] >> 4 == 4 && self.seen.insert(packet.to_vec());
+            let segment = &packet[header..];
+            let number = |at: usize| {
+                u32::from_be_bytes(segment[at..at + 4].try_into().expect("it is four bytes"))
+            };
+            let is_server = segment[..2] == PORT.to_be_bytes();
+            match packet[9] {
+                TCP if is_new => self.segments.push(Segment {
+                    is_server,
+                    to: None,
                     sequence: number(4),
                     acknowledgment: number(8),
-                    flags: tcp[13],
-                    bytes: tcp.len() - 4 * usize::from(tcp[12] >> 4),
-                });
+                    flags: segment[13],
+                    bytes: segment.len() - 4 * usize::from(segment[12] >> 4),
+                }),
+                UDP if is_new => self.segments.push(Segment {
+                    is_server,
+                    to: Some(Ipv4Addr::new(packet[16], packet[17], packet[18], packet[19])),
+                    sequence: 0,
+                    acknowledgment: 0,
+                    flags: 0,
+                    bytes: segment.len() - 8,
+                }),
+                _ => {}
             }
         }
     }

@@ -8,7 +8,10 @@ mod strace;
 mod variant;
 
 pub use capture::{Capture, Packet};
-pub use net::{Client, PORT, Row, hold_port, in_namespace, rows, wait_for_rows};
+pub use net::{
+    BROADCAST, Client, MULTICAST, PORT, Row, Sender, UNICAST, forbid_memberships, hold_port,
+    hold_udp_port, in_namespace, rows, wait_for_rows,
+};
 pub use process::{Process, Terminal, run};
 pub use strace::{Observation, Place, Strace, is_blocked, stop};
 pub use variant::{Program, Runtime, Switches, Variant, cargo, cargo_target};

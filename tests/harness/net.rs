@@ -7,7 +7,7 @@ use nix::sys::socket::{setsockopt, sockopt::Linger};
 use nix::unistd::{getgid, getuid};
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::Command;
 
 pub const PORT: u16 = 3459;
@@ -52,6 +52,39 @@ fn loopback_up() -> std::io::Result<()> {
 /// Listens on the port, so that no server can.
 pub fn hold_port() -> TcpListener {
     TcpListener::bind((Ipv4Addr::LOCALHOST, PORT)).expect("the port is free")
+}
+
+/// Has the port for datagrams, without the option, so that no receiver can.
+pub fn hold_udp_port() -> UdpSocket {
+    UdpSocket::bind((Ipv4Addr::UNSPECIFIED, PORT)).expect("the port is free")
+}
+
+/// Has the kernel refuse each membership of a group, in this namespace alone.
+pub fn forbid_memberships() {
+    fs::write("/proc/sys/net/ipv4/igmp_max_memberships", "0").expect("the namespace is ours");
+}
+
+/// Where a datagram is sent to: one address, the group that the receivers join, every address.
+pub const UNICAST: Ipv4Addr = Ipv4Addr::LOCALHOST;
+pub const MULTICAST: Ipv4Addr = Ipv4Addr::new(239, 255, 34, 59);
+pub const BROADCAST: Ipv4Addr = Ipv4Addr::new(127, 255, 255, 255);
+
+/// What datagrams are sent from: always one port, so that what a receiver prints is known.
+pub struct Sender(UdpSocket);
+
+impl Sender {
+    pub const PORT: u16 = 40_000;
+
+    pub fn new() -> Self {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, Self::PORT)).expect("the port is free");
+        socket.set_broadcast(true).expect("it is a socket");
+        Self(socket)
+    }
+
+    /// Sends a datagram. On loopback they who get it have it when this is back.
+    pub fn send(&self, to: Ipv4Addr, bytes: &[u8]) {
+        self.0.send_to(bytes, (to, PORT)).expect("it is on loopback");
+    }
 }
 
 /// A row of netstat that has the port on either side.

@@ -1,7 +1,7 @@
 //! A program under strace: what each of its processes has called, and how it has ended.
 
 use super::{Client, Process, Program, Scratch, Variant, wait_for};
-use nix::libc::{SYS_accept, SYS_read, c_long};
+use nix::libc::{SYS_accept, SYS_read, SYS_recvfrom, c_long};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
@@ -53,6 +53,9 @@ pub struct Observation {
 }
 
 impl Strace {
+    /// An option: every process learns this as its number, which the receiver prints.
+    pub const PID: &str = "--inject=getpid:retval=4321";
+
     /// Starts a program under strace.
     pub fn start(variant: Variant, place: Place, options: &[String]) -> Self {
         let logs = Scratch::new();
@@ -98,13 +101,14 @@ impl Strace {
         wait_for("accept to wait", || is_blocked(self.first, SYS_accept).then_some(()));
     }
 
-    /// Waits until the process that serves the client waits for data: the parent has ended then.
+    /// Waits until the process that serves waits for data: treuseaddr2's parent has ended then.
     pub fn wait_for_read(&self) -> Pid {
         let pid = wait_for("the process that serves", || match self.program {
-            Program::Treuseaddr => Some(self.first),
+            Program::Treuseaddr | Program::Ureuseaddr => Some(self.first),
             Program::Treuseaddr2 => self.child().filter(|_| self.has_ended(self.first)),
         });
-        wait_for("read to wait", || is_blocked(pid, SYS_read).then_some(()));
+        let call = if self.program == Program::Ureuseaddr { SYS_recvfrom } else { SYS_read };
+        wait_for("read to wait", || is_blocked(pid, call).then_some(()));
         pid
     }
 

@@ -8,23 +8,28 @@ use std::process::Command;
 pub enum Program {
     Treuseaddr,
     Treuseaddr2,
+    Ureuseaddr,
 }
 
 impl Program {
-    pub const ALL: [Self; 2] = [Self::Treuseaddr, Self::Treuseaddr2];
+    pub const ALL: [Self; 3] = [Self::Treuseaddr, Self::Treuseaddr2, Self::Ureuseaddr];
+
+    /// Those that serve a client over a connection.
+    pub const SERVERS: [Self; 2] = [Self::Treuseaddr, Self::Treuseaddr2];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Treuseaddr => "treuseaddr",
             Self::Treuseaddr2 => "treuseaddr2",
+            Self::Ureuseaddr => "ureuseaddr",
         }
     }
 
     /// What each message of the one that serves begins with.
     pub fn prefix(self) -> &'static str {
         match self {
-            Self::Treuseaddr => "",
             Self::Treuseaddr2 => "[CHILD] ",
+            _ => "",
         }
     }
 }
@@ -83,9 +88,9 @@ impl Variant {
         Self { program, runtime, switches: Switches::default() }
     }
 
-    /// Each program on each runtime, all switches off.
-    pub fn all() -> impl Iterator<Item = Self> {
-        Program::ALL.into_iter().flat_map(|program| {
+    /// Each server on each runtime, all switches off.
+    pub fn servers() -> impl Iterator<Item = Self> {
+        Program::SERVERS.into_iter().flat_map(|program| {
             Runtime::ALL.into_iter().map(move |runtime| Self::new(program, runtime))
         })
     }
@@ -109,7 +114,7 @@ impl Variant {
     }
 }
 
-/// Where the two programs of one build are.
+/// Where the programs of one build are.
 fn folder(runtime: Runtime, switches: Switches) -> PathBuf {
     let name = [&[runtime.name()][..], &switches.features()].concat().join("-");
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("bin").join(name)

@@ -95,7 +95,8 @@ function show(step) {
   const steps = visibleSteps();
   at = Math.max(0, Math.min(step, steps.length - 1));
   const [what, netstat] = [".what", ".netstat"].map((part) => steps[at].querySelector(part).cloneNode(true));
-  byId("stage").replaceChildren(what, ...["server", "client", "packets"].map((kind) => gather(steps, kind)), netstat);
+  const kinds = ["server", "second", "client", "packets"].filter((kind) => steps.some((step) => step.querySelector(`.${kind}`)));
+  byId("stage").replaceChildren(what, ...kinds.map((kind) => gather(steps, kind)), netstat);
   watch(byId("stage"));
   byId("steps").replaceChildren(...steps.map((_, index) => {
     const item = document.createElement("li");
