@@ -1,16 +1,14 @@
 //! The documents say what is: what is quoted is current, and what is linked is there.
 //! `TREUSEADDR_UPDATE=1 cargo test documents` rewrites what is quoted.
 
-use crate::harness::{
-    self, Client, Process, Program, Runtime, Scratch, Switches, Variant, project, read, words,
-};
+use crate::annotations::served;
+use crate::harness::{self, Program, Runtime, Switches, project, read, words};
 use crate::outcomes::{EXPERIMENTS, listens};
 use libtest_mimic::Trial;
 use pulldown_cmark::{BrokenLink, Event, Options, Parser, Tag, TagEnd};
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Mutex;
 
 pub fn trials() -> Vec<Trial> {
@@ -97,47 +95,12 @@ fn picture() -> String {
         picture.push('\n');
     }
     picture.push_str("\n    strace target/release/treuseaddr, and the lines that make the calls\n");
-    for call in trace() {
-        picture.push_str(&format!("{}  {call}\n", line_of(&call)));
+    let switches = Switches { reuseaddr: true, close_listener: false };
+    let [calls, _no_child] = served(Program::Treuseaddr, switches);
+    for (line, call) in calls {
+        picture.push_str(&format!("{line}  {call}\n"));
     }
     picture + "```\n"
-}
-
-/// The calls of the default build with `reuseaddr`, while a client says hello and closes.
-fn trace() -> Vec<String> {
-    let switches = Switches { reuseaddr: true, close_listener: false };
-    let server = Variant::new(Program::Treuseaddr, Runtime::Raw).with(switches);
-    let scratch = Scratch::new();
-    let file = scratch.path().join("trace");
-    let mut server = Process::start(Command::new("strace").arg("-o").arg(&file).arg(server.path()));
-    let mut client = Client::connect();
-    client.exchange("hello\n");
-    client.shutdown();
-    assert_eq!(server.wait(), 0);
-    let trace = fs::read_to_string(file).expect("strace has written it");
-    let calls =
-        trace.lines().filter(|line| !line.starts_with("execve(") && !line.starts_with("+++"));
-    let port = format!("htons({})", client.0.local_addr().expect("it is connected").port());
-    calls.map(|call| call.replace(&port, "htons(...)")).collect()
-}
-
-/// The line of the C source that makes the call.
-fn line_of(call: &str) -> usize {
-    let name = match call.split_once('(').expect("it is a call") {
-        ("write", arguments) if arguments.starts_with("1, \"client connected") => {
-            "printf(\"client connected"
-        }
-        ("write", arguments) if arguments.starts_with("1, \"client close") => {
-            "printf(\"client close"
-        }
-        ("exit_group", _) => "return 0",
-        (name, _) => name,
-    };
-    let is_call = |line: &str| match words(name).count() {
-        1 => line.contains(&format!("{name}(")),
-        _ => line.contains(name),
-    };
-    1 + read("src/treuseaddr.c").lines().position(is_call).expect("the call has its line")
 }
 
 /// The table of who may bind, measured.
