@@ -1,10 +1,11 @@
-//! What is promised, checked: `cargo test` builds every variant of both programs and runs each
+//! What is promised, checked: `cargo test` builds every variant of the programs and runs each
 //! experiment in a network namespace of its own.
 
 mod harness;
 
 mod annotations;
 mod builds;
+mod claims;
 mod conversations;
 mod demo;
 mod differences;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         documents::trials(),
         annotations::trials(),
         option::trials(),
+        claims::trials(),
     ]
     .into_iter()
     .flatten()
