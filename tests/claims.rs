@@ -10,7 +10,10 @@ use nix::libc::SYS_recvfrom;
 use std::net::Ipv4Addr;
 use std::process::Command;
 
-const CLAIMS: [(&str, fn(Runtime)); 6] = [
+/// Its name, and what shows it on a runtime.
+type Claim = (&'static str, fn(Runtime));
+
+const CLAIMS: [Claim; 6] = [
     ("tcp_restart_on_the_same_address", tcp_restart_on_the_same_address),
     ("tcp_needed_for_time_wait", tcp_needed_for_time_wait),
     ("udp_several_bind_one_port", udp_several_bind_one_port),
