@@ -163,7 +163,7 @@ pub fn trials() -> Vec<Trial> {
         for site in shared.iter().chain(own) {
             let mut cases = Vec::new();
             for switches in SWITCHES {
-                // Where the option is off, which is the first of them, the second is the first.
+                // Counted with the option on, whose call is the first of its kind.
                 if site.call == "setsockopt" && !switches.reuseaddr {
                     continue;
                 }

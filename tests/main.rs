@@ -1,4 +1,4 @@
-//! What is promised, checked: `cargo test` builds every variant of both programs and runs each
+//! What is promised, checked: `cargo test` builds every variant of the programs and runs each
 //! experiment in a network namespace of its own.
 
 mod harness;
@@ -6,6 +6,7 @@ mod harness;
 mod annotations;
 mod browser;
 mod builds;
+mod claims;
 mod conversations;
 mod demo;
 mod differences;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         documents::trials(),
         annotations::trials(),
         option::trials(),
+        claims::trials(),
         page::trials(),
         browser::trials(),
     ]

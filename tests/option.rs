@@ -22,7 +22,7 @@ const DOCUMENT: &str = "docs/so_reuseaddr.md";
 const LOCALHOST: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const ANY: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
 
-const TRIALS: [(&str, fn()); 14] = [
+const TRIALS: [(&str, fn()); 15] = [
     ("option_drawing", || is_current(DOCUMENT, "drawing", &drawing())),
     ("option_rule", || is_current(DOCUMENT, "rule", &rule())),
     ("option_addresses", addresses),
@@ -31,6 +31,7 @@ const TRIALS: [(&str, fn()); 14] = [
     ("option_reset_leaves_nothing", reset_leaves_nothing),
     ("option_time_wait_lasts", time_wait_lasts),
     ("option_who_listens_first", who_listens_first),
+    ("option_tcp_takeover", tcp_takeover),
     ("option_nobody_accepts", nobody_accepts),
     ("option_udp_unicast", udp_unicast),
     ("option_udp_multicast", udp_multicast),
@@ -48,6 +49,10 @@ fn names() {
     let document = read(DOCUMENT);
     for name in words(&document).filter(|word| word.starts_with("option_") && *word != "option_") {
         assert!(TRIALS.iter().any(|(trial, _)| *trial == name), "{DOCUMENT} names {name}");
+    }
+    let claims = crate::claims::trials();
+    for name in words(&document).filter(|word| word.starts_with("claim_") && *word != "claim_") {
+        assert!(claims.iter().any(|trial| trial.name().starts_with(name)), "{DOCUMENT}: {name}");
     }
 }
 
@@ -293,6 +298,33 @@ fn who_listens_first() {
     drop(second);
     // Not at once: a process that another trial starts meanwhile holds a copy until its exec.
     wait_for("the other to end", || start_listening(&first).ok());
+}
+
+/// No second socket takes clients from one that listens, by the same address, a more definite one
+/// or every one, with the option on either or both; nor if it was bound before, with both.
+fn tcp_takeover() {
+    for (first, second) in [(LOCALHOST, LOCALHOST), (ANY, LOCALHOST), (LOCALHOST, ANY)] {
+        for (old, new) in [
+            (Flag::None, Flag::None),
+            (Flag::None, Flag::ReuseAddr),
+            (Flag::ReuseAddr, Flag::None),
+            (Flag::ReuseAddr, Flag::ReuseAddr),
+        ] {
+            harness::in_namespace(|| {
+                let listener = bound_tcp(old, first).expect("nothing is there");
+                start_listening(&listener).expect("nothing is there");
+                assert_eq!(bound_tcp(new, second).err(), Some(Errno::ADDRINUSE));
+                connection(&listener); // the first one answers
+            });
+        }
+        harness::in_namespace(|| {
+            let listener = bound_tcp(Flag::ReuseAddr, first).expect("nothing is there");
+            let other = bound_tcp(Flag::ReuseAddr, second).expect("both have the option");
+            start_listening(&listener).expect("the other does not listen");
+            assert_eq!(start_listening(&other), Err(Errno::ADDRINUSE));
+            connection(&listener);
+        });
+    }
 }
 
 /// What treuseaddr2's child has inherited lets clients in, whom nobody accepts.

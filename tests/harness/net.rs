@@ -76,7 +76,10 @@ impl Sender {
     pub const PORT: u16 = 40_000;
 
     pub fn new() -> Self {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, Self::PORT)).expect("the port is free");
+        // Not at once: a process that another trial starts meanwhile holds a copy of the last one
+        // until its exec.
+        let address = (Ipv4Addr::LOCALHOST, Self::PORT);
+        let socket = wait_for("the sender's port", || UdpSocket::bind(address).ok());
         socket.set_broadcast(true).expect("it is a socket");
         Self(socket)
     }

@@ -1,0 +1,131 @@
+//! What the article's sources claim, each claim a test of its name, by the programs themselves.
+
+use crate::harness::{
+    self, BROADCAST, MULTICAST, Process, Program, Runtime, Sender, Switches, UNICAST, Variant,
+    in_namespace, is_blocked, run, wait_for,
+};
+use crate::outcomes::{EXPERIMENTS, listens};
+use libtest_mimic::Trial;
+use nix::libc::SYS_recvfrom;
+use std::net::Ipv4Addr;
+use std::process::Command;
+
+/// Its name, and what shows it on a runtime.
+type Claim = (&'static str, fn(Runtime));
+
+const CLAIMS: [Claim; 6] = [
+    ("tcp_restart_on_the_same_address", tcp_restart_on_the_same_address),
+    ("tcp_needed_for_time_wait", tcp_needed_for_time_wait),
+    ("udp_several_bind_one_port", udp_several_bind_one_port),
+    ("udp_multicast_or_broadcast_reaches_all", udp_multicast_or_broadcast_reaches_all),
+    ("udp_group_reaches_its_members", udp_group_reaches_its_members),
+    ("data_is_intercepted", data_is_intercepted),
+];
+
+pub fn trials() -> Vec<Trial> {
+    let each = CLAIMS.into_iter().flat_map(|claim| Runtime::ALL.map(|runtime| (claim, runtime)));
+    each.map(|((name, check), runtime)| {
+        harness::trial(format!("claim_{name}_{}", runtime.name()), move || check(runtime))
+    })
+    .collect()
+}
+
+/// True: if both servers have it.
+fn tcp_restart_on_the_same_address(runtime: Runtime) {
+    assert!(listens(EXPERIMENTS[0], runtime, true, true));
+}
+
+/// True: without it the TIME_WAIT that is left is in the way.
+fn tcp_needed_for_time_wait(runtime: Runtime) {
+    assert!(!listens(EXPERIMENTS[0], runtime, false, false));
+}
+
+fn command(runtime: Runtime, reuseaddr: bool) -> Command {
+    let switches = Switches { reuseaddr, close_listener: false };
+    Variant::new(Program::Ureuseaddr, runtime).with(switches).command()
+}
+
+/// The receiver once it waits; none where it could not bind, and has said so.
+fn started(command: &mut Command) -> Option<Process> {
+    let mut receiver = Process::start_on_terminal(command);
+    let pid = receiver.pid();
+    let is_bound = wait_for("recvfrom or the end", || match receiver.ended() {
+        Some(_) => Some(false),
+        None => is_blocked(pid, SYS_recvfrom).then_some(true),
+    });
+    if !is_bound {
+        assert_eq!(receiver.wait(), 255);
+        receiver.stdout.wait_for("bind: : Address already in use\n");
+    }
+    is_bound.then_some(receiver)
+}
+
+fn receiver(runtime: Runtime) -> Process {
+    started(&mut command(runtime, true)).expect("all have the option")
+}
+
+/// Which of the receivers get a datagram. Another one, which all of them get, comes after it.
+fn who<const N: usize>(to: Ipv4Addr, receivers: [&Process; N]) -> [bool; N] {
+    let sender = Sender::new();
+    let text = format!("{}\n", fastrand::u64(..));
+    sender.send(to, text.as_bytes());
+    sender.send(MULTICAST, format!("after {text}").as_bytes());
+    receivers.map(|receiver| {
+        let line = |text: &str| format!("[{}] {}: {text}", receiver.pid(), Sender::PORT);
+        receiver.stdout.wait_for(&line(&format!("after {text}")));
+        receiver.stdout.text().contains(&line(&text))
+    })
+}
+
+/// True: if each sets it before `bind`, and only then.
+fn udp_several_bind_one_port(runtime: Runtime) {
+    for (old, new) in [(false, false), (false, true), (true, false), (true, true)] {
+        in_namespace(|| {
+            let _old = started(&mut command(runtime, old)).expect("nothing is there");
+            let is_in = started(&mut command(runtime, new)).is_some();
+            assert_eq!(is_in, old && new, "old {old}, new {new}");
+        });
+    }
+}
+
+/// True.
+fn udp_multicast_or_broadcast_reaches_all(runtime: Runtime) {
+    let receivers = [0; 3].map(|_| receiver(runtime));
+    for to in [MULTICAST, BROADCAST] {
+        assert_eq!(who(to, receivers.each_ref()), [true; 3], "{to}");
+    }
+}
+
+/// True: of this group. What is sent to another one reaches nobody.
+fn udp_group_reaches_its_members(runtime: Runtime) {
+    let receivers = [0; 2].map(|_| receiver(runtime));
+    assert_eq!(who(MULTICAST, receivers.each_ref()), [true; 2]);
+    let other = Ipv4Addr::new(239, 255, 34, 60);
+    assert_eq!(who(other, receivers.each_ref()), [false; 2]);
+}
+
+/// True: unicast goes to the last alone, another user's too, until that ends. It may not be tried
+/// by who has no other user; who does not set the option cannot be joined.
+fn data_is_intercepted(runtime: Runtime) {
+    let victim = receiver(runtime);
+    assert_eq!(who(UNICAST, [&victim]), [true]);
+    let thief = receiver(runtime);
+    assert_eq!(who(UNICAST, [&victim, &thief]), [false, true]);
+    drop(thief);
+    assert_eq!(who(UNICAST, [&victim]), [true]);
+
+    let switches = Switches { reuseaddr: true, close_listener: false };
+    let path = Variant::new(Program::Ureuseaddr, runtime).with(switches).path();
+    let as_nobody = |program: &str| {
+        let mut setpriv = Command::new("setpriv");
+        setpriv.args(["--reuid=65534", "--regid=65534", "--clear-groups", program]);
+        setpriv.current_dir(path.parent().expect("it is in a folder")); // no other need be entered
+        setpriv
+    };
+    if run(&mut as_nobody("true")).status.success() {
+        let thief = started(&mut as_nobody("./ureuseaddr")).expect("nobody asks for the user");
+        assert_eq!(who(UNICAST, [&victim, &thief]), [false, true]);
+    } else {
+        eprintln!("the theft by another user is not tried: this one may not become another");
+    }
+}
