@@ -164,11 +164,6 @@ impl Socket {
         Self { other_user, ..self }
     }
 
-    /// The address and whether it is for IPv6 alone.
-    pub fn place(self) -> Self {
-        Self { v6only: self.v6only, ..Self::at(self.ip) }
-    }
-
     /// Whether IPv4 arrives here.
     pub fn takes_ipv4(self) -> bool {
         match self.ip {

@@ -283,7 +283,8 @@ impl Attempt<'_> {
             return Err(format!("{socket} should be there, but: {}", verdict.name()));
         }
         self.set_after(&fd, socket).map_err(failed("setsockopt"))?;
-        let name = getsockname(&fd).and_then(SocketAddr::try_from).map_err(failed("getsockname"))?;
+        let name =
+            getsockname(&fd).and_then(SocketAddr::try_from).map_err(failed("getsockname"))?;
         if name.port() != self.port {
             return Err(format!("{socket} is bound to port {}", name.port()));
         }

@@ -90,7 +90,8 @@ pub fn all() -> Vec<Question> {
     let mut options = Vec::new();
     for state in [State::Bound, State::Listening, State::Connected, State::TimeWait] {
         for a in OPTIONS {
-            let cells = OPTIONS.map(|b| Some(Cell::new(Proto::Tcp, with(at, a), state, with(at, b))));
+            let cells =
+                OPTIONS.map(|b| Some(Cell::new(Proto::Tcp, with(at, a), state, with(at, b))));
             options.push((format!("{}; A: {}", state.words(), a.0), cells.to_vec()));
         }
     }
@@ -168,12 +169,16 @@ pub fn all() -> Vec<Question> {
     let mut users = Vec::new();
     for other in [false, true] {
         for shared in [SHARED[0], SHARED[1], SHARED[2], OPTIONS[3]] {
-            let words = format!("{}: {}", if other { "another user" } else { "same user" }, match shared {
-                (_, false, false) => "none",
-                (_, true, false) => "SO_REUSEADDR",
-                (_, false, true) => "SO_REUSEPORT",
-                (_, true, true) => "both",
-            });
+            let words = format!(
+                "{}: {}",
+                if other { "another user" } else { "same user" },
+                match shared {
+                    (_, false, false) => "none",
+                    (_, true, false) => "SO_REUSEADDR",
+                    (_, false, true) => "SO_REUSEPORT",
+                    (_, true, true) => "both",
+                }
+            );
             users.push((words, with(at, shared), with(at, shared).of(other)));
         }
     }
@@ -197,7 +202,9 @@ pub fn all() -> Vec<Question> {
     for (state, others) in [(State::Bound, &OPTIONS[..]), (State::Closed, &OPTIONS[..1])] {
         for a in others {
             let b = |other: bool| {
-                OPTIONS.map(|b| Some(Cell::new(Proto::Udp, with(at, *a), state, with(at, b).of(other))))
+                OPTIONS.map(|b| {
+                    Some(Cell::new(Proto::Udp, with(at, *a), state, with(at, b).of(other)))
+                })
             };
             udp.push((format!("{}; A: {}", state.words(), a.0), [b(false), b(true)].concat()));
         }
@@ -240,9 +247,15 @@ pub fn all() -> Vec<Question> {
             show: Show::Verdict,
         });
     }
-    questions.push(moments("udp-moments", "UDP, IPv4: when is it set?", Proto::Udp, &[State::Bound]));
+    questions.push(moments(
+        "udp-moments",
+        "UDP, IPv4: when is it set?",
+        Proto::Udp,
+        &[State::Bound],
+    ));
 
-    let udp_all: Vec<Socket> = udp_ipv4.into_iter().chain(udp_families[2..].iter().copied()).collect();
+    let udp_all: Vec<Socket> =
+        udp_ipv4.into_iter().chain(udp_families[2..].iter().copied()).collect();
     questions.push(deliveries(
         "udp-delivery",
         "UDP: who receives?",
@@ -313,16 +326,12 @@ fn who(
     note: &'static str,
     socket: impl Fn((&str, bool, bool), bool) -> Socket,
 ) -> Question {
-    let column = |who: &(&str, bool, bool)| (who.0.to_owned(), socket(*who, true), socket(*who, false));
+    let column =
+        |who: &(&str, bool, bool)| (who.0.to_owned(), socket(*who, true), socket(*who, false));
     states(name, title, note, WHO.iter().map(column).collect())
 }
 
-fn moments(
-    name: &'static str,
-    title: &'static str,
-    proto: Proto,
-    states: &[State],
-) -> Question {
+fn moments(name: &'static str, title: &'static str, proto: Proto, states: &[State]) -> Question {
     let at = Socket::at(LOCALHOST);
     let mut rows = Vec::new();
     for &state in states {
@@ -405,7 +414,8 @@ fn deliveries(
         for a in places {
             for b in places {
                 let cell = Cell::new(proto, with(*a, *shared), state, with(*b, *shared));
-                let overlap = (a.takes_ipv4() && b.takes_ipv4()) || (a.takes_ipv6() && b.takes_ipv6());
+                let overlap =
+                    (a.takes_ipv4() && b.takes_ipv4()) || (a.takes_ipv6() && b.takes_ipv6());
                 if overlap && predict(&cell).0 == crate::engine::Verdict::Ok {
                     let words = format!("{}; A {a}, B {b}", shared.0);
                     rows.push((words, vec![Some(cell); columns.len()]));

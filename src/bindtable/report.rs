@@ -68,9 +68,10 @@ impl Report {
         question: &'a Question,
     ) -> impl Iterator<Item = (&'a str, Vec<Option<Entry<'a>>>)> {
         question.rows.iter().map(move |(name, cells)| {
-            let entries = cells.iter().zip(&question.columns).map(|(cell, column)| {
-                cell.as_ref().map(|cell| self.entry(question, column, cell))
-            });
+            let entries = cells
+                .iter()
+                .zip(&question.columns)
+                .map(|(cell, column)| cell.as_ref().map(|cell| self.entry(question, column, cell)));
             (&**name, entries.collect())
         })
     }
@@ -125,7 +126,11 @@ impl Report {
     fn markdown(&self) -> String {
         let mut text = format!("{}. {LEGEND}\n", self.head());
         for question in &self.questions {
-            let _ = writeln!(text, "\n## {}\n\n`{}`. {}\n", question.title, question.name, question.note);
+            let _ = writeln!(
+                text,
+                "\n## {}\n\n`{}`. {}\n",
+                question.title, question.name, question.note
+            );
             let _ = writeln!(text, "| {} | {} |", question.corner, question.columns.join(" | "));
             let _ = writeln!(text, "|---|{}", "---|".repeat(question.columns.len()));
             for (name, entries) in self.rows(question) {
@@ -166,7 +171,8 @@ impl Report {
                 lines.push(format!("{source}: {agree} of {count} agree"));
                 lines.extend(differences.into_iter().map(|line| format!("{source}: {line}")));
             }
-            remarks.push(("What is written elsewhere, and what is measured here".to_owned(), lines));
+            remarks
+                .push(("What is written elsewhere, and what is measured here".to_owned(), lines));
         }
 
         let unpredicted: Vec<String> = self
@@ -188,7 +194,8 @@ impl Report {
             *obstacles.entry(obstacle).or_default() += 1;
         }
         if !obstacles.is_empty() {
-            let lines = obstacles.into_iter().map(|(obstacle, count)| format!("{count} cells: {obstacle}"));
+            let lines =
+                obstacles.into_iter().map(|(obstacle, count)| format!("{count} cells: {obstacle}"));
             remarks.push(("Not tried here".to_owned(), lines.collect()));
         }
         remarks

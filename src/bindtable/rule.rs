@@ -10,7 +10,6 @@ use std::net::{IpAddr, Ipv4Addr};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
     Empty,
-    FastReuse,
     FastReusePort,
     OtherAddress,
     BothReuse,
@@ -37,15 +36,10 @@ impl Rule {
         const UDP: &str = "udp_lib_lport_inuse, net/ipv4/udp.c";
         match self {
             Self::Empty => (GET_PORT, "the port has no owner: there is nothing to compare"),
-            Self::FastReuse => (
-                GET_PORT,
-                "the port's bucket remembers (fastreuse) that every owner had SO_REUSEADDR when it \
-                 bound, and none has listened; the new socket has it too: nothing is compared",
-            ),
             Self::FastReusePort => (
                 "sk_reuseport_match, net/ipv4/inet_connection_sock.c",
-                "the port's bucket remembers (fastreuseport) SO_REUSEPORT and its user, and the \
-                 new socket has both: nothing is compared",
+                "the port's bucket remembers (fastreuseport) an owner with SO_REUSEPORT, its user and \
+                 its address; the new socket has the same: nobody else is compared",
             ),
             Self::OtherAddress => {
                 (ADDRESS, "no owner of the port has the address, and neither is the wildcard's")
@@ -63,12 +57,8 @@ impl Rule {
                 "both have SO_REUSEADDR, but the old one is in state LISTEN, and they do not both \
                  have SO_REUSEPORT",
             ),
-            Self::NoOption => {
-                (CONFLICT, "the same address, and no option that both of them have")
-            }
-            Self::OtherUser => {
-                (CONFLICT, "both have SO_REUSEPORT, but they are different users'")
-            }
+            Self::NoOption => (CONFLICT, "the same address, and no option that both of them have"),
+            Self::OtherUser => (CONFLICT, "both have SO_REUSEPORT, but they are different users'"),
             Self::LastPort => (
                 OPEN_PORT,
                 "every port has an owner; in the second round (ip_autobind_reuse) it is enough \
@@ -175,52 +165,44 @@ fn same_address(new: &Sock, old: &Sock, old_too: bool) -> bool {
 }
 
 /// The books on one port: `struct inet_bind_bucket`.
+///
+/// Its `fastreuse` is left out, since it is never set: `inet_csk_update_fastreuse` sets it for the
+/// first owner alone, and finds the owner's address entered already. (So a socket that has cleared
+/// SO_REUSEADDR after bind keeps the next one out.) For the same reason `fastreuseport` always is
+/// `FASTREUSEPORT_STRICT`.
 #[derive(Default)]
 struct Bucket {
     owners: Vec<Sock>,
-    fastreuse: bool,
-    /// Whose, and whether its address counts: `FASTREUSEPORT_STRICT`.
-    fastreuseport: Option<(Sock, bool)>,
+    fastreuseport: Option<Sock>,
 }
 
 impl Bucket {
     /// `inet_csk_get_port` for a port that is named; `is_owner` at listen, when it has it already.
     fn get_port(&mut self, sock: &Sock, is_owner: Option<usize>) -> Result<Rule, Rule> {
-        let reuse = sock.reuse && !sock.listens;
         let rule = if self.owners.is_empty() {
             Rule::Empty
-        } else if self.fastreuse && reuse {
-            Rule::FastReuse
         } else if self.matches(sock) {
             Rule::FastReusePort
         } else {
             self.conflict(sock, is_owner, true, true)?
         };
-        self.update(sock, reuse);
+        self.update(sock);
         Ok(rule)
     }
 
     /// `sk_reuseport_match`.
     fn matches(&self, sock: &Sock) -> bool {
-        self.fastreuseport.is_some_and(|(fast, is_strict)| {
-            sock.reuseport
-                && fast.other_user == sock.other_user
-                && (!is_strict || same_address(&fast, sock, false))
+        self.fastreuseport.is_some_and(|fast| {
+            sock.reuseport && fast.other_user == sock.other_user && same_address(&fast, sock, false)
         })
     }
 
     /// `inet_csk_update_fastreuse`.
-    fn update(&mut self, sock: &Sock, reuse: bool) {
-        if self.owners.is_empty() {
-            self.fastreuse = reuse;
-            self.fastreuseport = sock.reuseport.then_some((*sock, false));
-        } else {
-            self.fastreuse &= reuse;
-            if !sock.reuseport {
-                self.fastreuseport = None;
-            } else if !self.matches(sock) {
-                self.fastreuseport = Some((*sock, true));
-            }
+    fn update(&mut self, sock: &Sock) {
+        if !sock.reuseport {
+            self.fastreuseport = None;
+        } else if !self.matches(sock) {
+            self.fastreuseport = Some(*sock);
         }
     }
 
@@ -310,7 +292,7 @@ fn tcp(cell: &Cell) -> Result<Rule, (Call, Rule)> {
             .conflict(&new, None, false, false)
             .or_else(|_| bucket.conflict(&new, None, true, false).map(|_| Rule::LastPort))
             .map_err(|_| (Call::Bind, Rule::LastPortReusePort))?;
-        bucket.update(&new, new.reuse);
+        bucket.update(&new);
         found
     } else {
         bucket.get_port(&new, None).map_err(|rule| (Call::Bind, rule))?
@@ -329,8 +311,13 @@ fn udp(cell: &Cell) -> Result<Rule, Rule> {
     let new = Sock::binding(&cell.new);
     let a_is_closed = cell.state == State::Closed;
     let is_there = |(at, socket): &(usize, &Socket)| !socket.closed && !(*at == 0 && a_is_closed);
-    let there: Vec<Sock> =
-        cell.there.iter().enumerate().filter(is_there).map(|(_, socket)| Sock::bound(socket)).collect();
+    let there: Vec<Sock> = cell
+        .there
+        .iter()
+        .enumerate()
+        .filter(is_there)
+        .map(|(_, socket)| Sock::bound(socket))
+        .collect();
     if there.is_empty() {
         return Ok(Rule::Empty);
     }

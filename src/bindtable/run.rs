@@ -37,7 +37,9 @@ pub fn run(mut cells: Vec<Cell>, powers: Powers) -> Result<Results, String> {
     let threads = if powers.namespaces { processors } else { 1 };
     let finished: Result<(), String> = thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| "a thread has failed")?)
+        workers
+            .into_iter()
+            .try_for_each(|worker| worker.join().map_err(|_| "a thread has failed")?)
     });
     clear_progress();
     finished?;

@@ -93,8 +93,7 @@ pub struct World {
 
 impl World {
     pub fn new(powers: Powers) -> Result<Self, String> {
-        let mut world =
-            Self { has_namespace: powers.namespaces, next_port: 2000, netlink: None };
+        let mut world = Self { has_namespace: powers.namespaces, next_port: 2000, netlink: None };
         if world.has_namespace {
             world.renew(powers)?;
         }
@@ -124,8 +123,7 @@ impl World {
             if self.has_namespace {
                 return Ok(port);
             }
-            let any: [IpAddr; 2] =
-                [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+            let any: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
             // std sets SO_REUSEADDR for TCP, so it is asked whether there is any row, too.
             let is_free = any.iter().any(|&ip| {
                 let address = SocketAddr::new(ip, port);
