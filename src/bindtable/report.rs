@@ -372,6 +372,15 @@ fn saved_line(line: &str) -> Option<(&str, &str)> {
     Some((cell, rest.split_once(",\"predicted\":")?.0))
 }
 
+/// `ok (LISTEN; 127.0.0.1: B)`, from the line.
 fn words(saved: &str) -> String {
-    saved.replace("\",\"found\":\"", " (").replace("\",\"deliveries\":", ") ").replace('"', "")
+    let (verdict, rest) = saved.split_once("\",\"found\":\"").unwrap_or((saved, ""));
+    let (found, deliveries) = rest.split_once("\",\"deliveries\":").unwrap_or((rest, ""));
+    let deliveries = deliveries.trim_matches(['{', '}']).replace("\":\"", ": ").replace('"', "");
+    let notes = [found, &deliveries.replace(',', ", ")].map(str::to_owned);
+    let notes: Vec<String> = notes.into_iter().filter(|note| !note.is_empty()).collect();
+    match notes.is_empty() {
+        true => verdict.to_owned(),
+        false => format!("{verdict} ({})", notes.join("; ")),
+    }
 }

@@ -109,9 +109,8 @@ impl World {
         self.netlink = Some(socket.map_err(|errno| fail("netlink", errno))?);
         self.loopback_up().map_err(|errno| fail("the loopback", errno))?;
         if powers.ipv6 {
-            self.address(RTM_NEWADDR, SECOND_IPV6.into())
-                .and_then(|()| self.route_groups())
-                .map_err(|errno| fail("an address of IPv6", errno))?;
+            self.add(SECOND_IPV6.into())?;
+            self.route_groups().map_err(|errno| fail("a route for multicast", errno))?;
         }
         Ok(())
     }
@@ -136,11 +135,29 @@ impl World {
         Err("no port is free".to_owned())
     }
 
-    /// Whether this network has addresses that come and go.
+    /// A client's address, which may vanish.
     pub fn client(&self, family: IpAddr) -> Result<IpAddr, String> {
         let ip = if family.is_ipv4() { CLIENT_IPV4.into() } else { CLIENT_IPV6.into() };
-        self.address(RTM_NEWADDR, ip).map_err(|errno| format!("{ip}: {errno}"))?;
+        self.add(ip)?;
         Ok(ip)
+    }
+
+    /// Gives the loopback an address, and waits until the kernel has a way there: of IPv6 it comes
+    /// a little later.
+    fn add(&self, ip: IpAddr) -> Result<(), String> {
+        self.address(RTM_NEWADDR, ip).map_err(|errno| format!("{ip}: {errno}"))?;
+        let IpAddr::V6(ip) = ip else { return Ok(()) };
+        let hex: String = ip.octets().iter().map(|octet| format!("{octet:02x}")).collect();
+        wait_for(&format!("a way to {ip}"), || {
+            let file = "/proc/thread-self/net/ipv6_route";
+            let routes = fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
+            let leads_here = |route: &str| {
+                let flags = route.split_whitespace().nth(8);
+                let flags = flags.and_then(|flags| u32::from_str_radix(flags, 16).ok());
+                route.starts_with(&hex) && flags.is_some_and(|flags| flags & RTF_LOCAL != 0)
+            };
+            Ok(routes.lines().any(leads_here).then_some(()))
+        })
     }
 
     /// From now on nothing reaches the client at `ip`.
@@ -193,8 +210,8 @@ impl World {
     /// Sends IPv6's multicast, which the loopback does not do by itself, to the loopback:
     /// rtnetlink(7), struct rtmsg.
     fn route_groups(&self) -> Result<(), Errno> {
-        let mut message = vec![10, 8, 0, 0, 255, 3, 0, 1]; // AF_INET6, 8 bits; RT_TABLE_LOCAL,
-        message.extend([0; 4]); //                            RTPROT_BOOT, RTN_UNICAST
+        let mut message = vec![10, 8, 0, 0, 255, 3, 0, 2]; // AF_INET6, 8 bits; RT_TABLE_LOCAL,
+        message.extend([0; 4]); //                            RTPROT_BOOT, RTN_LOCAL
         message.extend(20_u16.to_ne_bytes());
         message.extend(1_u16.to_ne_bytes()); // RTA_DST
         message.extend(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0).octets());
@@ -233,6 +250,9 @@ impl World {
 
 /// `lo` has the first number in each namespace.
 pub const LOOPBACK: u32 = 1;
+
+/// `include/uapi/linux/ipv6_route.h`.
+const RTF_LOCAL: u32 = 0x8000_0000;
 
 const RTM_NEWLINK: u16 = 16;
 const RTM_NEWADDR: u16 = 20;
