@@ -68,6 +68,7 @@ fn in_each_profile() {
                 for program in Program::ALL {
                     converse(program, &folder.join(program.name()));
                 }
+                quietly(Command::new(folder.join("bindtable")).args(["--question", "restart"]));
             }
         }
     }
@@ -131,6 +132,7 @@ fn unsafe_in_rt_alone() {
         }
     }
     check(&project("tests"));
+    check(&project("src/bindtable"));
     for file in ["build.rs", "src/treuseaddr.rs", "src/treuseaddr2.rs"] {
         assert!(!read(file).replace("forbid(unsafe_code)", "").contains("unsafe"), "{file}");
     }

@@ -4,6 +4,7 @@
 mod harness;
 
 mod annotations;
+mod bindtable;
 mod builds;
 mod conversations;
 mod demo;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         documents::trials(),
         annotations::trials(),
         option::trials(),
+        bindtable::trials(),
     ]
     .into_iter()
     .flatten()

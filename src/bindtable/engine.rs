@@ -83,8 +83,9 @@ impl Receiver {
 
     /// From who got each of them.
     fn of(each: &[(bool, bool)]) -> Self {
-        let is = |who: (bool, bool)| each.iter().any(|&one| one == who);
-        match (is((true, false)), is((false, true)), is((true, true))) {
+        let [only_a, only_b, both] =
+            [(true, false), (false, true), (true, true)].map(|who| each.contains(&who));
+        match (only_a, only_b, both) {
             (true, true, _) => Self::Either,
             (_, _, true) => Self::Both,
             (true, false, _) => Self::A,

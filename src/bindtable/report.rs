@@ -221,10 +221,10 @@ impl Report {
                 .collect();
             text.push(separator);
             separator = ',';
-            let _ = write!(
+            let _ = writeln!(
                 text,
                 "{{\"cell\":{},\"verdict\":{},\"found\":{},\"deliveries\":{{{deliveries}}},\
-                 \"predicted\":{},\"function\":{},\"condition\":{},\"questions\":[{}]}}\n",
+                 \"predicted\":{},\"function\":{},\"condition\":{},\"questions\":[{}]}}",
                 quoted(&cell.to_string()),
                 quoted(&verdict),
                 quoted(&found),
@@ -239,9 +239,9 @@ impl Report {
         for Expectation { source, cell, verdict } in &self.expectations {
             text.push(separator);
             separator = ',';
-            let _ = write!(
+            let _ = writeln!(
                 text,
-                "{{\"source\":{},\"cell\":{},\"verdict\":{}}}\n",
+                "{{\"source\":{},\"cell\":{},\"verdict\":{}}}",
                 quoted(source),
                 quoted(&cell.to_string()),
                 quoted(verdict)

@@ -310,14 +310,9 @@ fn tcp(cell: &Cell) -> Result<Rule, (Call, Rule)> {
 fn udp(cell: &Cell) -> Result<Rule, Rule> {
     let new = Sock::binding(&cell.new);
     let a_is_closed = cell.state == State::Closed;
-    let is_there = |(at, socket): &(usize, &Socket)| !socket.closed && !(*at == 0 && a_is_closed);
-    let there: Vec<Sock> = cell
-        .there
-        .iter()
-        .enumerate()
-        .filter(is_there)
-        .map(|(_, socket)| Sock::bound(socket))
-        .collect();
+    let others = cell.there[1..].iter().filter(|socket| !socket.closed);
+    let there: Vec<Sock> =
+        cell.there[..1].iter().filter(|_| !a_is_closed).chain(others).map(Sock::bound).collect();
     if there.is_empty() {
         return Ok(Rule::Empty);
     }
