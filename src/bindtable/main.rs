@@ -90,7 +90,9 @@ fn answer(options: &Options) -> Result<(String, u8), String> {
     };
     match (saved, &options.diff) {
         (Some(saved), Some(file)) => {
-            let wants = |cell: &Cell| options.question.is_none() && wants(cell);
+            let wants = |cell: &Cell| {
+                report.results.contains_key(cell) || (options.question.is_none() && wants(cell))
+            };
             let (text, is_same) = report::diff(&report, &saved, wants).ok_or_else(|| {
                 format!("{file} is no saved run: bindtable --format json > FILE makes one")
             })?;
