@@ -466,7 +466,9 @@ impl Attempt<'_> {
                 match sendto(&sender, b"?", none, &self.address(ip)) {
                     Ok(_) => {}
                     Err(Errno::NETUNREACH) => continue 'destinations, // no such route here
-                    Err(errno) => return Err(format!("a datagram to {ip}: {errno}")),
+                    Err(errno) => {
+                        return Err(format!("a datagram to {ip}: {}", world::words(errno)));
+                    }
                 }
                 sendto(&fence, b"!", none, &fence_address).map_err(failed("sendto"))?;
                 recv(&fence, &mut [0; 1][..], RecvFlags::empty()).map_err(failed("recv"))?;
@@ -483,5 +485,5 @@ impl Attempt<'_> {
 const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
 
 fn failed(what: &'static str) -> impl Fn(Errno) -> String {
-    move |errno| format!("{what}: {errno}")
+    move |errno| format!("{what}: {}", world::words(errno))
 }

@@ -18,8 +18,9 @@ pub struct Report {
     pub colour: bool,
 }
 
-const LEGEND: &str = "A is there first, then B comes. ✓ B binds, and listens if it is TCP; ✗ it does not: the call \
-     that failed, if it is not bind, and its error. – not tried here.";
+const LEGEND: &str = "\
+    A is there first, then B comes. ✓ B binds, and listens if it is TCP; ✗ it does not: the call \
+    that failed, if it is not bind, and its error. – not tried here.";
 
 /// What stands in one place of a table.
 struct Entry<'a> {
@@ -124,7 +125,7 @@ impl Report {
     }
 
     fn markdown(&self) -> String {
-        let mut text = format!("{}. {LEGEND}\n", self.head());
+        let mut text = format!("{}.\n\n{LEGEND}\n", self.head());
         for question in &self.questions {
             let _ = writeln!(
                 text,

@@ -55,9 +55,9 @@ fn enter() -> Result<(), String> {
     let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
     match unshare(UnshareFlags::NEWNET) {
         Err(Errno::PERM) => {}
-        made => return made.map_err(|errno| errno.to_string()),
+        made => return made.map_err(words),
     }
-    unshare(UnshareFlags::NEWUSER | UnshareFlags::NEWNET).map_err(|errno| errno.to_string())?;
+    unshare(UnshareFlags::NEWUSER | UnshareFlags::NEWNET).map_err(words)?;
     for (file, text) in [
         ("setgroups", "deny".to_owned()),
         ("uid_map", format!("0 {uid} 1")),
@@ -73,6 +73,11 @@ fn enter() -> Result<(), String> {
 #[expect(deprecated)]
 fn unshare(flags: UnshareFlags) -> Result<(), Errno> {
     rustix::thread::unshare(flags)
+}
+
+/// What strerror(3) says.
+pub fn words(errno: Errno) -> String {
+    std::io::Error::from_raw_os_error(errno.raw_os_error()).to_string()
 }
 
 /// Runs `action` with this thread as another user's.
@@ -101,7 +106,7 @@ impl World {
     }
 
     fn renew(&mut self, powers: Powers) -> Result<(), String> {
-        let fail = |what: &str, errno: Errno| format!("{what}: {errno}");
+        let fail = |what: &str, errno: Errno| format!("{what}: {}", words(errno));
         unshare(UnshareFlags::NEWNET).map_err(|errno| fail("a network namespace", errno))?;
         let flags = SocketFlags::CLOEXEC;
         // NETLINK_ROUTE is protocol 0.
@@ -145,7 +150,7 @@ impl World {
     /// Gives the loopback an address, and waits until the kernel has a way there: of IPv6 it comes
     /// a little later.
     fn add(&self, ip: IpAddr) -> Result<(), String> {
-        self.address(RTM_NEWADDR, ip).map_err(|errno| format!("{ip}: {errno}"))?;
+        self.address(RTM_NEWADDR, ip).map_err(|errno| format!("{ip}: {}", words(errno)))?;
         let IpAddr::V6(ip) = ip else { return Ok(()) };
         let hex: String = ip.octets().iter().map(|octet| format!("{octet:02x}")).collect();
         wait_for(&format!("a way to {ip}"), || {
@@ -162,7 +167,7 @@ impl World {
 
     /// From now on nothing reaches the client at `ip`.
     pub fn vanish(&self, ip: IpAddr) -> Result<(), String> {
-        self.address(RTM_DELADDR, ip).map_err(|errno| format!("{ip}: {errno}"))
+        self.address(RTM_DELADDR, ip).map_err(|errno| format!("{ip}: {}", words(errno)))
     }
 
     /// ip_local_port_range (ip(7)), with `ip_autobind_reuse` (tcp(7)).
