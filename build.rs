@@ -8,6 +8,9 @@ use std::path::Path;
 /// Linux gives a failed call a number from 1 to this (`MAX_ERRNO` in `include/linux/err.h`).
 const MAX_ERRNO: i32 = 4095;
 
+/// The programs that are linked so: `bindtable` is on std, and on the C library, as others are.
+const PORTS: [&str; 3] = ["treuseaddr", "treuseaddr2", "ureuseaddr"];
+
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     if env::var_os("CARGO_FEATURE_LIBC").is_some() {
@@ -23,18 +26,24 @@ fn main() {
         return;
     }
 
-    // No start files and no library; addresses fixed, so that nothing is left to relocate.
-    println!("cargo::rustc-link-arg-bins=-nostartfiles");
-    println!("cargo::rustc-link-arg-bins=-nostdlib");
-    println!("cargo::rustc-link-arg-bins=-static");
-    println!("cargo::rustc-link-arg-bins=-no-pie");
-    // One segment, laid out by hand.
     let folder = env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
     println!("cargo::rerun-if-changed=src/rt/raw.ld");
-    println!("cargo::rustc-link-arg-bins=-T{folder}/src/rt/raw.ld");
-    // Nothing unwinds, and nobody looks a build up by its number.
-    println!("cargo::rustc-link-arg-bins=-Wl,--no-eh-frame-hdr");
-    println!("cargo::rustc-link-arg-bins=-Wl,--build-id=none");
+    for argument in [
+        // No start files and no library; addresses fixed, so that nothing is left to relocate.
+        "-nostartfiles",
+        "-nostdlib",
+        "-static",
+        "-no-pie",
+        // One segment, laid out by hand.
+        &format!("-T{folder}/src/rt/raw.ld"),
+        // Nothing unwinds, and nobody looks a build up by its number.
+        "-Wl,--no-eh-frame-hdr",
+        "-Wl,--build-id=none",
+    ] {
+        for port in PORTS {
+            println!("cargo::rustc-link-arg-bin={port}={argument}");
+        }
+    }
 
     let texts = strerror_texts();
     let mut starts = vec![0];

@@ -83,6 +83,7 @@ fn in_each_profile() {
                     converse(program, &folder.join(program.name()));
                 }
                 receive(&folder);
+                quietly(Command::new(folder.join("bindtable")).args(["--question", "restart"]));
             }
         }
     }
@@ -147,6 +148,7 @@ fn unsafe_in_rt_alone() {
         }
     }
     check(&project("tests"));
+    check(&project("src/bindtable"));
     for file in ["build.rs", "src/treuseaddr.rs", "src/treuseaddr2.rs", "src/ureuseaddr.rs"] {
         assert!(!read(file).replace("forbid(unsafe_code)", "").contains("unsafe"), "{file}");
     }

@@ -4,6 +4,7 @@
 mod harness;
 
 mod annotations;
+mod bindtable;
 mod browser;
 mod builds;
 mod claims;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         documents::trials(),
         annotations::trials(),
         option::trials(),
+        bindtable::trials(),
         claims::trials(),
         page::trials(),
         browser::trials(),

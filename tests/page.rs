@@ -4,6 +4,7 @@
 mod experiment;
 mod highlight;
 
+use crate::bindtable::bindtable;
 use crate::annotations::{first, parts, served};
 use crate::documents::is_whole;
 use crate::harness::{self, Packet, Program, Switches, in_namespace, read};
@@ -57,6 +58,7 @@ fn page() -> String {
         .replace("{listings}", &each(listing))
         .replace("{runs}", &each(runs))
         .replace("{outcomes}", &markdown("README.md", &outcomes))
+        .replace("{grid}", &grid())
         .replace("{calls}", &each(articles));
     page.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
 }
@@ -305,6 +307,34 @@ fn packets(program: Program, packets: &[Packet]) -> String {
     )
 }
 
+/// The tables of `bindtable`, with a rule for each cell. What may not be tried here, by who has no
+/// other user, is as `docs/bind-table.md` has it.
+fn grid() -> String {
+    let html = bindtable(&["--format", "html"]);
+    let start = html.find("<details").expect("it has tables");
+    let end = html.find("</ol>\n").expect("it has rules");
+    // The cells of the document, row by row, without those that name the row and the columns.
+    let document = read("docs/bind-table.md");
+    let (_, table) = document.split_once("<!-- table -->").expect("the block is there");
+    let rows = table.split("\n|---").skip(1).flat_map(|table| {
+        table.lines().skip(1).map_while(|row| row.strip_prefix("| ")?.strip_suffix(" |"))
+    });
+    let mut written = rows.flat_map(|row| row.split(" | ").skip(1));
+    let mut parts = html[start..end].split("<td");
+    let mut grid = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (tag, rest) = part.split_once('>').expect("a tag ends");
+        let (text, rest) = rest.split_once('<').expect("a cell ends");
+        let written = written.next().expect("the document has every cell");
+        let text = if text == "–" { written } else { text };
+        let class = if text.starts_with('✗') { "no" } else { "ok" };
+        let tag = tag.replace("class=ok", &format!("class={class}"));
+        write!(grid, "<td{tag}>{text}<{rest}").expect("a String takes it");
+    }
+    assert_eq!(written.next(), None, "docs/bind-table.md has other cells");
+    grid + "</ol>\n"
+}
+
 /// What is said of each call.
 fn articles(program: Program) -> String {
     let name = program.name();
@@ -376,7 +406,8 @@ fn is_small() {
 /// Nothing is fetched: no element of the page has an address to load from.
 fn is_alone() {
     let page = read(PAGE);
-    for loading in [" src=", "<link", "<iframe", "<object", "@import", "url(", "fetch(", "import("]
+    for loading in
+        [" src=\"", "<link", "<iframe", "<object", "@import", "url(", "fetch(", "import("]
     {
         assert!(!page.contains(loading), "{PAGE} has {loading}");
     }

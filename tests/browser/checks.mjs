@@ -136,6 +136,34 @@ checks.steps = async (open) => {
   assert.equal(await page.locator("#steps [aria-current]").innerText(), "5");
 };
 
+checks.table = async (open) => {
+  const page = await open();
+  const why = () => page.locator("#why").innerText();
+  const cell = (row, column) => page.locator(`#bindtable-restart tbody tr:nth-child(${row}) td:nth-child(${column})`);
+  await cell(9, 5).hover();
+  assert.match(await why(), /^TIME_WAIT · both: ✓\. both have SO_REUSEADDR.*inet_bind_conflict/);
+  await cell(3, 5).click();
+  assert.match(await why(), /^LISTEN · both: ✗ EADDRINUSE\. .*in state LISTEN/);
+  await page.keyboard.press("ArrowLeft");
+  assert.match(await why(), /^LISTEN · B: ✗ EADDRINUSE\. /);
+  await page.keyboard.press("ArrowDown");
+  assert.match(await why(), /^LISTEN and ESTABLISHED · B: /);
+  const rows = () => page.locator(".bindtable tbody tr").filter({ visible: true }).count();
+  await page.fill("#words", "udp multicast");
+  const some = await rows();
+  assert.ok(some > 0);
+  assert.equal(await page.innerText("#count"), `${some} rows`);
+  await page.fill("#words", "no such row");
+  assert.equal(await rows(), 0);
+  await page.fill("#words", "");
+  assert.ok((await rows()) > some);
+  // Each cell names a rule of the list.
+  const rules = await page.locator(".bindtable > ol > li").count();
+  const numbers = await page.locator("[data-rule]").evaluateAll((cells) => cells.map((cell) => +cell.dataset.rule));
+  assert.ok(numbers.length > 1000 && numbers.every((number) => number >= 1 && number <= rules));
+  assert.equal(new Set(numbers).size, rules);
+};
+
 checks.without_script = async (open) => {
   const page = await open("#treuseaddr2-55", { javaScriptEnabled: false });
   await inView(page, "#treuseaddr2-55");

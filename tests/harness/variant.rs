@@ -164,7 +164,11 @@ fn build_c(folder: &Path, switches: Switches) -> Result<(), String> {
 fn build_rust(folder: &Path, features: Vec<&str>) -> Result<(), String> {
     let target = cargo_target("variants");
     let mut cargo = cargo("build", &target);
-    succeed(cargo.args(["--release", "--bins", "--features", &features.join(",")]))?;
+    cargo.args(["--release", "--features", &features.join(",")]);
+    for program in Program::ALL {
+        cargo.args(["--bin", program.name()]);
+    }
+    succeed(&mut cargo)?;
     for program in Program::ALL {
         let (from, to) = (target.join("release").join(program.name()), folder.join(program.name()));
         std::fs::copy(&from, to).map_err(|error| format!("{from:?}: {error}"))?;

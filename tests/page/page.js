@@ -10,7 +10,7 @@ const sized = new ResizeObserver((entries) => {
     else target.removeAttribute("tabindex");
   }
 });
-const watch = (root) => all("pre, .wide", root).forEach((element) => sized.observe(element));
+const watch = (root) => all("pre, .wide, .bindtable details > div", root).forEach((element) => sized.observe(element));
 watch(document);
 
 // A line lights up, and what is said of it is shown.
@@ -124,6 +124,55 @@ byId("stepper").addEventListener("keydown", (event) => {
   choose(at + step);
 });
 byId("stepper").hidden = byId("stage").hidden = false;
+
+// The table: a cell, its row and its column light up, and the rule that decides it is shown.
+const grid = document.querySelector(".bindtable");
+function explain(cell) {
+  if (!cell?.dataset.rule) return;
+  const row = cell.parentElement;
+  const table = row.closest("table");
+  const rule = all("ol > li", grid)[cell.dataset.rule - 1];
+  const column = table.tHead.rows[0].cells[cell.cellIndex];
+  for (const other of all(".lit", grid)) other.classList.remove("lit");
+  for (const part of [cell, row.cells[0], column, rule]) part.classList.add("lit");
+  const head = document.createElement("b");
+  head.textContent = `${row.cells[0].textContent} · ${column.textContent}: ${cell.textContent}. `;
+  byId("why").replaceChildren(head, ...rule.cloneNode(true).childNodes);
+  byId("why").hidden = false;
+}
+grid.addEventListener("mousemove", (event) => explain(event.target.closest("td")));
+grid.addEventListener("focusin", (event) => explain(event.target.closest("td")));
+grid.addEventListener("click", (event) => event.target.closest("td")?.focus());
+grid.addEventListener("keydown", (event) => {
+  const cell = event.target.closest("td");
+  const [down, right] = { ArrowDown: [1, 0], ArrowUp: [-1, 0], ArrowRight: [0, 1], ArrowLeft: [0, -1] }[event.key] ?? [];
+  if (!cell || down === undefined) return;
+  const rows = all("tr", cell.closest("tbody")).filter((row) => !row.hidden);
+  const next = rows[rows.indexOf(cell.parentElement) + down]?.cells[cell.cellIndex + right];
+  if (next?.matches("td")) next.focus();
+  event.preventDefault();
+});
+for (const table of all("table", grid)) {
+  all("td", table).forEach((cell, index) => (cell.tabIndex = index ? -1 : 0)); // one stop of Tab for each table
+}
+byId("filter").hidden = false;
+byId("words").addEventListener("input", () => {
+  const words = byId("words").value.toLowerCase().split(/\s+/).filter(Boolean);
+  let count = 0;
+  for (const part of all("details", grid)) {
+    const columns = part.querySelector("thead").textContent;
+    let some = 0;
+    for (const row of all("tbody tr", part)) {
+      const text = `${part.firstElementChild.textContent} ${columns} ${row.textContent}`.toLowerCase();
+      row.hidden = !words.every((word) => text.includes(word));
+      some += !row.hidden;
+    }
+    count += some;
+    part.hidden = !some;
+    if (words.length && some) part.open = true;
+  }
+  byId("count").textContent = words.length ? `${count} rows` : "";
+});
 
 // What is chosen: another program begins its experiment anew, and the note goes with its line.
 function refresh(event) {

@@ -1,0 +1,435 @@
+//! The questions, each a table of cells: what is in the whole, and what is not.
+
+use crate::cell::{Cell, Proto, Set, Socket, State};
+use crate::engine::{BROADCAST, GROUP_IPV4, GROUP_IPV6};
+use crate::rule::predict;
+use crate::world::SECOND_IPV6;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// What is shown of a cell.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Show {
+    /// Whether B binds, and listens.
+    Verdict,
+    /// Who gets what is sent to the address at the head of the column; or who accepts.
+    Deliveries,
+}
+
+pub struct Question {
+    pub name: &'static str,
+    pub title: &'static str,
+    pub note: &'static str,
+    /// What stands at the head of the rows.
+    pub corner: &'static str,
+    pub columns: Vec<String>,
+    pub rows: Vec<(String, Vec<Option<Cell>>)>,
+    pub show: Show,
+}
+
+impl Question {
+    pub fn cells(&self) -> impl Iterator<Item = &Cell> {
+        self.rows.iter().flat_map(|(_, cells)| cells).flatten()
+    }
+
+    /// The question with what is `wanted` alone.
+    pub fn narrowed(mut self, wanted: impl Fn(&Cell) -> bool) -> Self {
+        for cell in self.rows.iter_mut().flat_map(|(_, cells)| cells) {
+            *cell = cell.take().filter(&wanted);
+        }
+        self.rows.retain(|(_, cells)| cells.iter().any(Option::is_some));
+        self
+    }
+}
+
+const ANY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const SECOND: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+const ANY6: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+const LOCALHOST6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
+const SECOND6: IpAddr = IpAddr::V6(SECOND_IPV6);
+const MAPPED_ANY: IpAddr = IpAddr::V6(Ipv4Addr::UNSPECIFIED.to_ipv6_mapped());
+const MAPPED: IpAddr = IpAddr::V6(Ipv4Addr::LOCALHOST.to_ipv6_mapped());
+
+const WHO: [(&str, bool, bool); 4] =
+    [("neither", false, false), ("A", true, false), ("B", false, true), ("both", true, true)];
+const OPTIONS: [(&str, bool, bool); 4] = [
+    ("none", false, false),
+    ("SO_REUSEADDR", true, false),
+    ("SO_REUSEPORT", false, true),
+    ("both options", true, true),
+];
+const SHARED: [(&str, bool, bool); 3] = [
+    ("neither has an option", false, false),
+    ("both SO_REUSEADDR", true, false),
+    ("both SO_REUSEPORT", false, true),
+];
+
+fn with(socket: Socket, (_, reuseaddr, reuseport): (&str, bool, bool)) -> Socket {
+    socket.reuseaddr(reuseaddr).reuseport(reuseport)
+}
+
+fn names(all: &[(&str, bool, bool)]) -> Vec<String> {
+    all.iter().map(|(name, ..)| (*name).to_owned()).collect()
+}
+
+pub fn all() -> Vec<Question> {
+    let mut questions = vec![
+        who(
+            "restart",
+            "TCP, IPv4: who must have set SO_REUSEADDR?",
+            "A is at 127.0.0.1 in the state of the row; B binds the same address and port, and \
+             listens. The column says who has the option. The row TIME_WAIT is the restart of a \
+             server.",
+            |who, is_a| Socket::at(LOCALHOST).reuseaddr(if is_a { who.1 } else { who.2 }),
+        ),
+        who("reuseport", "TCP, IPv4: and SO_REUSEPORT?", "As before, for the other option.", {
+            |who, is_a| Socket::at(LOCALHOST).reuseport(if is_a { who.1 } else { who.2 })
+        }),
+    ];
+    let at = Socket::at(LOCALHOST);
+    let mut options = Vec::new();
+    for state in [State::Bound, State::Listening, State::Connected, State::TimeWait] {
+        for a in OPTIONS {
+            let cells =
+                OPTIONS.map(|b| Some(Cell::new(Proto::Tcp, with(at, a), state, with(at, b))));
+            options.push((format!("{}; A: {}", state.words(), a.0), cells.to_vec()));
+        }
+    }
+    questions.push(Question {
+        name: "options",
+        title: "TCP, IPv4: the two options together",
+        note: "Both at 127.0.0.1. Rows: A's options; columns: B's.",
+        corner: "A's state and options",
+        columns: names(&OPTIONS),
+        rows: options,
+        show: Show::Verdict,
+    });
+
+    let ipv4 = [Socket::at(ANY), Socket::at(LOCALHOST), Socket::at(SECOND)];
+    let mut addresses = Vec::new();
+    for state in [State::Bound, State::Listening, State::TimeWait] {
+        for shared in SHARED {
+            addresses.extend(pairs(Proto::Tcp, &ipv4, state, shared, state.words()));
+        }
+    }
+    questions.push(Question {
+        name: "addresses",
+        title: "TCP, IPv4: which addresses are in each other's way?",
+        note: "Rows: A's address; columns: B's. A connection of a listener at 0.0.0.0 is at \
+               127.0.0.1, where its client connected to.",
+        corner: "A's state, options, A's address",
+        columns: ipv4.iter().map(Socket::to_string).collect(),
+        rows: addresses,
+        show: Show::Verdict,
+    });
+
+    let at6 = Socket::at(LOCALHOST6);
+    let ipv6_columns: Vec<_> = WHO
+        .iter()
+        .map(|who| (format!("SO_REUSEADDR: {}", who.0), at6.reuseaddr(who.1), at6.reuseaddr(who.2)))
+        .chain(WHO[1..].iter().map(|who| {
+            (format!("SO_REUSEPORT: {}", who.0), at6.reuseport(who.1), at6.reuseport(who.2))
+        }))
+        .collect();
+    questions.push(states(
+        "ipv6",
+        "TCP, IPv6: the same at ::1",
+        "The rule is one for both families.",
+        ipv6_columns,
+    ));
+
+    let families = [
+        Socket::at(ANY),
+        Socket::at(LOCALHOST),
+        Socket::at(ANY6),
+        Socket { v6only: true, ..Socket::at(ANY6) },
+        Socket::at(LOCALHOST6),
+        Socket::at(SECOND6),
+        Socket::at(MAPPED_ANY),
+        Socket::at(MAPPED),
+    ];
+    for (name, title, state, shared) in [
+        ("families", "TCP: IPv6 against IPv4, no option", State::Bound, SHARED[0]),
+        ("families-reuseaddr", "TCP: both SO_REUSEADDR, A bound", State::Bound, SHARED[1]),
+        ("families-listening", "TCP: both SO_REUSEADDR, A in LISTEN", State::Listening, SHARED[1]),
+        ("families-reuseport", "TCP: both SO_REUSEPORT, A in LISTEN", State::Listening, SHARED[2]),
+    ] {
+        questions.push(Question {
+            name,
+            title,
+            note: "+v6only: with IPV6_V6ONLY. ::ffff:127.0.0.1 is IPv4's address on a socket of \
+                   IPv6. Rows: A's address; columns: B's.",
+            corner: "A's address",
+            columns: families.iter().map(Socket::to_string).collect(),
+            rows: pairs(Proto::Tcp, &families, state, shared, ""),
+            show: Show::Verdict,
+        });
+    }
+
+    let mut users = Vec::new();
+    for other in [false, true] {
+        for shared in [SHARED[0], SHARED[1], SHARED[2], OPTIONS[3]] {
+            let words = format!(
+                "{}: {}",
+                if other { "another user" } else { "same user" },
+                match shared {
+                    (_, false, false) => "none",
+                    (_, true, false) => "SO_REUSEADDR",
+                    (_, false, true) => "SO_REUSEPORT",
+                    (_, true, true) => "both",
+                }
+            );
+            users.push((words, with(at, shared), with(at, shared).of(other)));
+        }
+    }
+    questions.push(states(
+        "users",
+        "TCP, IPv4: whose is the port?",
+        "A and B have the same options, those of the column. FIN_WAIT2 and TIME_WAIT are records \
+         without a user.",
+        users,
+    ));
+
+    questions.push(moments(
+        "moments",
+        "TCP, IPv4: when is it set?",
+        Proto::Tcp,
+        &[State::Bound, State::Listening, State::TimeWait],
+    ));
+    questions.push(exhausted());
+
+    let mut udp = Vec::new();
+    for (state, others) in [(State::Bound, &OPTIONS[..]), (State::Closed, &OPTIONS[..1])] {
+        for a in others {
+            let b = |other: bool| {
+                OPTIONS.map(|b| {
+                    Some(Cell::new(Proto::Udp, with(at, *a), state, with(at, b).of(other)))
+                })
+            };
+            udp.push((format!("{}; A: {}", state.words(), a.0), [b(false), b(true)].concat()));
+        }
+    }
+    questions.push(Question {
+        name: "udp",
+        title: "UDP, IPv4: who must have set what?",
+        note: "Both at 127.0.0.1. Rows: A's options; columns: B's user and options.",
+        corner: "A's state and options",
+        columns: by_user(),
+        rows: udp,
+        show: Show::Verdict,
+    });
+    let udp_ipv4 = [ipv4[0], ipv4[1], ipv4[2], Socket::at(GROUP_IPV4.into())];
+    questions.push(Question {
+        name: "udp-addresses",
+        title: "UDP, IPv4: which addresses are in each other's way?",
+        note: "239.1.2.3 is a multicast group. Rows: A's address; columns: B's.",
+        corner: "options, A's address",
+        columns: udp_ipv4.iter().map(Socket::to_string).collect(),
+        rows: SHARED
+            .into_iter()
+            .flat_map(|shared| pairs(Proto::Udp, &udp_ipv4, State::Bound, shared, "bound"))
+            .collect(),
+        show: Show::Verdict,
+    });
+    let udp_families = [&families[..6], &[Socket::at(GROUP_IPV6.into())]].concat();
+    for (name, title, shared) in [
+        ("udp-families", "UDP: IPv6 against IPv4, no option", SHARED[0]),
+        ("udp-families-reuseaddr", "UDP: both SO_REUSEADDR", SHARED[1]),
+        ("udp-families-reuseport", "UDP: both SO_REUSEPORT", SHARED[2]),
+    ] {
+        questions.push(Question {
+            name,
+            title,
+            note: "ff0e::123 is a multicast group. Rows: A's address; columns: B's.",
+            corner: "A's address",
+            columns: udp_families.iter().map(Socket::to_string).collect(),
+            rows: pairs(Proto::Udp, &udp_families, State::Bound, shared, ""),
+            show: Show::Verdict,
+        });
+    }
+    questions.push(moments(
+        "udp-moments",
+        "UDP, IPv4: when is it set?",
+        Proto::Udp,
+        &[State::Bound],
+    ));
+
+    let udp_all: Vec<Socket> =
+        udp_ipv4.into_iter().chain(udp_families[2..].iter().copied()).collect();
+    questions.push(deliveries(
+        "udp-delivery",
+        "UDP: who receives?",
+        "The pairs that bind with an option that they share. Both are members of the group, and B came last. The column is \
+         where the datagram is sent to: unicast, broadcast (127.255.255.255), multicast. 'A or B': \
+         one of them, by the sender's port.",
+        Proto::Udp,
+        State::Bound,
+        &udp_all,
+        &[LOCALHOST, SECOND, BROADCAST.into(), GROUP_IPV4.into(), LOCALHOST6, SECOND6, GROUP_IPV6.into()],
+    ));
+    let tcp_all: Vec<Socket> = ipv4.into_iter().chain(families[2..6].iter().copied()).collect();
+    questions.push(deliveries(
+        "tcp-delivery",
+        "TCP: who accepts?",
+        "The pairs of listeners that there may be. The column is where the client connects to. \
+         'A or B': one of them, by the client's port.",
+        Proto::Tcp,
+        State::Listening,
+        &tcp_all,
+        &[LOCALHOST, SECOND, LOCALHOST6, SECOND6],
+    ));
+    questions
+}
+
+/// Each address against each: rows A's, columns B's.
+fn pairs(
+    proto: Proto,
+    places: &[Socket],
+    state: State,
+    shared: (&str, bool, bool),
+    words: &str,
+) -> Vec<(String, Vec<Option<Cell>>)> {
+    let row = |a: &Socket| {
+        let cell = |b: &Socket| Some(Cell::new(proto, with(*a, shared), state, with(*b, shared)));
+        let words =
+            if words.is_empty() { a.to_string() } else { format!("{words}; {}; {a}", shared.0) };
+        (words, places.iter().map(cell).collect())
+    };
+    places.iter().map(row).collect()
+}
+
+/// TCP's states against what is in the columns.
+fn states(
+    name: &'static str,
+    title: &'static str,
+    note: &'static str,
+    columns: Vec<(String, Socket, Socket)>,
+) -> Question {
+    let row = |state: &State| {
+        let cells = columns.iter().map(|&(_, a, b)| Some(Cell::new(Proto::Tcp, a, *state, b)));
+        (state.words().to_owned(), cells.collect())
+    };
+    Question {
+        name,
+        title,
+        note,
+        corner: "A's state",
+        rows: State::OF_TCP.iter().map(row).collect(),
+        columns: columns.into_iter().map(|(words, ..)| words).collect(),
+        show: Show::Verdict,
+    }
+}
+
+fn who(
+    name: &'static str,
+    title: &'static str,
+    note: &'static str,
+    socket: impl Fn((&str, bool, bool), bool) -> Socket,
+) -> Question {
+    let column =
+        |who: &(&str, bool, bool)| (who.0.to_owned(), socket(*who, true), socket(*who, false));
+    states(name, title, note, WHO.iter().map(column).collect())
+}
+
+fn moments(name: &'static str, title: &'static str, proto: Proto, states: &[State]) -> Question {
+    let at = Socket::at(LOCALHOST);
+    let mut rows = Vec::new();
+    for &state in states {
+        for (words, a) in [
+            ("A before bind", Set::Before),
+            ("A after bind", Set::Late),
+            ("A before bind, cleared after", Set::Cleared),
+        ] {
+            let mut cells = Vec::new();
+            for b in [Set::Before, Set::Late] {
+                let (a, b) = (Socket { reuseaddr: a, ..at }, Socket { reuseaddr: b, ..at });
+                cells.push(Some(Cell::new(proto, a, state, b)));
+            }
+            for b in [Set::Before, Set::Late] {
+                let (a, b) = (Socket { reuseport: a, ..at }, Socket { reuseport: b, ..at });
+                cells.push(Some(Cell::new(proto, a, state, b)));
+            }
+            rows.push((format!("{}; {words}", state.words()), cells));
+        }
+    }
+    Question {
+        name,
+        title,
+        note: "Both at 127.0.0.1, both set the option of the column. A's 'after bind' comes before \
+               it listens.",
+        corner: "A's state, and when A sets it",
+        columns: [
+            "SO_REUSEADDR: B before bind",
+            "SO_REUSEADDR: B after bind",
+            "SO_REUSEPORT: B before bind",
+            "SO_REUSEPORT: B after bind",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+        rows,
+        show: Show::Verdict,
+    }
+}
+
+fn by_user() -> Vec<String> {
+    let columns = |user: &str| OPTIONS.map(|(name, ..)| format!("{user}: {name}"));
+    [columns("same user"), columns("another user")].concat()
+}
+
+fn exhausted() -> Question {
+    let at = Socket::at(LOCALHOST);
+    let mut rows = Vec::new();
+    for state in [State::Exhausted, State::ExhaustedBetween] {
+        for a in OPTIONS {
+            let b = |other: bool| {
+                let cell = |b| Cell::new(Proto::Tcp, with(at, a), state, with(at, b).of(other));
+                OPTIONS.map(|b| Some(cell(b)))
+            };
+            rows.push((format!("{}; A: {}", state.words(), a.0), [b(false), b(true)].concat()));
+        }
+    }
+    Question {
+        name: "exhausted",
+        title: "TCP, IPv4: B asks for any port, and none is left",
+        note: "ip_local_port_range has one port, A's; ip_autobind_reuse is 1. Both at 127.0.0.1.",
+        corner: "A's state and options",
+        columns: by_user(),
+        rows,
+        show: Show::Verdict,
+    }
+}
+
+/// The pairs that must bind, and where is sent or connected to.
+fn deliveries(
+    name: &'static str,
+    title: &'static str,
+    note: &'static str,
+    proto: Proto,
+    state: State,
+    places: &[Socket],
+    columns: &[IpAddr],
+) -> Question {
+    let mut rows = Vec::new();
+    for shared in &SHARED[1..] {
+        for a in places {
+            for b in places {
+                let cell = Cell::new(proto, with(*a, *shared), state, with(*b, *shared));
+                let overlap =
+                    (a.takes_ipv4() && b.takes_ipv4()) || (a.takes_ipv6() && b.takes_ipv6());
+                if overlap && predict(&cell).0 == crate::engine::Verdict::Ok {
+                    let words = format!("{}; A {a}, B {b}", shared.0);
+                    rows.push((words, vec![Some(cell); columns.len()]));
+                }
+            }
+        }
+    }
+    Question {
+        name,
+        title,
+        note,
+        corner: "options, addresses",
+        columns: columns.iter().map(IpAddr::to_string).collect(),
+        rows,
+        show: Show::Deliveries,
+    }
+}

@@ -1,0 +1,334 @@
+//! The kernel's rule, as a small model: what a cell must give, and which condition decides it.
+//!
+//! Read from the kernel's source, and checked on Linux 6.18: a kernel with another rule shows as
+//! cells that are not predicted.
+
+use crate::cell::{Cell, Proto, Socket, State};
+use crate::engine::{Call, Verdict};
+use rustix::io::Errno;
+use std::net::{IpAddr, Ipv4Addr};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    Empty,
+    FastReusePort,
+    OtherAddress,
+    BothReuse,
+    BothReusePort,
+    ReusePortTimeWait,
+    Listens,
+    NoOption,
+    OtherUser,
+    LastPort,
+    LastPortReusePort,
+    UdpBothReuse,
+    UdpBothReusePort,
+    UdpNoOption,
+    UdpOtherUser,
+}
+
+impl Rule {
+    /// The function of the kernel, and its condition.
+    pub const fn text(self) -> (&'static str, &'static str) {
+        const GET_PORT: &str = "inet_csk_get_port, net/ipv4/inet_connection_sock.c";
+        const CONFLICT: &str = "inet_bind_conflict, net/ipv4/inet_connection_sock.c";
+        const ADDRESS: &str = "inet_rcv_saddr_equal, net/ipv4/inet_connection_sock.c";
+        const OPEN_PORT: &str = "inet_csk_find_open_port, net/ipv4/inet_connection_sock.c";
+        const UDP: &str = "udp_lib_lport_inuse, net/ipv4/udp.c";
+        match self {
+            Self::Empty => (GET_PORT, "the port has no owner: there is nothing to compare"),
+            Self::FastReusePort => (
+                "sk_reuseport_match, net/ipv4/inet_connection_sock.c",
+                "the port's bucket remembers (fastreuseport) an owner with SO_REUSEPORT, its user and \
+                 its address; the new socket has the same: nobody else is compared",
+            ),
+            Self::OtherAddress => {
+                (ADDRESS, "no owner of the port has the address, and neither is the wildcard's")
+            }
+            Self::BothReuse => {
+                (CONFLICT, "both have SO_REUSEADDR, and the old one is not in state LISTEN")
+            }
+            Self::BothReusePort => (CONFLICT, "both have SO_REUSEPORT, and the same user"),
+            Self::ReusePortTimeWait => (
+                CONFLICT,
+                "both have SO_REUSEPORT, and the old one is a TIME_WAIT's record, which has no user",
+            ),
+            Self::Listens => (
+                CONFLICT,
+                "both have SO_REUSEADDR, but the old one is in state LISTEN, and they do not both \
+                 have SO_REUSEPORT",
+            ),
+            Self::NoOption => (CONFLICT, "the same address, and no option that both of them have"),
+            Self::OtherUser => (CONFLICT, "both have SO_REUSEPORT, but they are different users'"),
+            Self::LastPort => (
+                OPEN_PORT,
+                "every port has an owner; in the second round (ip_autobind_reuse) it is enough \
+                 that both have SO_REUSEADDR and the owner is not in state LISTEN",
+            ),
+            Self::LastPortReusePort => (
+                OPEN_PORT,
+                "every port has an owner, and no second round helps: not both have SO_REUSEADDR, \
+                 or both have SO_REUSEPORT, too, and the same user",
+            ),
+            Self::UdpBothReuse => (UDP, "both have SO_REUSEADDR"),
+            Self::UdpBothReusePort => (UDP, "both have SO_REUSEPORT, and the same user"),
+            Self::UdpNoOption => (UDP, "the same address, and no option that both of them have"),
+            Self::UdpOtherUser => (UDP, "both have SO_REUSEPORT, but they are different users'"),
+        }
+    }
+}
+
+/// What the model says of a cell.
+pub fn predict(cell: &Cell) -> (Verdict, Rule) {
+    let call = match cell.proto {
+        Proto::Udp => return verdict(Call::Bind, udp(cell)),
+        Proto::Tcp => tcp(cell),
+    };
+    match call {
+        Ok(rule) => (Verdict::Ok, rule),
+        Err((call, rule)) => verdict(call, Err(rule)),
+    }
+}
+
+fn verdict(call: Call, decided: Result<Rule, Rule>) -> (Verdict, Rule) {
+    match decided {
+        Ok(rule) => (Verdict::Ok, rule),
+        Err(rule) => (Verdict::Failed { call, errno: Errno::ADDRINUSE }, rule),
+    }
+}
+
+/// What of a socket counts: `struct sock`.
+#[derive(Clone, Copy)]
+struct Sock {
+    ip: IpAddr,
+    v6only: bool,
+    reuse: bool,
+    reuseport: bool,
+    other_user: bool,
+    listens: bool,
+    is_record: bool, // TIME_WAIT, or FIN_WAIT2 without a process: inet_timewait_sock
+}
+
+impl Sock {
+    /// As it is at bind.
+    fn binding(socket: &Socket) -> Self {
+        Self {
+            ip: socket.ip,
+            // __inet6_bind sets it for what is no wildcard and no IPv4.
+            v6only: socket.v6only || (socket.takes_ipv6() && !socket.ip.is_unspecified()),
+            reuse: socket.reuseaddr.at_bind(),
+            reuseport: socket.reuseport.at_bind(),
+            other_user: socket.other_user,
+            listens: false,
+            is_record: false,
+        }
+    }
+
+    /// As it is afterwards.
+    fn bound(socket: &Socket) -> Self {
+        Self {
+            reuse: socket.reuseaddr.after_bind(),
+            reuseport: socket.reuseport.after_bind(),
+            ..Self::binding(socket)
+        }
+    }
+
+    /// `sk_rcv_saddr`: of IPv6, what stands in for the address.
+    fn ipv4(&self) -> Ipv4Addr {
+        match self.ip {
+            IpAddr::V4(ip) => ip,
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv4Addr::UNSPECIFIED,
+            IpAddr::V6(ip) => ip.to_ipv4_mapped().unwrap_or(Ipv4Addr::new(127, 0, 0, 6)),
+        }
+    }
+
+    fn is_mapped(&self) -> bool {
+        match self.ip {
+            IpAddr::V4(_) => true,
+            IpAddr::V6(ip) => ip.to_ipv4_mapped().is_some(),
+        }
+    }
+}
+
+/// `inet_rcv_saddr_equal`, where the wildcard is every address: of the new one, and of the old one
+/// if `old_too`.
+fn same_address(new: &Sock, old: &Sock, old_too: bool) -> bool {
+    let any = Ipv4Addr::UNSPECIFIED;
+    if new.ip.is_ipv4() || (new.is_mapped() && old.is_mapped()) {
+        let (new, old, v6only) = (new.ipv4(), old.ipv4(), old.v6only);
+        return !v6only && (new == old || new == any || (old_too && old == any));
+    }
+    let is_any = |sock: &Sock| sock.ip.is_ipv6() && sock.ip.is_unspecified();
+    (is_any(new) && is_any(old))
+        || (is_any(old) && old_too && !(old.v6only && new.is_mapped()))
+        || (is_any(new) && !(new.v6only && old.is_mapped()))
+        || new.ip == old.ip
+}
+
+/// The books on one port: `struct inet_bind_bucket`.
+///
+/// Its `fastreuse` is left out, since it is never set: `inet_csk_update_fastreuse` sets it for the
+/// first owner alone, and finds the owner's address entered already. (So a socket that has cleared
+/// SO_REUSEADDR after bind keeps the next one out.) For the same reason `fastreuseport` always is
+/// `FASTREUSEPORT_STRICT`.
+#[derive(Default)]
+struct Bucket {
+    owners: Vec<Sock>,
+    fastreuseport: Option<Sock>,
+}
+
+impl Bucket {
+    /// `inet_csk_get_port` for a port that is named; `is_owner` at listen, when it has it already.
+    fn get_port(&mut self, sock: &Sock, is_owner: Option<usize>) -> Result<Rule, Rule> {
+        let rule = if self.owners.is_empty() {
+            Rule::Empty
+        } else if self.matches(sock) {
+            Rule::FastReusePort
+        } else {
+            self.conflict(sock, is_owner, true, true)?
+        };
+        self.update(sock);
+        Ok(rule)
+    }
+
+    /// `sk_reuseport_match`.
+    fn matches(&self, sock: &Sock) -> bool {
+        self.fastreuseport.is_some_and(|fast| {
+            sock.reuseport && fast.other_user == sock.other_user && same_address(&fast, sock, false)
+        })
+    }
+
+    /// `inet_csk_update_fastreuse`.
+    fn update(&mut self, sock: &Sock) {
+        if !sock.reuseport {
+            self.fastreuseport = None;
+        } else if !self.matches(sock) {
+            self.fastreuseport = Some(*sock);
+        }
+    }
+
+    /// `inet_csk_bind_conflict`, with `inet_bind_conflict` for each owner.
+    fn conflict(
+        &self,
+        sock: &Sock,
+        is_owner: Option<usize>,
+        relax: bool,
+        reuseport_ok: bool,
+    ) -> Result<Rule, Rule> {
+        let mut rule = Rule::OtherAddress;
+        for (_, old) in self.owners.iter().enumerate().filter(|(at, _)| Some(*at) != is_owner) {
+            if !same_address(sock, old, true) {
+                continue;
+            }
+            let same_user = old.is_record || sock.other_user == old.other_user;
+            let both_reuseport = sock.reuseport && old.reuseport;
+            rule = if sock.reuse && old.reuse && !old.listens {
+                if !relax || (!reuseport_ok && both_reuseport && same_user) {
+                    return Err(Rule::LastPortReusePort);
+                }
+                Rule::BothReuse
+            } else if reuseport_ok && both_reuseport && same_user {
+                if old.is_record { Rule::ReusePortTimeWait } else { Rule::BothReusePort }
+            } else if both_reuseport && !same_user {
+                return Err(Rule::OtherUser);
+            } else if sock.reuse && old.reuse {
+                return Err(Rule::Listens);
+            } else {
+                return Err(Rule::NoOption);
+            };
+        }
+        Ok(rule)
+    }
+}
+
+/// What the calls of A and of the others make of the books, and what B then meets.
+fn tcp(cell: &Cell) -> Result<Rule, (Call, Rule)> {
+    use State::*;
+    let mut bucket = Bucket::default();
+    let bind = |bucket: &mut Bucket, socket: &Socket| {
+        let _ = bucket.get_port(&Sock::binding(socket), None);
+        bucket.owners.push(Sock::bound(socket));
+    };
+    let listen = |bucket: &mut Bucket, at: usize| {
+        bucket.owners[at].listens = true;
+        let sock = bucket.owners[at];
+        bucket.get_port(&sock, Some(at))
+    };
+    let a = &cell.there[0];
+    bind(&mut bucket, a);
+    if !matches!(cell.state, Bound | Between | Exhausted | ExhaustedBetween) {
+        let _ = listen(&mut bucket, 0);
+        let destination = match (a.destination(), a.ip) {
+            (IpAddr::V4(ip), IpAddr::V6(_)) => ip.to_ipv6_mapped().into(),
+            (ip, _) => ip,
+        };
+        let child = Sock {
+            ip: destination,
+            listens: false,
+            is_record: matches!(cell.state, FinWait2 | TimeWait),
+            ..bucket.owners[0]
+        };
+        match cell.state {
+            Listening => {}
+            Connection => bucket.owners.push(child),
+            _ => bucket.owners[0] = child,
+        }
+    }
+    if cell.state == Closed {
+        bucket.owners.clear();
+    }
+    for socket in &cell.there[1..] {
+        bind(&mut bucket, socket);
+        if socket.closed {
+            bucket.owners.pop();
+        }
+    }
+    if bucket.owners.is_empty() {
+        bucket = Bucket::default();
+    }
+
+    let new = Sock::binding(&cell.new);
+    let rule = if cell.state.is_exhausted() {
+        let found = bucket
+            .conflict(&new, None, false, false)
+            .or_else(|_| bucket.conflict(&new, None, true, false).map(|_| Rule::LastPort))
+            .map_err(|_| (Call::Bind, Rule::LastPortReusePort))?;
+        bucket.update(&new);
+        found
+    } else {
+        bucket.get_port(&new, None).map_err(|rule| (Call::Bind, rule))?
+    };
+    bucket.owners.push(Sock::bound(&cell.new));
+    if cell.state.is_between() {
+        let _ = listen(&mut bucket, 0);
+    }
+    let last = bucket.owners.len() - 1;
+    listen(&mut bucket, last).map_err(|rule| (Call::Listen, rule))?;
+    Ok(rule)
+}
+
+/// `udp_lib_lport_inuse`, which begins with the one that came last.
+fn udp(cell: &Cell) -> Result<Rule, Rule> {
+    let new = Sock::binding(&cell.new);
+    let a_is_closed = cell.state == State::Closed;
+    let others = cell.there[1..].iter().filter(|socket| !socket.closed);
+    let there: Vec<Sock> =
+        cell.there[..1].iter().filter(|_| !a_is_closed).chain(others).map(Sock::bound).collect();
+    if there.is_empty() {
+        return Ok(Rule::Empty);
+    }
+    let mut rule = Rule::OtherAddress;
+    for old in there.iter().rev().filter(|old| same_address(&new, old, true)) {
+        if new.reuse && old.reuse {
+            rule = Rule::UdpBothReuse;
+        } else if new.reuseport && old.reuseport {
+            return match new.other_user == old.other_user {
+                true => Ok(Rule::UdpBothReusePort),
+                false => Err(Rule::UdpOtherUser),
+            };
+        } else {
+            return Err(Rule::UdpNoOption);
+        }
+    }
+    Ok(rule)
+}
