@@ -155,9 +155,9 @@ fn listing(program: Program) -> String {
 fn explained(program: Program) -> Vec<(usize, String)> {
     let mut explained = Vec::new();
     for other in Program::ALL {
-        let is_own = other == program;
-        let is_shared = |number| is_own || number < first(program);
-        for (number, call, _) in parts(other).into_iter().filter(|part| is_shared(part.0)) {
+        let is_shared = |number| other == Program::Treuseaddr && number < first(program);
+        let is_said = |number| other == program || is_shared(number);
+        for (number, call, _) in parts(other).into_iter().filter(|part| is_said(part.0)) {
             explained.push((number, format!("{}-{number}-{call}", other.name())));
         }
     }

@@ -160,10 +160,10 @@ byId("words").addEventListener("input", () => {
   const words = byId("words").value.toLowerCase().split(/\s+/).filter(Boolean);
   let count = 0;
   for (const part of all("details", grid)) {
-    const columns = part.querySelector("thead").textContent;
+    const about = all("summary, p, thead", part).map((element) => element.textContent).join(" ");
     let some = 0;
     for (const row of all("tbody tr", part)) {
-      const text = `${part.firstElementChild.textContent} ${columns} ${row.textContent}`.toLowerCase();
+      const text = `${about} ${row.textContent}`.toLowerCase();
       row.hidden = !words.every((word) => text.includes(word));
       some += !row.hidden;
     }
