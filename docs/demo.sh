@@ -521,7 +521,7 @@ report() {
         printf -v row '%-14s%-12s%-12s%-10s%-9s %s' "$name" "$old" "$new" "$expected" "$seen" "$verdict"
         out "$row"
     done
-    out "" "in use: \"bind: : Address already in use\", exit status 255"
+    out "" "in use: \"bind: : Address already in use\", exit status 255; of nc, its own words and status"
     ((!differ)) || die "$differ of ${#results[@]} outcomes differ from what was expected"
     out "All ${#results[@]} outcomes are as expected."
 }

@@ -18,7 +18,7 @@ int main(void) {
     memset(&sockaddr, 0, sizeof(sockaddr));
     sockaddr.sin_family = AF_INET;
     sockaddr.sin_port = htons(3459);
-    inet_pton(AF_INET, "0.0.0.0", &sockaddr.sin_addr); // one address gets no multicast
+    inet_pton(AF_INET, "0.0.0.0", &sockaddr.sin_addr); // 127.0.0.1 gets no multicast
 #ifdef REUSEADDR
     int optval = 1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &optval, sizeof(optval));

@@ -18,7 +18,7 @@ fn main() -> ! {
     // memset: new has written every field
     // sin_family: a SocketAddrV4 is AF_INET
     sockaddr.set_port(3459); // htons: rustix makes it
-    sockaddr.set_ip(Ipv4Addr::new(0, 0, 0, 0)); // inet_pton: one address gets no multicast
+    sockaddr.set_ip(Ipv4Addr::new(0, 0, 0, 0)); // inet_pton: 127.0.0.1 gets no multicast
     if cfg!(feature = "reuseaddr") {
         let optval = true;
         let _ = sockopt::set_socket_reuseaddr(&fd, optval);

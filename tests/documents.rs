@@ -204,7 +204,9 @@ fn readmes() {
                 Event::Text(text) if is_code => section.push(text.into_string()),
                 Event::Code(code) => section.push(code.into_string()),
                 Event::Start(Tag::Link { dest_url, .. }) if !dest_url.starts_with("README.") => {
-                    section.push(dest_url.into_string());
+                    // A heading's anchor is in the heading's language.
+                    let is_own = dest_url.starts_with('#');
+                    section.push(if is_own { "#".to_owned() } else { dest_url.into_string() });
                 }
                 Event::Start(Tag::TableRow | Tag::Item) => section.push("a row".to_owned()),
                 _ => {}
@@ -213,7 +215,10 @@ fn readmes() {
         sections.iter_mut().for_each(|section| section.sort()); // each language has its own order
         sections
     });
-    assert_eq!(english, chinese, "README.md and README.zh-CN.md");
+    assert_eq!(english.len(), chinese.len(), "sections of {READMES:?}");
+    for (number, (english, chinese)) in english.iter().zip(&chinese).enumerate() {
+        assert_eq!(english, chinese, "section {number} of {READMES:?}");
+    }
 }
 
 /// The documents are in British English: "colour", "neighbour", "initialise".

@@ -363,9 +363,23 @@ fn articles(program: Program) -> String {
 /// Markdown as HTML; its links lead to where the page has what they lead to.
 fn markdown(file: &str, text: &str) -> String {
     let parser = Parser::new_ext(text, Options::ENABLE_TABLES);
+    let mut is_code = false;
     let events = parser.filter_map(|event| match event {
         Event::Html(html) | Event::InlineHtml(html) if html.starts_with("<!--") => None,
         Event::Start(Tag::HtmlBlock) | Event::End(TagEnd::HtmlBlock) => None,
+        Event::Start(Tag::CodeBlock(_)) => {
+            is_code = true;
+            Some(Event::Html("<pre><code>".into()))
+        }
+        Event::End(TagEnd::CodeBlock) => {
+            is_code = false;
+            Some(Event::Html("</code></pre>\n".into()))
+        }
+        // A line is wrapped where it is too long, and goes on below its own beginning.
+        Event::Text(text) if is_code => {
+            let lines = text.lines().map(|line| format!("<span>{}</span>", escape(line)));
+            Some(Event::Html(lines.collect::<String>().into()))
+        }
         Event::Start(Tag::Link { link_type, dest_url, title, id }) => {
             let dest_url = CowStr::from(link(file, &dest_url));
             Some(Event::Start(Tag::Link { link_type, dest_url, title, id }))
@@ -385,6 +399,7 @@ fn link(file: &str, target: &str) -> String {
     let path = if path.is_empty() { own } else { path };
     let program = Program::ALL.into_iter().find(|program| path == format!("{}.md", program.name()));
     match (program, anchor) {
+        (None, "what-you-will-find") => "#outcomes".to_owned(),
         (Some(program), "") => format!("#{}", program.name()),
         (Some(program), anchor) => format!("#{}-{anchor}", program.name()),
         (None, _) if target.contains("://") || target.starts_with("../") => target.to_owned(),

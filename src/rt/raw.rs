@@ -113,7 +113,7 @@ pub fn perror(s: &CStr, no: Errno) {
 }
 
 /// What is written at once. Text beyond its room is left out: no message of the programs with any
-/// text of strerror(3) comes near it, and a datagram's has at most 120 bytes, 100 of them its own.
+/// text of strerror(3) comes near it, and a datagram's has 100 bytes of its own and 18 more.
 struct Message {
     bytes: [u8; 128],
     len: usize,

@@ -155,7 +155,7 @@ fn machine(alternatives: &[Alternative], load: &str) -> String {
     let tools: Vec<String> = tools.into_iter().flatten().collect();
     format!(
         "Linux {} on {} × {}; {}; load average {load} before the first row.",
-        read("/proc/sys/kernel/osrelease").trim(),
+        read("/proc/sys/kernel/osrelease").trim().split('-').next().unwrap_or_default(),
         cpuinfo.lines().filter(|line| line.starts_with("processor")).count(),
         models.next().unwrap_or("an unnamed CPU"),
         tools.join("; "),

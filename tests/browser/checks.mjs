@@ -49,6 +49,11 @@ checks.keyboard = async (open) => {
   await isLit(page, "treuseaddr-12");
   await page.keyboard.press("ArrowUp");
   await isLit(page, "treuseaddr-11", "treuseaddr-11-socket");
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => document.activeElement.id === "note");
+  await page.keyboard.press("Escape");
+  assert.ok(await page.isHidden("#note"));
+  assert.equal(await focused(), "treuseaddr-11");
 };
 
 checks.every_line = async (open) => {
@@ -199,10 +204,14 @@ checks.wide = async (open) => {
 
 checks.print = async (open) => {
   const page = await open("#treuseaddr-26");
+  await page.setViewportSize({ width: 720, height: 1000 }); // a sheet of A4, upright
   await page.emulateMedia({ media: "print" });
   for (const hidden of ["nav", "#note", "#stepper", "#stage"]) assert.ok(await page.isHidden(hidden), hidden);
   assert.equal(await page.locator(".run > li").filter({ visible: true }).count(), 6);
-  assert.ok((await page.pdf({ format: "A4", landscape: true })).length > 10_000);
+  const cut = await page.locator("pre").filter({ visible: true }).evaluateAll((blocks) =>
+    blocks.filter((block) => block.scrollWidth > block.clientWidth).map((block) => block.textContent));
+  assert.deepEqual(cut, []);
+  assert.ok((await page.pdf({ format: "A4" })).length > 10_000);
 };
 
 checks.contrast_and_labels = async (open) => {

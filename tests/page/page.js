@@ -33,10 +33,30 @@ function light(row) {
       return copy;
     }));
   }
+  const close = document.createElement("button");
+  close.type = "button";
+  close.textContent = "✕";
+  close.setAttribute("aria-label", "close");
+  close.addEventListener("click", dim);
+  note.prepend(close);
   watch(note);
   note.scrollTop = 0;
   note.hidden = false;
 }
+
+// The note is closed; from within it, back to the line.
+function dim() {
+  const row = lit;
+  lit?.classList.remove("lit");
+  lit = undefined;
+  if (note.contains(document.activeElement)) row?.querySelector("a")?.focus();
+  row?.classList.remove("lit");
+  lit = undefined;
+  note.hidden = true;
+}
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && !note.hidden) dim();
+});
 
 for (const table of all(".listing")) {
   // Not mouseover: that comes also where the page moves below a pointer that rests.
@@ -45,6 +65,7 @@ for (const table of all(".listing")) {
   table.addEventListener("click", (event) => {
     const row = event.target.closest("tbody tr");
     if (row && !event.target.closest("a")) row.querySelector("a")?.focus({ preventScroll: true });
+    if (row && event.detail === 0) setTimeout(() => note.focus()); // by Enter; following the link takes the focus
   });
   table.addEventListener("keydown", (event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
@@ -71,6 +92,7 @@ function follow() {
   }
 }
 addEventListener("hashchange", follow);
+addEventListener("load", follow); // the browser has gone to the line by then, but not to the middle
 
 // The experiment, one step at a time: what has happened so far, and netstat's rows now.
 let at = 0;
@@ -177,11 +199,7 @@ byId("words").addEventListener("input", () => {
 // What is chosen: another program begins its experiment anew, and the note goes with its line.
 function refresh(event) {
   if (event?.target.id === "reuseaddr") byId("again").checked = event.target.checked;
-  if (lit && !lit.checkVisibility()) {
-    lit.classList.remove("lit");
-    lit = undefined;
-    note.hidden = true;
-  }
+  if (lit && !lit.checkVisibility()) dim();
   show(event?.target.name === "program" ? 0 : at);
 }
 for (const input of all("input")) input.addEventListener("change", refresh);
