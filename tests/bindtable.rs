@@ -304,7 +304,9 @@ impl Copy {
     fn new(name: &str) -> Self {
         let file = format!("bindtable-{name}-{}", std::process::id());
         let path = std::env::temp_dir().join(file);
-        fs::copy(PROGRAM, &path).expect("there is room");
+        // By another process: what one of this process has open for writing, a program that another
+        // trial is just starting has too, and until it has started nobody may execute the copy.
+        printed(Command::new("cp").arg(PROGRAM).arg(&path));
         Self(path)
     }
 }

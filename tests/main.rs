@@ -26,7 +26,10 @@ use libtest_mimic::{Arguments, Trial};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // Two for each processor: most of the time a trial waits, for a state or for another program.
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    arguments.test_threads.get_or_insert(2 * processors);
     let mut trials: Vec<Trial> = [
         lines::trials(),
         builds::trials(),
