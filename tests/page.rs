@@ -4,8 +4,8 @@
 mod experiment;
 mod highlight;
 
-use crate::bindtable::bindtable;
 use crate::annotations::{first, parts, served};
+use crate::bindtable::bindtable;
 use crate::documents::is_whole;
 use crate::harness::{self, Packet, Program, Switches, in_namespace, read};
 use experiment::{Step, netstat_options, record};

@@ -46,11 +46,8 @@ function light(row) {
 
 // The note is closed; from within it, back to the line.
 function dim() {
-  const row = lit;
+  if (note.contains(document.activeElement)) lit?.querySelector("a")?.focus();
   lit?.classList.remove("lit");
-  lit = undefined;
-  if (note.contains(document.activeElement)) row?.querySelector("a")?.focus();
-  row?.classList.remove("lit");
   lit = undefined;
   note.hidden = true;
 }
