@@ -70,20 +70,23 @@ fn in_each_profile() {
                 // A folder of its own: the variants that others run are in the usual one.
                 let target = cargo_target("profiles");
                 let mut cargo = cargo("build", &target);
-                quietly(cargo.args([
-                    "--offline",
-                    "--bins",
-                    "--profile",
-                    profile,
-                    "--features",
-                    &features,
-                ]));
+                cargo.args(["--offline", "--profile", profile, "--features", &features]);
+                let mut programs = Program::ALL.map(Program::name).to_vec();
+                if switches == Switches::default() {
+                    programs.push("bindtable"); // it has no switch
+                }
+                for program in &programs {
+                    cargo.args(["--bin", program]);
+                }
+                quietly(&mut cargo);
                 let folder = target.join(if profile == "dev" { "debug" } else { profile });
                 for program in Program::SERVERS {
                     converse(program, &folder.join(program.name()));
                 }
                 receive(&folder);
-                quietly(Command::new(folder.join("bindtable")).args(["--question", "restart"]));
+                if programs.contains(&"bindtable") {
+                    quietly(Command::new(folder.join("bindtable")).args(["--question", "restart"]));
+                }
             }
         }
     }
