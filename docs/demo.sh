@@ -242,7 +242,8 @@ build_c() { # FEATURES
 }
 
 build_rust() { # FEATURES
-    local features=$1 command=(cargo build --release) target lock line copies=''
+    local features=$1 command=(cargo build --release) target lock line copies='' name
+    for name in "${programs[@]}"; do command+=(--bin "$name"); done
     [[ $kind == libc ]] && features=libc${1:+,$1}
     [[ ${CARGO_TARGET_DIR:-} ]] || command+=(--target-dir target/demo)
     [[ $features ]] && command+=(--features "$features")
