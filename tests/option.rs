@@ -102,7 +102,7 @@ fn connection(listener: &OwnedFd) -> (OwnedFd, TcpStream) {
 }
 
 fn wait_for_rows(expected: &[Row]) {
-    wait_for(&format!("{expected:?}"), || (rows() == expected).then_some(()));
+    harness::wait_for_rows(&format!("{expected:?}"), |rows| rows == expected);
 }
 
 /// Leaves the server's end alone, in TIME_WAIT.

@@ -88,11 +88,11 @@ fn leave(variant: Variant) -> (Process, Client) {
     (server, client)
 }
 
-/// Whether a new server listens; where it does not, it has said what it must.
-fn start_again(variant: Variant) -> bool {
+/// A server once it listens or has ended, and whether it listens.
+pub fn started(start: impl FnOnce() -> Process) -> (Process, bool) {
     let listeners = || rows().iter().filter(|row| **row == Row::LISTEN).count();
     let before = listeners();
-    let mut server = Process::start(&mut variant.command());
+    let mut server = start();
     let is_listening = wait_for("the new server to listen or end", || {
         match (server.ended(), listeners() > before) {
             (Some(_), _) => Some(false),
@@ -100,6 +100,12 @@ fn start_again(variant: Variant) -> bool {
             (None, false) => None,
         }
     });
+    (server, is_listening)
+}
+
+/// Whether a new server listens; where it does not, it has said what it must.
+fn start_again(variant: Variant) -> bool {
+    let (mut server, is_listening) = started(|| Process::start(&mut variant.command()));
     if !is_listening {
         assert_eq!(server.wait(), 255);
         wait_for("the message", || {

@@ -2,8 +2,9 @@
 
 use crate::harness::{
     BROADCAST, Capture, Client, MULTICAST, Packet, Process, Program, Row, Runtime, Sender,
-    Switches, UNICAST, Variant, is_blocked, rows, run, wait_for, wait_for_rows,
+    Switches, UNICAST, Variant, is_blocked, run, wait_for, wait_for_rows,
 };
+use crate::outcomes::started;
 use nix::libc::SYS_recvfrom;
 use nix::sys::signal::Signal;
 use std::fs;
@@ -136,18 +137,11 @@ fn hello(recorder: &mut Recorder, client: &mut Client, what: &'static str, rows:
 const IN_USE: &str = "bind: : Address already in use\n";
 
 fn start_again(recorder: &mut Recorder, new: Variant, left: Vec<Row>) {
-    let listeners = |rows: &[Row]| rows.iter().filter(|row| **row == Row::LISTEN).count();
-    let mut server = Process::start_on_terminal(&mut new.command());
-    let has_ended = wait_for("the new server to listen or end", || {
-        match (server.ended(), listeners(&rows()) > listeners(&left)) {
-            (Some(_), _) => Some(true),
-            (None, true) => Some(false),
-            (None, false) => None,
-        }
-    });
+    let start = || Process::start_on_terminal(&mut new.command());
+    let (mut server, is_listening) = started(start);
     let mut step = Step { typed: command(new), ..Step::default() };
     let mut rows = left;
-    if has_ended {
+    if !is_listening {
         assert_eq!((server.wait(), &*server.stdout.to_end()), (255, IN_USE));
         step.what = "The server is started again: the address is in use.";
         step.printed = IN_USE.to_owned();
