@@ -1,0 +1,42 @@
+# shellcheck shell=bash
+# Installs tools that are missing. docs/demo.sh and tests/run.sh source it. Both define `die MESSAGE`:
+# one line on standard error, then exit.
+
+# install_tools TOOL...: with apt-get, as root or through sudo; on a terminal it asks first. If it cannot
+# or may not install, it dies with the command that does.
+install_tools() {
+    local manager tool answer=yes log become=() install update=()
+    local -A package=([cc]=gcc [ip]=iproute2 [nc]=netcat-openbsd [nc.openbsd]=netcat-openbsd
+        [nc.traditional]=netcat-traditional [netstat]=net-tools [readelf]=binutils [setsid]=util-linux
+        [stdbuf]=coreutils [unshare]=util-linux)
+    for manager in apt-get dnf apk pacman ''; do command -v "$manager" >/dev/null && break; done
+    case $manager in
+    apt-get) install=(apt-get install -y) update=(apt-get update) package[cc]="gcc libc6-dev" ;;
+    dnf) install=(dnf install) package[nc]=nmap-ncat ;;
+    apk) install=(apk add) package[cc]="gcc musl-dev" ;;
+    pacman) install=(pacman -S) package[nc]=openbsd-netcat ;;
+    *) die "missing: $*: install what has them on this system" ;;
+    esac
+    for tool in "$@"; do
+        read -ra tool <<<"${package[${tool%% *}]:-${tool%% *}}"
+        install+=("${tool[@]}")
+    done
+    ((EUID == 0)) || become=(sudo)
+    if ((!${#update[@]})); then
+        answer=no
+    elif ((${#become[@]})) && { ! command -v sudo >/dev/null || { [[ ! -t 0 ]] && ! sudo -n true 2>/dev/null; }; }; then
+        answer=no
+    elif [[ -t 0 ]]; then
+        printf 'Missing: %s. Run "%s" now? [Y/n] ' "$*" "${become[*]} ${install[*]}" >&2
+        read -r answer || answer=no
+    fi
+    [[ ${answer:-yes} == [yY]* ]] || die "missing: $*: run \"${become[*]}${become:+ }${install[*]}\""
+    printf 'Missing: %s. Installing:\n$ %s\n' "$*" "${become[*]}${become:+ }${install[*]}"
+    log=$(mktemp) || die "cannot make a file in ${TMPDIR:-/tmp}: set TMPDIR"
+    export DEBIAN_FRONTEND=noninteractive
+    # A fresh system has no lists of packages yet, or old ones.
+    "${become[@]}" "${install[@]}" >"$log" 2>&1 </dev/null ||
+        { "${become[@]}" "${update[@]}" && "${become[@]}" "${install[@]}"; } >"$log" 2>&1 </dev/null ||
+        { cat "$log" >&2 && rm -f -- "$log" && die "\"${become[*]}${become:+ }${install[*]}\" failed: see above"; }
+    rm -f -- "$log"
+}
