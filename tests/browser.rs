@@ -1,7 +1,7 @@
 //! The page in headless Chromium: what `tests/browser/checks.mjs` does there, a trial for each.
 
 use crate::harness::{self, Scratch, project, read, run, which};
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::Trial;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,22 +20,10 @@ pub fn trials() -> Vec<Trial> {
     names.map(trial).collect()
 }
 
-/// The packages, where a trial of these is wanted: to be called before all networks are left.
-pub fn prepare(arguments: &Arguments) -> Result<(), String> {
-    let is_named = |trial: &Trial| match &arguments.filter {
-        None => true,
-        Some(filter) if arguments.exact => trial.name() == filter,
-        Some(filter) => trial.name().contains(filter),
-    };
-    let is_wanted =
-        (arguments.ignored || arguments.include_ignored) && trials().iter().any(is_named);
-    if !is_wanted {
+/// The packages, where a trial of these is `wanted`: to be called before all networks are left.
+pub fn prepare(wanted: &[String]) -> Result<(), String> {
+    if !wanted.iter().any(|name| name.starts_with("browser_")) {
         return Ok(());
-    }
-    chromium().ok_or("the page's tests need Chromium: sudo apt-get install chromium")?;
-    for (tool, package) in [("node", "nodejs"), ("npm", "npm")] {
-        which(tool)
-            .ok_or(format!("the page's tests need {tool}: sudo apt-get install {package}"))?;
     }
     fs::create_dir_all(folder()).map_err(|error| format!("{:?}: {error}", folder()))?;
     for file in FILES {

@@ -54,8 +54,11 @@ fn main() -> ExitCode {
     .collect();
     trials.push(differences::trial(&trials));
 
+    let wanted = wanted(&arguments, &trials);
     if !arguments.list
-        && let Err(trouble) = browser::prepare(&arguments).and_then(|()| harness::prepare())
+        && let Err(trouble) = harness::find_tools(&wanted)
+            .and_then(|()| browser::prepare(&wanted))
+            .and_then(|()| harness::prepare())
     {
         eprintln!("{trouble}");
         return ExitCode::FAILURE;
@@ -67,4 +70,18 @@ fn main() -> ExitCode {
         println!("{summary}");
     }
     conclusion.exit_code()
+}
+
+/// The names of the trials that the arguments ask for.
+fn wanted(arguments: &Arguments, trials: &[Trial]) -> Vec<String> {
+    let matches = |trial: &Trial, filter: &String| match arguments.exact {
+        true => trial.name() == filter,
+        false => trial.name().contains(filter),
+    };
+    let is_wanted = |trial: &&Trial| {
+        arguments.filter.iter().all(|filter| matches(trial, filter))
+            && !arguments.skip.iter().any(|filter| matches(trial, filter))
+            && (arguments.include_ignored || arguments.ignored == trial.has_ignored_flag())
+    };
+    trials.iter().filter(is_wanted).map(|trial| trial.name().to_owned()).collect()
 }

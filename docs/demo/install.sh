@@ -2,13 +2,14 @@
 # Installs tools that are missing. docs/demo.sh and tests/run.sh source it. Both define `die MESSAGE`:
 # one line on standard error, then exit.
 
+# The packages that have a tool, where they are not called as it is. A caller may add to these.
+declare -A package=([cc]=gcc [ip]=iproute2 [nc]=netcat-openbsd [netstat]=net-tools [stdbuf]=coreutils
+    [unshare]=util-linux)
+
 # install_tools TOOL...: with apt-get, as root or through sudo; on a terminal it asks first. If it cannot
 # or may not install, it dies with the command that does.
 install_tools() {
-    local manager tool answer=yes log become=() install update=()
-    local -A package=([cc]=gcc [ip]=iproute2 [nc]=netcat-openbsd [nc.openbsd]=netcat-openbsd
-        [nc.traditional]=netcat-traditional [netstat]=net-tools [readelf]=binutils [setsid]=util-linux
-        [stdbuf]=coreutils [unshare]=util-linux)
+    local manager tool answer=yes how log become=() install update=()
     for manager in apt-get dnf apk pacman ''; do command -v "$manager" >/dev/null && break; done
     case $manager in
     apt-get) install=(apt-get install -y) update=(apt-get update) package[cc]="gcc libc6-dev" ;;
@@ -21,16 +22,21 @@ install_tools() {
         read -ra tool <<<"${package[${tool%% *}]:-${tool%% *}}"
         install+=("${tool[@]}")
     done
-    ((EUID == 0)) || become=(sudo)
-    if ((!${#update[@]})); then
-        answer=no
-    elif ((${#become[@]})) && { ! command -v sudo >/dev/null || { [[ ! -t 0 ]] && ! sudo -n true 2>/dev/null; }; }; then
-        answer=no
-    elif [[ -t 0 ]]; then
-        printf 'Missing: %s. Run "%s" now? [Y/n] ' "$*" "${become[*]} ${install[*]}" >&2
+    if ((EUID == 0)); then
+        how="run"
+    elif command -v sudo >/dev/null; then
+        become=(sudo) how="run"
+        [[ -t 0 ]] || sudo -n true 2>/dev/null || answer=no
+    else
+        how="as root, run" answer=no
+    fi
+    how+=" \"${update[*]:+${become[*]}${become:+ }${update[*]} && }${become[*]}${become:+ }${install[*]}\""
+    ((${#update[@]})) || answer=no
+    if [[ $answer == yes && -t 0 ]]; then
+        printf 'Missing: %s. Run "%s" now? [Y/n] ' "$*" "${become[*]}${become:+ }${install[*]}" >&2
         read -r answer || answer=no
     fi
-    [[ ${answer:-yes} == [yY]* ]] || die "missing: $*: run \"${become[*]}${become:+ }${install[*]}\""
+    [[ ${answer:-yes} == [yY]* ]] || die "missing: $*: $how"
     printf 'Missing: %s. Installing:\n$ %s\n' "$*" "${become[*]}${become:+ }${install[*]}"
     log=$(mktemp) || die "cannot make a file in ${TMPDIR:-/tmp}: set TMPDIR"
     export DEBIAN_FRONTEND=noninteractive

@@ -5,6 +5,7 @@ mod capture;
 mod net;
 mod process;
 mod strace;
+mod tools;
 mod variant;
 
 pub use capture::{Capture, Packet};
@@ -14,6 +15,7 @@ pub use net::{
 };
 pub use process::{Process, Terminal, run};
 pub use strace::{Observation, Place, Strace, is_blocked, stop};
+pub use tools::find_tools;
 pub use variant::{Program, Runtime, Switches, Variant, cargo, cargo_target};
 
 use libtest_mimic::{Failed, Trial};
@@ -25,25 +27,10 @@ use std::time::{Duration, Instant};
 /// The longest that any state is waited for; no trial comes near it on an idle machine.
 pub const LIMIT: Duration = Duration::from_secs(30);
 
-/// Everything that must be there before the first trial: tools, a namespace, the programs. From
+/// Everything that must be there before the first trial: a namespace, the programs. From
 /// here on this process is the parent of each descendant that has lost its own.
 pub fn prepare() -> Result<(), String> {
     set_child_subreaper(true).map_err(|error| format!("PR_SET_CHILD_SUBREAPER: {error}"))?;
-    for (tool, package) in [
-        ("busybox", "busybox"),
-        ("cc", "gcc"),
-        ("nc.openbsd", "netcat-openbsd"),
-        ("nc.traditional", "netcat-traditional"),
-        ("ncat", "ncat"),
-        ("netstat", "net-tools"),
-        ("readelf", "binutils"),
-        ("setsid", "util-linux"),
-        ("strace", "strace"),
-    ] {
-        if which(tool).is_none() {
-            return Err(format!("the tests need {tool}: sudo apt-get install {package}"));
-        }
-    }
     variant::build_all()?; // before all networks are left: cargo may have to download
     net::prepare()
 }

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Installs what the tests need and is missing, and runs `cargo test` with the arguments given: for example
+# `tests/run.sh outcome`, or `tests/run.sh -- --ignored` for the long tests and what they need.
+
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # typed as "sh tests/run.sh"
+set -u +o posix
+
+die() { # MESSAGE
+    printf 'run.sh: %s\n' "$1" >&2
+    exit 1
+}
+
+is_there() { # TOOL|TOOL...
+    local tool tools
+    IFS='|' read -ra tools <<<"$1"
+    for tool in "${tools[@]}"; do
+        { [[ $tool == */* && -e $tool ]] || command -v "$tool" >/dev/null; } && return
+    done
+    return 1
+}
+
+root=$(readlink -f -- "$0")
+root=${root%/tests/*}
+cd -- "$root" || die "cannot enter $root"
+# shellcheck source=docs/demo/install.sh
+. docs/demo/install.sh || die "no docs/demo/install.sh in $root: run this from the repository it came with"
+export PATH=$PATH:/usr/sbin:/sbin:${CARGO_HOME:-${HOME:-}/.cargo}/bin
+command -v cargo >/dev/null || die "missing: cargo: install Rust 1.88 or newer (https://rustup.rs)"
+
+missing=() packages=()
+while read -r trials tool names; do
+    if [[ $trials == '#'* || -z $trials ]] || is_there "$tool"; then continue; fi
+    [[ $trials == '*' || " $* " == *" --ignored "* || " $* " == *" --include-ignored "* ]] || continue
+    tool=${tool%%|*}
+    missing+=("$tool") packages+=("$names") package[$tool]=$names
+done <tests/tools.txt
+if ((${#missing[@]})); then
+    command -v apt-get >/dev/null ||
+        die "missing: ${missing[*]}: install what has them (Debian's packages: ${packages[*]})"
+    install_tools "${missing[@]}"
+fi
+exec cargo test "$@"
