@@ -32,7 +32,7 @@ static TABLE: LazyLock<Vec<Difference>> =
     LazyLock::new(|| rows("In the trace").iter().map(|row| difference(row)).collect());
 
 /// The rows of the table in a section of the document, cell by cell.
-fn rows(section: &str) -> Vec<Vec<String>> {
+pub fn rows(section: &str) -> Vec<Vec<String>> {
     let document = read(DOCUMENT);
     let heading = format!("\n## {section}\n");
     let (_, text) = document.split_once(&heading).expect("the section is there");

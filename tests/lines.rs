@@ -1,12 +1,16 @@
 //! Line N of a port is line N of its C twin.
 
+use crate::differences;
 use crate::harness::{self, Program, project, read, words};
 use libtest_mimic::Trial;
 use std::net::Ipv4Addr;
 use std::process::Command;
 
 pub fn trials() -> Vec<Trial> {
-    let mut trials = vec![harness::trial("lines_formatted", formatted)];
+    let mut trials = vec![
+        harness::trial("lines_formatted", formatted),
+        harness::trial("lines_in_print", in_print),
+    ];
     for program in Program::ALL {
         let name = program.name();
         trials.push(harness::trial(format!("lines_{name}_counted"), move || counted(program)));
@@ -57,9 +61,18 @@ fn counted(program: Program) {
     }
 }
 
-/// What the article has on its lines: in both programs, in the loop by its distance from the
-/// buffer, and in either.
-const LISTED: &str = r#"
+/// The article's line for one of ours; none if the article does not have it.
+pub fn printed(program: Program, line: usize) -> Option<usize> {
+    match (program, line) {
+        (Program::Treuseaddr, _) | (Program::Treuseaddr2, ..50) => Some(line),
+        (Program::Treuseaddr2, 53..) => Some(line - 3),
+        _ => None,
+    }
+}
+
+/// What the article has, by its own lines: in both programs, in the loop by the distance from the
+/// buffer, and in each program.
+const PRINTED: &str = r#"
  1 <stdio.h>
  2 <unistd.h>
  3 <string.h>
@@ -72,20 +85,21 @@ const LISTED: &str = r#"
 11 lfd = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP)
 13 perror("socket: ")
 18 memset(
+19 AF_INET
 20 htons(3459)
 21 inet_pton(AF_INET, "127.0.0.1"
-22 #ifdef REUSEADDR
 23 int optval = 1
 24 setsockopt(lfd, SOL_SOCKET, SO_REUSEADDR, &optval, sizeof(optval))
-25 #endif
 26 bind(lfd
 27 perror("bind: ")
 31 listen(lfd, 128)
 32 perror("listen: ")
+36 struct sockaddr_storage claddr
+37 addrlen = sizeof(
 38 cfd = accept(lfd
 40 perror("accept: ")
 "#;
-const LISTED_LOOP: &str = r#"
+const PRINTED_LOOP: &str = r#"
  0 char buff[100]
  1 for (;;)
  2 num = read(cfd, buff, 100)
@@ -102,25 +116,34 @@ const LISTED_LOOP: &str = r#"
 15 printf("{prefix}client error: %d\n", cfd)
 16 close(cfd)
 "#;
-const LISTED_TREUSEADDR: &str = r#"
+const PRINTED_TREUSEADDR: &str = r#"
 43 printf("client connected: %d\n", cfd)
 65 return 0
 "#;
-const LISTED_TREUSEADDR2: &str = r#"
+const PRINTED_TREUSEADDR2: &str = r#"
 43 printf("[PARENT] client connected: %d\n", cfd)
 45 pid = fork()
 46 pid == -1
 47 perror("fork: ")
 48 return -1
 49 pid == 0
+70 else
+71 close(cfd)
+72 printf("[PARENT] parent exit\n")
+74 return 0
+"#;
+
+/// What ours have in place of blank lines of the article, and the third program, which is not in it.
+const OURS: &str = r#"
+22 #ifdef REUSEADDR
+25 #endif
+"#;
+const OURS_TREUSEADDR2: &str = r#"
 50 #ifdef CLOSE_LISTENER
 51 close(lfd)
 52 #endif
-74 close(cfd)
-75 printf("[PARENT] parent exit\n")
-77 return 0
 "#;
-const LISTED_UREUSEADDR: &str = r#"
+const OURS_UREUSEADDR: &str = r#"
 11 fd = socket(AF_INET, SOCK_DGRAM, IPPROTO_UDP)
 13 perror("socket: ")
 18 memset(
@@ -148,19 +171,75 @@ const LISTED_UREUSEADDR: &str = r#"
 "#;
 
 fn listed(program: Program) {
-    let lists = match program {
-        Program::Treuseaddr => vec![(0, LISTED), (0, LISTED_TREUSEADDR), (45, LISTED_LOOP)],
-        Program::Treuseaddr2 => vec![(0, LISTED), (0, LISTED_TREUSEADDR2), (53, LISTED_LOOP)],
-        Program::Ureuseaddr => vec![(0, LISTED_UREUSEADDR)],
-    };
     let pairs = pairs(program);
-    for (offset, list) in lists {
-        for entry in list.lines().skip(1) {
-            let (number, text) = entry.trim_start().split_once(' ').expect("a number and a text");
-            let number = offset + number.parse::<usize>().expect("a number");
-            let text = text.replace("{prefix}", program.prefix());
-            let c = &pairs[number - 1].1;
-            assert!(c.contains(&text), "line {number} is {c:?}, and should have {text:?}");
+    let (in_print, own) = match program {
+        Program::Treuseaddr => {
+            (vec![(0, PRINTED), (0, PRINTED_TREUSEADDR), (45, PRINTED_LOOP)], vec![OURS])
+        }
+        Program::Treuseaddr2 => (
+            vec![(0, PRINTED), (0, PRINTED_TREUSEADDR2), (50, PRINTED_LOOP)],
+            vec![OURS, OURS_TREUSEADDR2],
+        ),
+        Program::Ureuseaddr => (vec![], vec![OURS_UREUSEADDR]),
+    };
+    let has = |line: usize, text: &str| {
+        let text = text.replace("{prefix}", program.prefix());
+        let c = &pairs[line - 1].1;
+        assert!(c.contains(&text), "line {line} is {c:?}, and should have {text:?}");
+    };
+    for (offset, list) in in_print {
+        for (number, text) in entries(list) {
+            let is_it = |line: &usize| printed(program, *line) == Some(offset + number);
+            let line = (1..=pairs.len()).find(is_it).expect("the article has that line");
+            has(line, text);
+        }
+    }
+    for (line, text) in own.into_iter().flat_map(entries) {
+        has(line, text);
+    }
+}
+
+/// The numbers and texts of a list.
+fn entries(list: &str) -> impl Iterator<Item = (usize, &str)> {
+    list.lines().skip(1).map(|entry| {
+        let (number, text) = entry.trim_start().split_once(' ').expect("a number and a text");
+        (number.parse().expect("a number"), text)
+    })
+}
+
+/// `docs/differences.md` lists each line on which our C is not the printed C: each row is true of
+/// our line, and each line of ours that can only be ours has a row.
+fn in_print() {
+    let rows = differences::rows("Our C and the printed C");
+    for program in Program::SERVERS {
+        let pairs = pairs(program);
+        let article = (1..=pairs.len()).filter_map(|line| printed(program, line));
+        let count = if program == Program::Treuseaddr { 66 } else { 75 };
+        assert!(article.eq(1..=count), "the lines of the article, in order");
+
+        let mut listed = Vec::new();
+        for row in rows.iter().filter(|row| row[0] == "both" || row[0] == program.name()) {
+            let [_, line, in_print, ours, _why] = &row[..] else { panic!("five cells: {row:?}") };
+            if let Some((first, last)) = line.split_once(" to ") {
+                let [first, last]: [usize; 2] = [first, last].map(|n| n.parse().expect("a number"));
+                let article = [first, last].map(|line| printed(program, line).expect("it has it"));
+                assert_eq!(*in_print, format!("lines {} to {}", article[0], article[1]));
+                assert_eq!((first, last), (53, pairs.len()));
+                continue;
+            }
+            let line: usize = line.parse().expect("a number");
+            let code = ours.trim_matches('`');
+            assert!(pairs[line - 1].1.contains(code), "line {line} of {program:?} has no {code}");
+            assert_eq!(in_print == "not there", printed(program, line).is_none(), "line {line}");
+            listed.push(line);
+        }
+        for (line, c, _) in &pairs {
+            let is_ours = printed(program, *line).is_none()
+                || ["(void)", "#ifdef", "#endif", ")&", "pid_t"]
+                    .iter()
+                    .any(|ours| c.contains(ours));
+            assert!(!is_ours || listed.contains(line), "line {line}: {c:?} is not in the table");
+            assert!(!c.contains("//") && !c.contains("/*"), "line {line}: no comment of ours");
         }
     }
 }

@@ -1,10 +1,15 @@
 //! What goes wrong, and what the programs make of it: as C, or said where not.
 
 use crate::harness::{
-    self, Client, Process, Program, Row, Runtime, Variant, hold_port, in_namespace, rows, wait_for,
+    self, Client, PORT, Process, Program, Row, Runtime, Variant, hold_port, in_namespace, rows,
+    wait_for,
 };
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::process::Command;
 
 pub fn trials() -> Vec<Trial> {
@@ -23,6 +28,8 @@ pub fn trials() -> Vec<Trial> {
         add("stdout_without_reader", variant, stdout_without_reader);
         if variant.program == Program::Treuseaddr {
             add("every_error_text", variant, every_error_text);
+            add("privileged_port", variant, privileged_port);
+            add("backlog", variant, backlog);
         }
     }
     trials
@@ -46,6 +53,62 @@ fn port_in_use(variant: Variant) {
     assert_eq!(server.wait(), 255);
     assert_eq!(server.stderr.to_end(), "bind: : Address already in use\n");
     assert_eq!(server.stdout.to_end(), "");
+}
+
+/// A port below `net.ipv4.ip_unprivileged_port_start` is refused to a process without the capability,
+/// and one at the limit is not.
+fn privileged_port(variant: Variant) {
+    for (limit, is_refused) in [(PORT + 1, true), (PORT, false)] {
+        in_namespace(|| {
+            fs::write("/proc/sys/net/ipv4/ip_unprivileged_port_start", limit.to_string())
+                .expect("the namespace is ours");
+            let mut setpriv = Command::new("setpriv");
+            setpriv.arg("--bounding-set=-net_bind_service").arg(variant.path());
+            let mut server = Process::start(&mut setpriv);
+            if is_refused {
+                assert_eq!(server.wait(), 255);
+                assert_eq!(server.stderr.to_end(), "bind: : Permission denied\n");
+            } else {
+                Client::connect().exchange("hello\n");
+            }
+        });
+    }
+}
+
+/// While the server talks with one client, 129 others can connect: one more than the backlog. The
+/// kernel drops the SYN of the next one, and counts that.
+fn backlog(variant: Variant) {
+    let mut server = Process::start_on_terminal(&mut variant.command());
+    let mut client = Client::connect();
+    client.exchange("hello\n");
+    let _waiting: Vec<Client> = (0..129).map(|_| Client::connect()).collect();
+    let is_established = |row: &&Row| **row == Row::server("ESTABLISHED");
+    wait_for("130 connections", || {
+        (rows().iter().filter(is_established).count() == 130).then_some(())
+    });
+    assert_eq!(listen_overflows(), 0);
+
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let late = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)
+        .expect("descriptors are left");
+    let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, PORT);
+    assert_eq!(connect(&late, &address), Err(Errno::INPROGRESS));
+    wait_for("the SYN to be dropped", || (listen_overflows() > 0).then_some(()));
+    assert!(rows().contains(&Row::client("SYN_SENT")));
+    assert_eq!(rows().iter().filter(is_established).count(), 130);
+    client.shutdown();
+    assert_eq!(server.wait(), 0);
+}
+
+/// How often a queue of `accept` was full in this namespace: `ListenOverflows` of netstat -s.
+fn listen_overflows() -> u64 {
+    let table = fs::read_to_string("/proc/thread-self/net/netstat").expect("/proc is mounted");
+    let mut lines = table.lines().filter(|line| line.starts_with("TcpExt:"));
+    let names = lines.next().expect("it has names").split(' ');
+    let values = lines.next().expect("it has values").split(' ');
+    let (_, value) =
+        names.zip(values).find(|(name, _)| *name == "ListenOverflows").expect("it is there");
+    value.parse().expect("a number")
 }
 
 /// C prints without end, the ports say it once and end.
