@@ -8,7 +8,7 @@ use std::path::Path;
 /// Linux gives a failed call a number from 1 to this (`MAX_ERRNO` in `include/linux/err.h`).
 const MAX_ERRNO: i32 = 4095;
 
-/// The programs that are linked so: `bindtable` is on std, and on the C library, as others are.
+/// The programs that are linked so.
 const PORTS: [&str; 3] = ["treuseaddr", "treuseaddr2", "ureuseaddr"];
 
 fn main() {

@@ -71,12 +71,8 @@ fn in_each_profile() {
                 let target = cargo_target("profiles");
                 let mut cargo = cargo("build", &target);
                 cargo.args(["--offline", "--profile", profile, "--features", &features]);
-                let mut programs = Program::ALL.map(Program::name).to_vec();
-                if switches == Switches::default() {
-                    programs.push("bindtable"); // it has no switch
-                }
-                for program in &programs {
-                    cargo.args(["--bin", program]);
+                for program in Program::ALL {
+                    cargo.args(["--bin", program.name()]);
                 }
                 quietly(&mut cargo);
                 let folder = target.join(if profile == "dev" { "debug" } else { profile });
@@ -84,9 +80,6 @@ fn in_each_profile() {
                     converse(program, &folder.join(program.name()));
                 }
                 receive(&folder);
-                if programs.contains(&"bindtable") {
-                    quietly(Command::new(folder.join("bindtable")).args(["--question", "restart"]));
-                }
             }
         }
     }

@@ -5,13 +5,15 @@ mod experiment;
 mod highlight;
 
 use crate::annotations::{first, parts, served};
-use crate::bindtable::bindtable;
+use crate::bindtable::whole;
 use crate::documents::is_whole;
 use crate::harness::{self, Packet, Program, Switches, in_namespace, read};
 use experiment::{Step, netstat_options, record};
 use highlight::escape;
 use libtest_mimic::Trial;
+use serde_json::Value;
 use pulldown_cmark::{CowStr, Event, Options, Parser, Tag, TagEnd, html};
+use std::collections::HashMap;
 use std::fmt::Write;
 
 const PAGE: &str = "docs/index.html";
@@ -310,9 +312,9 @@ fn packets(program: Program, packets: &[Packet]) -> String {
 /// The tables of `bindtable`, with a rule for each cell. What may not be tried here, by who has no
 /// other user, is as `docs/bind-table.md` has it.
 fn grid() -> String {
-    let html = bindtable(&["--format", "html"]);
-    let start = html.find("<details").expect("it has tables");
-    let end = html.find("</ol>\n").expect("it has rules");
+    let run = whole();
+    let list = |value: &Value| value.as_array().expect("it is a list").clone();
+    let text = |value: &Value| escape(value.as_str().expect("it is a text"));
     // The cells of the document, row by row, without those that name the row and the columns.
     let document = read("docs/bind-table.md");
     let (_, table) = document.split_once("<!-- table -->").expect("the block is there");
@@ -320,18 +322,58 @@ fn grid() -> String {
         table.lines().skip(1).map_while(|row| row.strip_prefix("| ")?.strip_suffix(" |"))
     });
     let mut written = rows.flat_map(|row| row.split(" | ").skip(1));
-    let mut parts = html[start..end].split("<td");
-    let mut grid = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let (tag, rest) = part.split_once('>').expect("a tag ends");
-        let (text, rest) = rest.split_once('<').expect("a cell ends");
-        let written = written.next().expect("the document has every cell");
-        let text = if text == "–" { written } else { text };
-        let class = if text.starts_with('✗') { "no" } else { "ok" };
-        let tag = tag.replace("class=ok", &format!("class={class}"));
-        write!(grid, "<td{tag}>{text}<{rest}").expect("a String takes it");
+    let cells = list(&run["cells"]);
+    let rule_of: HashMap<&str, [&str; 2]> = cells
+        .iter()
+        .map(|cell| {
+            let [name, rule @ ..] = ["cell", "condition", "function"]
+                .map(|field| cell[field].as_str().expect("it is a text"));
+            (name, rule)
+        })
+        .collect();
+    let mut rules = Vec::new();
+    let mut grid = String::new();
+    for table in list(&run["questions"]) {
+        let open = if table["name"] == "restart" { " open" } else { "" };
+        let [name, title, note, corner] =
+            ["name", "title", "note", "corner"].map(|field| text(&table[field]));
+        grid += &format!(
+            "<details id=\"bindtable-{name}\"{open}><summary>{title}</summary>\n<p>{note}</p>\n\
+             <div><table>\n<thead><tr><th scope=\"col\">{corner}</th>"
+        );
+        for column in list(&table["columns"]) {
+            grid += &format!("<th scope=\"col\">{}</th>", text(&column));
+        }
+        grid += "</tr></thead>\n<tbody>\n";
+        for row in list(&table["rows"]) {
+            grid += &format!("<tr><th scope=\"row\">{}</th>", text(&row["name"]));
+            for cell in list(&row["cells"]) {
+                let written = written.next().expect("the document has every cell");
+                let Some(name) = cell["cell"].as_str() else {
+                    grid += "<td></td>";
+                    continue;
+                };
+                let rule = rule_of[name];
+                let known = rules.iter().position(|other| *other == rule);
+                let number = known.unwrap_or_else(|| {
+                    rules.push(rule);
+                    rules.len() - 1
+                });
+                let measured = text(&cell["text"]);
+                let shown = if measured == "–" { escape(written) } else { measured };
+                let class = if shown.starts_with('✗') { "no" } else { "ok" };
+                grid += &format!("<td class={class} data-rule={}>{shown}</td>", number + 1);
+            }
+            grid += "</tr>\n";
+        }
+        grid += "</tbody></table></div>\n</details>\n";
     }
     assert_eq!(written.next(), None, "docs/bind-table.md has other cells");
+    grid += "<h3>The rules by number</h3>\n<ol>\n";
+    for [condition, function] in rules {
+        let (condition, function) = (escape(condition), escape(function));
+        grid += &format!("<li>{condition} (<code>{function}</code>)</li>\n");
+    }
     grid + "</ol>\n"
 }
 

@@ -12,17 +12,30 @@ macro_rules! named {
     ($(#[$about:meta])* $kind:ident { $($(#[$note:meta])* $value:ident = $name:literal,)+ }) => {
         $(#[$about])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[allow(missing_docs)] // a name that says all
         pub enum $kind { $($(#[$note])* $value,)+ }
 
         impl $kind {
+            /// Each, in the order in which they are listed.
             pub const ALL: &[Self] = &[$(Self::$value,)+];
 
+            /// As it is written on the command line and in the name of a cell.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$value => $name,)+ }
             }
         }
 
-        impl FromStr for $kind {
+        impl clap::ValueEnum for $kind {
+            fn value_variants<'a>() -> &'a [Self] {
+                Self::ALL
+            }
+
+            fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+                Some(self.name().into())
+            }
+        }
+
+        impl std::str::FromStr for $kind {
             type Err = String;
 
             fn from_str(name: &str) -> Result<Self, String> {
@@ -37,7 +50,10 @@ macro_rules! named {
 
 pub(crate) use named;
 
-named! { Proto { Tcp = "tcp", Udp = "udp", } }
+named! {
+    /// The protocol of all sockets of a cell.
+    Proto { Tcp = "tcp", Udp = "udp", }
+}
 
 named! {
     /// Where the first of the old sockets, A, is when the new one, B, binds.
@@ -100,6 +116,23 @@ impl State {
 
     pub const fn is_between(self) -> bool {
         matches!(self, Self::Between | Self::ExhaustedBetween)
+    }
+}
+
+named! {
+    /// Which of the two families the sockets of a cell have.
+    Family { Ipv4 = "ipv4", Ipv6 = "ipv6", Mixed = "mixed", }
+}
+
+impl Family {
+    /// The one that all sockets of `cell` have, or `Mixed`.
+    pub fn of(cell: &Cell) -> Self {
+        let is_ipv4 = |socket: &Socket| socket.ip.is_ipv4();
+        match (cell.sockets().all(is_ipv4), cell.sockets().any(is_ipv4)) {
+            (true, _) => Self::Ipv4,
+            (_, false) => Self::Ipv6,
+            _ => Self::Mixed,
+        }
     }
 }
 

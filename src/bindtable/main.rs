@@ -1,128 +1,209 @@
-//! `bindtable`: what this kernel allows. For each pairing of two sockets on one port it makes A,
-//! brings it to a state, and then binds B; and it says what happened, and by which rule.
-//!
-//! `cell` says what a pairing is, `questions` which of them are tried, `world` where, `engine`
-//! how, and `run` that all are. `rule` predicts, `expected` says what others have written, and
-//! `report` prints.
+//! `bindtable`: the table of this kernel, one cell explained, or two kernels compared.
 #![forbid(unsafe_code)]
 
-mod cell;
-mod engine;
-mod expected;
-mod options;
-mod questions;
-mod report;
-mod rule;
-mod run;
-mod world;
-
-use cell::Cell;
-use options::{Format, HELP, Options};
-use report::Report;
-use std::io::{ErrorKind, IsTerminal, Write};
+use bindtable::cell::{Cell, Family, Proto, State};
+use bindtable::questions::{self, Question};
+use bindtable::report::{Format, Report, Run};
+use bindtable::world::Powers;
+use bindtable::{expected, run};
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
-use world::Powers;
+
+/// May a socket B bind where a socket A is? Each pairing, tried on this kernel
+#[derive(Parser)]
+#[command(version, after_help = CELLS, args_conflicts_with_subcommands = true)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Option<Task>,
+    #[command(flatten)]
+    filter: Filter,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Try one cell, and say which condition of the kernel decides it
+    #[command(after_help = CELLS)]
+    Explain {
+        /// As in tcp/127.0.0.1+reuseaddr/time-wait/127.0.0.1+reuseaddr
+        cell: Cell,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Compare this kernel with a saved run; status 1 if any cell differs
+    Diff {
+        /// Made by `bindtable --format json > FILE`, here or on another kernel
+        file: String,
+        #[command(flatten)]
+        filter: Filter,
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+#[derive(Args)]
+struct Filter {
+    /// The cells of this protocol
+    #[arg(long)]
+    proto: Option<Proto>,
+    /// The cells whose sockets are all of this family, or of both
+    #[arg(long)]
+    family: Option<Family>,
+    /// The cells with A in this state
+    #[arg(long)]
+    state: Option<State>,
+    /// One table; its name stands beside its title
+    #[arg(long, value_name = "NAME")]
+    question: Option<String>,
+}
+
+#[derive(Args)]
+struct Output {
+    /// JSON has one cell a line
+    #[arg(long, default_value = "text")]
+    format: Format,
+}
+
+const CELLS: &str = "\
+A cell is PROTOCOL/A/STATE/B, as in tcp/127.0.0.1+reuseaddr/time-wait/127.0.0.1+reuseaddr.
+A and B are an address with any of +v6only +reuseaddr +reuseport +late-reuseaddr (set after bind)
++cleared-reuseaddr (set before bind, cleared after) +other-user.
+STATE is A's: bound, between (bound, listens before B listens), listening, connection (and one
+connection accepted), connected (the connection alone), fin-wait-2, close-wait, last-ack, time-wait,
+closed, exhausted (bound to the last port, and B asks for any), exhausted-between.
+
+Each cell has a port of its own, in a network namespace of this program's: made as root, or by a
+user where user namespaces are allowed. Otherwise it is done on the real loopback, without what
+needs a namespace, and TIME_WAITs stay there for a minute. Two users' cells need root.
+
+In the table: states for TCP alone, since UDP has none; each address against each in two states, and
+all states at one address, since the rule looks at either by itself; a second user and late options
+at one address. Not in it: SO_BINDTODEVICE, BPF on a group, connect without bind, and the states
+that pass by themselves (SYN_RECV, FIN_WAIT1, CLOSING).";
 
 fn main() -> ExitCode {
-    let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into());
-    let (text, status) = match Options::parse(arguments).and_then(|options| answer(&options)) {
-        Ok(answer) => answer,
-        Err(trouble) => {
-            eprintln!("bindtable: {trouble}");
-            return ExitCode::from(2);
-        }
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) if !error.use_stderr() => return print(&error.to_string(), 0),
+        Err(error) => return refuse(&one_line(&error)),
     };
+    match answer(arguments) {
+        Ok((text, status)) => print(&text, status),
+        Err(trouble) => refuse(&trouble),
+    }
+}
+
+fn refuse(trouble: &str) -> ExitCode {
+    eprintln!("bindtable: {trouble}");
+    ExitCode::from(2)
+}
+
+fn print(text: &str, status: u8) -> ExitCode {
     match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            eprintln!("bindtable: standard output: {error}");
-            ExitCode::from(2)
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            refuse(&format!("standard output: {error}"))
         }
         _ => ExitCode::from(status),
     }
 }
 
-/// What is to be printed, and the exit status.
-fn answer(options: &Options) -> Result<(String, u8), String> {
-    if options.help {
-        return Ok((HELP.to_owned(), 0));
+/// What clap says in several lines, without the usage.
+fn one_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let lines = text
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
+        .filter(|line| !line.is_empty())
+        .map(|line| match line.starts_with("tip:") {
+            true => format!("({line})"),
+            false => line.to_owned(),
+        });
+    let line = lines.collect::<Vec<_>>().join(" ");
+    let line = line.strip_prefix("error: ").unwrap_or(&line);
+    match error.kind() {
+        ErrorKind::ValueValidation => line.to_owned(),
+        _ => format!("{line}; see --help"),
     }
-    let mut questions = questions::all();
-    if let Some(name) = &options.question {
-        if !questions.iter().any(|question| question.name == name) {
-            let names: Vec<&str> = questions.iter().map(|question| question.name).collect();
-            return Err(format!("--question: '{name}' is none of {}", names.join(", ")));
-        }
-        questions.retain(|question| question.name == name);
-    }
-    let saved = match &options.diff {
-        None => None,
-        Some(file) => {
-            Some(std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?)
-        }
-    };
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease")
-        .map_err(|error| format!("/proc/sys/kernel/osrelease: {error}"))?;
-    let powers = Powers::find();
-    if let Some(cell) = &options.explain {
-        return explain(cell, powers, release.trim());
+}
+
+impl Filter {
+    fn wants(&self, cell: &Cell) -> bool {
+        self.proto.is_none_or(|proto| proto == cell.proto)
+            && self.family.is_none_or(|family| family == Family::of(cell))
+            && self.state.is_none_or(|state| state == cell.state)
     }
 
-    let wants = |cell: &Cell| options.wants(cell);
-    let questions: Vec<_> = questions
-        .into_iter()
-        .map(|question| question.narrowed(wants))
-        .filter(|question| !question.rows.is_empty())
-        .collect();
+    /// The tables with what is wanted of them.
+    fn questions(&self) -> Result<Vec<Question>, String> {
+        let mut questions = questions::all();
+        if let Some(name) = &self.question {
+            if !questions.iter().any(|question| question.name == name) {
+                let names: Vec<&str> = questions.iter().map(|question| question.name).collect();
+                return Err(format!("--question: '{name}' is none of {}", names.join(", ")));
+            }
+            questions.retain(|question| question.name == name);
+        }
+        let questions =
+            questions.into_iter().map(|question| question.narrowed(|cell| self.wants(cell)));
+        Ok(questions.filter(|question| !question.rows.is_empty()).collect())
+    }
+}
+
+/// What is to be printed, and the exit status.
+fn answer(arguments: Arguments) -> Result<(String, u8), String> {
+    match arguments.task {
+        None => Ok((table(&arguments.filter)?.print(arguments.output.format), 0)),
+        Some(Task::Explain { cell, output }) => {
+            let mut report = Report { kernel: kernel()?, ..Report::default() };
+            report.results = run::run(vec![cell], Powers::find())?;
+            Ok((report.explain(output.format)?, 0))
+        }
+        Some(Task::Diff { file, filter, output }) => {
+            let saved =
+                std::fs::read_to_string(&file).map_err(|error| format!("{file}: {error}"))?;
+            let saved: Run = serde_json::from_str(&saved).map_err(|error| {
+                format!(
+                    "{file} is no saved run ({error}): bindtable --format json > FILE makes one"
+                )
+            })?;
+            let report = table(&filter)?;
+            let wants = |cell: &Cell| match filter.question {
+                Some(_) => report.results.contains_key(cell),
+                None => filter.wants(cell),
+            };
+            let diff = report.diff(&saved, wants);
+            Ok((diff.print(output.format), u8::from(!diff.differ.is_empty())))
+        }
+    }
+}
+
+/// `Linux 6.18.0`, as this kernel says.
+fn kernel() -> Result<String, String> {
+    let file = "/proc/sys/kernel/osrelease";
+    let release = std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
+    Ok(format!("Linux {}", release.trim()))
+}
+
+/// Tries all the cells that are wanted.
+fn table(filter: &Filter) -> Result<Report, String> {
+    let questions = filter.questions()?;
     let mut expectations = expected::all();
-    expectations.retain(|expectation| wants(&expectation.cell) && options.question.is_none());
+    expectations.retain(|expectation| filter.wants(&expectation.cell) && filter.question.is_none());
     let cells = questions.iter().flat_map(|question| question.cells().cloned());
     let cells: Vec<Cell> =
         cells.chain(expectations.iter().map(|expectation| expectation.cell.clone())).collect();
     if cells.is_empty() {
         return Err("no cell of the table is so: see --help".to_owned());
     }
-    let report = Report {
-        kernel: format!("Linux {}", release.trim()),
+    Ok(Report {
+        kernel: kernel()?,
         questions,
         expectations,
-        results: run::run(cells, powers)?,
+        results: run::run(cells, Powers::find())?,
         colour: std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
-    };
-    match (saved, &options.diff) {
-        (Some(saved), Some(file)) => {
-            let wants = |cell: &Cell| {
-                report.results.contains_key(cell) || (options.question.is_none() && wants(cell))
-            };
-            let (text, is_same) = report::diff(&report, &saved, wants).ok_or_else(|| {
-                format!("{file} is no saved run: bindtable --format json > FILE makes one")
-            })?;
-            Ok((text, u8::from(!is_same)))
-        }
-        _ => Ok((report.print(options.format.unwrap_or(Format::Text)), 0)),
-    }
-}
-
-/// One cell, and what decides it.
-fn explain(cell: &Cell, powers: Powers, release: &str) -> Result<(String, u8), String> {
-    if let Some(obstacle) = engine::obstacle(cell, powers) {
-        return Err(format!("{cell}: {obstacle}"));
-    }
-    let outcome = engine::measure(&mut world::World::new(powers)?, cell)?;
-    let (predicted, rule) = rule::predict(cell);
-    let (function, condition) = rule.text();
-    let mut text = format!("{cell}\nLinux {release}: {}\n", outcome.verdict.name());
-    if !outcome.found.is_empty() {
-        text += &format!("A, when B came: {}\n", outcome.found.join(", "));
-    }
-    for (ip, who) in &outcome.deliveries {
-        text += &format!("to {ip}: {}\n", who.name());
-    }
-    text += &format!("rule: {function}\n      {condition}\n");
-    if predicted != outcome.verdict {
-        text += &format!(
-            "But by that rule, of Linux 6.18, it would be: {}. This kernel has another.\n",
-            predicted.name()
-        );
-    }
-    Ok((text, 0))
+    })
 }

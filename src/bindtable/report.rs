@@ -1,42 +1,197 @@
-//! What a run has found, in words: a reader's text, Markdown, JSON, HTML.
+//! What a run has found: as text, as Markdown, and as the JSON that is saved and compared.
 
-use crate::cell::Cell;
+use crate::cell::{Cell, named};
 use crate::engine::{Outcome, Verdict};
 use crate::expected::Expectation;
-use crate::options::Format;
 use crate::questions::{Question, Show};
-use crate::rule::{Rule, predict};
+use crate::rule::predict;
 use crate::run::Results;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+named! {
+    /// How a result is printed.
+    Format { Text = "text", Markdown = "markdown", Json = "json", }
+}
+
+/// A run, and the tables in which it is shown.
+#[derive(Default)]
 pub struct Report {
+    /// `Linux 6.18.0`.
     pub kernel: String,
+    /// The tables.
     pub questions: Vec<Question>,
+    /// What others have written of some of the cells.
     pub expectations: Vec<Expectation>,
+    /// What was found of each cell.
     pub results: Results,
+    /// Whether the text has colours, for a terminal.
     pub colour: bool,
+}
+
+/// A run as it is saved.
+#[derive(Serialize, Deserialize)]
+pub struct Run {
+    /// The version of this form: [`VERSION`].
+    pub bindtable: u32,
+    /// `Linux 6.18.0`.
+    pub kernel: String,
+    /// The tables.
+    #[serde(default)]
+    pub questions: Vec<Table>,
+    /// Every cell once.
+    pub cells: Vec<SavedCell>,
+    /// What others have written.
+    #[serde(default)]
+    pub expectations: Vec<SavedExpectation>,
+}
+
+/// The version of the form of [`Run`].
+pub const VERSION: u32 = 2;
+
+/// One table, as it is saved.
+#[derive(Serialize, Deserialize)]
+pub struct Table {
+    /// What `--question` calls it.
+    pub name: String,
+    /// Its title.
+    pub title: String,
+    /// A sentence or two on what is in it.
+    pub note: String,
+    /// What stands at the head of the rows.
+    pub corner: String,
+    /// The heads of the columns.
+    pub columns: Vec<String>,
+    /// The rows.
+    pub rows: Vec<Row>,
+}
+
+/// A row of a table.
+#[derive(Serialize, Deserialize)]
+pub struct Row {
+    /// What stands at its head.
+    pub name: String,
+    /// For each column the name of a cell and what the table shows of it, or nothing.
+    pub cells: Vec<Option<Entry>>,
+}
+
+/// What stands in one place of a table.
+#[derive(Serialize, Deserialize)]
+pub struct Entry {
+    /// The name of the cell.
+    pub cell: String,
+    /// `✓`, `✗ EADDRINUSE`, `A or B`, `–`.
+    pub text: String,
+}
+
+/// What was found of one cell, as it is saved.
+#[derive(Serialize, Deserialize)]
+pub struct SavedCell {
+    /// Its name.
+    pub cell: String,
+    /// What was measured; nothing, if it was not tried.
+    #[serde(flatten)]
+    pub measured: Option<Measured>,
+    /// Why the cell was not tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_tried: Option<String>,
+    /// The verdict that the model predicts.
+    pub predicted: String,
+    /// The kernel's function that decides, and its file.
+    pub function: String,
+    /// The condition that decides.
+    pub condition: String,
+}
+
+/// What was measured of one cell: what two runs are compared by.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Measured {
+    /// `ok`, `bind EADDRINUSE`.
+    pub verdict: String,
+    /// The states of A's sockets in the kernel's table, when B came.
+    pub found: Vec<String>,
+    /// Who gets what is sent to an address.
+    pub deliveries: BTreeMap<String, String>,
+}
+
+impl Measured {
+    fn of(outcome: &Outcome) -> Self {
+        let text = |(ip, who): &(std::net::IpAddr, crate::engine::Receiver)| {
+            (ip.to_string(), who.name().to_owned())
+        };
+        Self {
+            verdict: outcome.verdict.name(),
+            found: outcome.found.iter().map(|&state| state.to_owned()).collect(),
+            deliveries: outcome.deliveries.iter().map(text).collect(),
+        }
+    }
+
+    /// `ok (LISTEN; 127.0.0.1: B)`.
+    fn words(&self) -> String {
+        let deliveries = self.deliveries.iter().map(|(ip, who)| format!("{ip}: {who}"));
+        let notes = [self.found.join(" "), deliveries.collect::<Vec<_>>().join(", ")];
+        let notes: Vec<String> = notes.into_iter().filter(|note| !note.is_empty()).collect();
+        match notes.is_empty() {
+            true => self.verdict.clone(),
+            false => format!("{} ({})", self.verdict, notes.join("; ")),
+        }
+    }
+}
+
+/// A statement of others, as it is saved.
+#[derive(Serialize, Deserialize)]
+pub struct SavedExpectation {
+    /// Who has written it.
+    pub source: String,
+    /// Of which cell.
+    pub cell: String,
+    /// The verdict.
+    pub verdict: String,
 }
 
 const LEGEND: &str = "\
     A is there first, then B comes. ✓ B binds, and listens if it is TCP; ✗ it does not: the call \
     that failed, if it is not bind, and its error. – not tried here.";
 
-/// What stands in one place of a table.
-struct Entry<'a> {
-    cell: &'a Cell,
-    text: String,
-    is_good: bool,
-}
-
 impl Report {
+    /// The tables, and what is to be said beside them.
     pub fn print(&self, format: Format) -> String {
         match format {
             Format::Text => self.text(),
             Format::Markdown => self.markdown(),
-            Format::Json => self.json(),
-            Format::Html => self.html(),
+            Format::Json => self.saved().json(),
         }
+    }
+
+    /// Each cell with what decides it; an error, if one of them was not tried.
+    pub fn explain(&self, format: Format) -> Result<String, String> {
+        let mut text = String::new();
+        for (cell, result) in &self.results {
+            let outcome = result.as_ref().map_err(|obstacle| format!("{cell}: {obstacle}"))?;
+            let (predicted, rule) = predict(cell);
+            let (function, condition) = rule.text();
+            let (item, code) = if format == Format::Markdown { ("- ", "`") } else { ("", "") };
+            let mut line = |line: String| {
+                let _ = writeln!(text, "{item}{line}");
+            };
+            line(format!("{code}{cell}{code}"));
+            line(format!("{}: {}", self.kernel, outcome.verdict.name()));
+            if !outcome.found.is_empty() {
+                line(format!("A, when B came: {}", outcome.found.join(", ")));
+            }
+            for (ip, who) in &outcome.deliveries {
+                line(format!("to {ip}: {}", who.name()));
+            }
+            line(format!("rule: {code}{function}{code}: {condition}"));
+            if predicted != outcome.verdict {
+                line(format!(
+                    "But by that rule, of Linux 6.18, it would be: {}. This kernel has another.",
+                    predicted.name()
+                ));
+            }
+        }
+        Ok(if format == Format::Json { self.saved().json() } else { text })
     }
 
     fn head(&self) -> String {
@@ -44,71 +199,60 @@ impl Report {
         format!("{}: {cells} cells", self.kernel)
     }
 
-    fn entry<'a>(&self, question: &Question, column: &str, cell: &'a Cell) -> Entry<'a> {
-        let (text, is_good) = match self.results.get(cell) {
+    fn entry(&self, question: &Question, column: &str, cell: &Cell) -> Entry {
+        let text = match self.results.get(cell) {
             Some(Ok(outcome)) => match (question.show, outcome.verdict) {
                 (Show::Deliveries, Verdict::Ok) => {
                     let is_here = |(ip, _): &&(std::net::IpAddr, _)| ip.to_string() == column;
                     let who = outcome.deliveries.iter().find(is_here);
-                    (who.map_or("", |(_, who)| who.name()).to_owned(), true)
+                    who.map_or("", |(_, who)| who.name()).to_owned()
                 }
-                (_, Verdict::Ok) => ("✓".to_owned(), true),
+                (_, Verdict::Ok) => "✓".to_owned(),
                 (_, verdict) => {
                     let name = verdict.name();
-                    (format!("✗ {}", name.strip_prefix("bind ").unwrap_or(&name)), false)
+                    format!("✗ {}", name.strip_prefix("bind ").unwrap_or(&name))
                 }
             },
-            _ => ("–".to_owned(), true),
+            _ => "–".to_owned(),
         };
-        Entry { cell, text, is_good }
+        Entry { cell: cell.to_string(), text }
     }
 
     /// The rows of a table, each with its name.
-    fn rows<'a>(
-        &'a self,
-        question: &'a Question,
-    ) -> impl Iterator<Item = (&'a str, Vec<Option<Entry<'a>>>)> {
+    fn rows(&self, question: &Question) -> impl Iterator<Item = Row> {
         question.rows.iter().map(move |(name, cells)| {
             let entries = cells
                 .iter()
                 .zip(&question.columns)
                 .map(|(cell, column)| cell.as_ref().map(|cell| self.entry(question, column, cell)));
-            (&**name, entries.collect())
+            Row { name: name.clone(), cells: entries.collect() }
         })
     }
 
     fn text(&self) -> String {
         let mut text = format!("{}\n{LEGEND}\n", self.head());
         for question in &self.questions {
-            let mut lines: Vec<Vec<(String, Option<bool>)>> = vec![
-                [&question.corner.to_owned()]
-                    .into_iter()
-                    .chain(&question.columns)
-                    .map(|name| (name.clone(), None))
-                    .collect(),
-            ];
-            for (name, entries) in self.rows(question) {
-                let entries = entries.into_iter().map(|entry| match entry {
-                    Some(entry) if entry.text.starts_with(['✓', '✗']) => {
-                        (entry.text, Some(entry.is_good))
-                    }
-                    entry => (entry.map_or(String::new(), |entry| entry.text), None),
-                });
-                lines.push([(name.to_owned(), None)].into_iter().chain(entries).collect());
+            let corner = [question.corner.to_owned()].into_iter();
+            let mut lines: Vec<Vec<String>> =
+                vec![corner.chain(question.columns.iter().cloned()).collect()];
+            for Row { name, cells } in self.rows(question) {
+                let entries =
+                    cells.into_iter().map(|entry| entry.map_or(String::new(), |entry| entry.text));
+                lines.push([name].into_iter().chain(entries).collect());
             }
             let width = |column: usize| {
-                lines.iter().map(|line| line[column].0.chars().count()).max().unwrap_or_default()
+                lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default()
             };
             let widths: Vec<usize> = (0..lines[0].len()).map(width).collect();
             let _ = writeln!(text, "\n{} ({})\n{}\n", question.title, question.name, question.note);
             for line in &lines {
                 let mut written = String::new();
-                for ((entry, is_good), width) in line.iter().zip(&widths) {
+                for (entry, width) in line.iter().zip(&widths) {
                     let padding = " ".repeat(width - entry.chars().count() + 2);
-                    let _ = match is_good.filter(|_| self.colour) {
-                        Some(true) => write!(written, "\x1b[32m{entry}\x1b[0m{padding}"),
-                        Some(false) => write!(written, "\x1b[31m{entry}\x1b[0m{padding}"),
-                        None => write!(written, "{entry}{padding}"),
+                    let _ = match entry.chars().next().filter(|_| self.colour) {
+                        Some('✓') => write!(written, "\x1b[32m{entry}\x1b[0m{padding}"),
+                        Some('✗') => write!(written, "\x1b[31m{entry}\x1b[0m{padding}"),
+                        _ => write!(written, "{entry}{padding}"),
                     };
                 }
                 text += written.trim_end();
@@ -134,9 +278,9 @@ impl Report {
             );
             let _ = writeln!(text, "| {} | {} |", question.corner, question.columns.join(" | "));
             let _ = writeln!(text, "|---|{}", "---|".repeat(question.columns.len()));
-            for (name, entries) in self.rows(question) {
+            for Row { name, cells } in self.rows(question) {
                 let _ = write!(text, "| {name} |");
-                for entry in entries {
+                for entry in cells {
                     let _ = write!(text, " {} |", entry.map_or(String::new(), |entry| entry.text));
                 }
                 text.push('\n');
@@ -202,194 +346,147 @@ impl Report {
         remarks
     }
 
-    fn json(&self) -> String {
-        let mut text = format!("{{\"bindtable\":1,\"kernel\":{},\"cells\":[", quoted(&self.kernel));
-        let mut separator = '\n';
-        for (cell, result) in &self.results {
+    /// The run as it is saved.
+    pub fn saved(&self) -> Run {
+        let cell = |(cell, result): (&Cell, &Result<Outcome, _>)| {
             let (predicted, rule) = predict(cell);
             let (function, condition) = rule.text();
-            let (verdict, found, deliveries) = match result {
-                Ok(outcome) => {
-                    (outcome.verdict.name(), outcome.found.join(" "), deliveries(outcome))
+            SavedCell {
+                cell: cell.to_string(),
+                measured: result.as_ref().ok().map(Measured::of),
+                not_tried: result.as_ref().err().map(|obstacle: &&str| (*obstacle).to_owned()),
+                predicted: predicted.name(),
+                function: function.to_owned(),
+                condition: condition.to_owned(),
+            }
+        };
+        let table = |question: &Question| Table {
+            name: question.name.to_owned(),
+            title: question.title.to_owned(),
+            note: question.note.to_owned(),
+            corner: question.corner.to_owned(),
+            columns: question.columns.clone(),
+            rows: self.rows(question).collect(),
+        };
+        let expectation = |Expectation { source, cell, verdict }: &Expectation| SavedExpectation {
+            source: (*source).to_owned(),
+            cell: cell.to_string(),
+            verdict: verdict.clone(),
+        };
+        Run {
+            bindtable: VERSION,
+            kernel: self.kernel.clone(),
+            questions: self.questions.iter().map(table).collect(),
+            cells: self.results.iter().map(cell).collect(),
+            expectations: self.expectations.iter().map(expectation).collect(),
+        }
+    }
+
+    /// What differs between `saved` and this run, of the cells that are `wanted`.
+    pub fn diff(&self, saved: &Run, wants: impl Fn(&Cell) -> bool) -> Diff {
+        let here = self.saved();
+        let mut now: BTreeMap<&str, Option<&Measured>> =
+            here.cells.iter().map(|cell| (&*cell.cell, cell.measured.as_ref())).collect();
+        let mut diff =
+            Diff { saved: saved.kernel.clone(), here: here.kernel.clone(), ..Diff::default() };
+        for SavedCell { cell, measured: was, .. } in &saved.cells {
+            // A cell that another version of this program has is not here.
+            if cell.parse().is_ok_and(|cell| !wants(&cell)) {
+                continue;
+            }
+            match (was, now.remove(&**cell)) {
+                (_, None) => diff.only_saved.push(cell.clone()),
+                (Some(was), Some(Some(is))) if was == is => diff.equal += 1,
+                (Some(was), Some(Some(is))) => diff.differ.push(Difference {
+                    cell: cell.clone(),
+                    was: was.clone(),
+                    is: is.clone(),
+                }),
+                _ => diff.not_tried.push(cell.clone()),
+            }
+        }
+        diff.only_here = now.into_keys().map(str::to_owned).collect();
+        diff
+    }
+}
+
+impl Run {
+    /// As it is saved: a cell, a table and a statement on one line each.
+    fn json(&self) -> String {
+        fn lines<T: Serialize>(list: &[T]) -> String {
+            let line = |item| serde_json::to_string(item).expect("it has texts and numbers alone");
+            list.iter().map(line).collect::<Vec<_>>().join(",\n")
+        }
+        format!(
+            "{{\"bindtable\":{},\"kernel\":{},\"questions\":[\n{}\n],\"cells\":[\n{}\n],\
+             \"expectations\":[\n{}\n]}}\n",
+            self.bindtable,
+            serde_json::Value::from(&*self.kernel),
+            lines(&self.questions),
+            lines(&self.cells),
+            lines(&self.expectations)
+        )
+    }
+}
+
+/// What differs between two runs.
+#[derive(Default, Serialize)]
+pub struct Diff {
+    /// The kernel of the saved run.
+    pub saved: String,
+    /// This kernel.
+    pub here: String,
+    /// How many cells are equal.
+    pub equal: usize,
+    /// The cells that are not.
+    pub differ: Vec<Difference>,
+    /// The cells that one of the two has not tried.
+    pub not_tried: Vec<String>,
+    /// The cells of the saved run alone.
+    pub only_saved: Vec<String>,
+    /// The cells of this run alone.
+    pub only_here: Vec<String>,
+}
+
+/// A cell that two kernels do not treat alike.
+#[derive(Serialize)]
+pub struct Difference {
+    /// Its name.
+    pub cell: String,
+    /// In the saved run.
+    pub was: Measured,
+    /// Here.
+    pub is: Measured,
+}
+
+impl Diff {
+    /// The differences, and how many cells are equal.
+    pub fn print(&self, format: Format) -> String {
+        let Self { saved, here, equal, differ, not_tried, only_saved, only_here } = self;
+        let mut text = format!(
+            "saved: {saved}; here: {here}\n{equal} cells are equal, {} differ, {} were not tried in \
+             one of the two, {} are in the saved run alone, {} here alone\n",
+            differ.len(),
+            not_tried.len(),
+            only_saved.len(),
+            only_here.len()
+        );
+        match format {
+            Format::Json => {
+                return serde_json::to_string_pretty(self).expect("it has texts alone") + "\n";
+            }
+            Format::Text => {
+                for Difference { cell, was, is } in differ {
+                    let _ = writeln!(text, "{cell}: was {}, is {}", was.words(), is.words());
                 }
-                Err(obstacle) => (format!("not tried: {obstacle}"), String::new(), String::new()),
-            };
-            let questions: Vec<String> = self
-                .questions
-                .iter()
-                .filter(|question| question.cells().any(|other| other == cell))
-                .map(|question| quoted(question.name))
-                .collect();
-            text.push(separator);
-            separator = ',';
-            let _ = writeln!(
-                text,
-                "{{\"cell\":{},\"verdict\":{},\"found\":{},\"deliveries\":{{{deliveries}}},\
-                 \"predicted\":{},\"function\":{},\"condition\":{},\"questions\":[{}]}}",
-                quoted(&cell.to_string()),
-                quoted(&verdict),
-                quoted(&found),
-                quoted(&predicted.name()),
-                quoted(function),
-                quoted(condition),
-                questions.join(","),
-            );
-        }
-        text += "],\"expectations\":[";
-        let mut separator = '\n';
-        for Expectation { source, cell, verdict } in &self.expectations {
-            text.push(separator);
-            separator = ',';
-            let _ = writeln!(
-                text,
-                "{{\"source\":{},\"cell\":{},\"verdict\":{}}}",
-                quoted(source),
-                quoted(&cell.to_string()),
-                quoted(verdict)
-            );
-        }
-        text + "]}\n"
-    }
-
-    /// One element, for a page: every place has the number of its rule in the list at the end.
-    fn html(&self) -> String {
-        let mut text = format!("{HTML_HEAD}<p>{}. {LEGEND}</p>\n", escaped(&self.head()));
-        let mut rules = Vec::new();
-        for question in &self.questions {
-            let _ = write!(
-                text,
-                "<details id=\"bindtable-{}\"{}><summary>{}</summary>\n<p>{}</p>\n\
-                 <div><table>\n<thead><tr><th scope=\"col\">{}</th>",
-                question.name,
-                if question.name == "restart" { " open" } else { "" },
-                escaped(question.title),
-                escaped(question.note),
-                escaped(question.corner)
-            );
-            for column in &question.columns {
-                let _ = write!(text, "<th scope=\"col\">{}</th>", escaped(column));
             }
-            text += "</tr></thead>\n<tbody>\n";
-            for (name, entries) in self.rows(question) {
-                let _ = write!(text, "<tr><th scope=\"row\">{}</th>", escaped(name));
-                for entry in entries {
-                    let Some(Entry { cell, text: entry, is_good }) = entry else {
-                        text += "<td></td>";
-                        continue;
-                    };
-                    let rule = predict(cell).1;
-                    let known = rules.iter().position(|other| *other == rule);
-                    let number = known.unwrap_or_else(|| {
-                        rules.push(rule);
-                        rules.len() - 1
-                    });
-                    let class = if is_good { "ok" } else { "no" };
-                    let _ = write!(text, "<td class={class} data-rule={}>{entry}</td>", number + 1);
+            Format::Markdown => {
+                let _ = write!(text, "\n| cell | {saved} | {here} |\n|---|---|---|\n");
+                for Difference { cell, was, is } in differ {
+                    let _ = writeln!(text, "| `{cell}` | {} | {} |", was.words(), is.words());
                 }
-                text += "</tr>\n";
             }
-            text += "</tbody></table></div>\n</details>\n";
         }
-        text += "<h3>The rules by number</h3>\n<ol>\n";
-        for (function, condition) in rules.into_iter().map(Rule::text) {
-            let (function, condition) = (escaped(function), escaped(condition));
-            let _ = writeln!(text, "<li>{condition} (<code>{function}</code>)</li>");
-        }
-        text += "</ol>\n";
-        for (title, lines) in self.remarks() {
-            let _ = writeln!(text, "<h3>{}</h3>\n<ul>", escaped(&title));
-            for line in lines {
-                let _ = writeln!(text, "<li>{}</li>", escaped(&line));
-            }
-            text += "</ul>\n";
-        }
-        text + "</section>\n"
-    }
-}
-
-const HTML_HEAD: &str = "\
-<section class=\"bindtable\">
-<style>
-.bindtable div { overflow-x: auto }
-.bindtable table { border-collapse: collapse; font-size: .85em }
-.bindtable th, .bindtable td { padding: .2em .6em; text-align: left; border: 1px solid #8884 }
-.bindtable td.ok { color: #1a7f37 }
-.bindtable td.no { color: #cf222e; background: #cf222e14 }
-.bindtable [data-rule]::after { content: attr(data-rule); vertical-align: super; font-size: .7em; margin-left: .3em }
-.bindtable summary { cursor: pointer; font-weight: bold }
-</style>
-";
-
-fn deliveries(outcome: &Outcome) -> String {
-    let each = outcome.deliveries.iter().map(|(ip, who)| format!("\"{ip}\":\"{}\"", who.name()));
-    each.collect::<Vec<_>>().join(",")
-}
-
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-/// What of two runs differs, as lines; `None` where `saved` is no run.
-pub fn diff(report: &Report, saved: &str, wants: impl Fn(&Cell) -> bool) -> Option<(String, bool)> {
-    let rest = saved.strip_prefix("{\"bindtable\":1,\"kernel\":\"")?;
-    let (old_kernel, rest) = rest.split_once("\",\"cells\":[")?;
-    let (cells, _) = rest.split_once("],\"expectations\":[")?;
-    let here = report.json();
-    let mut now = lines_by_cell(&here);
-    let mut differences = Vec::new();
-    let mut same = 0;
-    let mut missing = 0;
-    for line in cells.lines().filter(|line| !line.is_empty()) {
-        let (cell, was) = saved_line(line)?;
-        if !wants(&cell.parse().ok()?) {
-            continue;
-        }
-        match now.remove(cell) {
-            None => missing += 1,
-            Some(is) if is == was => same += 1,
-            Some(is) => differences.push(format!("{cell}: was {}, is {}", words(was), words(is))),
-        }
-    }
-    let is_same = differences.is_empty();
-    let mut text = format!("saved: {old_kernel}; here: {}\n", report.kernel);
-    let _ = writeln!(
-        text,
-        "{same} cells are equal, {} differ, {} are in one of the two alone",
-        differences.len(),
-        missing + now.len()
-    );
-    for difference in differences {
-        text += &difference;
-        text.push('\n');
-    }
-    Some((text, is_same))
-}
-
-fn lines_by_cell(json: &str) -> BTreeMap<&str, &str> {
-    let cells = json.split("],\"expectations\":[").next().unwrap_or_default();
-    cells.lines().skip(1).filter_map(saved_line).collect()
-}
-
-/// The name of a cell, and its verdict, its states and who receives, as they stand in the line.
-fn saved_line(line: &str) -> Option<(&str, &str)> {
-    let rest = line.trim_start_matches(',').strip_prefix("{\"cell\":\"")?;
-    let (cell, rest) = rest.split_once("\",\"verdict\":\"")?;
-    Some((cell, rest.split_once(",\"predicted\":")?.0))
-}
-
-/// `ok (LISTEN; 127.0.0.1: B)`, from the line.
-fn words(saved: &str) -> String {
-    let (verdict, rest) = saved.split_once("\",\"found\":\"").unwrap_or((saved, ""));
-    let (found, deliveries) = rest.split_once("\",\"deliveries\":").unwrap_or((rest, ""));
-    let deliveries = deliveries.trim_matches(['{', '}']).replace("\":\"", ": ").replace('"', "");
-    let notes = [found, &deliveries.replace(',', ", ")].map(str::to_owned);
-    let notes: Vec<String> = notes.into_iter().filter(|note| !note.is_empty()).collect();
-    match notes.is_empty() {
-        true => verdict.to_owned(),
-        false => format!("{verdict} ({})", notes.join("; ")),
+        text
     }
 }

@@ -98,15 +98,38 @@ fn verdict(call: Call, decided: Result<Rule, Rule>) -> (Verdict, Rule) {
 }
 
 /// What of a socket counts: `struct sock`.
-#[derive(Clone, Copy)]
-struct Sock {
-    ip: IpAddr,
-    v6only: bool,
-    reuse: bool,
-    reuseport: bool,
-    other_user: bool,
-    listens: bool,
-    is_record: bool, // TIME_WAIT, or FIN_WAIT2 without a process: inet_timewait_sock
+#[derive(Clone, Copy, Debug)]
+pub struct Sock {
+    /// The address that it is bound to.
+    pub ip: IpAddr,
+    /// IPV6_V6ONLY; the kernel sets it, too, for an address that is neither wildcard nor IPv4.
+    pub v6only: bool,
+    /// SO_REUSEADDR.
+    pub reuse: bool,
+    /// SO_REUSEPORT.
+    pub reuseport: bool,
+    /// The effective user when the socket was made.
+    pub user: u32,
+    /// Whether it is in state LISTEN.
+    pub listens: bool,
+    /// TIME_WAIT, or FIN_WAIT2 without a process: `inet_timewait_sock`, which has no user.
+    pub is_record: bool,
+}
+
+/// May `new` bind the port where `owners` are, in the order in which they came? `Ok` and `Err` have
+/// the condition that decides.
+pub fn bind(proto: Proto, owners: &[Sock], new: &Sock) -> Result<Rule, Rule> {
+    match proto {
+        Proto::Tcp => {
+            let mut bucket = Bucket::default();
+            for owner in owners {
+                let _ = bucket.get_port(owner, None);
+                bucket.owners.push(*owner);
+            }
+            bucket.get_port(new, None)
+        }
+        Proto::Udp => udp_bind(owners, new),
+    }
 }
 
 impl Sock {
@@ -118,7 +141,7 @@ impl Sock {
             v6only: socket.v6only || (socket.takes_ipv6() && !socket.ip.is_unspecified()),
             reuse: socket.reuseaddr.at_bind(),
             reuseport: socket.reuseport.at_bind(),
-            other_user: socket.other_user,
+            user: u32::from(socket.other_user),
             listens: false,
             is_record: false,
         }
@@ -194,7 +217,7 @@ impl Bucket {
     /// `sk_reuseport_match`.
     fn matches(&self, sock: &Sock) -> bool {
         self.fastreuseport.is_some_and(|fast| {
-            sock.reuseport && fast.other_user == sock.other_user && same_address(&fast, sock, false)
+            sock.reuseport && fast.user == sock.user && same_address(&fast, sock, false)
         })
     }
 
@@ -220,7 +243,7 @@ impl Bucket {
             if !same_address(sock, old, true) {
                 continue;
             }
-            let same_user = old.is_record || sock.other_user == old.other_user;
+            let same_user = old.is_record || sock.user == old.user;
             let both_reuseport = sock.reuseport && old.reuseport;
             rule = if sock.reuse && old.reuse && !old.listens {
                 if !relax || (!reuseport_ok && both_reuseport && same_user) {
@@ -307,22 +330,25 @@ fn tcp(cell: &Cell) -> Result<Rule, (Call, Rule)> {
     Ok(rule)
 }
 
-/// `udp_lib_lport_inuse`, which begins with the one that came last.
 fn udp(cell: &Cell) -> Result<Rule, Rule> {
-    let new = Sock::binding(&cell.new);
     let a_is_closed = cell.state == State::Closed;
     let others = cell.there[1..].iter().filter(|socket| !socket.closed);
     let there: Vec<Sock> =
         cell.there[..1].iter().filter(|_| !a_is_closed).chain(others).map(Sock::bound).collect();
+    udp_bind(&there, &Sock::binding(&cell.new))
+}
+
+/// `udp_lib_lport_inuse`, which begins with the one that came last.
+fn udp_bind(there: &[Sock], new: &Sock) -> Result<Rule, Rule> {
     if there.is_empty() {
         return Ok(Rule::Empty);
     }
     let mut rule = Rule::OtherAddress;
-    for old in there.iter().rev().filter(|old| same_address(&new, old, true)) {
+    for old in there.iter().rev().filter(|old| same_address(new, old, true)) {
         if new.reuse && old.reuse {
             rule = Rule::UdpBothReuse;
         } else if new.reuseport && old.reuseport {
-            return match new.other_user == old.other_user {
+            return match new.user == old.user {
                 true => Ok(Rule::UdpBothReusePort),
                 false => Err(Rule::UdpOtherUser),
             };

@@ -16,7 +16,7 @@ pub use net::{
 pub use process::{Process, Terminal, run};
 pub use strace::{Observation, Place, Strace, is_blocked, stop};
 pub use tools::find_tools;
-pub use variant::{Program, Runtime, Switches, Variant, cargo, cargo_target};
+pub use variant::{Program, Runtime, Switches, Variant, bindtable, cargo, cargo_target};
 
 use libtest_mimic::{Failed, Trial};
 use nix::sys::prctl::set_child_subreaper;

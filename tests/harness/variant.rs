@@ -145,7 +145,16 @@ pub fn build_all() -> Result<(), String> {
             }
         }
     }
-    Ok(())
+    bindtable_builds()
+}
+
+/// `bindtable`, which is a package of its own and has no variants.
+pub fn bindtable() -> PathBuf {
+    cargo_target("variants").join("debug").join("bindtable")
+}
+
+fn bindtable_builds() -> Result<(), String> {
+    succeed(cargo("build", &cargo_target("variants")).args(["--package", "bindtable"]))
 }
 
 fn build_c(folder: &Path, switches: Switches) -> Result<(), String> {
