@@ -7,7 +7,7 @@ use crate::harness::{
     Variant, forbid_memberships, hold_port, hold_udp_port, in_namespace, is_blocked, read, rows,
     wait_for,
 };
-use crate::lines::c_calls;
+use crate::lines::{c_calls, printed};
 use libtest_mimic::Trial;
 use nix::libc::SYS_recvfrom;
 use nix::sys::signal::Signal;
@@ -30,6 +30,7 @@ pub fn trials() -> Vec<Trial> {
         add("traces", traces);
         add("errors", errors);
     }
+    trials.push(harness::trial("annotations_treuseaddr2_run", whole_run));
     trials
 }
 
@@ -62,15 +63,80 @@ fn calls(program: Program) -> Vec<(usize, String)> {
     calls.collect()
 }
 
-/// The sections: line, call, text.
+/// What the document says of each call: line, call, text. A call has a section, or a row of the table
+/// of what repeats the first program.
 pub fn parts(program: Program) -> Vec<(usize, String, String)> {
     let page = read(&page(program));
-    let parts = page.split("\n## ").skip(1).filter_map(|part| {
+    let sections = page.split("\n## ").skip(1).filter_map(|part| {
         let (heading, text) = part.split_once('\n')?;
         let (number, call) = heading.split_once(' ')?;
         Some((number.parse().ok()?, call.to_owned(), text.to_owned()))
     });
-    parts.collect()
+    let repeats = repeats(program).into_iter().map(|Repeat { line, call, link, here, .. }| {
+        let first = link.split(['#', '-']).nth(1).unwrap_or_default();
+        let article = printed(program, line).expect("the article has it");
+        let text = format!(
+            "\nAs on [line {first}]({link}) of the first program; line {article} of the article. {here}\n"
+        );
+        (line, call, text)
+    });
+    let mut parts: Vec<_> = sections.chain(repeats).collect();
+    parts.sort_by_key(|(line, ..)| *line);
+    parts
+}
+
+/// A row of the table of what repeats the first program.
+struct Repeat {
+    line: usize,
+    article: String,
+    call: String,
+    /// The section of the first program that explains it.
+    link: String,
+    /// What is different.
+    here: String,
+}
+
+fn repeats(program: Program) -> Vec<Repeat> {
+    let page = read(&page(program));
+    let Some((_, rest)) = page.split_once("| line | article | call | here |\n|---|---|---|---|\n")
+    else {
+        return Vec::new();
+    };
+    let rows = rest.lines().map_while(|row| row.strip_prefix("| ")?.strip_suffix(" |"));
+    let repeat = |row: &str| {
+        let cells: Vec<&str> = row.split(" | ").collect();
+        let [line, article, link, here] = cells[..] else { panic!("four cells: {row}") };
+        let (call, link) = link.split_once("](").expect("a link");
+        Repeat {
+            line: line.parse().expect("a number"),
+            article: article.to_owned(),
+            call: call.trim_start_matches('[').to_owned(),
+            link: link.trim_end_matches(')').to_owned(),
+            here: here.to_owned(),
+        }
+    };
+    rows.map(repeat).collect()
+}
+
+/// Each row's line is, in both languages, the line of the first program that the row leads to, but for
+/// the prefix of a message.
+fn is_repeated(program: Program, repeat: &Repeat) {
+    let first = Program::Treuseaddr;
+    let Repeat { line, article, call, link, .. } = repeat;
+    let anchor = link.strip_prefix("treuseaddr.md#").expect("a section of the first program");
+    let (number, name) = anchor.split_once('-').expect("a line and a call");
+    assert_eq!(name, call, "line {line}");
+    assert_eq!(Some(article), printed(program, *line).map(|line| line.to_string()).as_ref());
+    for extension in ["c", "rs"] {
+        let [here, there] = [(program, *line), (first, number.parse().expect("a number"))].map(
+            |(program, line): (Program, usize)| {
+                let source = read(&format!("src/{}.{extension}", program.name()));
+                let text = source.lines().nth(line - 1).expect("it is there").trim();
+                text.replace(program.prefix(), "")
+            },
+        );
+        assert_eq!(here, there, "{}: line {line} and the first program's {number}", page(program));
+    }
 }
 
 /// Each call has its section, in program order, each section its call.
@@ -419,10 +485,24 @@ fn traces(program: Program) {
     let shown = shown(program);
     let source = |extension| read(&format!("src/{}.{extension}", program.name()));
     let (c, rust) = (source("c"), source("rs"));
+    let repeats = repeats(program);
     for (number, call) in calls(program) {
+        let needs_none =
+            ["memset", "htons", "ntohs", "inet_pton", "errno", "memchr"].contains(&&*call);
+        assert_eq!(shown.contains_key(&number), !needs_none, "line {number} makes a system call");
+        if let Some(repeat) = repeats.iter().find(|repeat| repeat.line == number) {
+            is_repeated(program, repeat);
+            continue;
+        }
         let line = |source: &str| source.lines().nth(number - 1).map(|line| line.trim().to_owned());
         let mut block = String::from("```text\n");
         let mut row = |label: &str, text: &str| block.push_str(&format!("{label:9}{text}\n"));
+        match printed(program, number) {
+            _ if program == Program::Ureuseaddr => {} // not the article's
+            None => row("article", "not there"),
+            Some(article) if article != number => row("article", &format!("line {article}")),
+            Some(_) => {}
+        }
         row("C", &line(&c).expect("it is there"));
         row("Rust", &line(&rust).expect("it is there"));
         match shown.get(&number) {
@@ -441,11 +521,22 @@ fn traces(program: Program) {
                 rows("C then", "", &shown.c_then);
             }
         }
-        let needs_none =
-            ["memset", "htons", "ntohs", "inet_pton", "errno", "memchr"].contains(&&*call);
-        assert_eq!(shown.contains_key(&number), !needs_none, "line {number} makes a system call");
         is_current(&page(program), &number.to_string(), &(block + "```\n"));
     }
+}
+
+/// Both processes of the second program, from end to end.
+fn whole_run() {
+    let program = Program::Treuseaddr2;
+    let mut block = String::from("```text\nours article\n");
+    for (calls, process) in served(program, SWITCHES).into_iter().zip(["the parent", "the child"]) {
+        block.push_str(&format!("             {process}\n"));
+        for (line, call) in calls {
+            let article = printed(program, line).map_or("-".to_owned(), |line| line.to_string());
+            block.push_str(&format!("{line:4} {article:>7} {call}\n"));
+        }
+    }
+    is_current(&page(program), "run", &(block + "```\n"));
 }
 
 /// The rows of a table of errors: with each error the program says what the document says.
