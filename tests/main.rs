@@ -19,6 +19,7 @@ mod messages;
 mod option;
 mod outcomes;
 mod page;
+mod pitfalls;
 mod traces;
 mod trouble;
 
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         documents::trials(),
         annotations::trials(),
         option::trials(),
+        pitfalls::trials(),
         bindtable::trials(),
         claims::trials(),
         page::trials(),
