@@ -14,6 +14,7 @@ mod differences;
 mod documents;
 mod echo;
 mod faults;
+mod kernels;
 mod lines;
 mod messages;
 mod option;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         claims::trials(),
         page::trials(),
         browser::trials(),
+        kernels::trials(),
     ]
     .into_iter()
     .flatten()
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
     if !arguments.list
         && let Err(trouble) = harness::find_tools(&wanted)
             .and_then(|()| browser::prepare(&wanted))
+            .map(|()| kernels::prepare(&wanted))
             .and_then(|()| harness::prepare())
     {
         eprintln!("{trouble}");

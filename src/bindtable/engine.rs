@@ -316,7 +316,11 @@ impl Attempt<'_> {
             _ => None,
         };
         let client = self.connected(a.destination(), client_ip)?;
-        let child = accept_with(&fd, FLAGS).map_err(failed("accept"))?;
+        // The client's last acknowledgment may still be on its way.
+        let child = wait_for("accept", || match accept_with(&fd, FLAGS) {
+            Err(Errno::AGAIN) => Ok(None),
+            child => child.map(Some).map_err(failed("accept")),
+        })?;
         is(&["ESTABLISHED", "LISTEN"])?;
         if state == Connection {
             *stand = Stand { listener: Some(fd), child: Some(child), client: Some(client) };

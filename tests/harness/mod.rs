@@ -2,6 +2,7 @@
 //! processes that do not outlive it, and waiting for a state in place of sleeping.
 
 mod capture;
+mod machine;
 mod net;
 mod process;
 mod strace;
@@ -9,6 +10,7 @@ mod tools;
 mod variant;
 
 pub use capture::{Capture, Packet};
+pub use machine::{boot, download_kernel};
 pub use net::{
     BROADCAST, Client, MULTICAST, PORT, Row, Sender, UNICAST, forbid_memberships, hold_port,
     hold_udp_port, in_namespace, rows, wait_for_rows,
