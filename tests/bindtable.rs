@@ -377,7 +377,7 @@ struct Copy(PathBuf);
 
 impl Copy {
     fn new(name: &str) -> Self {
-        let file = format!("bindtable-{name}-{}", std::process::id());
+        let file = format!("bindtable-{name}-{}", fastrand::u64(..));
         let path = std::env::temp_dir().join(file);
         // By another process: what one of this process has open for writing, a program that another
         // trial is just starting has too, and until it has started nobody may execute the copy.

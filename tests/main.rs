@@ -21,14 +21,31 @@ mod option;
 mod outcomes;
 mod page;
 mod pitfalls;
+mod runs;
 mod traces;
 mod trouble;
 
+use harness::Stage;
 use libtest_mimic::{Arguments, Trial};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let mut arguments = Arguments::from_args();
+    match run() {
+        Ok(code) => code,
+        Err(trouble) => {
+            eprintln!("{trouble}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<ExitCode, String> {
+    let mut words: Vec<String> = std::env::args().collect();
+    let stage = Stage::take_from(&mut words);
+    if stage == Stage::Keeper {
+        return harness::keep(&words);
+    }
+    let mut arguments = Arguments::from_iter(&words);
     // Two for each processor: most of the time a trial waits, for a state or for another program.
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     arguments.test_threads.get_or_insert(2 * processors);
@@ -50,6 +67,7 @@ fn main() -> ExitCode {
         bindtable::trials(),
         claims::trials(),
         page::trials(),
+        runs::trials(),
         browser::trials(),
         kernels::trials(),
     ]
@@ -59,14 +77,17 @@ fn main() -> ExitCode {
     trials.push(differences::trial(&trials));
 
     let wanted = wanted(&arguments, &trials);
-    if !arguments.list
-        && let Err(trouble) = harness::find_tools(&wanted)
-            .and_then(|()| browser::prepare(&wanted))
-            .map(|()| kernels::prepare(&wanted))
-            .and_then(|()| harness::prepare())
-    {
-        eprintln!("{trouble}");
-        return ExitCode::FAILURE;
+    match stage {
+        _ if arguments.list => {}
+        Stage::Tests => {
+            browser::prepare(&wanted)?;
+            kernels::prepare(&wanted);
+            harness::prepare()?;
+        }
+        _ => {
+            harness::find_tools(&wanted)?;
+            return harness::start(&words);
+        }
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     let summaries =
@@ -74,7 +95,7 @@ fn main() -> ExitCode {
     for summary in summaries.into_iter().flatten() {
         println!("{summary}");
     }
-    conclusion.exit_code()
+    Ok(conclusion.exit_code())
 }
 
 /// The names of the trials that the arguments ask for.

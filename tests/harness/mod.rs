@@ -2,6 +2,7 @@
 //! processes that do not outlive it, and waiting for a state in place of sleeping.
 
 mod capture;
+mod keeper;
 mod machine;
 mod net;
 mod process;
@@ -10,6 +11,7 @@ mod tools;
 mod variant;
 
 pub use capture::{Capture, Packet};
+pub use keeper::{SCRATCH, Stage, keep, start};
 pub use machine::{boot, download_kernel};
 pub use net::{
     BROADCAST, Client, MULTICAST, PORT, Row, Sender, UNICAST, forbid_memberships, hold_port,
@@ -18,7 +20,7 @@ pub use net::{
 pub use process::{Process, Terminal, run};
 pub use strace::{Observation, Place, Strace, is_blocked, stop};
 pub use tools::find_tools;
-pub use variant::{Program, Runtime, Switches, Variant, bindtable, cargo, cargo_target};
+pub use variant::{Program, Runtime, Switches, Variant, bindtable, cargo, cargo_target, share_programs};
 
 use libtest_mimic::{Failed, Trial};
 use nix::sys::prctl::set_child_subreaper;
@@ -113,10 +115,9 @@ pub struct Scratch(PathBuf);
 impl Scratch {
     pub fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("scratch-{}-{count}", std::process::id());
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        std::fs::create_dir_all(&path).expect("the target folder is writable");
+        let name = format!("scratch-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = Path::new(&std::env::var_os(SCRATCH).expect("the keeper has set it")).join(name);
+        std::fs::create_dir(&path).expect("the target folder is writable");
         Self(path)
     }
 

@@ -1,10 +1,8 @@
 //! Network namespaces, the kernel's socket table, and a client.
 
 use super::{run, wait_for};
-use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::socket::{setsockopt, sockopt::Linger};
-use nix::unistd::{getgid, getuid};
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -12,22 +10,12 @@ use std::process::Command;
 
 pub const PORT: u16 = 3459;
 
-/// Makes this process able to make network namespaces: as it is, or as the root of a user
-/// namespace. To be called while the process has one thread.
+/// Leaves the network in which this process was started: no trial may disturb it.
 pub fn prepare() -> Result<(), String> {
-    let advice = "the tests need network namespaces: run them as root, or allow user namespaces \
-                  (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces, \
-                  kernel.apparmor_restrict_unprivileged_userns=0)";
-    let (uid, gid) = (getuid(), getgid());
-    let made = match unshare(CloneFlags::CLONE_NEWNET) {
-        Err(Errno::EPERM) => unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)
-            .map_err(std::io::Error::from)
-            .and_then(|()| fs::write("/proc/self/setgroups", "deny"))
-            .and_then(|()| fs::write("/proc/self/uid_map", format!("0 {uid} 1")))
-            .and_then(|()| fs::write("/proc/self/gid_map", format!("0 {gid} 1"))),
-        made => made.map_err(std::io::Error::from),
-    };
-    made.and_then(|()| loopback_up()).map_err(|error| format!("{advice}: {error}"))
+    unshare(CloneFlags::CLONE_NEWNET)
+        .map_err(std::io::Error::from)
+        .and_then(|()| loopback_up())
+        .map_err(|error| format!("a network namespace: {error}"))
 }
 
 /// Runs `check` with the thread in a network namespace of its own, where nothing has happened yet.

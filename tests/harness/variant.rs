@@ -1,6 +1,8 @@
 //! Every variant of the programs: which, on what, with which switches.
 
-use super::{project, run};
+use super::{Scratch, project, run};
+use nix::fcntl::{Flock, FlockArg};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -132,12 +134,33 @@ pub fn cargo(subcommand: &str, target: &Path) -> Command {
     cargo
 }
 
-/// Builds all variants: Rust in release, the C twins as `cc` does by itself.
+/// Where the number of the run stands for which the programs have been built.
+const RUN: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/run");
+
+/// cargo-nextest gives the number of its run to each of the processes in which it runs a trial.
+const RUN_VARIABLE: &str = "NEXTEST_RUN_ID";
+
+/// Has a run that a trial starts use the programs as they are.
+pub fn share_programs(command: &mut Command) -> &mut Command {
+    command.env(RUN_VARIABLE, fs::read_to_string(RUN).expect("build_all has written it"))
+}
+
+/// Builds all variants, once a run: Rust in release, the C twins as `cc` does by itself.
 pub fn build_all() -> Result<(), String> {
+    let trouble = |error| format!("{RUN}: {error}");
+    // Another process of the run, or another run in this folder, may be building.
+    let file = File::options().create(true).write(true).truncate(false).open(RUN);
+    let file = file.map_err(|error| trouble(error.to_string()))?;
+    let _lock = Flock::lock(file, FlockArg::LockExclusive)
+        .map_err(|(_, error)| trouble(error.to_string()))?;
+    let run = std::env::var(RUN_VARIABLE).unwrap_or_else(|_| format!("{:x}", fastrand::u128(..)));
+    if fs::read_to_string(RUN).is_ok_and(|built| built == run) {
+        return Ok(());
+    }
     for switches in Switches::ALL {
         for runtime in Runtime::ALL {
             let folder = folder(runtime, switches);
-            std::fs::create_dir_all(&folder).map_err(|error| format!("{folder:?}: {error}"))?;
+            fs::create_dir_all(&folder).map_err(|error| format!("{folder:?}: {error}"))?;
             match runtime {
                 Runtime::C => build_c(&folder, switches)?,
                 Runtime::Raw => build_rust(&folder, switches.features())?,
@@ -145,7 +168,8 @@ pub fn build_all() -> Result<(), String> {
             }
         }
     }
-    bindtable_builds()
+    bindtable_builds()?;
+    fs::write(RUN, run).map_err(|error| trouble(error.to_string()))
 }
 
 /// `bindtable`, which is a package of its own and has no variants.
@@ -158,16 +182,17 @@ fn bindtable_builds() -> Result<(), String> {
 }
 
 fn build_c(folder: &Path, switches: Switches) -> Result<(), String> {
+    let made = Scratch::new();
     for program in Program::ALL {
         let mut cc = Command::new("cc");
         cc.args(["-Wall", "-Wextra", "-Werror"]);
         for feature in switches.features() {
             cc.arg(format!("-D{}", feature.to_uppercase().replace('-', "_")));
         }
-        cc.arg("-o").arg(folder.join(program.name()));
+        cc.arg("-o").arg(made.path().join(program.name()));
         succeed(cc.arg(project("src").join(program.name()).with_extension("c")))?;
     }
-    Ok(())
+    place(made.path(), folder)
 }
 
 fn build_rust(folder: &Path, features: Vec<&str>) -> Result<(), String> {
@@ -178,9 +203,21 @@ fn build_rust(folder: &Path, features: Vec<&str>) -> Result<(), String> {
         cargo.args(["--bin", program.name()]);
     }
     succeed(&mut cargo)?;
+    place(&target.join("release"), folder)
+}
+
+/// Puts the programs of one folder into another. What is the same stays: it may be running. What is
+/// not is replaced by one step, so that no other run finds half of it.
+fn place(from: &Path, to: &Path) -> Result<(), String> {
     for program in Program::ALL {
-        let (from, to) = (target.join("release").join(program.name()), folder.join(program.name()));
-        std::fs::copy(&from, to).map_err(|error| format!("{from:?}: {error}"))?;
+        let (from, to) = (from.join(program.name()), to.join(program.name()));
+        let trouble = |error| format!("{to:?}: {error}");
+        let made = fs::read(&from).map_err(trouble)?;
+        if fs::read(&to).is_ok_and(|placed| placed == made) {
+            continue;
+        }
+        let new = to.with_extension("new");
+        fs::copy(&from, &new).and_then(|_| fs::rename(&new, &to)).map_err(trouble)?;
     }
     Ok(())
 }

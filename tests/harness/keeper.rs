@@ -1,0 +1,173 @@
+//! The three processes of a run: whatever ends it, no process of it is left.
+//!
+//! 1. cargo starts the first one. It stays in the terminal's foreground, and ignores what the user's
+//!    shell has told it to ignore: SIGHUP under `nohup`, SIGINT as a background job of a script.
+//! 2. The first one starts the keeper, in a session of its own, where no key of the terminal reaches it.
+//!    Where a PID namespace can be made, the keeper is its process 1: when it ends, the kernel kills all
+//!    others there. Where none can be made, it adopts each process that has lost its parent
+//!    (PR_SET_CHILD_SUBREAPER), and kills them itself before it ends.
+//! 3. The keeper starts the tests, every signal at its default.
+//!
+//! The first one ends with cargo, the keeper with the first one, the tests with the keeper.
+
+use super::run;
+use nix::sys::prctl::set_child_subreaper;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::waitpid;
+use nix::unistd::{Pid, setsid};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{PidfdFlags, getppid, pidfd_open, pidfd_send_signal};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
+use std::thread;
+
+/// Where cargo has the tests put their files.
+const TMPDIR: &str = env!("CARGO_TARGET_TMPDIR");
+
+/// The variable that tells the tests their folder.
+pub const SCRATCH: &str = "TREUSEADDR_SCRATCH";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    First,
+    Keeper,
+    Tests,
+}
+
+impl Stage {
+    /// Which of the three this process is: its first argument says so, and is removed.
+    pub fn take_from(arguments: &mut Vec<String>) -> Self {
+        let stages = [Self::Keeper, Self::Tests];
+        let named = |stage: &Self| arguments.get(1).is_some_and(|first| first == stage.option());
+        let stage = stages.into_iter().find(named).unwrap_or(Self::First);
+        if stage != Self::First {
+            arguments.remove(1);
+        }
+        stage
+    }
+
+    fn option(self) -> &'static str {
+        match self {
+            Self::First => "--first",
+            Self::Keeper => "--keeper",
+            Self::Tests => "--tests",
+        }
+    }
+}
+
+/// The first process: starts the keeper with these arguments, and ends as it does.
+pub fn start(arguments: &[String]) -> Result<ExitCode, String> {
+    // A program's first descriptor is 3, whatever the shell or the editor has left open.
+    close_fds::set_fds_cloexec(3, &[]);
+    let mut command = Command::new("env");
+    command.arg("--default-signal").args(unshare()?);
+    let mut keeper = spawn(&mut command, Stage::Keeper, arguments, Stdio::piped())?;
+    let _open_while_this_process_lives = keeper.stdin.take();
+    end_with_parent();
+    Ok(code(keeper.wait()))
+}
+
+/// The start of a command that may make network namespaces, in a PID namespace where there can be one.
+fn unshare() -> Result<Vec<&'static str>, String> {
+    const USER: [&str; 2] = ["--user", "--map-root-user"];
+    const PID: [&str; 3] = ["--pid", "--fork", "--mount-proc"];
+    let mut why = String::new();
+    for options in [&PID[..], &[&USER[..], &PID].concat(), &[], &USER] {
+        let output = run(Command::new("unshare").args(options).args(["--net", "true"]));
+        match output.status.success() {
+            true if options.is_empty() => return Ok(vec![]),
+            true => return Ok([&["unshare"], options].concat()),
+            false => why = output.stderr.lines().last().unwrap_or_default().to_owned(),
+        }
+    }
+    Err(format!(
+        "the tests need network namespaces ({why}): run them as root, or allow user namespaces \
+         (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces, \
+         kernel.apparmor_restrict_unprivileged_userns=0); start a container with --privileged, or with \
+         --cap-add=SYS_ADMIN --cap-add=NET_ADMIN --security-opt apparmor=unconfined"
+    ))
+}
+
+/// Ends this process when its parent has ended, if that is cargo or cargo-nextest: they tell where
+/// cargo is. A shell may end before what it has started.
+fn end_with_parent() {
+    if std::env::var_os("CARGO").is_none() {
+        return;
+    }
+    let parent = getppid().and_then(|parent| pidfd_open(parent, PidfdFlags::empty()).ok());
+    if let Some(parent) = parent {
+        thread::spawn(move || {
+            let _ = poll(&mut [PollFd::new(&parent, PollFlags::IN)], None);
+            std::process::exit(1)
+        });
+    }
+}
+
+/// The keeper: starts the tests with these arguments, and ends as they do, and earlier where the
+/// process that has started it ends.
+pub fn keep(arguments: &[String]) -> Result<ExitCode, String> {
+    setsid().map_err(|error| format!("setsid: {error}"))?;
+    set_child_subreaper(true).map_err(|error| format!("PR_SET_CHILD_SUBREAPER: {error}"))?;
+    let scratch = scratch().map_err(|error| format!("{TMPDIR}: {error}"))?;
+    let mut command = Command::new("env");
+    command.env(SCRATCH, &scratch);
+    let mut tests = spawn(&mut command, Stage::Tests, arguments, Stdio::null())?;
+    let pid = Pid::from_raw(tests.id().cast_signed());
+    let pid = rustix::process::Pid::from_raw(pid.as_raw()).expect("it is no 0");
+    let pidfd =
+        pidfd_open(pid, PidfdFlags::empty()).map_err(|error| format!("pidfd_open: {error}"))?;
+    thread::spawn(move || {
+        let _ = io::copy(&mut io::stdin(), &mut io::sink()); // to the end of the first process
+        let _ = pidfd_send_signal(pidfd, rustix::process::Signal::KILL);
+    });
+    let status = tests.wait();
+    end_children();
+    let _ = fs::remove_dir_all(scratch);
+    Ok(code(status))
+}
+
+/// A new folder for the files of the tests, which the keeper removes.
+fn scratch() -> io::Result<PathBuf> {
+    let path = Path::new(TMPDIR).join(format!("run-{:x}", fastrand::u64(..)));
+    fs::create_dir_all(TMPDIR)?;
+    fs::create_dir(&path)?;
+    Ok(path)
+}
+
+/// Starts this program again with `command` as it is so far.
+fn spawn(
+    command: &mut Command,
+    stage: Stage,
+    arguments: &[String],
+    stdin: Stdio,
+) -> Result<std::process::Child, String> {
+    let program = std::env::current_exe().map_err(|error| format!("/proc/self/exe: {error}"))?;
+    command.arg(program).arg(stage.option()).args(&arguments[1..]).stdin(stdin);
+    command.spawn().map_err(|error| format!("{command:?}: {error}"))
+}
+
+fn code(status: io::Result<ExitStatus>) -> ExitCode {
+    let code = status.ok().and_then(|status| u8::try_from(status.code()?).ok());
+    code.map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+/// Kills every child of this process, and those that it thereby becomes the parent of.
+fn end_children() {
+    let own = std::process::id().to_string();
+    let parent = |stat: &str| stat.rsplit_once(") ")?.1.split(' ').nth(1).map(str::to_owned);
+    loop {
+        for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let stat = fs::read_to_string(process.path().join("stat")).unwrap_or_default();
+            let name = process.file_name();
+            let pid = name.to_str().and_then(|name| name.parse().ok()).map(Pid::from_raw);
+            if let Some(pid) = pid.filter(|_| parent(&stat).as_ref() == Some(&own)) {
+                let _ = kill(pid, Signal::SIGKILL);
+            }
+        }
+        if waitpid(None, None).is_err() {
+            return; // ECHILD: none is left
+        }
+    }
+}
