@@ -15,9 +15,9 @@ fn main() -> ! {
     };
 
     let mut sockaddr = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
-    // memset: new has written every field
+    // memset: new has set every field
     // sin_family: a SocketAddrV4 is AF_INET
-    sockaddr.set_port(3459); // htons: rustix makes it
+    sockaddr.set_port(3459); // htons: rustix swaps the bytes
     sockaddr.set_ip(Ipv4Addr::new(127, 0, 0, 1)); // inet_pton: the compiler does it
     if cfg!(feature = "reuseaddr") {
         let optval = true;
@@ -34,7 +34,7 @@ fn main() -> ! {
     }
 
     // claddr: acceptfrom makes room for a sockaddr_storage
-    // addrlen: and returns only as much as was filled
+    // addrlen: acceptfrom knows how much of it the kernel has filled
     let cfd = acceptfrom(&lfd);
     let Ok((cfd, _claddr)) = cfd else {
         perror(c"accept: ", cfd.unwrap_err());
@@ -58,10 +58,10 @@ fn main() -> ! {
                 close(cfd);
                 break;
             } else if let Err(no) = num {
-                // errno: it came with the result
+                // errno: the result has it
                 if no != Errno::INTR && no != Errno::AGAIN && no != Errno::WOULDBLOCK {
                     printf!(c"[CHILD] client error: %d\n", cfd);
-                    break close(cfd); // C goes on, and reads what it has closed
+                    break close(cfd); // C goes on, and reads the closed descriptor
                 }
             } else {
                 if num.and_then(|num| write(&cfd, &buff[..num])) != num {

@@ -30,7 +30,7 @@ int main(void) {
 
     struct ip_mreq mreq;
     inet_pton(AF_INET, "239.255.34.59", &mreq.imr_multiaddr);
-    inet_pton(AF_INET, "127.0.0.1", &mreq.imr_interface); // loopback alone; no route chooses
+    inet_pton(AF_INET, "127.0.0.1", &mreq.imr_interface); // the loopback interface
     if (setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &mreq, sizeof(mreq)) == -1) {
         perror("setsockopt: ");
         return -1;

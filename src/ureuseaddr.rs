@@ -15,9 +15,9 @@ fn main() -> ! {
     };
 
     let mut sockaddr = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
-    // memset: new has written every field
+    // memset: new has set every field
     // sin_family: a SocketAddrV4 is AF_INET
-    sockaddr.set_port(3459); // htons: rustix makes it
+    sockaddr.set_port(3459); // htons: rustix swaps the bytes
     sockaddr.set_ip(Ipv4Addr::new(0, 0, 0, 0)); // inet_pton: 127.0.0.1 gets no multicast
     if cfg!(feature = "reuseaddr") {
         let optval = true;
@@ -28,9 +28,9 @@ fn main() -> ! {
         exit(-1);
     }
 
-    // mreq: set_ip_add_membership makes it of the two
+    // mreq: set_ip_add_membership makes it from the two addresses
     let multiaddr = Ipv4Addr::new(239, 255, 34, 59); // inet_pton: the compiler does it
-    let interface = Ipv4Addr::new(127, 0, 0, 1); // inet_pton: loopback alone; no route chooses
+    let interface = Ipv4Addr::new(127, 0, 0, 1); // inet_pton: the loopback interface
     if let Err(no) = sockopt::set_ip_add_membership(&fd, &multiaddr, &interface) {
         perror(c"setsockopt: ", no);
         exit(-1);
@@ -40,14 +40,14 @@ fn main() -> ! {
     let mut buff = [0; 100];
     loop {
         // claddr: recvfrom makes room for a sockaddr_storage
-        // addrlen: and returns only as much as was filled
+        // addrlen: recvfrom knows how much of it the kernel has filled
         let num = recvfrom(&fd, &mut buff, RecvFlags::empty());
         let Ok((num, _, claddr)) = num else {
             perror(c"recvfrom: ", num.unwrap_err());
             exit(-1);
         };
         let from = claddr.and_then(|claddr| SocketAddrV4::try_from(claddr).ok());
-        let port = from.map_or(0, |from| from.port()); // ntohs: rustix makes it
+        let port = from.map_or(0, |from| from.port()); // ntohs: rustix swaps the bytes
         let end = buff[..num].iter().position(|&byte| byte == b'\n');
         let len = end.unwrap_or(num);
         printf!(c"[%d] %d: %.*s\n", pid, port, &buff[..len]);

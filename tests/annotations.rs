@@ -1,4 +1,5 @@
-//! `docs/treuseaddr.md`, `treuseaddr2.md` and `ureuseaddr.md`: a section for each call, and in it what is.
+//! `docs/treuseaddr.md`, `treuseaddr2.md` and `ureuseaddr.md`: each call has a section or a row, and what
+//! they quote is what the sources and the kernel say.
 //! `TREUSEADDR_UPDATE=1 cargo test annotations` rewrites the quoted lines and traces.
 
 use crate::documents::is_current;
@@ -36,7 +37,7 @@ pub fn trials() -> Vec<Trial> {
 
 const SWITCHES: Switches = Switches { reuseaddr: true, close_listener: true };
 
-/// The lines that a switch brings: the second is so in treuseaddr2, and no call in treuseaddr.
+/// The lines that a switch adds. treuseaddr has no call on the second one.
 const SETSOCKOPT: usize = 24;
 const CLOSE_LISTENER: usize = 51;
 
@@ -45,7 +46,7 @@ fn page(program: Program) -> String {
     format!("docs/{}.md", program.name())
 }
 
-/// The first line that the document explains: those before it are the other document's.
+/// The first line that the document explains. The first program's document explains those before it.
 pub fn first(program: Program) -> usize {
     match program {
         Program::Treuseaddr2 => 43,
@@ -53,7 +54,7 @@ pub fn first(program: Program) -> usize {
     }
 }
 
-/// The lines of the C source that call something, and what.
+/// The calls of the C source, with their lines.
 fn calls(program: Program) -> Vec<(usize, String)> {
     let source = read(&format!("src/{}.c", program.name()));
     let lines = source.lines().zip(1..).skip(first(program) - 1);
@@ -119,8 +120,8 @@ fn repeats(program: Program) -> Vec<Repeat> {
     rows.map(repeat).collect()
 }
 
-/// Each row's line is, in both languages, the line of the first program that the row leads to, but for
-/// the prefix of a message and the name of the descriptor.
+/// In both languages the row's line is the same as the line of the first program that the row links to,
+/// except for the prefix of a message and the name of the descriptor.
 fn is_repeated(program: Program, repeat: &Repeat) {
     let first = Program::Treuseaddr;
     let Repeat { line, article, call, link, .. } = repeat;
@@ -140,7 +141,7 @@ fn is_repeated(program: Program, repeat: &Repeat) {
     }
 }
 
-/// Each call has its section, in program order, each section its call.
+/// Each call has its section or row, in program order, and there are no others.
 fn sections(program: Program) {
     let page = page(program);
     let parts = parts(program);
@@ -152,7 +153,7 @@ fn sections(program: Program) {
         let count = prose.count();
         assert!((1..=20).contains(&count), "{page}: {count} lines on {number} {call}");
     }
-    // "The same until line 42" is said of both languages.
+    // The documents say of both languages that lines 1 to 42 are the same.
     for extension in ["c", "rs"] {
         let [one, two] = Program::SERVERS.map(|program| {
             let source = read(&format!("src/{}.{extension}", program.name()));
@@ -162,30 +163,30 @@ fn sections(program: Program) {
     }
 }
 
-/// What happens to a server, and with it the lines that make its calls, first to last.
+/// What happens to a server. It decides which lines make calls, and in which order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Story {
     /// The client says hello and closes.
     Served,
     /// The client says hello and resets.
     Reset,
-    /// The client has said hello and has reset before it was accepted.
+    /// The client says hello and resets before the server accepts it.
     Gone,
-    /// The client has said hello, has ended its side and has reset before it was accepted.
+    /// The client says hello, closes its side and resets, all before the server accepts it.
     Closed,
-    /// No descriptor is left at the start.
+    /// The server may open no descriptor.
     NoSocket,
-    /// Another one listens, and has the option too.
+    /// Another server listens, and has the option too.
     InUse,
-    /// As if another one had listened since.
+    /// `listen` fails as if another server had listened meanwhile.
     NoListen,
-    /// No descriptor is left for the client.
+    /// The server may open no descriptor for the client.
     NoAccept,
-    /// As if there were too many processes.
+    /// `fork` fails as if there were too many processes.
     NoFork,
     /// The receiver may not join another group.
     NoMembership,
-    /// As if there were no memory for a datagram.
+    /// `recvfrom` fails as if there were no memory for a datagram.
     NoDatagram,
 }
 
@@ -242,7 +243,7 @@ impl Story {
         }
     }
 
-    /// After a client's error C goes on with what it has closed.
+    /// Whether C goes on with a closed descriptor after a client's error.
     fn is_endless_in_c(self) -> bool {
         [Self::Reset, Self::Gone].contains(&self)
     }
@@ -256,7 +257,7 @@ struct Call {
 }
 
 impl Call {
-    /// A line of `strace -n`: `[  49] bind(...) = 0`. What differs from run to run is left out.
+    /// A line of `strace -n`: `[  49] bind(...) = 0`. Dots replace what differs from run to run.
     fn parse(line: &str) -> Option<Self> {
         let (number, text) = line.strip_prefix('[')?.split_once("] ")?;
         let is_call = !text.starts_with("execve(") && !text.starts_with(['+', '-']);
@@ -280,7 +281,7 @@ impl Call {
         self.text.split('(').next().unwrap_or_default()
     }
 
-    /// Whether C's call is this one: its perror writes to a duplicate of descriptor 2.
+    /// Whether `c` is the C program's form of this call. C's perror writes to a duplicate of descriptor 2.
     fn is(&self, c: &Self) -> bool {
         let message = |call: &Self| call.text.split_once('"').map(|(_, text)| text.to_owned());
         let is_perror = self.text.starts_with("write(2,") && c.name() == "write";
@@ -302,7 +303,7 @@ fn dotted(text: &str, before: &str) -> String {
     rest.split(before).fold(start.to_owned(), |text, part| text + before + &dot(part))
 }
 
-/// What a program and its child call while a client says hello and closes: lines and trace.
+/// The calls of a program and of its child while a client says hello and closes, with their lines.
 pub fn served(program: Program, switches: Switches) -> [Vec<(usize, String)>; 2] {
     let variant = Variant::new(program, Runtime::Raw).with(switches);
     let mut calls = run(variant, Story::Served).into_iter();
@@ -320,7 +321,7 @@ fn run(variant: Variant, story: Story) -> [Vec<Call>; 2] {
     in_namespace(|| {
         let scratch = Scratch::new();
         let mut strace = Command::new("strace");
-        // The program is the process, strace its child: a signal reaches the program.
+        // With -D strace is the child and the program its parent, so a signal reaches the program.
         strace
             .args(["-D", "-ff", "-n", "-s48", Strace::PID, "-o"])
             .arg(scratch.path().join("trace"));
@@ -328,7 +329,7 @@ fn run(variant: Variant, story: Story) -> [Vec<Call>; 2] {
         let mut limit = None;
         match story {
             Story::NoSocket if is_c => drop(strace.arg("--inject=socket:error=EMFILE")),
-            Story::NoSocket => limit = Some(3), // which C's loader would not survive
+            Story::NoSocket => limit = Some(3), // with that limit C's loader would fail
             Story::NoAccept => limit = Some(4),
             Story::NoListen => drop(strace.arg("--inject=listen:error=EADDRINUSE")),
             Story::NoMembership => forbid_memberships(),
@@ -399,7 +400,7 @@ fn run(variant: Variant, story: Story) -> [Vec<Call>; 2] {
         let (child, parent): (Vec<_>, _) =
             logs.into_iter().partition(|log| !log.contains(" execve("));
         [parent, child].map(|logs| {
-            // What the shell and the loader did is not the program's.
+            // The calls of the shell and of the loader come before the last execve.
             let log = logs.concat();
             let log = log.rsplit("execve(").next().unwrap_or_default();
             let calls = log.lines().filter_map(Call::parse);
@@ -408,12 +409,12 @@ fn run(variant: Variant, story: Story) -> [Vec<Call>; 2] {
     })
 }
 
-/// Whether C's `main` has: its first call, or the child's.
+/// Whether this is the first call of C's `main`, or of its child; the loader's calls come before.
 fn has_begun(call: &Call) -> bool {
     ["socket", "close"].contains(&call.name()) && !call.text.contains("SOCK_CLOEXEC")
 }
 
-/// What strace has written, a text for each process.
+/// The logs of strace, a text for each process.
 fn logs(folder: &Path) -> Vec<String> {
     let files = fs::read_dir(folder).expect("it is a folder");
     files
@@ -421,7 +422,7 @@ fn logs(folder: &Path) -> Vec<String> {
         .collect()
 }
 
-/// What the runs have shown of a line.
+/// The calls that the runs have shown on a line.
 #[derive(Default)]
 struct Shown {
     calls: Vec<Call>,
@@ -435,7 +436,8 @@ fn add(calls: &mut Vec<Call>, call: &Call) {
     }
 }
 
-/// Every run of the port makes the calls of its lines and no others, and C makes them too.
+/// Checks that every run of the port makes the calls of its lines and no others, and that C makes them
+/// too. Returns them by line.
 fn shown(program: Program) -> BTreeMap<usize, Shown> {
     let mut shown: BTreeMap<usize, Shown> = BTreeMap::new();
     let stories = match program {
@@ -481,7 +483,7 @@ fn shown(program: Program) -> BTreeMap<usize, Shown> {
     shown
 }
 
-/// The C line, the Rust line, the trace of both and the kernel's entry.
+/// Each section quotes the C line, the Rust line, the trace of both and the kernel's entry.
 fn traces(program: Program) {
     let shown = shown(program);
     let source = |extension| read(&format!("src/{}.{extension}", program.name()));
@@ -499,7 +501,7 @@ fn traces(program: Program) {
         let mut block = String::from("```text\n");
         let mut row = |label: &str, text: &str| block.push_str(&format!("{label:9}{text}\n"));
         match printed(program, number) {
-            _ if program == Program::Ureuseaddr => {} // not the article's
+            _ if program == Program::Ureuseaddr => {} // the article does not have it
             None => row("article", "not there"),
             Some(article) if article != number => row("article", &format!("line {article}")),
             Some(_) => {}
@@ -540,7 +542,8 @@ fn whole_run() {
     is_current(&page(program), "run", &(block + "```\n"));
 }
 
-/// The rows of a table of errors: with each error the program says what the document says.
+/// For each row of a table of errors: if the call fails with that error, the program prints what the
+/// document says.
 fn errors(program: Program) {
     let mut count = 0;
     for (number, call, text) in parts(program) {
@@ -555,10 +558,10 @@ fn errors(program: Program) {
     assert!(count > 1, "{} says what can go wrong", page(program));
 }
 
-/// What the program prints where the call has failed.
+/// What the program prints if the call fails.
 fn said(program: Program, number: usize, call: &str, error: &str) -> String {
     in_namespace(|| {
-        // The first write is a message, the first setsockopt the option's.
+        // The first write prints a message, and the first setsockopt sets the option.
         let when = if call == "write" || number == 34 { 2 } else { 1 };
         let mut strace = Command::new("strace");
         strace.args(["-o", "/dev/null", &format!("--inject={call}:error={error}:when={when}")]);

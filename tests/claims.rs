@@ -1,4 +1,4 @@
-//! What the article's sources claim, each claim a test of its name, by the programs themselves.
+//! The claims of the article's sources. Each has a trial of its name, which runs the programs.
 
 use crate::harness::{
     self, BROADCAST, MULTICAST, Process, Program, Runtime, Sender, Switches, UNICAST, Variant,
@@ -10,7 +10,7 @@ use nix::libc::SYS_recvfrom;
 use std::net::Ipv4Addr;
 use std::process::Command;
 
-/// Its name, and what shows it on a runtime.
+/// The name of a claim, and the check of it on a runtime.
 type Claim = (&'static str, fn(Runtime));
 
 const CLAIMS: [Claim; 6] = [
@@ -30,12 +30,12 @@ pub fn trials() -> Vec<Trial> {
     .collect()
 }
 
-/// True: if both servers have it.
+/// True if both servers set the option.
 fn tcp_restart_on_the_same_address(runtime: Runtime) {
     assert!(listens(EXPERIMENTS[0], runtime, true, true));
 }
 
-/// True: without it the TIME_WAIT that is left is in the way.
+/// True: without the option the TIME_WAIT keeps the new server out.
 fn tcp_needed_for_time_wait(runtime: Runtime) {
     assert!(!listens(EXPERIMENTS[0], runtime, false, false));
 }
@@ -45,7 +45,8 @@ fn command(runtime: Runtime, reuseaddr: bool) -> Command {
     Variant::new(Program::Ureuseaddr, runtime).with(switches).command()
 }
 
-/// The receiver once it waits; none where it could not bind, and has said so.
+/// Starts a receiver and waits until it waits for datagrams. Returns none if it could not bind; it has
+/// then printed the error.
 fn started(command: &mut Command) -> Option<Process> {
     let mut receiver = Process::start_on_terminal(command);
     let pid = receiver.pid();
@@ -64,7 +65,7 @@ fn receiver(runtime: Runtime) -> Process {
     started(&mut command(runtime, true)).expect("all have the option")
 }
 
-/// Which of the receivers get a datagram. Another one, which all of them get, comes after it.
+/// Which receivers get a datagram. A second datagram, to all of them, shows that the first is through.
 fn who<const N: usize>(to: Ipv4Addr, receivers: [&Process; N]) -> [bool; N] {
     let sender = Sender::new();
     let text = format!("{}\n", fastrand::u64(..));
@@ -77,7 +78,7 @@ fn who<const N: usize>(to: Ipv4Addr, receivers: [&Process; N]) -> [bool; N] {
     })
 }
 
-/// True: if each sets it before `bind`, and only then.
+/// True if each sets the option before `bind`, and only then.
 fn udp_several_bind_one_port(runtime: Runtime) {
     for (old, new) in [(false, false), (false, true), (true, false), (true, true)] {
         in_namespace(|| {
@@ -96,7 +97,7 @@ fn udp_multicast_or_broadcast_reaches_all(runtime: Runtime) {
     }
 }
 
-/// True: of this group. What is sent to another one reaches nobody.
+/// True for this group. A datagram to another group reaches no receiver.
 fn udp_group_reaches_its_members(runtime: Runtime) {
     let receivers = [0; 2].map(|_| receiver(runtime));
     assert_eq!(who(MULTICAST, receivers.each_ref()), [true; 2]);
@@ -104,8 +105,8 @@ fn udp_group_reaches_its_members(runtime: Runtime) {
     assert_eq!(who(other, receivers.each_ref()), [false; 2]);
 }
 
-/// True: unicast goes to the last alone, another user's too, until that ends. It may not be tried
-/// by who has no other user; who does not set the option cannot be joined.
+/// True: the last receiver alone gets a unicast datagram until it ends, even if it is another user's.
+/// The second part needs the right to become another user.
 fn data_is_intercepted(runtime: Runtime) {
     let victim = receiver(runtime);
     assert_eq!(who(UNICAST, [&victim]), [true]);
@@ -119,7 +120,7 @@ fn data_is_intercepted(runtime: Runtime) {
     let as_nobody = |program: &str| {
         let mut setpriv = Command::new("setpriv");
         setpriv.args(["--reuid=65534", "--regid=65534", "--clear-groups", program]);
-        setpriv.current_dir(path.parent().expect("it is in a folder")); // no other need be entered
+        setpriv.current_dir(path.parent().expect("it is in a folder")); // the other user may not enter the folders above
         setpriv
     };
     if run(&mut as_nobody("true")).status.success() {

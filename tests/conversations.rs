@@ -1,8 +1,8 @@
-//! Random conversations: on each runtime the client receives the same, the server says the same
-//! and ends the same.
+//! Random conversations: on each runtime the client receives the same bytes, and the server prints the
+//! same and ends in the same way.
 //!
-//! A schedule has one outcome, whoever is the quicker: before a client that would race with the
-//! server, the server is stopped, or has answered.
+//! A schedule has one outcome, whichever side is quicker: where the client could race with the server,
+//! it first stops the server, or waits for its answer.
 
 use crate::harness::{
     self, Client, Process, Program, Row, Runtime, Switches, Tally, Variant, in_namespace, stop,
@@ -22,19 +22,19 @@ enum Action {
     Send(Vec<usize>),
     /// Waits until all that was sent has come back.
     Pause,
-    /// Has the server stopped.
+    /// Stops the server.
     Stop,
-    /// Ends the sending half.
+    /// Closes the sending side.
     Shutdown,
 }
 
-/// What it does last.
+/// What a client does last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Last {
-    /// Reads to the server's end.
+    /// Reads until the server closes.
     ReadToEnd,
     Close,
-    /// Closes when all that was sent has come back, but has not been read: a reset.
+    /// Closes when the whole echo has arrived and is unread: the kernel sends a reset.
     CloseUnread,
     Reset,
 }
@@ -46,11 +46,11 @@ struct Schedule {
     last: Last,
 }
 
-/// Schedules of one trial, and how many trials there are for each program, ordinary and ignored.
+/// The schedules of one trial, and the trials of each program: how many, and whether they are ignored.
 const SCHEDULES: usize = 500;
 const TRIALS: [(usize, bool); 2] = [(2, false), (8, true)];
 
-/// `TREUSEADDR_SEED`, or a new one.
+/// The seed: `TREUSEADDR_SEED`, or a new one.
 static SEED: LazyLock<u64> = LazyLock::new(|| match std::env::var("TREUSEADDR_SEED") {
     Ok(seed) => seed.parse().expect("TREUSEADDR_SEED is a number"),
     Err(_) => fastrand::u64(..),
@@ -97,18 +97,18 @@ impl Schedule {
                 actions.push(Action::Shutdown);
                 Last::ReadToEnd
             }
-            // A reset is an error of the server's next call, whichever that is.
+            // The server's next call reports the reset, whichever call that is.
             2 => Last::Reset,
             3 => {
-                actions.push(Action::Pause); // with nothing unread it closes without a reset
+                actions.push(Action::Pause); // with nothing unread, close sends no reset
                 Last::Close
             }
             4 => {
                 actions.extend([Action::Pause, Action::Send(lengths(random))]);
                 Last::CloseUnread
             }
-            // The server finds data and the end of the client: SIGPIPE, or where there is no data
-            // the end of file, or where there was no shutdown an error.
+            // Without a shutdown the server then gets an error. With one it gets SIGPIPE if data is
+            // waiting, and the end of file if not.
             _ => {
                 actions.extend([Action::Pause, Action::Stop]);
                 actions.extend(random.bool().then(|| Action::Send(lengths(random))));
@@ -120,7 +120,7 @@ impl Schedule {
     }
 }
 
-/// Of messages that are sent together: shorter, as long as and longer than what is read at once.
+/// The lengths of messages sent together: shorter than the buffer, as long and longer.
 fn lengths(random: &mut Rng) -> Vec<usize> {
     let length = |random: &mut Rng| match random.u8(..3) {
         0 => random.usize(1..10),
@@ -152,18 +152,18 @@ fn compare(program: Program, number: usize) {
 
 #[derive(Debug, PartialEq, Eq)]
 struct Outcome {
-    /// What has come back to the client.
+    /// What the client has received.
     received: Vec<u8>,
-    /// What the server has said on its terminal.
+    /// What the server has printed on its terminal.
     said: String,
     /// How the server has ended: its status, or the negative number of its signal.
     status: i32,
-    /// Whether it was killed, because it says the same for ever.
+    /// Whether the test killed it, because it printed the same line without end.
     is_endless: bool,
 }
 
 impl Outcome {
-    /// Whether this is C after an error: it says so again and again where the port ends.
+    /// Whether this is C after an error: it repeats the message where the port ends.
     fn begins_with(&self, port: &Self, program: Program) -> bool {
         let error = error(program);
         let rest = self.said.strip_prefix(&port.said);
@@ -207,12 +207,12 @@ fn converse(program: Program, runtime: Runtime, schedule: &Schedule) -> Outcome 
             _ => server.descendant_ended(pid),
         }
     });
-    // Not even a last acknowledgement is awaited: the next server could not bind.
+    // The server's side is gone too, LAST_ACK included: otherwise the next server could not bind.
     wait_for_rows("nothing of the server", |rows| rows.iter().all(|row| !row.is_server));
     Outcome { received, said: server.stdout.to_end(), status, is_endless }
 }
 
-/// Goes through the schedule. Gives what has come back.
+/// Goes through the schedule. Returns what the client has received.
 fn talk(mut client: Client, server: Pid, schedule: &Schedule) -> Vec<u8> {
     let mut received = Vec::new();
     let mut sent = 0;

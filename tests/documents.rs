@@ -1,5 +1,5 @@
-//! The documents say what is: what is quoted is current, and what is linked is there.
-//! `TREUSEADDR_UPDATE=1 cargo test documents` rewrites what is quoted.
+//! The documents are true: each quotation is current, and each link leads somewhere.
+//! `TREUSEADDR_UPDATE=1 cargo test documents` rewrites the quotations.
 
 use crate::annotations::served;
 use crate::harness::{self, Program, Runtime, Switches, project, read, words};
@@ -34,7 +34,7 @@ pub fn trials() -> Vec<Trial> {
 
 const READMES: [&str; 2] = ["README.md", "README.zh-CN.md"];
 
-/// The words of the table of who may bind.
+/// The words of the table of outcomes, in English and in Chinese.
 const CHINESE: [(&str, &str); 4] = [
     ("old server", "旧服务器"),
     ("new server", "新服务器"),
@@ -42,7 +42,7 @@ const CHINESE: [(&str, &str); 4] = [
     ("listens", "监听成功"),
 ];
 
-/// The block of that name in the file is `text`, or is made so.
+/// Compares the block of that name in the file with `text`, or with `TREUSEADDR_UPDATE` replaces it.
 pub fn is_current(file: &str, name: &str, text: &str) {
     static REWRITING: Mutex<()> = Mutex::new(());
     let _one_at_a_time = REWRITING.lock();
@@ -57,7 +57,7 @@ pub fn is_current(file: &str, name: &str, text: &str) {
     }
 }
 
-/// The file is `text`, or is made so.
+/// Compares the file with `text`, or with `TREUSEADDR_UPDATE` replaces it.
 pub fn is_whole(file: &str, text: &str) {
     if std::env::var_os("TREUSEADDR_UPDATE").is_some() {
         fs::write(project(file), text).expect("it is ours");
@@ -77,7 +77,7 @@ pub fn is_whole(file: &str, text: &str) {
     );
 }
 
-/// The heart of the first program in both languages, and the calls that the whole of it makes.
+/// Lines 22 to 34 of the first program in both languages, and the system calls of a whole run.
 fn picture() -> String {
     const FIRST: usize = 22;
     const LAST: usize = 34;
@@ -103,7 +103,7 @@ fn picture() -> String {
     picture + "```\n"
 }
 
-/// The table of who may bind, measured.
+/// The table of outcomes, measured: does the new server listen?
 fn outcomes() -> String {
     let mut table = "| old server | new server |".to_owned();
     for experiment in EXPERIMENTS {
@@ -126,7 +126,7 @@ fn outcomes() -> String {
 }
 
 /// Every Markdown file of the project.
-fn documents() -> Vec<PathBuf> {
+pub fn documents() -> Vec<PathBuf> {
     let files = ["", "docs"].into_iter().flat_map(|folder| {
         fs::read_dir(project(folder))
             .expect("it is a folder")
@@ -135,7 +135,7 @@ fn documents() -> Vec<PathBuf> {
     files.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
 }
 
-/// Each relative link leads to a file, its anchor to a heading there, each reference to a definition.
+/// Each relative link leads to a file, each anchor to a heading in it, and each reference to a definition.
 fn links() {
     for document in documents() {
         let text = fs::read_to_string(&document).expect("it is a text");
@@ -157,8 +157,7 @@ fn links() {
     }
 }
 
-/// Where a link may lead in a document: its headings, as GitHub makes anchors of them, or in a page
-/// whatever has an id.
+/// The anchors of a document: its headings, spelled as GitHub does, or in a page each id.
 fn anchors(file: &Path) -> HashSet<String> {
     let text = fs::read_to_string(file).expect("it is a text");
     if file.extension().is_some_and(|extension| extension == "html") {
@@ -189,7 +188,8 @@ fn anchors(file: &Path) -> HashSet<String> {
     anchors
 }
 
-/// In both languages the README has the same sections, and in each the same commands, code and links.
+/// The README has the same sections in both languages, and the sections have the same commands, code and
+/// links.
 fn readmes() {
     let [english, chinese] = READMES.map(|readme| {
         let text = read(readme);
@@ -249,7 +249,7 @@ fn spelling() {
     }
 }
 
-/// The README's commands name features that there are, and CI runs its test command.
+/// The features in the README's commands exist, and CI runs its test command.
 fn commands() {
     let (readme, manifest) = (read("README.md"), read("Cargo.toml"));
     for features in readme.split("--features ").skip(1) {

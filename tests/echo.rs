@@ -1,4 +1,4 @@
-//! What is sent comes back, byte for byte, however it is cut.
+//! The server returns every byte, however the client cuts the data.
 
 use crate::harness::{self, Client, Process, Variant, rows, wait_for};
 use libtest_mimic::Trial;

@@ -1,9 +1,9 @@
 //! Each call of a program fails with every error number, and each read and write is cut short to
-//! every length: a port makes of it what the C program makes of it.
+//! every length. The port must then do what the C program does.
 //!
-//! strace puts the result in the place of the call. It counts the calls of each kind in each
-//! process, and a C library's start has calls of its own; therefore it is attached where the
-//! program waits, and from there on the counts are the same on every runtime.
+//! strace replaces the call by its result. It counts the calls of each kind in each process. The start
+//! of a C library makes calls of its own, so the trial attaches strace while the program waits: from
+//! there on the counts are the same on every runtime.
 
 use crate::differences::Met;
 use crate::harness::{
@@ -15,27 +15,27 @@ use nix::libc::{EAGAIN, EINTR, SYS_accept, SYS_read, SYS_recvfrom};
 use nix::sys::signal::{Signal, kill};
 use std::io::Write;
 
-/// From where on a program is traced, and what its client does.
+/// Where the trace of a program begins, and what its client does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// From the start. A client comes where the program gets as far as accept.
+    /// At the start. A client connects if the program reaches accept.
     Start,
-    /// From accept on, the first process alone. A client is there.
+    /// In accept, the first process alone. A client has connected.
     Accept,
-    /// The same, and the process that it forks.
+    /// The same, and the process that it forks too.
     Both,
-    /// From the first read on, of the process that serves. All that the client sends is there.
+    /// In the first read of the process that serves. All that the client sends has arrived.
     Read,
 }
 
-/// A call, by its place in the programs.
+/// A call at one place of the programs.
 #[derive(Clone, Copy)]
 struct Site {
     name: &'static str,
     stage: Stage,
-    /// The errors of other calls that lead to this one, as strace is told them.
+    /// The errors of other calls that lead to this one, as options of strace.
     after: &'static str,
-    /// The call, or its names; and which, counted in `stage`.
+    /// The name of the call, or its two names, and its number, counted from the stage on.
     call: &'static str,
     when: usize,
     /// How many bytes it reads or writes.
@@ -86,7 +86,7 @@ const SITES: [Site; 17] = [
     Site::new("second_read", Read, "read", 2).len(100),
     Site::new("second_write", Read, "write", 2).len(100),
     Site::new("third_write", Read, "write", 3).len(100),
-    Site::new("last_read", Read, "read", 4).len(100), // it would be the end of file
+    Site::new("last_read", Read, "read", 4).len(100), // without the fault: the end of file
     Site::new("close", Read, "close", 1),
     Site::new("close_after_error", Read, "close", 1).after("read:error=EIO:when=4"),
 ];
@@ -106,7 +106,7 @@ const TREUSEADDR2: [Site; 8] = [
         .after("fork,clone:error=EAGAIN")
         .writes("fork: : Resource temporarily unavailable\n"),
     Site::new("close_in_parent", Accept, "close", 1),
-    Site::new("close_in_both", Both, "close", 1), // in the child of lfd, where it closes that
+    Site::new("close_in_both", Both, "close", 1), // in the child the close of lfd, with that switch
     Site::new("parent_exit", Accept, "write", 2).writes("[PARENT] parent exit\n"),
     Site::new("close_message", Read, "write", 4).writes("[CHILD] client close: 4\n"),
     Site::new("error_message", Read, "write", 2)
@@ -132,11 +132,11 @@ const UREUSEADDR: [Site; 8] = [
 /// All switches off, and all on.
 const SWITCHES: [Switches; 2] = [Switches::ALL[0], Switches::ALL[3]];
 
-/// The kernel's error numbers; one it has none for; one that it keeps for itself, which a program
-/// must never see; and the last that a call can give.
+/// Ranges of error numbers: those of the kernel; one that has no text; one that the kernel never shows a
+/// program; and the last that a call can return.
 const ERRORS: [(i32, i32); 4] = [(1, 133), (134, 134), (512, 512), (4095, 4095)];
 
-/// Of the faults of a site, every so many are in the sample, and the others in the full set.
+/// One in so many faults of a site is in the sample; the others are in the full set.
 const STRIDE: usize = 40;
 
 static TALLY: Tally = Tally::new();
@@ -145,7 +145,7 @@ pub fn summary() -> Option<String> {
     TALLY.summary("faults, each on three runtimes,")
 }
 
-/// What the call gives in place of what it would.
+/// The result that replaces that of the call.
 #[derive(Clone, Copy, Debug)]
 enum Fault {
     Error(i32),
@@ -154,16 +154,16 @@ enum Fault {
 
 pub fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
-    let mut offset = 0; // of each site's sample
+    let mut offset = 0; // so that the sites have different samples
     for (program, shared, own) in [
         (Program::Treuseaddr, &SITES[..], &TREUSEADDR[..]),
         (Program::Treuseaddr2, &SITES, &TREUSEADDR2),
-        (Program::Ureuseaddr, &SITES[..5], &UREUSEADDR), // as far as bind
+        (Program::Ureuseaddr, &SITES[..5], &UREUSEADDR), // up to bind
     ] {
         for site in shared.iter().chain(own) {
             let mut cases = Vec::new();
             for switches in SWITCHES {
-                // Counted with the option on, whose call is the first of its kind.
+                // The count assumes that the option is on: its call is the first setsockopt.
                 if site.call == "setsockopt" && !switches.reuseaddr {
                     continue;
                 }
@@ -174,7 +174,7 @@ pub fn trials() -> Vec<Trial> {
             }
             let is_sample = |(index, (_, fault)): &(usize, (Switches, Fault))| {
                 (index + offset).is_multiple_of(STRIDE)
-                    || matches!(fault, Fault::Error(EINTR | EAGAIN)) // the programs look for them
+                    || matches!(fault, Fault::Error(EINTR | EAGAIN)) // the programs test for these two
             };
             let (sample, rest): (Vec<_>, Vec<_>) =
                 cases.into_iter().enumerate().partition(is_sample);
@@ -215,11 +215,11 @@ fn compare(program: Program, switches: Switches, site: Site, fault: Fault, met: 
     TALLY.count(result.map_err(|difference| format!("{switches:?}, {fault:?}: {difference}")));
 }
 
-/// What a program does with a fault.
+/// What a program does when a call fails or is cut short.
 #[derive(Debug)]
 struct Outcome {
     observation: Observation,
-    /// What came to the client, and whether a reset ended it.
+    /// What the client received, and whether a reset ended it.
     reply: Option<(Vec<u8>, bool)>,
     /// What the server leaves in the kernel's table.
     rows: Vec<Row>,
@@ -235,16 +235,16 @@ fn observe(variant: Variant, site: Site, fault: Fault) -> Outcome {
     };
     let reply = client.as_mut().map(Client::receive_rest);
     let observation = strace.end();
-    // Closed only now: a packet that another overtakes would end a TIME_WAIT before its time.
+    // The client closes only now: a late packet could end a TIME_WAIT too early.
     wait_for_rows("the client's answer", |rows| !rows.contains(&Row::server("FIN_WAIT1")));
     drop(client);
     let mut rows = wait_for_rows("nothing but TIME_WAIT", |rows| {
         rows.iter().all(|row| row.state == "TIME_WAIT")
     });
     let is_long = rows.len() > 100;
-    rows.retain(|row| row.is_server); // its client's say what the trace says
+    rows.retain(|row| row.is_server); // the trace shows the client's side
     if is_long || !rows.is_empty() {
-        in_namespace(|| ()); // a new one: nothing is in the way of what comes next
+        in_namespace(|| ()); // a new one, where the next server can bind
     }
     Outcome { observation, reply, rows }
 }
@@ -253,11 +253,11 @@ fn observe(variant: Variant, site: Site, fault: Fault) -> Outcome {
 fn options(site: Site, fault: Fault) -> Vec<String> {
     let result = match fault {
         Fault::Error(error) => format!("error={error}"),
-        // A call that is not made fills no buffer.
+        // The kernel never sees the call, so strace fills the buffer.
         Fault::Short(count @ 1..) if site.call == "read" => {
             format!("retval={count}:poke_exit=@arg2={}", "78".repeat(count))
         }
-        // Nor does it say who has sent: from 127.0.0.1, port 40000.
+        // strace also writes the sender's address: 127.0.0.1, port 40000.
         Fault::Short(count) if site.call == "recvfrom" => {
             let text =
                 if count > 0 { format!("@arg2={},", "78".repeat(count)) } else { String::new() };
@@ -271,13 +271,13 @@ fn options(site: Site, fault: Fault) -> Vec<String> {
     if !site.after.is_empty() {
         options.push(format!("--inject={}", site.after));
     }
-    // C goes on for ever after an error: no port gets to the twelfth of these calls.
+    // After an error C never ends. No port reaches the twelfth of these calls.
     let last = if site.call == "close" { "write" } else { "close" };
     options.push(format!("--inject={last}:signal=SIGKILL:when=12"));
     options
 }
 
-/// Traced from the start on.
+/// Traces from the start on.
 fn start(variant: Variant, options: &[String]) -> (Strace, Option<Client>) {
     let strace = Strace::start(variant, Place::Terminal, options);
     let first = strace.first;
@@ -292,7 +292,7 @@ fn start(variant: Variant, options: &[String]) -> (Strace, Option<Client>) {
     (strace, client)
 }
 
-/// Traced from the start on, to its end or until it has printed three datagrams.
+/// Traces from the start on, until the receiver ends or has printed three datagrams.
 fn receive(variant: Variant, options: &[String]) -> Strace {
     let strace = Strace::start(variant, Place::Terminal, options);
     let first = strace.first;
@@ -315,7 +315,7 @@ fn receive(variant: Variant, options: &[String]) -> Strace {
     strace
 }
 
-/// Traced from accept on, while which the client is in the backlog.
+/// Traces from accept on. The client connects while the server is stopped there.
 fn attach_in_accept(
     variant: Variant,
     follows: bool,
@@ -331,8 +331,8 @@ fn attach_in_accept(
     (strace, Some(client))
 }
 
-/// Has the client send once the parent has ended, or the one process waits: then nothing that the
-/// server does comes before or after by chance. A server that ends without a reader is sent nothing.
+/// Lets the client send once the parent has ended, or once the only process waits in read. So the order
+/// of the server's calls is always the same. A server that ends without reading is sent nothing.
 fn serve(strace: &Strace, program: Program, client: &mut Client) {
     let first = strace.first;
     let reader = wait_for("a server that reads, or the end", || match program {
@@ -348,7 +348,7 @@ fn serve(strace: &Strace, program: Program, client: &mut Client) {
     }
 }
 
-/// Traced from the first read on.
+/// Traces from the first read on.
 fn attach_in_read(variant: Variant, options: &[String]) -> (Strace, Option<Client>) {
     let mut server = Process::start_on_terminal(&mut variant.command());
     let mut client = Client::connect();
@@ -365,7 +365,7 @@ fn attach_in_read(variant: Variant, options: &[String]) -> (Strace, Option<Clien
     (Strace::attach(variant.program, server, reader, false, options), Some(client))
 }
 
-/// Three times what is read at once, and the end of file, to a server that is stopped.
+/// Sends three full buffers and the end of file. The server is stopped meanwhile.
 fn send(client: &mut Client) {
     let bytes = ["a", "b", "c"].map(|text| text.repeat(100)).concat();
     client.0.write_all(bytes.as_bytes()).expect("it is connected");

@@ -21,7 +21,7 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
-/// Each Rust spelling that is not the C one.
+/// The calls that Rust spells differently: C, Rust.
 const SPELLINGS: [(&str, &str); 7] = [
     ("setsockopt", "set_socket_reuseaddr"),
     ("setsockopt", "set_ip_add_membership"),
@@ -32,7 +32,7 @@ const SPELLINGS: [(&str, &str); 7] = [
     ("defined", "cfg!"),
 ];
 
-/// What C calls and Rust does not: the Rust line has the word in its comment.
+/// Calls of C that Rust does not need. The comment on the Rust line names them.
 const NEEDLESS: [&str; 5] = ["memset", "htons", "ntohs", "inet_pton", "errno"];
 
 /// The lines of both sources, side by side: number, C, Rust.
@@ -61,7 +61,7 @@ fn counted(program: Program) {
     }
 }
 
-/// The article's line for one of ours; none if the article does not have it.
+/// The article's line for our line; none if the article does not have it.
 pub fn printed(program: Program, line: usize) -> Option<usize> {
     match (program, line) {
         (Program::Treuseaddr, _) | (Program::Treuseaddr2, ..50) => Some(line),
@@ -70,8 +70,8 @@ pub fn printed(program: Program, line: usize) -> Option<usize> {
     }
 }
 
-/// What the article has, by its own lines: in both programs, in the loop by the distance from the
-/// buffer, and in each program.
+/// What the article has on its lines: the lines of both programs, those of the loop, counted from the
+/// buffer, and those of each program.
 const PRINTED: &str = r#"
  1 <stdio.h>
  2 <unistd.h>
@@ -133,7 +133,7 @@ const PRINTED_TREUSEADDR2: &str = r#"
 74 return 0
 "#;
 
-/// What ours have in place of blank lines of the article, and the third program, which is not in it.
+/// What only our programs have: in place of the article's blank lines, and in the third program.
 const OURS: &str = r#"
 22 #ifdef REUSEADDR
 25 #endif
@@ -207,8 +207,8 @@ fn entries(list: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// `docs/differences.md` lists each line on which our C is not the printed C: each row is true of
-/// our line, and each line of ours that can only be ours has a row.
+/// `docs/differences.md` lists each line on which our C is not the printed C. Each row is true of our
+/// line, and each line that only we can have is in the table.
 fn in_print() {
     let rows = differences::rows("Our C and the printed C");
     for program in Program::SERVERS {
@@ -244,7 +244,7 @@ fn in_print() {
     }
 }
 
-/// Each call, text, number and closing brace of a C line is on the Rust line, and no other call.
+/// The Rust line has each call, text, number and closing brace of the C line, and no other call.
 fn translated(program: Program) {
     for (number, c, rust) in pairs(program).into_iter().skip(9) {
         let c = match c.strip_prefix("#ifdef ") {
@@ -292,7 +292,7 @@ fn translated(program: Program) {
     }
 }
 
-/// What stands before a parenthesis, or is `return` or `errno`.
+/// The calls of a C line: the words before a parenthesis, and `return` and `errno`.
 pub fn c_calls(line: &str) -> Vec<&str> {
     let line = line.split("//").next().unwrap_or_default();
     words(line)
@@ -304,7 +304,7 @@ pub fn c_calls(line: &str) -> Vec<&str> {
         .collect()
 }
 
-/// The calls of a Rust line that make a system call or stand for one, by their C name.
+/// The calls of a Rust line: how Rust spells each, and its C name.
 fn rust_calls(code: &str) -> Vec<(&str, &'static str)> {
     const CALLS: [(&str, &str); 16] = [
         ("socket(", "socket"),
@@ -327,7 +327,7 @@ fn rust_calls(code: &str) -> Vec<(&str, &'static str)> {
     CALLS.into_iter().filter(|(rust, _)| has_call(code, rust)).collect()
 }
 
-/// Whether `call` is there, and not as the end of a longer name.
+/// Whether the line has `call`, and not as the end of a longer name.
 fn has_call(line: &str, call: &str) -> bool {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     line.match_indices(call).any(|(at, _)| !line[..at].ends_with(is_name))

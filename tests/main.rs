@@ -15,6 +15,7 @@ mod documents;
 mod echo;
 mod faults;
 mod kernels;
+mod language;
 mod lines;
 mod messages;
 mod option;
@@ -61,6 +62,7 @@ fn run() -> Result<ExitCode, String> {
         conversations::trials(),
         demo::trials(),
         documents::trials(),
+        language::trials(),
         annotations::trials(),
         option::trials(),
         pitfalls::trials(),

@@ -1,4 +1,4 @@
-//! What the programs say, on a terminal and into a pipe.
+//! What the programs print, on a terminal and into a pipe.
 
 use crate::harness::{self, Client, Process, Program, Runtime, Variant, in_namespace};
 use libtest_mimic::Trial;
@@ -36,7 +36,7 @@ fn close(variant: Variant, is_terminal: bool) {
     }
     client.shutdown();
     assert_eq!(server.wait(), 0);
-    // Into a pipe, stdio keeps the text until exit, and fork doubles what it keeps.
+    // Into a pipe, stdio keeps the text until exit, and fork copies the kept text.
     let connected = "[PARENT] client connected: 4\n";
     let doubled = match !is_terminal && variant.runtime != Runtime::Raw {
         true => connected,
@@ -53,7 +53,7 @@ fn close(variant: Variant, is_terminal: bool) {
     );
 }
 
-/// A signal ends the server, and what stdio keeps is lost.
+/// A signal ends the server, and the text that stdio keeps is lost.
 fn sigint(variant: Variant) {
     for is_terminal in [true, false] {
         in_namespace(|| {

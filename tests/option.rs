@@ -1,4 +1,4 @@
-//! The option itself: what `docs/so_reuseaddr.md` says of it, measured on this kernel.
+//! What `docs/so_reuseaddr.md` says about the option, measured on this kernel.
 
 use crate::documents::is_current;
 use crate::harness::{
@@ -44,7 +44,7 @@ pub fn trials() -> Vec<Trial> {
     TRIALS.map(|(name, check)| harness::trial(name, check)).into()
 }
 
-/// Each measurement that the document names is one of these.
+/// Each trial that the document names exists.
 fn names() {
     let document = read(DOCUMENT);
     for name in words(&document).filter(|word| word.starts_with("option_") && *word != "option_") {
@@ -56,7 +56,7 @@ fn names() {
     }
 }
 
-/// What a socket has set before it binds.
+/// The option that a socket sets before it binds.
 #[derive(Clone, Copy, PartialEq)]
 enum Flag {
     None,
@@ -68,7 +68,7 @@ impl Flag {
     const ALL: [Self; 3] = [Self::None, Self::ReuseAddr, Self::ReusePort];
 }
 
-/// A socket with `flag` set, bound where it may be.
+/// A socket with `flag` set, bound to `ip`; or the error of `bind`.
 fn bound(kind: SocketType, flag: Flag, ip: Ipv4Addr) -> Result<OwnedFd, Errno> {
     let fd = socket_with(AddressFamily::INET, kind, SocketFlags::CLOEXEC, None)?;
     match flag {
@@ -105,7 +105,7 @@ fn wait_for_rows(expected: &[Row]) {
     harness::wait_for_rows(&format!("{expected:?}"), |rows| rows == expected);
 }
 
-/// Leaves the server's end alone, in TIME_WAIT.
+/// Closes both ends, the server's first: its TIME_WAIT is left.
 fn close_server_first((server, client): (OwnedFd, TcpStream)) {
     drop(server);
     wait_for_rows(&[Row::client("CLOSE_WAIT"), Row::server("FIN_WAIT2")]);
@@ -113,7 +113,7 @@ fn close_server_first((server, client): (OwnedFd, TcpStream)) {
     wait_for_rows(&[Row::TIME_WAIT]);
 }
 
-/// Whether a new socket may bind, and listen, where something is already.
+/// Whether a new socket can bind and listen at the address.
 fn may_listen(flag: Flag) -> bool {
     match bound_tcp(flag, LOCALHOST) {
         Err(no) => {
@@ -132,7 +132,7 @@ fn may_bind_udp(old: Flag, new: Flag) -> bool {
     bound(SocketType::DGRAM, new, LOCALHOST).is_ok()
 }
 
-/// Who may have an address where another socket is, by the state of that one.
+/// The table of the rule: can a new socket bind and listen, by the state of the old socket?
 fn rule() -> String {
     const TCP: [&str; 5] =
         ["TCP, bound, not listening", "LISTEN", "ESTABLISHED", "FIN_WAIT2", "TIME_WAIT"];
@@ -197,7 +197,7 @@ fn stand(state: &str, flag: Flag) -> (Option<OwnedFd>, Option<TcpStream>) {
     }
 }
 
-/// The wildcard address is every address; two others are not in each other's way.
+/// The wildcard address conflicts with a specific address. Two specific addresses do not conflict.
 fn addresses() {
     for flag in [Flag::None, Flag::ReuseAddr] {
         for (there, new) in [(LOCALHOST, ANY), (ANY, LOCALHOST)] {
@@ -215,7 +215,7 @@ fn addresses() {
     }
 }
 
-/// What counts is the flag that the connection itself has when it ends.
+/// A TIME_WAIT keeps the flag that the connection itself had when it ended.
 fn is_the_connections() {
     for flag in [Flag::None, Flag::ReuseAddr] {
         let is_set = flag == Flag::ReuseAddr;
@@ -246,7 +246,7 @@ fn server(reuseaddr: bool) -> Process {
     Process::start(&mut variant.command())
 }
 
-/// Whoever closes first has the TIME_WAIT: where that is the client, no server needs the option.
+/// The side that closes first has the TIME_WAIT. If that is the client, no server needs the option.
 fn client_closes_first() {
     let mut old = server(false);
     let mut client = Client::connect();
@@ -258,7 +258,7 @@ fn client_closes_first() {
     wait_for("LISTEN", || rows().contains(&Row::LISTEN).then_some(()));
 }
 
-/// A server that is killed with words unread resets the connection, and leaves no TIME_WAIT.
+/// A server that exits with unread data resets the connection, and leaves no TIME_WAIT.
 fn reset_leaves_nothing() {
     let listener = listener(Flag::None);
     let (server, client) = connection(&listener);
@@ -270,7 +270,7 @@ fn reset_leaves_nothing() {
     bound_tcp(Flag::None, LOCALHOST).expect("nothing is left");
 }
 
-/// TIME_WAIT begins with 60 seconds, of the clock that /proc/net/tcp counts in hundredths.
+/// TIME_WAIT begins with 60 seconds. /proc/net/tcp shows them in hundredths.
 fn time_wait_lasts() {
     let listener = listener(Flag::None);
     let connection = connection(&listener);
@@ -288,7 +288,7 @@ fn time_wait_lasts() {
     assert!((5000..=6000).contains(&left), "{left} hundredths of a second");
 }
 
-/// Of two that may bind, only the first to listen may listen.
+/// Two sockets can bind one address, and only the first that calls `listen` can listen.
 fn who_listens_first() {
     let first = bound_tcp(Flag::ReuseAddr, LOCALHOST).expect("nothing is there");
     let second = bound_tcp(Flag::ReuseAddr, LOCALHOST).expect("both have the option");
@@ -296,12 +296,12 @@ fn who_listens_first() {
     start_listening(&second).expect("the other does not listen");
     assert_eq!(start_listening(&first), Err(Errno::ADDRINUSE));
     drop(second);
-    // Not at once: a process that another trial starts meanwhile holds a copy until its exec.
+    // Not at once: a process that another trial forks meanwhile has a copy until its exec.
     wait_for("the other to end", || start_listening(&first).ok());
 }
 
-/// No second socket takes clients from one that listens, by the same address, a more definite one
-/// or every one, with the option on either or both; nor if it was bound before, with both.
+/// No second socket takes clients from a listener: not at the same address, a specific one or the
+/// wildcard, whichever has the option; nor if it was bound before and both have the option.
 fn tcp_takeover() {
     for (first, second) in [(LOCALHOST, LOCALHOST), (ANY, LOCALHOST), (LOCALHOST, ANY)] {
         for (old, new) in [
@@ -314,7 +314,7 @@ fn tcp_takeover() {
                 let listener = bound_tcp(old, first).expect("nothing is there");
                 start_listening(&listener).expect("nothing is there");
                 assert_eq!(bound_tcp(new, second).err(), Some(Errno::ADDRINUSE));
-                connection(&listener); // the first one answers
+                connection(&listener); // the first socket answers
             });
         }
         harness::in_namespace(|| {
@@ -327,7 +327,7 @@ fn tcp_takeover() {
     }
 }
 
-/// What treuseaddr2's child has inherited lets clients in, whom nobody accepts.
+/// The listener that treuseaddr2's child inherits lets clients connect, and no process accepts them.
 fn nobody_accepts() {
     let mut server =
         Process::start(&mut Variant::new(Program::Treuseaddr2, Runtime::Raw).command());
@@ -362,7 +362,7 @@ fn received(socket: &OwnedFd, flags: RecvFlags) -> bool {
     }
 }
 
-/// Which of the sockets get a datagram sent to `to`: on loopback they have it when `send_to` is back.
+/// Which sockets receive a datagram sent to `to`. On loopback they have it when `send_to` returns.
 fn receivers<const N: usize>(to: Ipv4Addr, sockets: [&OwnedFd; N]) -> [bool; N] {
     let sender = UdpSocket::bind((LOCALHOST, 0)).expect("ports are left");
     sender.set_broadcast(true).expect("it is a socket");
@@ -371,7 +371,8 @@ fn receivers<const N: usize>(to: Ipv4Addr, sockets: [&OwnedFd; N]) -> [bool; N] 
     sockets.map(|socket| received(socket, RecvFlags::empty()))
 }
 
-/// A datagram to one address goes to one socket: the newest, or the one with the exact address.
+/// A datagram to one address goes to one socket: the one bound to that address, and among several of
+/// them the one bound last.
 fn udp_unicast() {
     let first = bound_udp(Flag::ReuseAddr, LOCALHOST);
     assert_eq!(receivers(LOCALHOST, [&first]), [true]);
@@ -381,7 +382,8 @@ fn udp_unicast() {
     assert_eq!(receivers(LOCALHOST, [&first, &any, &second]), [false, false, true]);
 }
 
-/// A datagram to a group goes to all, even to who has not joined, while somebody has.
+/// A datagram to a group goes to all sockets at the wildcard address while one of them is a member, even
+/// to those that have not joined.
 fn udp_multicast() {
     let group = Ipv4Addr::new(239, 1, 2, 3);
     for flag in [Flag::ReuseAddr, Flag::ReusePort] {
@@ -411,7 +413,7 @@ fn udp_broadcast() {
     }
 }
 
-/// netstat names who listens, and nobody for a TIME_WAIT.
+/// netstat names the process of a listener, and none for a TIME_WAIT.
 fn culprit() {
     let netstat = || run(Command::new("netstat").arg("-tnap")).stdout;
     let mut server = server(false);
@@ -429,7 +431,7 @@ fn culprit() {
     assert!(row.trim_end().ends_with(" -"), "{table}");
 }
 
-/// The packets and the states of experiment 1.
+/// The drawing: packets and states of experiment 1.
 fn drawing() -> String {
     let mut capture = Capture::start();
     let mut text = "```text\n".to_owned();

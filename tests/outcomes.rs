@@ -1,10 +1,10 @@
-//! Who may bind while an old server is in TIME_WAIT, or its child still listens.
+//! Can a new server listen while the old one's TIME_WAIT is left, or while its child still listens?
 
 use crate::harness::{self, Client, Process, Program, Row, Runtime, Switches, Variant, rows, wait_for};
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
 
-/// A program, and whether its new server listens, by the old one's option and the new one's.
+/// A program, and whether a new server listens: `listens[old][new]`, by the option of each server.
 #[derive(Clone, Copy)]
 pub struct Experiment {
     pub name: &'static str,
@@ -59,11 +59,11 @@ pub fn listens(experiment: Experiment, runtime: Runtime, old: bool, new: bool) -
         let switches = Switches { reuseaddr, close_listener: experiment.close_listener };
         Variant::new(experiment.program, runtime).with(switches)
     };
-    let _old = leave(variant(old)); // the child of the second program goes on
+    let _old = leave(variant(old)); // the child of the second program keeps running
     start_again(variant(new))
 }
 
-/// Runs the old server to the point at which the article starts it again.
+/// Runs the old server until the article would start it again.
 fn leave(variant: Variant) -> (Process, Client) {
     let mut server = Process::start(&mut variant.command());
     let mut client = Client::connect();
@@ -88,7 +88,7 @@ fn leave(variant: Variant) -> (Process, Client) {
     (server, client)
 }
 
-/// A server once it listens or has ended, and whether it listens.
+/// Starts a server and waits until it listens or has ended. Returns whether it listens.
 pub fn started(start: impl FnOnce() -> Process) -> (Process, bool) {
     let listeners = || rows().iter().filter(|row| **row == Row::LISTEN).count();
     let before = listeners();
@@ -103,7 +103,7 @@ pub fn started(start: impl FnOnce() -> Process) -> (Process, bool) {
     (server, is_listening)
 }
 
-/// Whether a new server listens; where it does not, it has said what it must.
+/// Whether a new server listens. If it does not, checks its message and status.
 fn start_again(variant: Variant) -> bool {
     let (mut server, is_listening) = started(|| Process::start(&mut variant.command()));
     if !is_listening {

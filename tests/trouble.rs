@@ -1,4 +1,4 @@
-//! What goes wrong, and what the programs make of it: as C, or said where not.
+//! How the programs behave when something goes wrong: as the C does, or as the trial says.
 
 use crate::harness::{
     self, Client, PORT, Process, Program, Row, Runtime, Variant, hold_port, in_namespace, rows,
@@ -35,7 +35,7 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
-/// The program, started by a shell that has done `preparation`.
+/// The program, started by a shell after `preparation`.
 fn after(preparation: &str, variant: Variant) -> Command {
     let mut shell = Command::new("sh");
     shell.args(["-c", &format!("{preparation}; exec \"$0\"")]).arg(variant.path());
@@ -55,8 +55,8 @@ fn port_in_use(variant: Variant) {
     assert_eq!(server.stdout.to_end(), "");
 }
 
-/// A port below `net.ipv4.ip_unprivileged_port_start` is refused to a process without the capability,
-/// and one at the limit is not.
+/// A process without the capability may bind the port `net.ipv4.ip_unprivileged_port_start`, and none
+/// below it.
 fn privileged_port(variant: Variant) {
     for (limit, is_refused) in [(PORT + 1, true), (PORT, false)] {
         in_namespace(|| {
@@ -75,8 +75,8 @@ fn privileged_port(variant: Variant) {
     }
 }
 
-/// While the server talks with one client, 129 others can connect: one more than the backlog. The
-/// kernel drops the SYN of the next one, and counts that.
+/// While the server talks with one client, 129 others can connect: one more than the backlog. The kernel
+/// drops the SYN of the next client, and counts it.
 fn backlog(variant: Variant) {
     let mut server = Process::start_on_terminal(&mut variant.command());
     let mut client = Client::connect();
@@ -111,7 +111,7 @@ fn listen_overflows() -> u64 {
     value.parse().expect("a number")
 }
 
-/// C prints without end, the ports say it once and end.
+/// C prints the message without end; the ports print it once and exit.
 fn client_resets(variant: Variant) {
     let mut server = Process::start_on_terminal(&mut variant.command());
     let mut client = Client::connect();
@@ -128,7 +128,7 @@ fn client_resets(variant: Variant) {
     }
 }
 
-/// A program on the shared C library does not even start: the loader can't open it.
+/// A program on the shared C library does not start: the loader cannot open the library.
 fn descriptor_limit(variant: Variant) {
     let mut server = Process::start(&mut after("ulimit -n 3", variant));
     let (status, message) = match variant.runtime {
@@ -139,7 +139,7 @@ fn descriptor_limit(variant: Variant) {
     assert!(server.stderr.to_end().contains(message));
 }
 
-/// The messages are lost, the program goes on.
+/// The messages are lost, and the program goes on.
 fn dev_full(variant: Variant) {
     let mut server = Process::start_as_is(&mut redirected(">/dev/full 2>&1", variant));
     let mut client = Client::connect();
@@ -154,7 +154,7 @@ fn dev_full(variant: Variant) {
     });
 }
 
-/// The listening descriptor is then 0, the connected one 3.
+/// The listener then has descriptor 0, and the connection 3.
 fn stdin_closed(variant: Variant) {
     let mut server = Process::start_on_terminal(&mut redirected("<&-", variant));
     let mut client = Client::connect();
@@ -164,8 +164,8 @@ fn stdin_closed(variant: Variant) {
     server.stdout.wait_for(&format!("{}client close: 3\n", variant.program.prefix()));
 }
 
-/// The listening descriptor is then 1: a message written to it ends the program with SIGPIPE, at
-/// once or, where stdio keeps the text, at exit.
+/// The listener then has descriptor 1. A message written to it ends the program with SIGPIPE: at once,
+/// or at exit if stdio keeps the text.
 fn stdout_closed(variant: Variant) {
     let mut server = Process::start(&mut redirected(">&-", variant));
     let mut client = Client::connect();
@@ -177,8 +177,7 @@ fn stdout_closed(variant: Variant) {
     assert_eq!(server.stderr.to_end(), "");
 }
 
-/// The listening descriptor is then 2; a message of a failed bind is written to it, and its
-/// SIGPIPE ends the program before exit.
+/// The listener then has descriptor 2. If bind fails, perror writes to it, and SIGPIPE ends the program.
 fn stderr_closed(variant: Variant) {
     let mut server = Process::start_on_terminal(&mut redirected("2>&-", variant));
     let mut client = Client::connect();
@@ -194,7 +193,7 @@ fn stderr_closed(variant: Variant) {
     });
 }
 
-/// SIGPIPE has its default action.
+/// SIGPIPE ends the program: it has its default action.
 fn stdout_without_reader(variant: Variant) {
     let (reader, writer) = std::io::pipe().expect("descriptors are left");
     drop(reader);
@@ -208,7 +207,7 @@ fn stdout_without_reader(variant: Variant) {
     wait_for("no listener", || (!rows().contains(&Row::LISTEN)).then_some(()));
 }
 
-/// perror's words for every number that a call can fail with, beside the C library's.
+/// For every number that a call can fail with, perror prints the C library's text.
 fn every_error_text(variant: Variant) {
     let scratch = harness::Scratch::new();
     let log = scratch.path().join("strace");
