@@ -1,84 +1,70 @@
-//! The link of the default runtime (`src/rt/raw.rs`), and the words of its `perror`.
+//! The link of the default runtime (`src/rt/raw.rs`).
 
 use std::env;
-use std::fs;
-use std::io;
 use std::path::Path;
 
-/// Linux gives a failed call a number from 1 to this (`MAX_ERRNO` in `include/linux/err.h`).
-const MAX_ERRNO: i32 = 4095;
-
-/// The programs that are linked so.
-const PORTS: [&str; 3] = ["treuseaddr", "treuseaddr2", "ureuseaddr"];
+/// The machines of which `src/rt/raw/` has a file, and Debian's package of a linker for each.
+const MACHINES: [(&str, &str); 3] = [
+    ("x86_64", "gcc-x86-64-linux-gnu"),
+    ("aarch64", "gcc-aarch64-linux-gnu"),
+    ("riscv64", "gcc-riscv64-linux-gnu"),
+];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=src/rt/raw.ld");
     if env::var_os("CARGO_FEATURE_LIBC").is_some() {
         return;
     }
-    let target = |key: &str| env::var(format!("CARGO_CFG_TARGET_{key}")).unwrap_or_default();
-    let (os, arch, width) = (target("OS"), target("ARCH"), target("POINTER_WIDTH"));
-    if (&*os, &*arch, &*width) != ("linux", "x86_64", "64") {
-        println!(
-            "cargo::error=the default runtime serves x86-64 Linux alone, not {arch} {os}: \
-             build with --features libc"
-        );
-        return;
+    if let Err(trouble) = link_arguments() {
+        println!("cargo::error={trouble}");
     }
+}
 
-    let folder = env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
-    println!("cargo::rerun-if-changed=src/rt/raw.ld");
-    for argument in [
-        // No start files and no library; addresses fixed, so that nothing is left to relocate.
-        "-nostartfiles",
-        "-nostdlib",
-        "-static",
-        "-no-pie",
-        // One segment, laid out by hand.
-        &format!("-T{folder}/src/rt/raw.ld"),
-        // Nothing unwinds, and nobody looks a build up by its number.
-        "-Wl,--no-eh-frame-hdr",
-        "-Wl,--build-id=none",
-    ] {
-        for port in PORTS {
-            println!("cargo::rustc-link-arg-bin={port}={argument}");
-        }
-    }
-
-    let texts = strerror_texts();
-    let mut starts = vec![0];
-    starts.extend(texts.iter().scan(0, |start, text| {
-        *start += text.len();
-        Some(*start)
-    }));
-    let out = env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");
-    let write = |name: &str, text: String| {
-        fs::write(Path::new(&out).join(name), text).expect("OUT_DIR is writable");
+fn link_arguments() -> Result<(), String> {
+    let variable = |name: &str| env::var(name).unwrap_or_default();
+    let target = variable("TARGET");
+    let arch = variable("CARGO_CFG_TARGET_ARCH");
+    let package = MACHINES.iter().find(|(machine, _)| *machine == arch).map(|(_, package)| package);
+    let is_served = variable("CARGO_CFG_TARGET_OS") == "linux"
+        && variable("CARGO_CFG_TARGET_POINTER_WIDTH") == "64"
+        && variable("CARGO_CFG_TARGET_ENDIAN") == "little";
+    let Some(package) = package.filter(|_| is_served) else {
+        return Err(format!(
+            "the default runtime serves 64-bit, little-endian Linux on x86_64, aarch64 and \
+             riscv64, not {target}: build with --features libc"
+        ));
     };
-    write("strerror", texts.concat());
-    write("strerror_starts", format!("{starts:?}"));
-}
 
-/// What this machine's C library says of each error number; a number without a message of its own
-/// has the empty one. At 0, where there is no error, stand the words for those: `Unknown error `,
-/// to be followed by the number.
-fn strerror_texts() -> Vec<String> {
-    let unknown = strerror(MAX_ERRNO).replace(&MAX_ERRNO.to_string(), "");
-    let mut texts = vec![unknown.clone()];
-    for errno in 1..MAX_ERRNO {
-        let message = strerror(errno);
-        let is_known = message.replace(&errno.to_string(), "") != unknown;
-        texts.push(if is_known { message } else { String::new() });
+    let flags = variable("CARGO_ENCODED_RUSTFLAGS");
+    let is_foreign = !variable("HOST").starts_with(&*arch);
+    let linker = variable("RUSTC_LINKER");
+    if is_foreign && linker.is_empty() && !flags.contains("linker=") {
+        let name = target.to_uppercase().replace('-', "_");
+        return Err(format!(
+            "no linker is set for {target}: sudo apt-get install {package}, and set \
+             CARGO_TARGET_{name}_LINKER={arch}-linux-gnu-gcc"
+        ));
     }
-    while texts.last().is_some_and(String::is_empty) {
-        texts.pop();
+    let path = variable("PATH");
+    if !linker.is_empty() && env::split_paths(&path).all(|dir| !dir.join(&linker).is_file()) {
+        return Err(format!("{linker} is not installed: sudo apt-get install {package}"));
     }
-    texts
-}
 
-/// strerror(3): std asks the C library and adds the number.
-fn strerror(errno: i32) -> String {
-    let message = io::Error::from_raw_os_error(errno).to_string();
-    let number = format!(" (os error {errno})");
-    message.strip_suffix(&number).unwrap_or(&message).to_owned()
+    // No start files and no library; addresses fixed, so that nothing is left to relocate.
+    let mut arguments = vec!["-nostartfiles".to_owned(), "-nostdlib".into(), "-static".into()];
+    arguments.extend(["-no-pie".into(), "-Wl,--entry=rt_start".into()]);
+    // Nothing unwinds, and nobody looks a build up by its number.
+    arguments.extend(["-Wl,--no-eh-frame-hdr".into(), "-Wl,--build-id=none".into()]);
+    // One segment, laid out by hand; mold reads no script and lays out three.
+    if flags.contains("mold") || env::var_os("MOLD_PATH").is_some() {
+        arguments.push("-Wl,-z,noseparate-code".into());
+    } else {
+        let script = Path::new(&variable("CARGO_MANIFEST_DIR")).join("src/rt/raw.ld");
+        arguments.push(format!("-T{}", script.display()));
+    }
+    for argument in arguments {
+        println!("cargo::rustc-link-arg-bins={argument}");
+    }
+    Ok(())
 }

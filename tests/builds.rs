@@ -17,9 +17,15 @@ pub fn trials() -> Vec<Trial> {
         harness::trial("builds_in_each_profile", in_each_profile),
         harness::trial("builds_install", install),
         harness::trial("builds_package", package),
-        harness::trial("builds_unsupported_machine", unsupported_machine),
+        harness::trial("builds_unsupported_targets", unsupported_targets),
         harness::trial("builds_unsafe_in_rt_alone", unsafe_in_rt_alone),
     ];
+    // Not among the ordinary trials: each builds all that the ports need.
+    for linker in LINKERS {
+        let name = format!("link_{linker}");
+        let trial = harness::trial(name, move || linked_by(linker));
+        trials.push(trial.with_ignored_flag(true));
+    }
     for program in Program::ALL {
         let name = |check| format!("builds_{}_{check}", program.name());
         trials.push(harness::trial(name("small_and_hard"), move || small_and_hard(program)));
@@ -31,6 +37,9 @@ pub fn trials() -> Vec<Trial> {
     }
     trials
 }
+
+/// rustc takes rust-lld by itself: the other trials link with it.
+const LINKERS: [&str; 4] = ["bfd", "gold", "lld", "mold"];
 
 /// The command, which must succeed and have nothing to say.
 fn quietly(command: &mut Command) {
@@ -104,26 +113,78 @@ fn package() {
     quietly(cargo("package", &target).args(["--allow-dirty", "--offline"]));
 }
 
-/// What the build script says on a machine that the default runtime does not serve.
-fn unsupported_machine() {
+/// As with the linker that rustc takes by itself.
+fn linked_by(linker: &str) {
+    let target = cargo_target(linker);
+    let mut cargo = cargo("build", &target);
+    cargo.args(["--offline", "--release", "--bins"]);
+    let output = run(cargo.env("RUSTFLAGS", format!("-C link-arg=-fuse-ld={linker}")));
+    assert!(output.status.success(), "{}", output.stderr); // rustc warns of gold
+    let folder = target.join("release");
+    for program in Program::SERVERS {
+        converse(program, &folder.join(program.name()));
+    }
+    receive(&folder);
+    for program in Program::ALL {
+        is_small_and_hard(&folder.join(program.name()));
+    }
+}
+
+/// What the build script says of a target that the default runtime does not serve, and where no
+/// linker for another machine is set, or it is missing.
+fn unsupported_targets() {
     let build = cargo_target("variants").join("release/build");
     let script = fs::read_dir(&build)
         .expect("prepare has built there")
         .map(|entry| entry.expect("it is a folder").path().join("build-script-build"))
         .find(|path| path.is_file() && path.to_string_lossy().contains("treuseaddr-"))
         .expect("prepare has built it");
-    let output = run(Command::new(script)
-        .env_remove("CARGO_FEATURE_LIBC")
-        .env("CARGO_CFG_TARGET_OS", "linux")
-        .env("CARGO_CFG_TARGET_ARCH", "aarch64")
-        .env("CARGO_CFG_TARGET_POINTER_WIDTH", "64"));
-    let errors: Vec<&str> =
-        output.stdout.lines().filter(|line| line.starts_with("cargo::error=")).collect();
+    let says = |target: &str, width: &str, endian: &str, linker: Option<&str>| {
+        let (arch, rest) = target.split_once('-').expect("it is a triple");
+        let mut command = Command::new(&script);
+        command
+            .env_remove("CARGO_FEATURE_LIBC")
+            .env_remove("RUSTC_LINKER")
+            .env("HOST", "sparc64-unknown-linux-gnu")
+            .env("TARGET", target)
+            .env("CARGO_ENCODED_RUSTFLAGS", "")
+            .env("CARGO_CFG_TARGET_OS", rest.split('-').nth(1).expect("it is a triple"))
+            .env("CARGO_CFG_TARGET_ARCH", arch.trim_end_matches("_be"))
+            .env("CARGO_CFG_TARGET_POINTER_WIDTH", width)
+            .env("CARGO_CFG_TARGET_ENDIAN", endian)
+            .envs(linker.map(|linker| ("RUSTC_LINKER", linker)));
+        let output = run(&mut command);
+        let error = output.stdout.lines().filter_map(|line| line.strip_prefix("cargo::error="));
+        error.map(str::to_owned).collect::<Vec<_>>()
+    };
+    for (target, width, endian) in [
+        ("i686-unknown-linux-gnu", "32", "little"),
+        ("x86_64-unknown-linux-gnux32", "32", "little"),
+        ("aarch64_be-unknown-linux-gnu", "64", "big"),
+        ("s390x-unknown-linux-gnu", "64", "big"),
+        ("x86_64-unknown-freebsd", "64", "little"),
+        ("aarch64-apple-darwin", "64", "little"),
+    ] {
+        assert_eq!(
+            says(target, width, endian, None),
+            [format!(
+                "the default runtime serves 64-bit, little-endian Linux on x86_64, aarch64 and \
+                 riscv64, not {target}: build with --features libc"
+            )]
+        );
+    }
+    let target = "aarch64-unknown-linux-gnu";
     assert_eq!(
-        errors,
-        ["cargo::error=the default runtime serves x86-64 Linux alone, not aarch64 linux: \
-         build with --features libc"]
+        says(target, "64", "little", None),
+        ["no linker is set for aarch64-unknown-linux-gnu: sudo apt-get install \
+          gcc-aarch64-linux-gnu, and set \
+          CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc"]
     );
+    assert_eq!(
+        says(target, "64", "little", Some("no-such-linker")),
+        ["no-such-linker is not installed: sudo apt-get install gcc-aarch64-linux-gnu"]
+    );
+    assert_eq!(says(target, "64", "little", Some("cc")), [""; 0]);
 }
 
 fn unsafe_in_rt_alone() {
@@ -150,20 +211,22 @@ fn unsafe_in_rt_alone() {
     }
 }
 
-/// Under 8 KiB with every set of switches; no loader, no relocation, nothing both writable and
-/// executable, no executable stack.
 fn small_and_hard(program: Program) {
     for switches in Switches::ALL {
-        let path = Variant::new(program, Runtime::Raw).with(switches).path();
-        let size = fs::metadata(&path).expect("prepare has built it").len();
-        assert!(size < 8192, "{path:?} has {size} bytes");
-        let readelf = |option| run(Command::new("readelf").args([option, "-W"]).arg(&path)).stdout;
-        let segments = readelf("--segments");
-        assert!(!segments.contains("INTERP") && !segments.contains("RWE"), "{segments}");
-        assert!(segments.lines().any(|line| line.contains("GNU_STACK") && line.contains(" RW ")));
-        let relocations = readelf("--relocs");
-        assert!(relocations.contains("There are no relocations"), "{relocations}");
+        is_small_and_hard(&Variant::new(program, Runtime::Raw).with(switches).path());
     }
+}
+
+/// Under 8 KiB; no loader, no relocation, nothing both writable and executable, no executable stack.
+pub fn is_small_and_hard(path: &Path) {
+    let size = fs::metadata(path).expect("it is built").len();
+    assert!(size < 8192, "{path:?} has {size} bytes");
+    let readelf = |option| run(Command::new("readelf").args([option, "-W"]).arg(path)).stdout;
+    let segments = readelf("--segments");
+    assert!(!segments.contains("INTERP") && !segments.contains("RWE"), "{segments}");
+    assert!(segments.lines().any(|line| line.contains("GNU_STACK") && line.contains(" RW ")));
+    let relocations = readelf("--relocs");
+    assert!(relocations.contains("There are no relocations"), "{relocations}");
 }
 
 /// A read that returns more than it may is the one thing here that makes the ports panic;

@@ -22,6 +22,7 @@ mod option;
 mod outcomes;
 mod page;
 mod pitfalls;
+mod rt;
 mod runs;
 mod traces;
 mod trouble;
@@ -53,6 +54,7 @@ fn run() -> Result<ExitCode, String> {
     let mut trials: Vec<Trial> = [
         lines::trials(),
         builds::trials(),
+        rt::trials(),
         outcomes::trials(),
         echo::trials(),
         messages::trials(),

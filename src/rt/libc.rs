@@ -25,25 +25,38 @@ unsafe extern "C" {} // the libc crate leaves the linking to std where any crate
 
 /// exit(3).
 pub fn exit(status: i32) -> ! {
-    // SAFETY: the process has one thread, and has registered nothing with atexit(3).
+    // SAFETY: safe code without std can neither start a thread nor register with atexit(3).
     unsafe { libc::exit(status) }
 }
 
 /// fork(3).
 pub fn fork() -> Result<Option<Pid>, Errno> {
-    // SAFETY: the process has one thread, so the child is a whole copy of it.
+    // SAFETY: safe code without std cannot start a thread, so the child is a whole copy of the
+    // process.
     match unsafe { libc::fork() } {
         -1 => Err(Errno::from_raw_os_error(errno::errno().0)),
         pid => Ok(Pid::from_raw(pid)),
     }
 }
 
-/// printf(3) of a format with at most one `%d`, or with one, a second one and a `%.*s`.
-pub fn printf(format: &CStr, d: c_int, rest: Option<(c_int, &[u8])>) {
-    let (second, s) = rest.unwrap_or_default();
-    // SAFETY: the format ends in a NUL and asks for no more than two numbers, and as many bytes at
-    // an address as there are; C ignores an argument that the format does not ask for.
-    unsafe { libc::printf(format.as_ptr(), d, second, s.len() as c_int, s.as_ptr()) };
+/// printf(3) of a format without conversions.
+pub fn printf(format: &CStr) {
+    // SAFETY: the format ends in a NUL and asks for nothing.
+    unsafe { libc::printf(format.as_ptr()) };
+}
+
+/// printf(3) of a format with one `%d`.
+pub fn printf_d(format: &CStr, d: c_int) {
+    // SAFETY: the format ends in a NUL and asks for one number.
+    unsafe { libc::printf(format.as_ptr(), d) };
+}
+
+/// printf(3) of a format with `%d`, `%d` and `%.*s`.
+pub fn printf_d_d_s(format: &CStr, first: c_int, second: c_int, s: &[u8]) {
+    let len = c_int::try_from(s.len()).unwrap_or(c_int::MAX);
+    // SAFETY: the format ends in a NUL and asks for two numbers, and for no more bytes than `len`
+    // at an address that has them.
+    unsafe { libc::printf(format.as_ptr(), first, second, len, s.as_ptr()) };
 }
 
 /// perror(3), which looks at `errno`: the failed call has set it, and no call came between.

@@ -7,7 +7,7 @@
 #![no_std]
 
 use core::ffi::CStr;
-use rustix::fd::{AsFd, AsRawFd, OwnedFd};
+use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::process::Pid;
 
@@ -57,51 +57,87 @@ pub fn perror(s: &'static CStr, no: Errno) {
 #[macro_export]
 macro_rules! printf {
     ($format:literal) => {
-        const { $crate::Format::new($format, "") }.print(&[])
+        const { $crate::Text::new($format) }.print()
     };
     ($format:literal, $fd:expr) => {
-        const { $crate::Format::new($format, "%d") }.print(&[&$fd])
+        const { $crate::WithDescriptor::new($format) }.print(&$fd)
     };
     ($format:literal, $pid:expr, $port:expr, $text:expr) => {
-        const { $crate::Format::new($format, "%d%d%.*s") }.print_received($pid, $port, $text)
+        const { $crate::WithDatagram::new($format) }.print($pid, $port, $text)
     };
 }
 
-/// The first argument of [`printf!`], whose conversions are those of its other arguments.
+/// A format of [`printf!`] without conversions.
 #[doc(hidden)]
-pub struct Format(&'static CStr);
+pub struct Text(&'static CStr);
 
-impl Format {
+impl Text {
     /// # Panics
-    /// At compile time, where the conversions of `format`, one after the other, are not
-    /// `conversions`.
-    pub const fn new(format: &'static CStr, conversions: &str) -> Self {
-        let (bytes, conversions) = (format.to_bytes(), conversions.as_bytes());
-        let (mut i, mut done) = (0, 0);
-        while i < bytes.len() {
-            let mut is_conversion = bytes[i] == b'%';
-            while is_conversion {
-                assert!(done < conversions.len(), "fewer arguments than conversions");
-                assert!(bytes[i] == conversions[done], "another conversion than the argument's");
-                i += 1;
-                done += 1;
-                is_conversion = done < conversions.len() && conversions[done] != b'%';
-            }
-            i += 1;
-        }
-        assert!(done == conversions.len(), "more arguments than conversions");
+    /// If `format` has a conversion: at compile time, as [`printf!`] calls it.
+    pub const fn new(format: &'static CStr) -> Self {
+        assert!(has_conversions(format, ""), "the format has a conversion, and no argument");
         Self(format)
     }
 
-    /// printf(3) with what `new` was promised: at most one descriptor.
-    pub fn print(&self, fd: &[&OwnedFd]) {
-        sys::printf(self.0, fd.first().map_or(0, |fd| fd.as_fd().as_raw_fd()), None);
+    /// printf(3).
+    pub fn print(&self) {
+        sys::printf(self.0);
+    }
+}
+
+/// A format of [`printf!`] with a descriptor's `%d`.
+#[doc(hidden)]
+pub struct WithDescriptor(&'static CStr);
+
+impl WithDescriptor {
+    /// # Panics
+    /// If `format` has other conversions: at compile time, as [`printf!`] calls it.
+    pub const fn new(format: &'static CStr) -> Self {
+        assert!(has_conversions(format, "%d"), "a descriptor needs %d, and nothing more");
+        Self(format)
     }
 
-    /// The same: where a datagram has come to, from and what it says.
-    pub fn print_received(&self, pid: Pid, port: u16, text: &[u8]) {
-        sys::printf(self.0, pid.as_raw_nonzero().get(), Some((port.into(), text)));
+    /// printf(3) with the number of `fd`.
+    pub fn print(&self, fd: &OwnedFd) {
+        sys::printf_d(self.0, fd.as_raw_fd());
     }
+}
+
+/// A format of [`printf!`] with a process number's `%d`, a port's `%d` and a text's `%.*s`.
+#[doc(hidden)]
+pub struct WithDatagram(&'static CStr);
+
+impl WithDatagram {
+    /// # Panics
+    /// If `format` has other conversions: at compile time, as [`printf!`] calls it.
+    pub const fn new(format: &'static CStr) -> Self {
+        assert!(has_conversions(format, "%d%d%.*s"), "a datagram needs %d, %d and %.*s in order");
+        Self(format)
+    }
+
+    /// printf(3) with who has received the datagram, the sender's port, and its bytes.
+    pub fn print(&self, pid: Pid, port: u16, text: &[u8]) {
+        sys::printf_d_d_s(self.0, pid.as_raw_nonzero().get(), port.into(), text);
+    }
+}
+
+/// Whether the conversions of `format`, one after the other, are `conversions`. A `%` of the text,
+/// as `%%`, counts as another conversion.
+const fn has_conversions(format: &CStr, conversions: &str) -> bool {
+    let (format, conversions) = (format.to_bytes(), conversions.as_bytes());
+    let (mut at, mut done) = (0, 0);
+    while at < format.len() {
+        // A conversion has begun: it ends where the next one of `conversions` begins.
+        let is_inside = done > 0 && done < conversions.len() && conversions[done] != b'%';
+        if is_inside || format[at] == b'%' {
+            if done == conversions.len() || format[at] != conversions[done] {
+                return false;
+            }
+            done += 1;
+        }
+        at += 1;
+    }
+    done == conversions.len()
 }
 
 /// core's unwind tables name it; with `panic = "abort"` nothing calls it.

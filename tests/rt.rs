@@ -1,0 +1,82 @@
+//! The runtime by itself: its memcpy and memset, its words for an error, and the formats it refuses.
+
+use crate::harness::{self, cargo_target, project, read, run};
+use libtest_mimic::Trial;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        harness::trial("runtime_memory", memory),
+        harness::trial("runtime_formats", formats),
+        harness::trial("runtime_strerror", strerror),
+    ]
+}
+
+/// A package of the programs in `tests/rt`, linked as the ports are.
+pub fn package() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rt");
+    fs::create_dir_all(folder.join("src/rt")).expect("the target folder is writable");
+    let write = |path: &str, text: &str| {
+        fs::write(folder.join(path), text).expect("the target folder is writable");
+    };
+    let bin = |name: &str| {
+        format!("[[bin]]\nname = {name:?}\npath = {:?}\n", project(&format!("tests/rt/{name}.rs")))
+    };
+    let manifest = read("Cargo.toml");
+    let (_, profiles) = manifest.split_once("\n[profile.").expect("it has profiles");
+    let manifest = format!(
+        "[package]\nname = \"rt-tests\"\nedition = \"2024\"\nbuild = {:?}\n\n{}\n{}\n\
+         [features]\nlibc = [\"treuseaddr/libc\"]\n\n\
+         [dependencies]\ntreuseaddr = {{ path = {:?} }}\n\n[workspace]\n\n[profile.{profiles}",
+        project("build.rs"),
+        bin("memory"),
+        bin("formats"),
+        project("")
+    );
+    write("Cargo.toml", &manifest);
+    write("Cargo.lock", &read("Cargo.lock"));
+    write("src/rt/raw.ld", &read("src/rt/raw.ld"));
+    folder
+}
+
+fn cargo(arguments: &[&str]) -> Command {
+    let mut cargo = harness::cargo("build", &cargo_target("rt"));
+    cargo.args(["--offline", "--release"]).args(arguments).current_dir(package());
+    cargo
+}
+
+fn memory() {
+    let output = run(&mut cargo(&["--bin", "memory"]));
+    assert!(output.status.success(), "{}", output.stderr);
+    let output = run(&mut Command::new(cargo_target("rt").join("release/memory")));
+    assert!(output.status.success(), "{}: {}", output.status, output.stderr);
+}
+
+/// printf(3) with a wrong format is undefined behaviour; here it does not compile.
+fn formats() {
+    let expected = read("tests/rt/formats.rs").lines().filter(|line| line.contains("new(")).count();
+    for features in [&[][..], &["--features", "libc"]] {
+        let mut cargo = cargo(&["--bin", "formats"]);
+        let output = run(cargo.args(features));
+        let refused = output.stderr.matches("error[E0080]: evaluation panicked").count();
+        assert_eq!(refused, expected, "{}", output.stderr);
+    }
+}
+
+/// Line N of strerror.txt is what glibc says of error N, and a line without words is none of its.
+fn strerror() {
+    let words = read("src/rt/strerror.txt");
+    let mut words = words.lines();
+    for number in 1..4096 {
+        let said = io::Error::from_raw_os_error(number).to_string();
+        let said = said.strip_suffix(&format!(" (os error {number})")).unwrap_or(&said);
+        let expected = match words.next().unwrap_or_default() {
+            "" => format!("Unknown error {number}"),
+            words => words.to_owned(),
+        };
+        assert_eq!(said, expected, "error {number}, src/rt/strerror.txt beside this C library");
+    }
+}
