@@ -1,4 +1,4 @@
-//! What the raw port costs beside what a reader would pick instead: `cargo bench`.
+//! What the raw port costs, compared with what a reader would use instead: `cargo bench`.
 
 mod alternatives;
 mod measure;
@@ -24,18 +24,18 @@ Usage: cargo bench [-- OPTIONS]
 Builds the alternatives to the raw port, measures them round by round, and prints one table.
 
 Options:
-  --write  write docs/performance.md as well
-  --quick  a few rounds, to see that everything works: numbers not to be quoted
+  --write  write docs/performance.md too
+  --quick  run a few rounds, to see that everything works: do not quote its numbers
   --help   print this";
 
-/// The longest that any state is waited for.
+/// The longest wait for any state.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// How often things are done.
 struct Counts {
     /// Starts of each alternative that are timed.
     starts: usize,
-    /// Starts of each alternative that are looked at.
+    /// Starts of each alternative whose memory is read.
     starts_to_look_at: usize,
     /// Conversations with each alternative for each length of message.
     conversations: usize,
@@ -136,7 +136,7 @@ fn bench(write: bool, quick: bool) -> Result<(), String> {
     Ok(())
 }
 
-/// Where the numbers come from, in a line.
+/// The machine and the tools behind the numbers, in one line.
 fn machine(alternatives: &[Alternative], load: &str) -> String {
     let cpuinfo = read("/proc/cpuinfo");
     let mut models = cpuinfo.lines().filter_map(|line| line.strip_prefix("model name\t: "));
@@ -172,29 +172,40 @@ fn page(alternatives: &[Alternative], report: &str, counts: &Counts) -> String {
         "\
 # Performance
 
-What the raw port of `treuseaddr` costs beside what one would pick instead. `cargo bench -- --write` \
-builds all of them, measures them, and writes this page.
+What does the raw port of `treuseaddr` cost, compared with what you would use instead? \
+`cargo bench -- --write` builds every alternative, measures them, and writes this page.
 
 {report}
-The raw port's column has its numbers, the others are ratios to it: 2.00 is twice as long, as \
-large, or as many; of system calls, the number itself. Less is better, but of what has an arrow. A \
-dash: it has no part in that row. Each number is a median, and behind ± stands half the distance \
-between the quartiles. In every round each alternative has its turn, and the ratio is to the raw \
-port's number of that round. Rounds: {starts} for the two rows of starts, {starts_to_look_at} for \
-memory, {conversations} for the round trips, each with {short} of them, or {long} of 64 KiB.
+## How to read the table
+
+- The column of the raw port has its numbers. The others have ratios to it: 2.00 means twice as \
+long, as large or as many. For system calls they have the number itself.
+- Less is better, except in the rows with an arrow. A dash means that the alternative has no part \
+in that row.
+- Each number is a median. The number after ± is half the distance between the quartiles.
+- In each round every alternative has its turn. A ratio compares two numbers of the same round, so \
+a slow minute of the machine changes both.
+- The rows of starts have {starts} rounds, the rows of memory {starts_to_look_at}, and the round \
+trips {conversations}. A round has {short} round trips, or {long} of 64 KiB.
+
+## The alternatives
 
 {recipes}
-- Every row is measured in a network namespace of its own, over its loopback, with an empty \
+## How each row is measured
+
+- Each row is measured on the loopback interface of a network namespace of its own, with an empty \
 environment. Server and client share one CPU.
-- Calls before `socket` are counted from `execve` on, with `strace`.
-- Memory is that of a process which waits in `accept`. Its page faults include those of making the \
-process, 2 or 3 for any program. Pss counts a page that n processes share as 1/n of a page.
-- A start is timed from before the process is made: with the port in use, until its end is seen; \
-else until a client, which tries to connect again and again, has its first byte back.
-- Round trips are counted per second. The client has TCP_NODELAY, and for long messages \
-TCP_QUICKACK; the servers are as they are, with a buffer of 100 bytes.
-- CPU time is the server's, user and system, while it echoes messages of 64 KiB, scaled to 10⁹ \
-bytes from the amount in the label.
+- **Calls before `socket`**: from `execve` on, with `strace`.
+- **Memory and page faults**: of a process that waits in `accept`. The page faults include those of \
+making the process, 2 or 3 for any program. Pss counts a page that n processes share as 1/n of a \
+page.
+- **Starts**: the clock starts before the process is made. If the port is in use, it stops when the \
+process has ended. Otherwise it stops when a client, which connects again and again, has its first \
+byte back.
+- **Round trips**: per second. The client sets TCP_NODELAY, and for long messages TCP_QUICKACK. The \
+servers set neither, and have a buffer of 100 bytes.
+- **CPU time**: the server's, user and system, while it echoes messages of 64 KiB. The number is \
+scaled to 10⁹ bytes from the amount in the label.
 "
     )
 }
