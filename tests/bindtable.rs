@@ -4,14 +4,16 @@ use crate::documents::is_current;
 use crate::harness::{self, Scratch, bindtable as program, read, run};
 use libtest_mimic::Trial;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::net::{Ipv6Addr, TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
 const DOCUMENT: &str = "docs/bind-table.md";
 
-const TRIALS: [(&str, fn()); 13] = [
+const TRIALS: [(&str, fn()); 18] = [
     ("bindtable_document", document),
     ("bindtable_options", options),
     ("bindtable_cells", cells),
@@ -22,6 +24,11 @@ const TRIALS: [(&str, fn()); 13] = [
     ("bindtable_stable", stable),
     ("bindtable_diff", diff),
     ("bindtable_formats", formats),
+    ("bindtable_filters", filters),
+    ("bindtable_user_not_mapped", user_not_mapped),
+    ("bindtable_ipv6_off", ipv6_off),
+    ("bindtable_sysctl_missing", sysctl_missing),
+    ("bindtable_proc_missing", proc_missing),
     ("bindtable_ordinary_user", ordinary_user),
     ("bindtable_without_namespaces", without_namespaces),
     ("bindtable_leaves_nothing", leaves_nothing),
@@ -31,16 +38,23 @@ pub fn trials() -> Vec<Trial> {
     TRIALS.map(|(name, check)| harness::trial(name, check)).into()
 }
 
-/// What it prints, where it must succeed and say nothing else.
+/// What it prints, where it must succeed and say nothing else. Of one user, what needs two is not
+/// tried, and the status says so.
 pub fn bindtable(arguments: &[&str]) -> String {
     printed(Command::new(program()).args(arguments))
 }
 
 fn printed(command: &mut Command) -> String {
+    let (status, text) = tried(command);
+    assert!(status == 0 || (status == 3 && !has_two_users()), "{command:?}: status {status}");
+    text
+}
+
+/// The status, and what it prints, where it has no trouble to tell.
+fn tried(command: &mut Command) -> (i32, String) {
     let output = run(command);
-    assert!(output.status.success(), "{command:?}: {}", output.stderr);
     assert_eq!(output.stderr, "", "{command:?}");
-    output.stdout
+    (output.status.code().expect("it was not ended"), output.stdout)
 }
 
 /// The whole table, run once for each format.
@@ -129,7 +143,6 @@ fn options() {
         (&["explain", "tcp/::1+late-v6only/bound/::1"], "'+late-v6only'"),
         (&["explain", "udp/::1/listening/::1"], "UDP has no state"),
         (&["explain", "tcp/224.0.0.1/bound/::1"], "no multicast"),
-        (&["explain", "tcp/192.0.2.1/bound/192.0.2.1"], "EADDRNOTAVAIL"),
         (&["diff", "/dev/null/none"], "/dev/null/none"),
         (&["diff", "/dev/null"], "no saved run"),
     ] {
@@ -278,7 +291,7 @@ fn diff() {
     let scratch = Scratch::new();
     let file = scratch.path().join("run");
     let path = file.to_str().expect("it is UTF-8");
-    let narrow = ["--question", "restart"];
+    let narrow = ["--question", "restart"]; // it needs neither two users nor IPv6
     let saved = json(&narrow);
     let counts = |equal, differ, saved, here| {
         format!(
@@ -392,46 +405,188 @@ impl Drop for Copy {
     }
 }
 
+/// The cells that are printed are those that are asked for, by what stands in their names.
+fn filters() {
+    let run = whole();
+    let all: Vec<&str> = fields(&run, "verdict").into_iter().map(|(cell, _)| cell).collect();
+    let family = |cell: &str| {
+        let [_, there, _, new] = cell.split('/').collect::<Vec<_>>()[..] else { panic!("{cell}") };
+        let sockets: Vec<bool> =
+            there.split(',').chain([new]).map(|socket| socket.contains(':')).collect();
+        match (sockets.contains(&true), sockets.contains(&false)) {
+            (true, true) => "mixed",
+            (true, false) => "ipv6",
+            _ => "ipv4",
+        }
+    };
+    for (arguments, wants) in [
+        (["--family", "ipv4"], &(|cell: &str| family(cell) == "ipv4") as &dyn Fn(&str) -> bool),
+        (["--family", "ipv6"], &|cell| family(cell) == "ipv6"),
+        (["--family", "mixed"], &|cell| family(cell) == "mixed"),
+        (["--proto", "udp"], &|cell| cell.starts_with("udp/")),
+        (["--state", "time-wait"], &|cell| cell.contains("/time-wait/")),
+    ] {
+        let run = json(&arguments);
+        let some: Vec<&str> = fields(&run, "verdict").into_iter().map(|(cell, _)| cell).collect();
+        let wanted: Vec<&str> = all.iter().copied().filter(|cell| wants(cell)).collect();
+        assert!(!wanted.is_empty() && wanted.len() < all.len(), "{arguments:?}");
+        assert_eq!(some, wanted, "{arguments:?}");
+    }
+}
+
+/// What was not tried, by its reason: each of those cells, and how many others were tried.
+fn not_tried(run: &Value) -> (BTreeMap<&str, Vec<&str>>, usize) {
+    let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (cell, reason) in fields(run, "not_tried") {
+        if let Some(reason) = reason {
+            reasons.entry(reason).or_default().push(cell);
+        }
+    }
+    let tried = fields(run, "verdict").iter().filter(|(_, verdict)| verdict.is_some()).count();
+    (reasons, tried)
+}
+
+/// What was tried is as in the whole table, and the status is that something was not.
+fn as_in_the_whole(command: &mut Command) -> Value {
+    let (status, text) = tried(command);
+    assert_eq!(status, 3, "{command:?}");
+    let (run, whole) = (parsed(&text), whole());
+    let known: BTreeMap<_, _> = fields(&whole, "verdict").into_iter().collect();
+    for (cell, verdict) in fields(&run, "verdict") {
+        assert!(verdict.is_none() || known[cell].is_none() || verdict == known[cell], "{cell}");
+    }
+    run
+}
+
 /// A user without privileges has a namespace of the own user, and does all but two users' cells.
 fn ordinary_user() {
-    use std::os::unix::process::CommandExt;
     let copy = Copy::new("user");
-    let mut command = Command::new(&copy.0);
-    if has_two_users() {
-        command.uid(65_534).gid(65_534);
+    let run = as_in_the_whole(unprivileged(&mut Command::new(&copy.0)).args(["--format", "json"]));
+    let (reasons, tried) = not_tried(&run);
+    assert!(tried > 1000);
+    let [(reason, cells)] = &reasons.into_iter().collect::<Vec<_>>()[..] else { panic!("one") };
+    assert!(reason.starts_with("two users are needed: "), "{reason}");
+    assert!(cells.iter().all(|cell| cell.contains("+other-user")));
+    let (_, text) = self::tried(unprivileged(&mut Command::new(&copy.0)).args(["--proto", "tcp"]));
+    assert!(text.contains("\nNot tried here\n\n") && text.contains(" cells: two users"), "{text}");
+}
+
+/// As a user without privileges, if we have any.
+fn unprivileged(command: &mut Command) -> &mut Command {
+    use std::os::unix::process::CommandExt;
+    match has_two_users() {
+        true => command.uid(65_534).gid(65_534),
+        false => command,
     }
-    let text = printed(&mut command);
-    assert!(text.contains("\nNot tried here\n") && text.contains(": it needs two users: "));
-    assert!(!text.contains("it needs a network namespace"));
-    let cells = |text: &str| {
-        let table = text.split_once("(restart)").expect("it is there").1;
-        table.split_once("(reuseport)").expect("it is there").0.to_owned()
-    };
-    assert_eq!(cells(&text), cells(table("text")));
+}
+
+/// strace, which makes what opens `path` fail with `errno`.
+fn failing(path: &str, errno: &str, program: &Path) -> Command {
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-qqq", "-o", "/dev/null", "-P", path]);
+    strace.args([&format!("--inject=openat:error={errno}"), "--"]).arg(program);
+    strace
+}
+
+/// A user namespace that can be made and not mapped: the network is still the machine's.
+fn user_not_mapped() {
+    let copy = Copy::new("unmapped");
+    let path = "/proc/self/uid_map";
+    let mut strace = failing(path, "EPERM", &copy.0);
+    let output = run(unprivileged(strace.args(["--format", "json", "--question", "restart"])));
+    let run = parsed(&output.stdout);
+    assert_eq!(output.status.code(), Some(3));
+    let (reasons, tried) = not_tried(&run);
+    assert_eq!(tried, 36);
+    let [(reason, cells)] = &reasons.into_iter().collect::<Vec<_>>()[..] else { panic!("one") };
+    assert!(reason.starts_with("a network namespace is needed: /proc/self/uid_map: "), "{reason}");
+    assert!(cells.len() == 4 && cells.iter().all(|cell| cell.contains("/last-ack/")));
+}
+
+/// The cells of IPv4 alone are tried.
+fn ipv6_off() {
+    fs::write("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1").expect("the namespace is ours");
+    let run = as_in_the_whole(Command::new(program()).args(["--format", "json"]));
+    let (mut reasons, tried) = not_tried(&run);
+    let cells = reasons
+        .remove("IPv6 is switched off: net.ipv6.conf.all.disable_ipv6 is 1")
+        .expect("it is the reason");
+    let whole = whole();
+    let with_ipv6 = fields(&whole, "verdict").into_iter().filter(|(cell, _)| cell.contains(':'));
+    let with_ipv6: Vec<&str> = with_ipv6.map(|(cell, _)| cell).collect();
+    assert_eq!(cells, with_ipv6);
+    assert!(tried > 300, "{tried}");
+    assert!(reasons.keys().all(|reason| reason.starts_with("two users") && !has_two_users()));
+}
+
+/// A sysctl that this kernel lacks costs the cells that need it, and no other.
+fn sysctl_missing() {
+    let path = "/proc/sys/net/ipv4/ip_local_port_range";
+    let mut strace = failing(path, "ENOENT", &program());
+    let run = as_in_the_whole(strace.args(["--format", "json", "--proto", "tcp"]));
+    let (reasons, tried) = not_tried(&run);
+    assert!(tried > 1000, "{tried}");
+    let cells = reasons.iter().find(|(reason, _)| reason.starts_with(path)).expect("it is so").1;
+    assert!(cells.iter().all(|cell| cell.contains("/exhausted")), "{cells:?}");
+    let whole = whole();
+    let all = fields(&whole, "verdict").into_iter().filter(|(cell, verdict)| {
+        cell.starts_with("tcp/") && cell.contains("/exhausted") && verdict.is_some()
+    });
+    assert_eq!(cells.len(), all.count());
+}
+
+/// Without /proc no state of TCP can be seen; UDP, which has none, is tried.
+fn proc_missing() {
+    let script = "mount -t tmpfs none /proc && exec \"$0\" --format json";
+    let mut unshare = Command::new("unshare");
+    let run = as_in_the_whole(unshare.args(["-m", "sh", "-c", script]).arg(program()));
+    let (reasons, tried) = not_tried(&run);
+    assert!(tried > 100, "{tried}");
+    assert!(reasons.keys().any(|reason| reason.starts_with("/proc/thread-self/net/tcp: ")));
+    for (reason, cells) in reasons {
+        let expected = if reason.starts_with("two users") { "+other-user" } else { "tcp/" };
+        assert!(cells.iter().all(|cell| cell.contains(expected)), "{reason}");
+    }
 }
 
 /// On the loopback itself, as a user who may make no namespace: one whose number has no meaning.
+/// A port that another protocol or the other family holds is left alone.
 fn without_namespaces() {
     let copy = Copy::new("loopback");
-    let run = |arguments: &[&str]| {
-        printed(Command::new("unshare").arg("-U").arg(&copy.0).args(arguments))
+    let alone = || {
+        let mut unshare = Command::new("unshare");
+        unshare.arg("-U").arg(&copy.0);
+        unshare
     };
-    let text = run(&["--question", "restart"]);
-    assert!(text.contains("\nNot tried here\n"), "{text}");
-    assert!(text.contains("4 cells: it needs a network namespace: run it as root"), "{text}");
-    let all = bindtable(&["--question", "restart"]);
-    let table = |text: &str| -> Vec<String> {
-        let rows = text.lines().skip_while(|line| !line.starts_with("A's state"));
-        let rows = rows.take_while(|line| !line.is_empty());
-        rows.filter(|line| !line.starts_with("LAST_ACK")).map(str::to_owned).collect()
-    };
-    assert_eq!(table(&text), table(&all));
+    let held: Vec<_> = (2000..2200)
+        .step_by(2)
+        .map(|port| {
+            let tcp = TcpListener::bind((Ipv6Addr::LOCALHOST, port));
+            let udp = UdpSocket::bind((Ipv6Addr::LOCALHOST, port + 1));
+            (tcp.expect("the namespace is ours"), udp.expect("the namespace is ours"))
+        })
+        .collect();
+    let run = as_in_the_whole(alone().args(["--format", "json"]));
+    drop(held);
+    let (reasons, tried) = not_tried(&run);
+    assert!(tried > 1000, "{tried}");
+    for (reason, cells) in reasons {
+        let needs: &[&str] = match reason {
+            _ if reason.starts_with("two users are needed") => &["+other-user"],
+            _ if reason.starts_with("a network namespace is needed") => {
+                &["/last-ack/", "/exhausted", "fd00::2"]
+            }
+            reason => panic!("{reason}: {cells:?}"),
+        };
+        for cell in cells {
+            assert!(needs.iter().any(|word| cell.contains(word)), "{cell}: {reason}");
+        }
+    }
     let cell = "tcp/127.0.0.1/last-ack/127.0.0.1";
-    let output =
-        harness::run(Command::new("unshare").arg("-U").arg(&copy.0).args(["explain", cell]));
-    assert_eq!(output.status.code(), Some(2));
-    assert!(output.stderr.contains("it needs a network namespace"), "{}", output.stderr);
-    run(&[]); // and all of it
+    let (status, text) = self::tried(alone().args(["explain", cell]));
+    assert_eq!(status, 3);
+    assert!(text.contains("not tried: a network namespace is needed: "), "{text}");
+    assert!(text.contains("By that rule it would be: bind EADDRINUSE"), "{text}");
 }
 
 /// The network that it was started in stays as it was.

@@ -1,7 +1,8 @@
 //! Tries a cell: makes the old sockets, brings the first to its state, and binds the new one.
 
 use crate::cell::{Cell, Proto, Set, Socket, State};
-use crate::world::{self, LOOPBACK, Powers, World, as_other_user, states, wait_for};
+use crate::netlink::LOOPBACK;
+use crate::world::{self, Powers, Trouble, World, as_other_user, states, wait_for};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::sockopt::{
@@ -103,35 +104,38 @@ pub struct Outcome {
     pub deliveries: Vec<(IpAddr, Receiver)>,
 }
 
-/// Why this cell can't be tried here.
-pub fn obstacle(cell: &Cell, powers: Powers) -> Option<&'static str> {
-    let is_ipv6 = |socket: &Socket| socket.ip.is_ipv6();
+/// Whether this cell can be tried here.
+///
+/// # Errors
+///
+/// What is missing.
+pub fn obstacle(cell: &Cell, powers: &Powers) -> Result<(), String> {
     let is_second = |socket: &Socket| socket.ip == IpAddr::V6(world::SECOND_IPV6);
-    let needs_namespace =
-        cell.state.is_exhausted() || cell.state == State::LastAck || cell.sockets().any(is_second);
-    if !powers.ipv6 && cell.sockets().any(is_ipv6) {
-        Some("this kernel has no IPv6")
-    } else if !powers.namespaces && needs_namespace {
-        Some("it needs a network namespace: run it as root, or allow user namespaces")
-    } else if !powers.two_users && cell.has_two_users() {
-        Some("it needs two users: run it as root")
-    } else {
-        None
+    if cell.sockets().any(|socket| socket.ip.is_ipv6()) {
+        powers.ipv6.clone()?;
     }
+    if cell.state.is_exhausted() || cell.state == State::LastAck || cell.sockets().any(is_second) {
+        powers.namespaces.clone()?;
+    }
+    if cell.has_two_users() {
+        powers.two_users.clone()?;
+    }
+    Ok(())
 }
 
 /// Tries `cell`, on a port of its own.
-pub fn measure(world: &mut World, cell: &Cell) -> Result<Outcome, String> {
+pub fn measure(world: &mut World, cell: &Cell) -> Result<Outcome, Trouble> {
     let port = world.port()?;
     let is_exhausted = cell.state.is_exhausted();
     if is_exhausted {
-        world.local_ports(port, port, true)?;
+        world.autobind_reuse(true)?;
+        world.local_ports(port, port)?;
     }
     let outcome = Attempt { world, cell, port }.run();
     if is_exhausted {
-        world.local_ports(32768, 60999, true)?;
+        world.local_ports(32768, 60999)?;
     }
-    outcome.map_err(|trouble| format!("{cell}: {trouble}"))
+    outcome
 }
 
 struct Attempt<'a> {
@@ -158,7 +162,7 @@ impl Drop for Stand {
 }
 
 impl Attempt<'_> {
-    fn run(&self) -> Result<Outcome, String> {
+    fn run(&self) -> Result<Outcome, Trouble> {
         let (a, others) = self.cell.there.split_first().ok_or("there is nobody")?;
         let mut stand = Stand::default();
         let first = self.bound(a)?;
@@ -194,7 +198,7 @@ impl Attempt<'_> {
                 after.remove(listening.ok_or("B does not listen")?);
             }
             if after != found {
-                return Err(format!("A was in {found:?}, and when B had come, in {after:?}"));
+                return Err(format!("A was in {found:?}, and when B had come, in {after:?}").into());
             }
         }
 
@@ -211,10 +215,7 @@ impl Attempt<'_> {
 
     /// The states in which the kernel has this port's own sockets.
     fn states(&self) -> Result<Vec<&'static str>, String> {
-        match self.cell.proto {
-            Proto::Tcp => states(self.port),
-            Proto::Udp => Ok(Vec::new()),
-        }
+        states(self.cell.proto, self.port)
     }
 
     fn address(&self, ip: IpAddr) -> SocketAddr {
@@ -293,12 +294,12 @@ impl Attempt<'_> {
     }
 
     /// Brings A, which is bound, to its state, and sees it in the kernel's table.
-    fn bring(&self, a: &Socket, fd: OwnedFd, stand: &mut Stand) -> Result<(), String> {
+    fn bring(&self, a: &Socket, fd: OwnedFd, stand: &mut Stand) -> Result<(), Trouble> {
         use State::*;
         let state = self.cell.state;
         let is = |expected: &[&str]| {
             let what = format!("{state:?}: {expected:?}");
-            wait_for(&what, || Ok((states(self.port)? == expected).then_some(())))
+            wait_for(&what, || Ok((self.states()? == expected).then_some(())))
         };
         if matches!(state, Bound | Between | Exhausted | ExhaustedBetween) {
             stand.listener = Some(fd);
@@ -415,7 +416,7 @@ impl Attempt<'_> {
     }
 
     /// Who accepts, for each address that a client may connect to.
-    fn connections(&self, a: &OwnedFd, b: &OwnedFd) -> Result<Vec<(IpAddr, Receiver)>, String> {
+    fn connections(&self, a: &OwnedFd, b: &OwnedFd) -> Result<Vec<(IpAddr, Receiver)>, Trouble> {
         let mut deliveries = Vec::new();
         for ip in self.destinations() {
             let mut each = Vec::new();
@@ -423,7 +424,7 @@ impl Attempt<'_> {
                 let client = self.outside(SocketType::STREAM, ip)?;
                 match connect(&client, &self.address(ip)) {
                     Err(Errno::CONNREFUSED) => each.push((false, false)),
-                    Err(errno) => return Err(failed("connect")(errno)),
+                    Err(errno) => return Err(failed("connect")(errno).into()),
                     Ok(()) => each.push(wait_for("accept", || {
                         let accepted = |fd: &OwnedFd| match accept_with(fd, FLAGS) {
                             Ok(child) => set_socket_linger(&child, Some(Duration::ZERO)).is_ok(),

@@ -10,6 +10,7 @@
 pub mod cell;
 pub mod engine;
 pub mod expected;
+pub mod netlink;
 pub mod questions;
 pub mod report;
 pub mod rule;

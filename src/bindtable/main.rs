@@ -9,6 +9,7 @@ use bindtable::{expected, run};
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use std::io::{IsTerminal, Write};
+use std::num::NonZeroU8;
 use std::process::ExitCode;
 
 /// May a socket B bind where a socket A is? Each pairing, tried on this kernel
@@ -58,6 +59,10 @@ struct Filter {
     /// One table; its name stands beside its title
     #[arg(long, value_name = "NAME")]
     question: Option<String>,
+    /// How many cells are tried at once, each thread in a network namespace of its own; as many as
+    /// there are processors by default
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZeroU8>,
 }
 
 #[derive(Args)]
@@ -78,6 +83,9 @@ closed, exhausted (bound to the last port, and B asks for any), exhausted-betwee
 Each cell has a port of its own, in a network namespace of this program's: made as root, or by a
 user where user namespaces are allowed. Otherwise it is done on the real loopback, without what
 needs a namespace, and TIME_WAITs stay there for a minute. Two users' cells need root.
+What can't be tried is named with its reason.
+
+Exit status: 0; 1 if a cell differs (diff); 2 after an error; 3 if a cell was not tried.
 
 In the table: states for TCP alone, since UDP has none; each address against each in two states, and
 all states at one address, since the rule looks at either by itself; a second user and late options
@@ -156,11 +164,14 @@ impl Filter {
 /// What is to be printed, and the exit status.
 fn answer(arguments: Arguments) -> Result<(String, u8), String> {
     match arguments.task {
-        None => Ok((table(&arguments.filter)?.print(arguments.output.format), 0)),
+        None => {
+            let report = table(&arguments.filter)?;
+            Ok((report.print(arguments.output.format), status(&report)))
+        }
         Some(Task::Explain { cell, output }) => {
-            let mut report = Report { kernel: kernel()?, ..Report::default() };
-            report.results = run::run(vec![cell], Powers::find())?;
-            Ok((report.explain(output.format)?, 0))
+            let mut report = Report { kernel: kernel(), ..Report::default() };
+            report.results = run::run(vec![cell], &Powers::find()?, 1)?;
+            Ok((report.explain(output.format), status(&report)))
         }
         Some(Task::Diff { file, filter, output }) => {
             let saved =
@@ -176,16 +187,21 @@ fn answer(arguments: Arguments) -> Result<(String, u8), String> {
                 None => filter.wants(cell),
             };
             let diff = report.diff(&saved, wants);
-            Ok((diff.print(output.format), u8::from(!diff.differ.is_empty())))
+            let status = if diff.differ.is_empty() { status(&report) } else { 1 };
+            Ok((diff.print(output.format), status))
         }
     }
 }
 
-/// `Linux 6.18.0`, as this kernel says.
-fn kernel() -> Result<String, String> {
-    let file = "/proc/sys/kernel/osrelease";
-    let release = std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
-    Ok(format!("Linux {}", release.trim()))
+/// 0, or 3 if any cell was not tried.
+fn status(report: &Report) -> u8 {
+    if report.is_whole() { 0 } else { 3 }
+}
+
+/// `Linux 6.18.0`, as this kernel says: uname(2).
+fn kernel() -> String {
+    let name = rustix::system::uname();
+    format!("{} {}", name.sysname().to_string_lossy(), name.release().to_string_lossy())
 }
 
 /// Tries all the cells that are wanted.
@@ -199,11 +215,13 @@ fn table(filter: &Filter) -> Result<Report, String> {
     if cells.is_empty() {
         return Err("no cell of the table is so: see --help".to_owned());
     }
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let jobs = filter.jobs.map_or(processors, |jobs| usize::from(jobs.get()));
     Ok(Report {
-        kernel: kernel()?,
+        kernel: kernel(),
         questions,
         expectations,
-        results: run::run(cells, Powers::find())?,
+        results: run::run(cells, &Powers::find()?, jobs)?,
         colour: std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
     })
 }

@@ -2,7 +2,6 @@
 
 use crate::cell::{Cell, Proto, Set, Socket, State};
 use crate::engine::{BROADCAST, GROUP_IPV4, GROUP_IPV6};
-use crate::rule::predict;
 use crate::world::SECOND_IPV6;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -399,7 +398,8 @@ fn exhausted() -> Question {
     }
 }
 
-/// The pairs that must bind, and where is sent or connected to.
+/// The pairs whose addresses overlap, with an option that both have; and where is sent or connected
+/// to. A second listener needs SO_REUSEPORT.
 fn deliveries(
     name: &'static str,
     title: &'static str,
@@ -410,13 +410,14 @@ fn deliveries(
     columns: &[IpAddr],
 ) -> Question {
     let mut rows = Vec::new();
-    for shared in &SHARED[1..] {
+    let options = if proto == Proto::Tcp { &SHARED[2..] } else { &SHARED[1..] };
+    for shared in options {
         for a in places {
             for b in places {
                 let cell = Cell::new(proto, with(*a, *shared), state, with(*b, *shared));
                 let overlap =
                     (a.takes_ipv4() && b.takes_ipv4()) || (a.takes_ipv6() && b.takes_ipv6());
-                if overlap && predict(&cell).0 == crate::engine::Verdict::Ok {
+                if overlap {
                     let words = format!("{}; A {a}, B {b}", shared.0);
                     rows.push((words, vec![Some(cell); columns.len()]));
                 }

@@ -164,11 +164,13 @@ impl Report {
         }
     }
 
-    /// Each cell with what decides it; an error, if one of them was not tried.
-    pub fn explain(&self, format: Format) -> Result<String, String> {
+    /// Each cell with what decides it.
+    pub fn explain(&self, format: Format) -> String {
+        if format == Format::Json {
+            return self.saved().json();
+        }
         let mut text = String::new();
         for (cell, result) in &self.results {
-            let outcome = result.as_ref().map_err(|obstacle| format!("{cell}: {obstacle}"))?;
             let (predicted, rule) = predict(cell);
             let (function, condition) = rule.text();
             let (item, code) = if format == Format::Markdown { ("- ", "`") } else { ("", "") };
@@ -176,22 +178,34 @@ impl Report {
                 let _ = writeln!(text, "{item}{line}");
             };
             line(format!("{code}{cell}{code}"));
-            line(format!("{}: {}", self.kernel, outcome.verdict.name()));
-            if !outcome.found.is_empty() {
-                line(format!("A, when B came: {}", outcome.found.join(", ")));
-            }
-            for (ip, who) in &outcome.deliveries {
-                line(format!("to {ip}: {}", who.name()));
+            match result {
+                Err(obstacle) => line(format!("{}: not tried: {obstacle}", self.kernel)),
+                Ok(outcome) => {
+                    line(format!("{}: {}", self.kernel, outcome.verdict.name()));
+                    if !outcome.found.is_empty() {
+                        line(format!("A, when B came: {}", outcome.found.join(", ")));
+                    }
+                    for (ip, who) in &outcome.deliveries {
+                        line(format!("to {ip}: {}", who.name()));
+                    }
+                }
             }
             line(format!("rule: {code}{function}{code}: {condition}"));
-            if predicted != outcome.verdict {
-                line(format!(
+            match result {
+                Err(_) => line(format!("By that rule it would be: {}.", predicted.name())),
+                Ok(outcome) if predicted != outcome.verdict => line(format!(
                     "But by that rule, of Linux 6.18, it would be: {}. This kernel has another.",
                     predicted.name()
-                ));
+                )),
+                Ok(_) => {}
             }
         }
-        Ok(if format == Format::Json { self.saved().json() } else { text })
+        text
+    }
+
+    /// Whether every cell was tried.
+    pub fn is_whole(&self) -> bool {
+        self.results.values().all(Result::is_ok)
     }
 
     fn head(&self) -> String {
@@ -354,7 +368,7 @@ impl Report {
             SavedCell {
                 cell: cell.to_string(),
                 measured: result.as_ref().ok().map(Measured::of),
-                not_tried: result.as_ref().err().map(|obstacle: &&str| (*obstacle).to_owned()),
+                not_tried: result.as_ref().err().cloned(),
                 predicted: predicted.name(),
                 function: function.to_owned(),
                 condition: condition.to_owned(),

@@ -1,6 +1,6 @@
-//! The whole run: every cell once, on as many threads as there are processors.
+//! The whole run: every cell once, on several threads.
 
-use crate::cell::Cell;
+use crate::cell::{Cell, State};
 use crate::engine::{Outcome, measure, obstacle};
 use crate::world::{Powers, World};
 use std::collections::BTreeMap;
@@ -10,31 +10,44 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 /// What was found of each cell, or why it was not tried.
-pub type Results = BTreeMap<Cell, Result<Outcome, &'static str>>;
+pub type Results = BTreeMap<Cell, Result<Outcome, String>>;
 
-pub fn run(mut cells: Vec<Cell>, powers: Powers) -> Result<Results, String> {
+/// Tries each of the `cells`, on `jobs` threads.
+///
+/// # Errors
+///
+/// A thread has no network to try them in.
+pub fn run(mut cells: Vec<Cell>, powers: &Powers, jobs: usize) -> Result<Results, String> {
     cells.sort();
     cells.dedup();
     let next = AtomicUsize::new(0);
     let results = Mutex::new(Results::new());
+    // The states that do not come here: it is waited for each of them once.
+    let late: Mutex<BTreeMap<State, String>> = Mutex::new(BTreeMap::new());
     let work = || -> Result<(), String> {
+        let poisoned = "a thread has failed";
         let mut world = World::new(powers)?;
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(cell) = cells.get(at) else { return Ok(()) };
             show_progress(at, cells.len());
-            let result = match obstacle(cell, powers) {
+            let known = late.lock().map_err(|_| poisoned)?.get(&cell.state).cloned();
+            let result = match obstacle(cell, powers).err().or(known) {
                 Some(obstacle) => Err(obstacle),
-                None => Ok(measure(&mut world, cell).inspect_err(|_| {
-                    next.store(cells.len(), Ordering::Relaxed); // nobody need go on
-                })?),
+                None => measure(&mut world, cell).map_err(|trouble| {
+                    if trouble.is_late
+                        && let Ok(mut late) = late.lock()
+                    {
+                        late.insert(cell.state, trouble.text.clone());
+                    }
+                    trouble.text
+                }),
             };
-            results.lock().map_err(|_| "a thread has failed")?.insert(cell.clone(), result);
+            results.lock().map_err(|_| poisoned)?.insert(cell.clone(), result);
         }
     };
-    // On the real loopback two threads could take one port.
-    let processors = thread::available_parallelism().map_or(1, usize::from);
-    let threads = if powers.namespaces { processors } else { 1 };
+    // On the machine's own loopback two threads could take one port.
+    let threads = if powers.namespaces.is_ok() { jobs.clamp(1, cells.len().max(1)) } else { 1 };
     let finished: Result<(), String> = thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         workers

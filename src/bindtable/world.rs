@@ -1,19 +1,23 @@
-//! Where the cells are tried: network namespaces, and the kernel's own table of sockets.
+//! Where the cells are tried: network namespaces, what this process may do in them, and the
+//! kernel's own table of sockets.
 
+use crate::cell::Proto;
+use crate::netlink::Netlink;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
-use rustix::net::netlink::SocketAddrNetlink;
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, sendto, socket_with,
-};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
 use rustix::process::{Uid, getegid, geteuid};
 use rustix::thread::{UnshareFlags, set_thread_res_uid};
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 /// A second address of IPv6, since `::1` is all that the loopback has.
 pub const SECOND_IPV6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 2);
+
+/// The second device, beside `lo`.
+pub const OTHER_DEVICE: &str = "other";
 
 /// The addresses of clients that are to be out of reach one day: `vanish`.
 const CLIENT_IPV4: Ipv4Addr = Ipv4Addr::new(10, 9, 9, 9);
@@ -25,47 +29,112 @@ const OTHER_USER: u32 = 65_534;
 /// No state takes nearly as long.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// What this process may do, found once, before there are threads.
-#[derive(Clone, Copy, Debug)]
+/// What this process may do, found once, before there are threads. What it may not has its reason.
+#[derive(Clone, Debug)]
 pub struct Powers {
-    pub namespaces: bool,
-    pub two_users: bool,
-    pub ipv6: bool,
+    /// Each thread may have a network namespace of its own.
+    pub namespaces: Result<(), String>,
+    /// Sockets may be another user's.
+    pub two_users: Result<(), String>,
+    /// There is IPv6, and it is switched on.
+    pub ipv6: Result<(), String>,
+    /// A socket may be bound to `lo`, and to a second device.
+    pub devices: Result<(), String>,
 }
 
 impl Powers {
     /// Leaves the network of this machine, if it can.
-    pub fn find() -> Self {
-        let namespaces = enter().is_ok();
-        // A socket table of their own for the namespaces that are made from here, so small that it
-        // is quickly read (Linux 6.1).
-        if namespaces {
-            let _ = fs::write("/proc/sys/net/ipv4/tcp_child_ehash_entries", "1024");
+    ///
+    /// # Errors
+    ///
+    /// The network has been left, and the new one can't be used.
+    pub fn find() -> Result<Self, String> {
+        let ipv6 = has_ipv6(); // as this machine has it: a new namespace would have it anew
+        let namespaces = enter();
+        let mut powers = Self { namespaces, two_users: has_two_users(), ipv6, devices: Ok(()) };
+        match &powers.namespaces {
+            Ok(()) => {
+                // A socket table of their own for the namespaces that are made from here, so small
+                // that it is quickly read (Linux 6.1).
+                let _ = fs::write("/proc/sys/net/ipv4/tcp_child_ehash_entries", "1024");
+                let netlink = Netlink::new().map_err(|errno| fail("netlink", errno))?;
+                netlink.loopback_up().map_err(|errno| fail("the loopback", errno))?;
+                powers.devices = netlink.add_device(OTHER_DEVICE).map_err(|errno| {
+                    let kinds = "no device of the kinds dummy, veth, bridge or ifb";
+                    format!("this kernel makes {kinds}: {}", words(errno))
+                });
+            }
+            Err(reason) => powers.devices = Err(reason.clone()),
         }
-        let is_other = geteuid() == Uid::from_raw(OTHER_USER);
-        Self {
-            namespaces,
-            two_users: !is_other && as_other_user(|| ()).is_ok(),
-            ipv6: fs::exists("/proc/net/if_inet6").unwrap_or(false),
+        if powers.ipv6.is_ok() && !may_bind(SocketType::STREAM, Ipv6Addr::LOCALHOST.into(), 0) {
+            powers.ipv6 = Err("::1 can't be bound here".to_owned());
         }
+        Ok(powers)
     }
 }
 
+/// Whether this machine has IPv6.
+fn has_ipv6() -> Result<(), String> {
+    let flags = SocketFlags::CLOEXEC;
+    match socket_with(AddressFamily::INET6, SocketType::STREAM, flags, None) {
+        Err(errno) => return Err(format!("this kernel has no IPv6: {}", words(errno))),
+        Ok(_) => {}
+    }
+    for name in ["all", "lo"] {
+        let is_off = fs::read_to_string(format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6"));
+        if is_off.is_ok_and(|is_off| is_off.trim() == "1") {
+            return Err(format!("IPv6 is switched off: net.ipv6.conf.{name}.disable_ipv6 is 1"));
+        }
+    }
+    Ok(())
+}
+
+fn has_two_users() -> Result<(), String> {
+    let reason = "two users are needed: run it as root";
+    if geteuid() == Uid::from_raw(OTHER_USER) {
+        return Err(reason.to_owned());
+    }
+    as_other_user(|| ()).map_err(|_| reason.to_owned())
+}
+
+/// Leaves the network for a new one; if it can't, the network is still the machine's.
 fn enter() -> Result<(), String> {
     let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
+    let refused = |what: &str, error: String| {
+        let mut reason = format!("a network namespace is needed: {what}: {error}; run it as root");
+        for (sysctl, forbidding, allowing) in [
+            ("kernel/apparmor_restrict_unprivileged_userns", "1", "0"),
+            ("kernel/unprivileged_userns_clone", "0", "1"),
+            ("user/max_user_namespaces", "0", "10000"),
+        ] {
+            let value = fs::read_to_string(format!("/proc/sys/{sysctl}")).unwrap_or_default();
+            if value.trim() == forbidding {
+                reason += &format!(", or set {}={allowing}", sysctl.replace('/', "."));
+            }
+        }
+        Err(reason)
+    };
     match unshare(UnshareFlags::NEWNET) {
+        Ok(()) => return Ok(()),
         Err(Errno::PERM) => {}
-        made => return made.map_err(words),
+        Err(errno) => return refused("unshare", words(errno)),
     }
-    unshare(UnshareFlags::NEWUSER | UnshareFlags::NEWNET).map_err(words)?;
+    // The user namespace alone comes first: until its users are mapped, it allows nothing.
+    if let Err(errno) = unshare(UnshareFlags::NEWUSER) {
+        return refused("unshare", words(errno));
+    }
     for (file, text) in [
         ("setgroups", "deny".to_owned()),
         ("uid_map", format!("0 {uid} 1")),
         ("gid_map", format!("0 {gid} 1")),
     ] {
-        fs::write(format!("/proc/self/{file}"), text).map_err(|error| error.to_string())?;
+        match fs::write(format!("/proc/self/{file}"), text) {
+            Err(error) if (file, error.kind()) == ("setgroups", ErrorKind::NotFound) => {}
+            Err(error) => return refused(&format!("/proc/self/{file}"), error.to_string()),
+            Ok(()) => {}
+        }
     }
-    Ok(())
+    unshare(UnshareFlags::NEWNET).or_else(|errno| refused("unshare", words(errno)))
 }
 
 /// unshare(2). The call that rustix puts in its place is unsafe for the sake of another flag,
@@ -80,6 +149,10 @@ pub fn words(errno: Errno) -> String {
     std::io::Error::from_raw_os_error(errno.raw_os_error()).to_string()
 }
 
+fn fail(what: &str, errno: Errno) -> String {
+    format!("{what}: {}", words(errno))
+}
+
 /// Runs `action` with this thread as another user's.
 pub fn as_other_user<T>(action: impl FnOnce() -> T) -> Result<T, Errno> {
     let user = geteuid();
@@ -89,51 +162,62 @@ pub fn as_other_user<T>(action: impl FnOnce() -> T) -> Result<T, Errno> {
     Ok(result)
 }
 
+/// Whether nobody holds that address and port; without any option.
+fn may_bind(kind: SocketType, ip: IpAddr, port: u16) -> bool {
+    let family = if ip.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let made = socket_with(family, kind, SocketFlags::CLOEXEC, None);
+    made.and_then(|fd: OwnedFd| bind(&fd, &SocketAddr::new(ip, port))).is_ok()
+}
+
 /// The network of one thread. Each cell has a port of its own there.
 pub struct World {
-    pub has_namespace: bool,
     next_port: u16,
-    netlink: Option<OwnedFd>,
+    has_ipv6: bool,
+    netlink: Option<Netlink>,
 }
 
 impl World {
-    pub fn new(powers: Powers) -> Result<Self, String> {
-        let mut world = Self { has_namespace: powers.namespaces, next_port: 2000, netlink: None };
-        if world.has_namespace {
-            world.renew(powers)?;
+    /// A network for this thread: a namespace, or the machine's own.
+    ///
+    /// # Errors
+    ///
+    /// The namespace can't be made ready.
+    pub fn new(powers: &Powers) -> Result<Self, String> {
+        let mut world = Self { next_port: 2000, has_ipv6: powers.ipv6.is_ok(), netlink: None };
+        if powers.namespaces.is_err() {
+            return Ok(world);
+        }
+        unshare(UnshareFlags::NEWNET).map_err(|errno| fail("a network namespace", errno))?;
+        let netlink = Netlink::new().map_err(|errno| fail("netlink", errno))?;
+        netlink.loopback_up().map_err(|errno| fail("the loopback", errno))?;
+        if powers.devices.is_ok() {
+            netlink.add_device(OTHER_DEVICE).map_err(|errno| fail("a second device", errno))?;
+        }
+        world.netlink = Some(netlink);
+        if world.has_ipv6 {
+            world.add(SECOND_IPV6.into())?;
+            let netlink = world.netlink()?;
+            netlink.route_groups().map_err(|errno| fail("a route for multicast", errno))?;
         }
         Ok(world)
     }
 
-    fn renew(&mut self, powers: Powers) -> Result<(), String> {
-        let fail = |what: &str, errno: Errno| format!("{what}: {}", words(errno));
-        unshare(UnshareFlags::NEWNET).map_err(|errno| fail("a network namespace", errno))?;
-        let flags = SocketFlags::CLOEXEC;
-        // NETLINK_ROUTE is protocol 0.
-        let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None);
-        self.netlink = Some(socket.map_err(|errno| fail("netlink", errno))?);
-        self.loopback_up().map_err(|errno| fail("the loopback", errno))?;
-        if powers.ipv6 {
-            self.add(SECOND_IPV6.into())?;
-            self.route_groups().map_err(|errno| fail("a route for multicast", errno))?;
-        }
-        Ok(())
+    fn netlink(&self) -> Result<&Netlink, String> {
+        self.netlink.as_ref().ok_or_else(|| "a network namespace is needed".to_owned())
     }
 
-    /// A port that nothing has been on.
+    /// A port that nothing is on: neither protocol, neither family.
     pub fn port(&mut self) -> Result<u16, String> {
+        let mut families: Vec<IpAddr> = vec![Ipv4Addr::UNSPECIFIED.into()];
+        if self.has_ipv6 {
+            families.push(Ipv6Addr::UNSPECIFIED.into());
+        }
         for port in self.next_port..=u16::MAX {
             self.next_port = port + 1;
-            if self.has_namespace {
-                return Ok(port);
-            }
-            let any: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
-            // std sets SO_REUSEADDR for TCP, so it is asked whether there is any row, too.
-            let is_free = any.iter().any(|&ip| {
-                let address = SocketAddr::new(ip, port);
-                TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok()
-            });
-            if is_free && rows(port)?.is_empty() {
+            let is_free = |&ip: &IpAddr| {
+                may_bind(SocketType::STREAM, ip, port) && may_bind(SocketType::DGRAM, ip, port)
+            };
+            if self.netlink.is_some() || families.iter().all(is_free) {
                 return Ok(port);
             }
         }
@@ -150,130 +234,49 @@ impl World {
     /// Gives the loopback an address, and waits until the kernel has a way there: of IPv6 it comes
     /// a little later.
     fn add(&self, ip: IpAddr) -> Result<(), String> {
-        self.address(RTM_NEWADDR, ip).map_err(|errno| format!("{ip}: {}", words(errno)))?;
+        self.netlink()?.add_address(ip).map_err(|errno| fail(&ip.to_string(), errno))?;
         let IpAddr::V6(ip) = ip else { return Ok(()) };
         let hex: String = ip.octets().iter().map(|octet| format!("{octet:02x}")).collect();
-        wait_for(&format!("a way to {ip}"), || {
+        let waited = wait_for(&format!("a way to {ip}"), || {
             let file = "/proc/thread-self/net/ipv6_route";
-            let routes = fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
+            // Without this file there is nothing to wait for.
+            let Ok(routes) = fs::read_to_string(file) else { return Ok(Some(())) };
             let leads_here = |route: &str| {
                 let flags = route.split_whitespace().nth(8);
                 let flags = flags.and_then(|flags| u32::from_str_radix(flags, 16).ok());
                 route.starts_with(&hex) && flags.is_some_and(|flags| flags & RTF_LOCAL != 0)
             };
             Ok(routes.lines().any(leads_here).then_some(()))
-        })
+        });
+        waited.map_err(|trouble| trouble.text)
     }
 
     /// From now on nothing reaches the client at `ip`.
     pub fn vanish(&self, ip: IpAddr) -> Result<(), String> {
-        self.address(RTM_DELADDR, ip).map_err(|errno| format!("{ip}: {}", words(errno)))
+        self.netlink()?.remove_address(ip).map_err(|errno| fail(&ip.to_string(), errno))
     }
 
-    /// ip_local_port_range (ip(7)), with `ip_autobind_reuse` (tcp(7)).
-    pub fn local_ports(&self, first: u16, last: u16, autobind_reuse: bool) -> Result<(), String> {
-        let folder = "/proc/sys/net/ipv4";
-        let write = |file, text: String| {
-            fs::write(format!("{folder}/{file}"), text).map_err(|error| format!("{file}: {error}"))
-        };
-        write("ip_autobind_reuse", u8::from(autobind_reuse).to_string())?;
-        write("ip_local_port_range", format!("{first} {last}"))
+    /// ip_local_port_range (ip(7)): bind to port 0 and connect take a port from `first` to `last`.
+    pub fn local_ports(&self, first: u16, last: u16) -> Result<(), String> {
+        set("ip_local_port_range", format!("{first} {last}"))
     }
 
-    fn loopback_up(&self) -> Result<(), Errno> {
-        const IFF_UP: u32 = 1;
-        let mut message = vec![0; 4]; // AF_UNSPEC, ARPHRD_NETROM: the kernel does not look
-        message.extend(LOOPBACK.to_ne_bytes());
-        message.extend(IFF_UP.to_ne_bytes());
-        message.extend(IFF_UP.to_ne_bytes()); // which of them change
-        self.request(RTM_NEWLINK, &message)
-    }
-
-    /// Gives the loopback an address, or takes it away: rtnetlink(7), struct ifaddrmsg.
-    fn address(&self, request: u16, ip: IpAddr) -> Result<(), Errno> {
-        const AF_INET: u8 = 2;
-        const AF_INET6: u8 = 10;
-        const IFA_ADDRESS: u16 = 1;
-        const IFA_LOCAL: u16 = 2;
-        const IFA_F_NODAD: u8 = 2;
-        let (family, octets) = match ip {
-            IpAddr::V4(ip) => (AF_INET, ip.octets().to_vec()),
-            IpAddr::V6(ip) => (AF_INET6, ip.octets().to_vec()),
-        };
-        let bits = u8::try_from(8 * octets.len()).expect("it is an address");
-        let mut message = vec![family, bits, IFA_F_NODAD, 0];
-        message.extend(LOOPBACK.to_ne_bytes());
-        for attribute in [IFA_LOCAL, IFA_ADDRESS] {
-            let length = u16::try_from(4 + octets.len()).expect("it is an address");
-            message.extend(length.to_ne_bytes());
-            message.extend(attribute.to_ne_bytes());
-            message.extend(&octets);
-        }
-        self.request(request, &message)
-    }
-
-    /// Sends IPv6's multicast, which the loopback does not do by itself, to the loopback:
-    /// rtnetlink(7), struct rtmsg.
-    fn route_groups(&self) -> Result<(), Errno> {
-        let mut message = vec![10, 8, 0, 0, 255, 3, 0, 2]; // AF_INET6, 8 bits; RT_TABLE_LOCAL,
-        message.extend([0; 4]); //                            RTPROT_BOOT, RTN_LOCAL
-        message.extend(20_u16.to_ne_bytes());
-        message.extend(1_u16.to_ne_bytes()); // RTA_DST
-        message.extend(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0).octets());
-        message.extend(8_u16.to_ne_bytes());
-        message.extend(4_u16.to_ne_bytes()); // RTA_OIF
-        message.extend(LOOPBACK.to_ne_bytes());
-        self.request(RTM_NEWROUTE, &message)
-    }
-
-    /// netlink(7): one request, and the kernel's answer to it.
-    fn request(&self, kind: u16, payload: &[u8]) -> Result<(), Errno> {
-        const NLM_F_REQUEST: u16 = 1;
-        const NLM_F_ACK: u16 = 4;
-        const NLM_F_CREATE: u16 = 0x400;
-        const HEADER: usize = 16;
-        let socket = self.netlink.as_ref().ok_or(Errno::PERM)?;
-        let length = u32::try_from(HEADER + payload.len()).expect("it is short");
-        let mut message = length.to_ne_bytes().to_vec();
-        message.extend(kind.to_ne_bytes());
-        message.extend((NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE).to_ne_bytes());
-        message.extend([0; 8]); // no sequence number, no port
-        message.extend(payload);
-        sendto(socket, &message, SendFlags::empty(), &SocketAddrNetlink::new(0, 0))?;
-        let mut answer = [0; 256];
-        recv(socket, &mut answer[..], RecvFlags::empty())?;
-        let error = answer[HEADER..HEADER + 4].try_into().expect("it is four bytes");
-        match i32::from_ne_bytes(error) {
-            0 => Ok(()),
-            error => match Errno::from_raw_os_error(-error) {
-                Errno::EXIST => Ok(()),
-                errno => Err(errno),
-            },
-        }
+    /// ip_autobind_reuse (tcp(7)).
+    pub fn autobind_reuse(&self, is_on: bool) -> Result<(), String> {
+        set("ip_autobind_reuse", u8::from(is_on).to_string())
     }
 }
 
-/// `lo` has the first number in each namespace.
-pub const LOOPBACK: u32 = 1;
+fn set(sysctl: &str, text: String) -> Result<(), String> {
+    let file = format!("/proc/sys/net/ipv4/{sysctl}");
+    fs::write(&file, text).map_err(|error| format!("{file}: {error}"))
+}
 
 /// `include/uapi/linux/ipv6_route.h`.
 const RTF_LOCAL: u32 = 0x8000_0000;
 
-const RTM_NEWLINK: u16 = 16;
-const RTM_NEWADDR: u16 = 20;
-const RTM_DELADDR: u16 = 21;
-const RTM_NEWROUTE: u16 = 24;
-
-/// A row of the kernel's table that has the port on either side.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Row {
-    pub state: &'static str,
-    /// Whether the port is the local one.
-    pub is_server: bool,
-}
-
-/// The rows of /proc/net/tcp and tcp6 on that port, sorted.
-pub fn rows(port: u16) -> Result<Vec<Row>, String> {
+/// The states of the sockets that have the port as their own, sorted: from /proc/net/tcp and tcp6.
+pub fn states(proto: Proto, port: u16) -> Result<Vec<&'static str>, String> {
     /// By number from 1, `include/net/tcp_states.h`.
     const STATES: [&str; 12] = [
         "ESTABLISHED",
@@ -289,44 +292,62 @@ pub fn rows(port: u16) -> Result<Vec<Row>, String> {
         "CLOSING",
         "NEW_SYN_RECV",
     ];
+    let mut states = Vec::new();
+    if proto == Proto::Udp {
+        return Ok(states); // it has none
+    }
     let port = format!(":{port:04X}");
-    let mut rows = Vec::new();
     for file in ["tcp", "tcp6"] {
         let file = format!("/proc/thread-self/net/{file}");
         let table = match fs::read_to_string(&file) {
             Err(_) if file.ends_with('6') => continue, // a kernel without IPv6
             table => table.map_err(|error| format!("{file}: {error}"))?,
         };
-        rows.extend(table.lines().skip(1).filter_map(|line| {
+        states.extend(table.lines().skip(1).filter_map(|line| {
             let mut fields = line.split_whitespace().skip(1);
-            let (local, remote) = (fields.next()?, fields.next()?);
+            let (local, _remote) = (fields.next()?, fields.next()?);
             let state = usize::from_str_radix(fields.next()?, 16).ok()?;
-            let is_server = local.ends_with(&port);
-            let state = STATES.get(state.checked_sub(1)?)?;
-            (is_server || remote.ends_with(&port)).then_some(Row { state, is_server })
+            let state = *STATES.get(state.checked_sub(1)?)?;
+            local.ends_with(&port).then_some(state)
         }));
     }
-    rows.sort();
-    Ok(rows)
+    states.sort_unstable();
+    Ok(states)
 }
 
-/// The states of the sockets that have the port as their own.
-pub fn states(port: u16) -> Result<Vec<&'static str>, String> {
-    Ok(rows(port)?.into_iter().filter(|row| row.is_server).map(|row| row.state).collect())
+/// Why a cell could not be measured.
+#[derive(Clone, Debug)]
+pub struct Trouble {
+    /// In words.
+    pub text: String,
+    /// A state did not come in the time that it has.
+    pub is_late: bool,
+}
+
+impl From<String> for Trouble {
+    fn from(text: String) -> Self {
+        Self { text, is_late: false }
+    }
+}
+
+impl From<&str> for Trouble {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
 }
 
 /// Waits until `state` gives something.
 pub fn wait_for<T>(
     what: &str,
     mut state: impl FnMut() -> Result<Option<T>, String>,
-) -> Result<T, String> {
+) -> Result<T, Trouble> {
     let start = Instant::now();
     loop {
         if let Some(value) = state()? {
             return Ok(value);
         }
         if start.elapsed() > LIMIT {
-            return Err(format!("waited {LIMIT:?} for {what}"));
+            return Err(Trouble { text: format!("waited {LIMIT:?} for {what}"), is_late: true });
         }
         std::thread::sleep(Duration::from_micros(200)); // between two looks
     }
