@@ -94,7 +94,7 @@ fn fields<'a>(run: &'a Value, field: &str) -> Vec<(&'a str, Option<&'a str>)> {
 }
 
 /// Whether there may be two users: as the root of a machine, not of a user namespace.
-fn has_two_users() -> bool {
+pub fn has_two_users() -> bool {
     let map = fs::read_to_string("/proc/self/uid_map").expect("/proc is mounted");
     map.split_whitespace().nth(2) != Some("1")
 }

@@ -14,37 +14,22 @@ use std::sync::Mutex;
 pub fn trials() -> Vec<Trial> {
     vec![
         harness::trial("documents_picture", || {
-            let picture = picture();
-            for readme in READMES {
-                is_current(readme, "picture", &picture);
-            }
+            is_current("README.md", "picture", &picture());
         }),
         harness::trial("documents_outcomes", || {
-            let outcomes = outcomes();
-            is_current(READMES[0], "outcomes", &outcomes);
-            let in_chinese = |text: String, (english, chinese)| text.replace(english, chinese);
-            is_current(READMES[1], "outcomes", &CHINESE.into_iter().fold(outcomes, in_chinese));
+            is_current("README.md", "outcomes", &outcomes());
         }),
-        harness::trial("documents_readmes", readmes),
         harness::trial("documents_links", links),
         harness::trial("documents_spelling", spelling),
         harness::trial("documents_commands", commands),
     ]
 }
 
-const READMES: [&str; 2] = ["README.md", "README.zh-CN.md"];
-
-/// The words of the table of outcomes, in English and in Chinese.
-const CHINESE: [(&str, &str); 4] = [
-    ("old server", "旧服务器"),
-    ("new server", "新服务器"),
-    ("no option", "无选项"),
-    ("listens", "监听成功"),
-];
+/// Held while a document is read and written.
+pub static REWRITING: Mutex<()> = Mutex::new(());
 
 /// Compares the block of that name in the file with `text`, or with `TREUSEADDR_UPDATE` replaces it.
 pub fn is_current(file: &str, name: &str, text: &str) {
-    static REWRITING: Mutex<()> = Mutex::new(());
     let _one_at_a_time = REWRITING.lock();
     let document = read(file);
     let (start, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->\n"));
@@ -127,7 +112,7 @@ fn outcomes() -> String {
 
 /// Every Markdown file of the project.
 pub fn documents() -> Vec<PathBuf> {
-    let files = ["", "docs"].into_iter().flat_map(|folder| {
+    let files = ["", "docs", "docs/zh-CN"].into_iter().flat_map(|folder| {
         fs::read_dir(project(folder))
             .expect("it is a folder")
             .map(|entry| entry.expect("it is a folder").path())
@@ -157,14 +142,25 @@ fn links() {
     }
 }
 
-/// The anchors of a document: its headings, spelled as GitHub does, or in a page each id.
+fn ids(text: &str) -> HashSet<String> {
+    let ids = text.split("id=\"").skip(1).filter_map(|rest| rest.split('"').next());
+    ids.map(str::to_owned).collect()
+}
+
+/// The anchor that GitHub makes of a heading, its code with or without the ticks.
+pub fn anchor(heading: &str) -> String {
+    let is_kept = |c: &char| c.is_alphanumeric() || ['-', '_'].contains(c);
+    heading.to_lowercase().replace(' ', "-").chars().filter(is_kept).collect()
+}
+
+/// Where a link may lead in a document: its headings, as GitHub makes anchors of them, or in a page
+/// whatever has an id.
 fn anchors(file: &Path) -> HashSet<String> {
     let text = fs::read_to_string(file).expect("it is a text");
     if file.extension().is_some_and(|extension| extension == "html") {
-        let ids = text.split("id=\"").skip(1).filter_map(|rest| rest.split('"').next());
-        return ids.map(str::to_owned).collect();
+        return ids(&text);
     }
-    let mut anchors = HashSet::new();
+    let mut anchors = ids(&text);
     let mut heading = None;
     for event in Parser::new_ext(&text, Options::ENABLE_TABLES) {
         match event {
@@ -175,9 +171,7 @@ fn anchors(file: &Path) -> HashSet<String> {
                 }
             }
             Event::End(TagEnd::Heading(_)) => {
-                let heading = heading.take().unwrap_or_default().to_lowercase().replace(' ', "-");
-                let is_kept = |c: &char| c.is_alphanumeric() || ['-', '_'].contains(c);
-                let anchor: String = heading.chars().filter(is_kept).collect();
+                let anchor = anchor(&heading.take().unwrap_or_default());
                 let others = (1..).map(|count| format!("{anchor}-{count}"));
                 let mut anchors_of_it = std::iter::once(anchor.clone()).chain(others);
                 anchors.extend(anchors_of_it.find(|anchor| !anchors.contains(anchor)));
@@ -186,39 +180,6 @@ fn anchors(file: &Path) -> HashSet<String> {
         }
     }
     anchors
-}
-
-/// The README has the same sections in both languages, and the sections have the same commands, code and
-/// links.
-fn readmes() {
-    let [english, chinese] = READMES.map(|readme| {
-        let text = read(readme);
-        let mut sections = vec![Vec::new()];
-        let mut is_code = false;
-        for event in Parser::new_ext(&text, Options::ENABLE_TABLES) {
-            let section = sections.last_mut().expect("there is one");
-            match event {
-                Event::Start(Tag::Heading { level, .. }) => sections.push(vec![level.to_string()]),
-                Event::Start(Tag::CodeBlock(_)) => is_code = true,
-                Event::End(TagEnd::CodeBlock) => is_code = false,
-                Event::Text(text) if is_code => section.push(text.into_string()),
-                Event::Code(code) => section.push(code.into_string()),
-                Event::Start(Tag::Link { dest_url, .. }) if !dest_url.starts_with("README.") => {
-                    // A heading's anchor is in the heading's language.
-                    let is_own = dest_url.starts_with('#');
-                    section.push(if is_own { "#".to_owned() } else { dest_url.into_string() });
-                }
-                Event::Start(Tag::TableRow | Tag::Item) => section.push("a row".to_owned()),
-                _ => {}
-            }
-        }
-        sections.iter_mut().for_each(|section| section.sort()); // each language has its own order
-        sections
-    });
-    assert_eq!(english.len(), chinese.len(), "sections of {READMES:?}");
-    for (number, (english, chinese)) in english.iter().zip(&chinese).enumerate() {
-        assert_eq!(english, chinese, "section {number} of {READMES:?}");
-    }
 }
 
 /// The documents are in British English: "colour", "neighbour", "initialise".

@@ -25,6 +25,7 @@ mod pitfalls;
 mod rt;
 mod runs;
 mod traces;
+mod translations;
 mod trouble;
 
 use harness::Stage;
@@ -68,6 +69,7 @@ fn run() -> Result<ExitCode, String> {
         annotations::trials(),
         option::trials(),
         pitfalls::trials(),
+        translations::trials(),
         bindtable::trials(),
         claims::trials(),
         page::trials(),

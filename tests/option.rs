@@ -1,10 +1,12 @@
 //! What `docs/so_reuseaddr.md` says about the option, measured on this kernel.
 
+use crate::bindtable::{bindtable, has_two_users};
 use crate::documents::is_current;
 use crate::harness::{
     self, Capture, Client, PORT, Process, Program, Row, Runtime, Switches, Variant, read, rows,
     run, wait_for, words,
 };
+use crate::outcomes;
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
 use rustix::fd::OwnedFd;
@@ -22,7 +24,7 @@ const DOCUMENT: &str = "docs/so_reuseaddr.md";
 const LOCALHOST: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const ANY: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
 
-const TRIALS: [(&str, fn()); 15] = [
+const TRIALS: [(&str, fn()); 16] = [
     ("option_drawing", || is_current(DOCUMENT, "drawing", &drawing())),
     ("option_rule", || is_current(DOCUMENT, "rule", &rule())),
     ("option_addresses", addresses),
@@ -38,22 +40,42 @@ const TRIALS: [(&str, fn()); 15] = [
     ("option_udp_broadcast", udp_broadcast),
     ("option_culprit", culprit),
     ("option_names", names),
+    ("option_cells", cells),
 ];
 
 pub fn trials() -> Vec<Trial> {
     TRIALS.map(|(name, check)| harness::trial(name, check)).into()
 }
 
-/// Each trial that the document names exists.
+/// Each test that the document names exists.
 fn names() {
-    let document = read(DOCUMENT);
-    for name in words(&document).filter(|word| word.starts_with("option_") && *word != "option_") {
-        assert!(TRIALS.iter().any(|(trial, _)| *trial == name), "{DOCUMENT} names {name}");
+    let trials = [trials(), crate::pitfalls::trials(), crate::claims::trials(), outcomes::trials()];
+    let trials: Vec<&str> = trials.iter().flatten().map(Trial::name).collect();
+    for name in words(&read(DOCUMENT)) {
+        let is_test = ["option_", "pitfall_", "claim_", "outcome_"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix));
+        let exists = trials.iter().any(|trial| trial.starts_with(name));
+        assert!(!is_test || exists, "{DOCUMENT} names {name}");
     }
-    let claims = crate::claims::trials();
-    for name in words(&document).filter(|word| word.starts_with("claim_") && *word != "claim_") {
-        assert!(claims.iter().any(|trial| trial.name().starts_with(name)), "{DOCUMENT}: {name}");
+}
+
+/// Each cell of the bind table that the document names has the outcome that stands behind it.
+fn cells() {
+    let document = read(DOCUMENT).split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut count = 0;
+    for (at, _) in document.match_indices("`tcp/").chain(document.match_indices("`udp/")) {
+        let (cell, rest) = document[at + 1..].split_once('`').expect("it ends");
+        let said = rest.strip_prefix(": ").and_then(|said| said.split([')', ';']).next());
+        if cell.contains("+other-user") && !has_two_users() {
+            eprintln!("{cell} is not tried: it needs root");
+            continue;
+        }
+        let tried = bindtable(&["explain", cell]);
+        assert!(tried.contains(&format!(": {}\n", said.unwrap_or("?"))), "{said:?} of {tried}");
+        count += 1;
     }
+    assert!(count > 0, "{DOCUMENT} names no cell");
 }
 
 /// The option that a socket sets before it binds.

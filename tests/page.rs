@@ -45,8 +45,8 @@ fn page() -> String {
         rest.split_once(end).expect("the README has it").0.to_owned()
     };
     let title = between("# ", "\n");
-    let lede = between("(README.zh-CN.md)\n\n", "\nIn a hurry?");
-    let surprises = between("<!-- /outcomes -->\n\n", "\nWhy that is so");
+    let lede = between("(README.zh-CN.md)\n\n", "\n<!-- picture -->");
+    let surprises = between("<!-- /outcomes -->\n\n", "\n[`docs/so_reuseaddr.md`]");
     let outcomes = between("<!-- outcomes -->\n", "<!-- /outcomes -->");
     let each = |html: fn(Program) -> String| Program::ALL.map(html).concat();
     let page = template("page.html")

@@ -273,7 +273,7 @@ fn reset(sequence: u32) {
     header.extend(PORT.to_be_bytes());
     header.extend(sequence.to_be_bytes());
     header.extend(0_u32.to_be_bytes());
-    header.extend((HEADER_LENGTH / 4 << 12 | RST).to_be_bytes());
+    header.extend(((HEADER_LENGTH / 4) << 12 | RST).to_be_bytes());
     header.extend([0; 6]); // window, checksum, urgent pointer
     // RFC 9293, section 3.1: the checksum is over the addresses, the protocol and the length, too.
     let pseudo = [0x7f00, 1, 0x7f00, 1, 6, HEADER_LENGTH];

@@ -1,0 +1,263 @@
+//! The Chinese documents keep step with the English ones, section by section.
+//!
+//! Below each Chinese heading stands a comment with the hash of the English section that it was
+//! written from. When that section changes, a test fails and names both places. Once the Chinese is
+//! revised, `TREUSEADDR_TRANSLATED=1 cargo test translations` writes the new hashes.
+//!
+//! What the tests generate in an English document, they generate in the Chinese one, too:
+//! `TREUSEADDR_UPDATE=1 cargo test translations`. `tests/zh-CN.tsv` has the words of its tables.
+
+use crate::documents::{REWRITING, anchor, is_current};
+use crate::harness::{self, project, read};
+use libtest_mimic::Trial;
+use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+use std::fs;
+
+const README: (&str, &str) = ("README.md", "README.zh-CN.md");
+
+/// The words of generated tables: English, a tab, Chinese.
+const WORDS: &str = "tests/zh-CN.tsv";
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        harness::trial("translations_blocks", blocks),
+        harness::trial("translations_sections", sections),
+    ]
+}
+
+/// Each English document that has a Chinese one, and that.
+fn pairs() -> Vec<(String, String)> {
+    let mut pairs = vec![(README.0.to_owned(), README.1.to_owned())];
+    for entry in fs::read_dir(project("docs")).expect("it is a folder") {
+        let name = entry.expect("it is a folder").file_name().into_string().expect("it is ASCII");
+        if name.ends_with(".md") {
+            pairs.push((format!("docs/{name}"), format!("docs/zh-CN/{name}")));
+        }
+    }
+    pairs.retain(|(_, chinese)| project(chinese).is_file());
+    pairs.sort();
+    pairs
+}
+
+/// A heading and what follows up to the next one. A document begins with a section of level 0.
+#[derive(Default)]
+struct Section {
+    level: usize,
+    title: String,
+    /// The number of its first line, from 1.
+    line: usize,
+    text: String,
+}
+
+fn split(text: &str) -> Vec<Section> {
+    let mut sections = vec![Section { line: 1, ..Section::default() }];
+    let mut is_code = false;
+    for (at, line) in text.lines().enumerate() {
+        is_code ^= line.trim_start().starts_with("```");
+        let level = line.bytes().take_while(|byte| *byte == b'#').count();
+        match line[level..].strip_prefix(' ') {
+            Some(title) if level > 0 && !is_code => sections.push(Section {
+                level,
+                title: title.to_owned(),
+                line: at + 1,
+                text: String::new(),
+            }),
+            _ => {
+                let section = sections.last_mut().expect("there is one");
+                section.text.push_str(line);
+                section.text.push('\n');
+            }
+        }
+    }
+    sections
+}
+
+/// The text without what the tests generate, by the names of those blocks.
+fn generated(text: &str) -> (String, Vec<String>) {
+    let (mut rest, mut prose, mut names) = (text, String::new(), Vec::new());
+    while let Some((before, after)) = rest.split_once("<!-- /") {
+        let (name, after) = after.split_once(" -->").expect("the comment ends");
+        let (before, _) = before.split_once(&format!("<!-- {name} -->")).expect("it has begun");
+        prose.push_str(before);
+        names.push(name.to_owned());
+        rest = after;
+    }
+    (prose + rest, names)
+}
+
+/// FNV-1a of the words, so that lines may be wrapped anew.
+fn hash(section: &Section) -> String {
+    let (prose, _) = generated(&section.text);
+    let words = section.title.split_whitespace().chain(prose.split_whitespace());
+    let bytes = words.flat_map(|word| word.bytes().chain([b' ']));
+    let hash = bytes
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    format!("{hash:08x}")
+}
+
+/// What both languages must have: code, links, and rows and items without their words; sorted, since
+/// each language has its own order.
+fn bones(section: &Section, map_link: impl Fn(&str) -> String) -> Vec<String> {
+    let mut bones = Vec::new();
+    let mut is_code = false;
+    let (prose, names) = generated(&section.text);
+    for event in Parser::new_ext(&prose, Options::ENABLE_TABLES) {
+        match event {
+            Event::Start(Tag::CodeBlock(_)) => is_code = true,
+            Event::End(TagEnd::CodeBlock) => is_code = false,
+            Event::Text(text) if is_code => bones.push(text.into_string()),
+            Event::Code(code) => bones.push(format!("`{code}`")),
+            Event::Start(Tag::Link { dest_url, .. }) => bones.push(map_link(&dest_url)),
+            Event::Start(Tag::TableRow) => bones.push("a row of a table".to_owned()),
+            Event::Start(Tag::Item) => bones.push("an item of a list".to_owned()),
+            _ => {}
+        }
+    }
+    bones.extend(names.into_iter().map(|name| format!("the block {name}")));
+    bones.sort();
+    bones
+}
+
+/// Where the Chinese document leads in place of `link`: to a Chinese document, where there is one.
+fn chinese_link(english: &str, link: &str) -> String {
+    if link.contains("://") || link.starts_with('#') {
+        return link.to_owned();
+    }
+    let (path, anchor) = link.split_at(link.find('#').unwrap_or(link.len()));
+    let is_readme = english == README.0;
+    let folder = if is_readme { "" } else { "docs/" };
+    let path = match path {
+        "README.md" | "README.zh-CN.md" => "README.md".to_owned(), // each names the other
+        "../README.md" => "../../README.zh-CN.md".to_owned(),
+        _ if path.ends_with("index.html") && project("docs/index.zh-CN.html").is_file() => {
+            path.replace(".html", ".zh-CN.html")
+        }
+        _ => {
+            let name = path.strip_prefix("docs/").unwrap_or(path);
+            let has_chinese = project(&format!("docs/zh-CN/{name}")).is_file();
+            match (is_readme, has_chinese && format!("{folder}{path}") == format!("docs/{name}")) {
+                (true, true) => format!("docs/zh-CN/{name}"),
+                (true, false) | (false, true) => path.to_owned(),
+                (false, false) => format!("../{path}"),
+            }
+        }
+    };
+    let path = match (path.as_str(), is_readme) {
+        (page, false) if page.ends_with("index.zh-CN.html") => format!("../{page}"),
+        _ => path,
+    };
+    path + anchor
+}
+
+/// The line below a Chinese heading: an anchor, where the heading's own is another, and the hash.
+fn marker(english: &Section, chinese: &Section) -> String {
+    if english.level == 0 && english.text.trim().is_empty() {
+        return String::new();
+    }
+    let (id, own) = (anchor(&english.title), anchor(&chinese.title));
+    let id = if id == own { String::new() } else { format!("<a id=\"{id}\"></a>") };
+    format!("{id}<!-- en {} -->", hash(english))
+}
+
+/// Each section has its counterpart, with the same code, links, rows and items, and was written from
+/// the English as it is.
+fn sections() {
+    let is_translated = std::env::var_os("TREUSEADDR_TRANSLATED").is_some();
+    let _one_at_a_time = REWRITING.lock();
+    let mut trouble = Vec::new();
+    for (english, chinese) in pairs() {
+        let (old, new) = (split(&read(&english)), split(&read(&chinese)));
+        let mut whole = String::new();
+        for (at, theirs) in new.iter().enumerate() {
+            let Some(ours) = old.get(at).filter(|ours| ours.level == theirs.level) else {
+                trouble.push(format!("{chinese}:{}: no such section in {english}", theirs.line));
+                break;
+            };
+            let marker = marker(ours, theirs);
+            let places = format!(
+                "{english}:{}: \"{}\" and {chinese}:{}: \"{}\"",
+                ours.line, ours.title, theirs.line, theirs.title
+            );
+            let is_marker = |line: &&str| line.contains("<!-- en ");
+            let found = theirs.text.lines().find(is_marker).unwrap_or_default();
+            if found != marker && !is_translated {
+                trouble.push(format!(
+                    "{places}: the English has changed: revise the Chinese, and then run \
+                     TREUSEADDR_TRANSLATED=1 cargo test translations"
+                ));
+            }
+            let (english_bones, chinese_bones) = (
+                bones(ours, |link| chinese_link(&english, link)),
+                bones(theirs, |link| {
+                    if link == README.0 { chinese_link(&english, link) } else { link.to_owned() }
+                }),
+            );
+            let lacks = |those: &[String], these: &[String]| {
+                let mut these = these.to_vec();
+                let mut lacking = those.to_vec();
+                lacking.retain(|bone| match these.iter().position(|other| other == bone) {
+                    Some(at) => {
+                        these.remove(at);
+                        false
+                    }
+                    None => true,
+                });
+                lacking
+            };
+            let missing = lacks(&english_bones, &chinese_bones);
+            let added = lacks(&chinese_bones, &english_bones);
+            if !missing.is_empty() || !added.is_empty() {
+                trouble.push(format!(
+                    "{places}: only in English: {missing:?}; only in Chinese: {added:?}"
+                ));
+            }
+            if theirs.level > 0 {
+                whole.push_str(&format!("{} {}\n", "#".repeat(theirs.level), theirs.title));
+            }
+            if !marker.is_empty() {
+                whole.push_str(&format!("{marker}\n"));
+            }
+            let kept = theirs.text.lines().filter(|line| !is_marker(line));
+            whole.extend(kept.flat_map(|line| [line, "\n"]));
+        }
+        if old.len() != new.len() {
+            trouble.push(format!("{english}: {} sections; {chinese}: {}", old.len(), new.len()));
+        } else if is_translated {
+            fs::write(project(&chinese), whole).expect("it is ours");
+        }
+    }
+    assert!(trouble.is_empty(), "{}", trouble.join("\n"));
+}
+
+/// What is generated in an English document stands in the Chinese one, with the words of its tables
+/// in Chinese.
+fn blocks() {
+    let words = read(WORDS);
+    let mut words: Vec<(&str, &str)> =
+        words.lines().filter_map(|line| line.split_once('\t')).collect();
+    words.sort_by_key(|(english, _)| std::cmp::Reverse(english.len()));
+    for (english, chinese) in pairs() {
+        let text = read(&english);
+        for name in generated(&text).1 {
+            let (start, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
+            let block = text.split_once(&start).and_then(|(_, rest)| rest.split_once(&end));
+            let (block, _) = block.expect("it is there");
+            is_current(&chinese, &name, &translated(block, &words));
+        }
+    }
+}
+
+/// The rows of tables and the titles with their words replaced; code as it is.
+fn translated(block: &str, words: &[(&str, &str)]) -> String {
+    let mut is_code = false;
+    let lines = block.lines().map(|line| {
+        is_code ^= line.starts_with("```");
+        match is_code {
+            true => line.to_owned(),
+            false => words
+                .iter()
+                .fold(line.to_owned(), |line, (english, chinese)| line.replace(english, chinese)),
+        }
+    });
+    lines.map(|line| line + "\n").collect()
+}
