@@ -22,6 +22,7 @@ mod option;
 mod outcomes;
 mod page;
 mod pitfalls;
+mod port;
 mod rt;
 mod runs;
 mod traces;
@@ -71,6 +72,7 @@ fn run() -> Result<ExitCode, String> {
         pitfalls::trials(),
         translations::trials(),
         bindtable::trials(),
+        port::trials(),
         claims::trials(),
         page::trials(),
         runs::trials(),
@@ -96,8 +98,13 @@ fn run() -> Result<ExitCode, String> {
         }
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
-    let summaries =
-        [traces::summary(), faults::summary(), conversations::summary(), differences::summary()];
+    let summaries = [
+        traces::summary(),
+        faults::summary(),
+        conversations::summary(),
+        port::summary(),
+        differences::summary(),
+    ];
     for summary in summaries.into_iter().flatten() {
         println!("{summary}");
     }

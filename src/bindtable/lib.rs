@@ -11,6 +11,7 @@ pub mod cell;
 pub mod engine;
 pub mod expected;
 pub mod netlink;
+pub mod port;
 pub mod questions;
 pub mod report;
 pub mod rule;

@@ -5,7 +5,8 @@ use bindtable::cell::{Cell, Family, Proto, State};
 use bindtable::questions::{self, Question};
 use bindtable::report::{Format, Report, Run};
 use bindtable::world::Powers;
-use bindtable::{expected, run};
+use bindtable::port::Target;
+use bindtable::{expected, port, run};
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use std::io::{IsTerminal, Write};
@@ -31,6 +32,20 @@ enum Task {
     Explain {
         /// As in tcp/127.0.0.1+reuseaddr/time-wait/127.0.0.1+reuseaddr
         cell: Cell,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Who holds this port, may a new server bind it, and what would help
+    #[command(after_help = PORT_STATUS)]
+    Port {
+        /// PORT, ADDRESS:PORT or [ADDRESS]:PORT, as in 3459, 127.0.0.1:3459, [::1]:3459
+        target: Target,
+        /// UDP in place of TCP
+        #[arg(long)]
+        udp: bool,
+        /// Find out the rest by real binds, each closed at once; that takes the port for a moment
+        #[arg(long)]
+        probe: bool,
         #[command(flatten)]
         output: Output,
     },
@@ -71,6 +86,9 @@ struct Output {
     #[arg(long, default_value = "text")]
     format: Format,
 }
+
+const PORT_STATUS: &str = "\
+Exit status: 0 if the port is free, 1 if a socket holds it, 2 if that could not be found out.";
 
 const CELLS: &str = "\
 A cell is PROTOCOL/A/STATE/B, as in tcp/127.0.0.1+reuseaddr/time-wait/127.0.0.1+reuseaddr.
@@ -172,6 +190,17 @@ fn answer(arguments: Arguments) -> Result<(String, u8), String> {
             let mut report = Report { kernel: kernel(), ..Report::default() };
             report.results = run::run(vec![cell], &Powers::find()?, 1)?;
             Ok((report.explain(output.format), status(&report)))
+        }
+        Some(Task::Port { target, udp, probe, output }) => {
+            let proto = if udp { Proto::Udp } else { Proto::Tcp };
+            let print = match output.format {
+                Format::Text => port::print::text,
+                Format::Json => port::print::json,
+                Format::Markdown => return Err(port::words::two_formats()),
+            };
+            let finding = port::look(target, proto, probe)?;
+            let text = print(&finding);
+            Ok((text, finding.status.exit()))
         }
         Some(Task::Diff { file, filter, output }) => {
             let saved =

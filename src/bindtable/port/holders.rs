@@ -1,0 +1,175 @@
+//! The processes that hold a socket, what they belong to, and the options of the socket.
+
+use procfs::process::Process;
+use rustix::fs::fstat;
+use rustix::net::sockopt::{socket_reuseaddr, socket_reuseport};
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
+
+/// A process that has a descriptor of a socket.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Holder {
+    /// Its number here.
+    pub pid: i32,
+    /// Its parent's.
+    pub parent: i32,
+    /// What ps(1) calls it: 15 bytes at most.
+    pub name: String,
+    /// Its command line, words between spaces.
+    pub command: String,
+    /// Its descriptors of the socket.
+    pub descriptors: Vec<i32>,
+    /// The systemd unit, from its cgroup.
+    pub unit: Option<String>,
+    /// The container's name or number, from its cgroup.
+    pub container: Option<String>,
+}
+
+/// SO_REUSEADDR and SO_REUSEPORT of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    pub reuseaddr: bool,
+    pub reuseport: bool,
+}
+
+/// What the processes have shown.
+#[derive(Default)]
+pub struct Holders {
+    /// By the socket's inode.
+    pub of: BTreeMap<u64, Vec<Holder>>,
+    /// By the socket's inode, if some process let it be read.
+    pub options: BTreeMap<u64, Options>,
+    /// The processes that did not let their descriptors be read.
+    pub unreadable: usize,
+    /// The other network namespaces that have processes: one process of each.
+    pub namespaces: Vec<i32>,
+}
+
+/// Looks at every process, and at its descriptors of the sockets `inodes`.
+///
+/// A process that ends meanwhile is left out.
+pub fn find(inodes: &BTreeSet<u64>) -> Holders {
+    let mut holders = Holders::default();
+    for pid in processes() {
+        let descriptors = match std::fs::read_dir(format!("/proc/{pid}/fd")) {
+            Ok(descriptors) => descriptors,
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                holders.unreadable += 1;
+                continue;
+            }
+            Err(_) => continue, // it has ended
+        };
+        // Not by the library, which makes five calls for each descriptor.
+        let mut of_process: BTreeMap<u64, Vec<i32>> = BTreeMap::new();
+        for descriptor in descriptors.filter_map(Result::ok) {
+            let Ok(target) = std::fs::read_link(descriptor.path()) else { continue };
+            let inode = target.to_str().and_then(|target| {
+                target.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+            });
+            let number = descriptor.file_name().to_str().and_then(|name| name.parse().ok());
+            if let (Some(inode), Some(number)) = (inode, number)
+                && inodes.contains(&inode)
+            {
+                of_process.entry(inode).or_default().push(number);
+            }
+        }
+        for (inode, mut descriptors) in of_process {
+            descriptors.sort_unstable();
+            if !holders.options.contains_key(&inode)
+                && let Some(options) = options(pid, descriptors[0], inode)
+            {
+                holders.options.insert(inode, options);
+            }
+            let Some(holder) = holder(pid, descriptors) else { continue };
+            holders.of.entry(inode).or_default().push(holder);
+        }
+    }
+    for holders in holders.of.values_mut() {
+        holders.sort();
+    }
+    holders
+}
+
+/// One process of each network namespace that is not this one's.
+pub fn namespaces() -> Vec<i32> {
+    let namespace = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/net")).ok();
+    let mut seen: BTreeSet<_> = namespace("thread-self").into_iter().collect();
+    let is_new = |pid: &i32| namespace(&pid.to_string()).is_some_and(|its| seen.insert(its));
+    processes().filter(is_new).collect()
+}
+
+/// The number of every process.
+fn processes() -> impl Iterator<Item = i32> {
+    let folders = std::fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
+    folders.filter_map(|folder| folder.file_name().to_str()?.parse().ok())
+}
+
+fn holder(pid: i32, descriptors: Vec<i32>) -> Option<Holder> {
+    let process = Process::new(pid).ok()?;
+    let stat = process.stat().ok()?;
+    let (unit, container) = home(&process);
+    Some(Holder {
+        pid,
+        parent: stat.ppid,
+        command: printable(&process.cmdline().unwrap_or_default().join(" ")),
+        name: printable(&stat.comm),
+        descriptors,
+        unit,
+        container,
+    })
+}
+
+/// A text that a terminal may be given: without control characters, on one line.
+fn printable(text: &str) -> String {
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The unit and the container that a process belongs to.
+fn home(process: &Process) -> (Option<String>, Option<String>) {
+    let Ok(cgroups) = process.cgroups() else { return (None, None) };
+    // Version 2 has one hierarchy, 0; of version 1, systemd keeps the units in its own.
+    let path = cgroups.0.iter().filter(|cgroup| {
+        cgroup.hierarchy == 0 || cgroup.controllers.iter().any(|name| name == "name=systemd")
+    });
+    path.map(|cgroup| (unit(&cgroup.pathname), container(&cgroup.pathname)))
+        .fold((None, None), |(unit, container), (u, c)| (unit.or(u), container.or(c)))
+}
+
+/// The innermost service or scope of a cgroup's path.
+fn unit(path: &str) -> Option<String> {
+    let is_unit =
+        |part: &&str| [".service", ".scope", ".socket"].iter().any(|end| part.ends_with(end));
+    path.rsplit('/').find(is_unit).map(str::to_owned)
+}
+
+/// The container of a cgroup's path: Docker, containerd, CRI-O and Podman use 64 hexadecimal
+/// digits, as in `/docker/ID` and `docker-ID.scope`; LXC has `lxc.payload.NAME`, and
+/// systemd-nspawn `machine-NAME.scope`.
+fn container(path: &str) -> Option<String> {
+    path.rsplit('/').find_map(|part| {
+        let part = part.strip_suffix(".scope").unwrap_or(part);
+        let id = part.rsplit(['-', ':']).next()?;
+        if id.len() == 64 && id.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return Some(id[..12].to_owned());
+        }
+        let name = ["lxc.payload.", "machine-"].iter().find_map(|start| part.strip_prefix(start));
+        name.map(str::to_owned)
+    })
+}
+
+/// The options of a socket, by a copy of the descriptor (pidfd_getfd(2), Linux 5.6) that is closed
+/// at once; nothing where the process has ended, has closed it, or does not allow it.
+fn options(pid: i32, descriptor: i32, inode: u64) -> Option<Options> {
+    let process = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
+    let socket = pidfd_getfd(&process, descriptor, PidfdGetfdFlags::empty()).ok()?;
+    if fstat(&socket).ok()?.st_ino != inode {
+        return None; // the descriptor is another socket's by now
+    }
+    Some(Options {
+        reuseaddr: socket_reuseaddr(&socket).ok()?,
+        reuseport: socket_reuseport(&socket).ok()?,
+    })
+}

@@ -1,0 +1,173 @@
+//! Lays out what was found, for a reader with 80 columns.
+
+use super::sockets::State;
+use super::verdict::With;
+use super::{Can, Case, Finding, Socket, Verdict, words};
+use std::net::{IpAddr, SocketAddr};
+
+const WIDTH: usize = 80;
+
+/// How many listeners in other namespaces are named.
+const NAMESPACES: usize = 3;
+
+/// The text for a reader.
+pub fn text(finding: &Finding) -> String {
+    let mut text = String::new();
+    if finding.probed {
+        text += &paragraph(&words::probing(finding), "", "");
+        text.push('\n');
+    }
+    text += &paragraph(&finding.answer, "", "");
+    let groups = groups(finding);
+    if !groups.is_empty() {
+        text.push('\n');
+    }
+    for (socket, count) in groups {
+        text += &header(socket, count, finding.port);
+        for line in words::about(socket, count) {
+            text += &paragraph(&line, "    ", "      ");
+        }
+    }
+    text.push('\n');
+    text += &table(finding);
+    if !finding.cases.is_empty() {
+        text.push('\n');
+    }
+    let mut elsewhere = 0;
+    for case in &finding.cases {
+        if matches!(case, Case::OtherNamespace { .. }) {
+            elsewhere += 1;
+            if elsewhere > NAMESPACES {
+                continue;
+            }
+        }
+        text += &paragraph(&words::case(case, finding), "- ", "  ");
+    }
+    if elsewhere > NAMESPACES {
+        text += &paragraph(&words::more_namespaces(elsewhere - NAMESPACES), "- ", "  ");
+    }
+    if !finding.help.is_empty() {
+        text += &format!("\n{}\n", words::what_helps());
+    }
+    for (at, help) in finding.help.iter().enumerate() {
+        text += &paragraph(&words::help(help, finding), &format!("{}. ", at + 1), "   ");
+    }
+    if !finding.unseen.is_empty() {
+        text.push('\n');
+    }
+    for unseen in &finding.unseen {
+        text += &paragraph(&words::unseen(unseen), "", "");
+    }
+    text
+}
+
+/// The same for programs, on one line.
+///
+/// # Panics
+///
+/// Never: everything in it has a form in JSON.
+pub fn json(finding: &Finding) -> String {
+    serde_json::to_string(finding).expect("it has no map with odd keys") + "\n"
+}
+
+fn paragraph(text: &str, first: &str, others: &str) -> String {
+    let options = textwrap::Options::new(WIDTH)
+        .initial_indent(first)
+        .subsequent_indent(others)
+        .break_words(false)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation);
+    textwrap::fill(text, options) + "\n"
+}
+
+/// Sockets that differ in their peer alone, counted.
+fn groups(finding: &Finding) -> Vec<(&Socket, usize)> {
+    let mut groups: Vec<(&Socket, usize)> = Vec::new();
+    let is_alike = |a: &Socket, b: &Socket| {
+        let key = |socket: &Socket| {
+            (
+                socket.state,
+                socket.address,
+                socket.record,
+                socket.has_inode,
+                socket.reuseaddr,
+                socket.reuseport,
+                socket.ipv6_only,
+            )
+        };
+        let pids = |socket: &Socket| -> Vec<i32> {
+            socket.processes.iter().map(|holder| holder.pid).collect()
+        };
+        key(a) == key(b) && a.user == b.user && pids(a) == pids(b) && a.state != State::Listen
+    };
+    for socket in &finding.sockets {
+        match groups.iter_mut().find(|(other, _)| is_alike(other, socket)) {
+            None => groups.push((socket, 1)),
+            Some((other, count)) => {
+                *count += 1;
+                if socket.seconds_left > other.seconds_left {
+                    *other = socket;
+                }
+            }
+        }
+    }
+    groups
+}
+
+fn header(socket: &Socket, count: usize, port: u16) -> String {
+    let mut line = format!("{}  {}", socket.state.name(), SocketAddr::new(socket.address, port));
+    match socket.peer {
+        Some(peer) if count == 1 => line += &format!(" - {peer}"),
+        _ if count > 1 => line += &format!("  {}", words::alike(count)),
+        _ => {}
+    }
+    let user = words::of_user(socket);
+    if !user.is_empty() {
+        line += &format!("  {user}");
+    }
+    line + "\n"
+}
+
+fn table(finding: &Finding) -> String {
+    let mut text = paragraph(&words::can_a_server(finding), "", "");
+    let mut reasons: Vec<String> = Vec::new();
+    let mut cell = |verdict: &Verdict| {
+        let word = words::can(verdict.can);
+        if verdict.can == Can::Yes || (verdict.can == Can::Unknown && verdict.socket.is_none()) {
+            return word.to_owned();
+        }
+        let reason = words::why(verdict);
+        let at = reasons.iter().position(|known| *known == reason).unwrap_or_else(|| {
+            reasons.push(reason);
+            reasons.len() - 1
+        });
+        format!("{word} [{}]", at + 1)
+    };
+    let mut addresses: Vec<IpAddr> = Vec::new();
+    for verdict in &finding.verdicts {
+        if !addresses.contains(&verdict.address) {
+            addresses.push(verdict.address);
+        }
+    }
+    let names: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
+    let wide = names.iter().map(String::len).max().unwrap_or(0).max(9);
+    let row = |name: &str, cells: [&str; 3]| {
+        let line = format!("    {name:wide$}  {:<12}  {:<12}  {}", cells[0], cells[1], cells[2]);
+        line.trim_end().to_owned() + "\n"
+    };
+    text += &row("", With::ALL.map(words::option));
+    for (address, name) in addresses.iter().zip(&names) {
+        let of = |with: With| {
+            let verdict = finding
+                .verdicts
+                .iter()
+                .find(|verdict| verdict.address == *address && verdict.option == with);
+            verdict.map_or(String::new(), &mut cell)
+        };
+        let cells = With::ALL.map(of);
+        text += &row(name, [&cells[0], &cells[1], &cells[2]]);
+    }
+    for (at, reason) in reasons.iter().enumerate() {
+        text += &paragraph(reason, &format!("    [{}] ", at + 1), "        ");
+    }
+    text
+}

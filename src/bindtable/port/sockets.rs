@@ -1,0 +1,266 @@
+//! The sockets that have a port as their own, as the kernel lists them.
+//!
+//! sock_diag(7) is asked first, for both families and for every state, sockets that are bound and
+//! do not listen among them (Linux 6.8). Where it is missing or refused, `/proc/net/*` is read.
+
+use crate::cell::Proto;
+use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST};
+use netlink_packet_core::{NetlinkHeader, NetlinkMessage, NetlinkPayload};
+use netlink_packet_sock_diag::SockDiagMessage;
+use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP};
+use netlink_packet_sock_diag::inet::nlas::Nla;
+use netlink_packet_sock_diag::inet::{
+    ExtensionFlags, InetRequest, InetResponse, SocketId, StateFlags, Timer,
+};
+use rustix::net::netlink::{self, SocketAddrNetlink};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, sendto, socket_with,
+};
+use serde::Serialize;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// The state of a socket, under the name that netstat(8) has for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[expect(missing_docs, reason = "the names of RFC 9293")]
+pub enum State {
+    Listen,
+    /// Bound, and neither listening nor connected: `CLOSE` in the kernel, `UNCONN` in ss(8).
+    Bound,
+    Established,
+    SynSent,
+    SynRecv,
+    CloseWait,
+    #[serde(rename = "FIN_WAIT1")]
+    FinWait1,
+    #[serde(rename = "FIN_WAIT2")]
+    FinWait2,
+    Closing,
+    LastAck,
+    TimeWait,
+}
+
+impl State {
+    /// From the number in `include/net/tcp_states.h`. UDP has two of them.
+    fn new(number: u8) -> Option<Self> {
+        Some(match number {
+            1 => Self::Established,
+            2 => Self::SynSent,
+            3 | 12 => Self::SynRecv,
+            4 => Self::FinWait1,
+            5 => Self::FinWait2,
+            6 => Self::TimeWait,
+            7 | 13 => Self::Bound,
+            8 => Self::CloseWait,
+            9 => Self::LastAck,
+            10 => Self::Listen,
+            11 => Self::Closing,
+            _ => return None,
+        })
+    }
+
+    /// As netstat writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Listen => "LISTEN",
+            Self::Bound => "BOUND",
+            Self::Established => "ESTABLISHED",
+            Self::SynSent => "SYN_SENT",
+            Self::SynRecv => "SYN_RECV",
+            Self::CloseWait => "CLOSE_WAIT",
+            Self::FinWait1 => "FIN_WAIT1",
+            Self::FinWait2 => "FIN_WAIT2",
+            Self::Closing => "CLOSING",
+            Self::LastAck => "LAST_ACK",
+            Self::TimeWait => "TIME_WAIT",
+        }
+    }
+}
+
+/// A socket as the kernel lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its state.
+    pub state: State,
+    /// Its own address.
+    pub local: IpAddr,
+    /// The other end, if it has one.
+    pub peer: Option<(IpAddr, u16)>,
+    /// IPV6_V6ONLY, if the kernel tells: not of a TIME_WAIT, and not in `/proc/net`.
+    pub v6only: Option<bool>,
+    /// Whether it is the small record that TIME_WAIT is, and FIN_WAIT2 without a process.
+    pub is_record: bool,
+    /// The user; 0 for a record, which has none.
+    pub uid: u32,
+    /// What `/proc/PID/fd` calls it; 0 if no process has it.
+    pub inode: u64,
+    /// How long its timer still runs, in milliseconds.
+    pub timer_ms: Option<u32>,
+    /// Of a listener: the connections that wait to be accepted. Of others: bytes to be read.
+    pub waiting: u32,
+    /// Of a listener: its backlog. Of others: bytes that are not acknowledged.
+    pub room: u32,
+    /// The number by which the kernel tells it from every other one.
+    pub cookie: [u8; 8],
+}
+
+impl Listed {
+    /// Whether the port's bucket has it. A handshake that is under way (`request_sock`) is not
+    /// in the bucket.
+    pub fn is_owner(&self) -> bool {
+        self.state != State::SynRecv || self.inode != 0
+    }
+}
+
+/// Every socket on `port`, or why the kernel does not list them.
+///
+/// # Errors
+///
+/// What socket(2), send(2) or recv(2) on sock_diag(7) say; an answer that is not understood.
+pub fn listed(proto: Proto, port: u16) -> io::Result<Vec<Listed>> {
+    let mut all = Vec::new();
+    for family in [AF_INET, AF_INET6] {
+        match dump(proto, family, port) {
+            // A kernel without IPv6 has no such table.
+            Err(error) if family == AF_INET6 && error.raw_os_error() == Some(2) => {}
+            sockets => all.extend(sockets?),
+        }
+    }
+    Ok(all)
+}
+
+fn dump(proto: Proto, family: u8, port: u16) -> io::Result<Vec<Listed>> {
+    let mut socket_id = if family == AF_INET { SocketId::new_v4() } else { SocketId::new_v6() };
+    socket_id.source_port = port;
+    let request = InetRequest {
+        family,
+        protocol: if proto == Proto::Tcp { IPPROTO_TCP } else { IPPROTO_UDP },
+        extensions: ExtensionFlags::empty(),
+        states: StateFlags::from_bits_retain(!0), // TCPF_BOUND_INACTIVE too, which has no name there
+        socket_id,
+    };
+    let mut header = NetlinkHeader::default();
+    header.flags = NLM_F_REQUEST | NLM_F_DUMP;
+    let mut message = NetlinkMessage::new(header, SockDiagMessage::InetRequest(request).into());
+    message.finalize();
+    let mut bytes = vec![0; message.buffer_len()];
+    message.serialize(&mut bytes);
+    let kernel = socket_with(
+        AddressFamily::NETLINK,
+        SocketType::RAW,
+        SocketFlags::CLOEXEC,
+        Some(netlink::SOCK_DIAG),
+    )?;
+    sendto(&kernel, &bytes, SendFlags::empty(), &SocketAddrNetlink::new(0, 0))?;
+
+    let mut sockets = Vec::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let (_, length) = recv(&kernel, &mut buffer[..], RecvFlags::empty())?;
+        let mut rest = &buffer[..length];
+        while !rest.is_empty() {
+            let message = NetlinkMessage::<SockDiagMessage>::deserialize(rest)
+                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
+            match message.payload {
+                NetlinkPayload::Done(_) => return Ok(sockets),
+                NetlinkPayload::Error(error) => return Err(error.to_io()),
+                // Bound sockets are listed whatever their port.
+                NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(found))
+                    if found.header.socket_id.source_port == port =>
+                {
+                    sockets.extend(understood(&found, rest));
+                }
+                _ => {}
+            }
+            let length = message.header.length.next_multiple_of(4) as usize;
+            rest = rest.get(length..).unwrap_or_default();
+        }
+    }
+}
+
+fn understood(found: &InetResponse, message: &[u8]) -> Option<Listed> {
+    /// Where `idiag_expires` is, after `struct nlmsghdr`: `struct inet_diag_msg`. By hand, since
+    /// the library has no room for the time that a TIME_WAIT has left.
+    const EXPIRES: std::ops::Range<usize> = 16 + 52..16 + 56;
+    let header = &found.header;
+    let timer_ms = message.get(EXPIRES)?.try_into().map(u32::from_ne_bytes).ok()?;
+    let id = &header.socket_id;
+    let v6only = found.nlas.iter().find_map(|nla| match nla {
+        Nla::SkV6Only(is_set) => Some(*is_set),
+        _ => None,
+    });
+    Some(Listed {
+        state: State::new(header.state)?,
+        local: id.source_address,
+        peer: (id.destination_port != 0).then_some((id.destination_address, id.destination_port)),
+        v6only: if header.family == AF_INET { Some(false) } else { v6only },
+        is_record: header.timer == Some(Timer::TimeWait),
+        uid: header.uid,
+        inode: header.inode.into(),
+        timer_ms: header.timer.as_ref().map(|_| timer_ms),
+        waiting: header.recv_queue,
+        room: header.send_queue,
+        cookie: id.cookie,
+    })
+}
+
+/// The sockets on `port` in the tables below `folder`, `/proc/net` or that of another process.
+/// Bound sockets of TCP that do not listen are not there.
+///
+/// # Errors
+///
+/// What open(2) or read(2) say.
+pub fn in_proc(folder: &str, proto: Proto, port: u16) -> io::Result<Vec<Listed>> {
+    let mut all = Vec::new();
+    for family in ["", "6"] {
+        let table = match std::fs::read_to_string(format!("{folder}/{}{family}", proto.name())) {
+            Err(error) if family == "6" && error.kind() == io::ErrorKind::NotFound => continue,
+            table => table?,
+        };
+        all.extend(table.lines().skip(1).filter_map(|line| row(line, port)));
+    }
+    Ok(all)
+}
+
+/// A row of proc_net_tcp: `sl local remote st tx:rx tr:when retrnsmt uid timeout inode ...`.
+fn row(line: &str, port: u16) -> Option<Listed> {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let (local, own_port) = address(fields.get(1)?)?;
+    if own_port != port {
+        return None;
+    }
+    let (peer, peer_port) = address(fields.get(2)?)?;
+    let (sent, received) = fields.get(4)?.split_once(':')?;
+    let (timer, expires) = fields.get(5)?.split_once(':')?;
+    let hex = |text| u32::from_str_radix(text, 16).ok();
+    let (timer, hundredths) = (hex(timer)?, hex(expires)?);
+    Some(Listed {
+        state: State::new(u8::try_from(hex(fields.get(3)?)?).ok()?)?,
+        local,
+        peer: (peer_port != 0).then_some((peer, peer_port)),
+        v6only: local.is_ipv4().then_some(false),
+        is_record: timer == 3,
+        uid: fields.get(7)?.parse().ok()?,
+        inode: fields.get(9)?.parse().ok()?,
+        timer_ms: (timer != 0).then_some(hundredths.saturating_mul(10)),
+        waiting: hex(received)?,
+        room: hex(sent)?,
+        cookie: [0; 8],
+    })
+}
+
+/// `0100007F:0D83`: words of 32 bits in this machine's order, a port in hexadecimal digits.
+fn address(text: &str) -> Option<(IpAddr, u16)> {
+    let (ip, port) = text.split_once(':')?;
+    let mut octets = Vec::new();
+    for start in (0..ip.len()).step_by(8) {
+        let word = u32::from_str_radix(ip.get(start..start + 8)?, 16).ok()?;
+        octets.extend(word.to_ne_bytes());
+    }
+    let ip = match octets.len() {
+        4 => Ipv4Addr::from(<[u8; 4]>::try_from(octets).ok()?).into(),
+        _ => Ipv6Addr::from(<[u8; 16]>::try_from(octets).ok()?).into(),
+    };
+    Some((ip, u16::from_str_radix(port, 16).ok()?))
+}
