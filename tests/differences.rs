@@ -3,14 +3,17 @@
 //! In the table of the traces a cell holds lines of one, `<br>` between them. In a line `<name>`
 //! stands for any text, the same wherever the name comes again in the row; `<_>` for any at all.
 
-use crate::harness::{Observation, Runtime, read};
+use crate::harness::{Observation, Runtime, read, run};
 use libtest_mimic::{Failed, Trial};
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 use std::sync::{LazyLock, Mutex};
 
 struct Difference {
     name: String,
     runtimes: Vec<Runtime>,
+    /// The first glibc with which it occurs.
+    glibc: (u32, u32),
     change: Change,
     /// The trial that fails where the difference no longer occurs.
     shown_by: String,
@@ -43,8 +46,8 @@ pub fn rows(section: &str) -> Vec<Vec<String>> {
 }
 
 fn difference(row: &[String]) -> Difference {
-    let [name, ports, c, rust, shown_by, _why] = row else {
-        panic!("{DOCUMENT}: six cells in {row:?}");
+    let [name, ports, library, c, rust, shown_by, _why] = row else {
+        panic!("{DOCUMENT}: seven cells in {row:?}");
     };
     let lines = |cell: &str| -> Vec<String> {
         cell.split("<br>").map(|line| line.trim_matches('`').to_owned()).collect()
@@ -55,6 +58,10 @@ fn difference(row: &[String]) -> Difference {
     Difference {
         name: name.clone(),
         runtimes: ports.split(", ").map(runtime).collect(),
+        glibc: match library.strip_suffix(" and later").and_then(version) {
+            None if library == "any" => (0, 0),
+            version => version.unwrap_or_else(|| panic!("{DOCUMENT}: {library:?}")),
+        },
         change: match (&c[..], &rust[..]) {
             (_, [none]) if none == "none" => Change::Extra(c),
             ([c], [rust]) => Change::Instead(c.clone(), rust.clone()),
@@ -70,12 +77,30 @@ fn runtime(name: &str) -> Runtime {
     runtime.unwrap_or_else(|| panic!("{DOCUMENT}: raw or libc, not {name:?}"))
 }
 
+/// `glibc 2.41`, as a pair of numbers.
+fn version(library: &str) -> Option<(u32, u32)> {
+    let (major, minor) = library.strip_prefix("glibc ")?.split_once('.')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+impl Difference {
+    /// Whether it occurs with the C library of this machine.
+    fn is_here(&self) -> bool {
+        static GLIBC: LazyLock<(u32, u32)> = LazyLock::new(|| {
+            let getconf = run(Command::new("getconf").arg("GNU_LIBC_VERSION"));
+            version(getconf.stdout.trim()).unwrap_or_else(|| panic!("no glibc: {}", getconf.stderr))
+        });
+        self.glibc <= *GLIBC
+    }
+}
+
 /// What the trials have met, all together.
 static ALL_MET: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
 
 pub fn summary() -> Option<String> {
     let met = ALL_MET.lock().expect("no panic holds it").len();
-    (met > 0).then(|| format!("{met} of the {} differences in {DOCUMENT} met", TABLE.len()))
+    let here = TABLE.iter().filter(|difference| difference.is_here()).count();
+    (met > 0).then(|| format!("{met} of the {here} differences in {DOCUMENT} met"))
 }
 
 /// Every row names one of `trials`, an ordinary one, as what shows it.
@@ -102,7 +127,8 @@ pub struct Met(BTreeSet<(&'static str, &'static str)>);
 impl Met {
     /// Fails where the table has a difference that `trial` must show and has not.
     pub fn check(self, trial: &str) {
-        for difference in TABLE.iter().filter(|difference| difference.shown_by == trial) {
+        let must_occur = |row: &&Difference| row.shown_by == trial && row.is_here();
+        for difference in TABLE.iter().filter(must_occur) {
             for runtime in &difference.runtimes {
                 assert!(
                     self.0.contains(&(&*difference.name, runtime.name())),
@@ -163,7 +189,7 @@ impl Met {
                 }
                 _ => {}
             }
-            let applies = |difference: &&Difference| difference.runtimes.contains(&runtime);
+            let applies = |row: &&Difference| row.runtimes.contains(&runtime) && row.is_here();
             let found = TABLE
                 .iter()
                 .filter(applies)
