@@ -5,7 +5,9 @@ use crate::annotations::served;
 use crate::harness::{self, Program, Runtime, Switches, project, read, words};
 use crate::outcomes::{EXPERIMENTS, listens};
 use libtest_mimic::Trial;
+use nix::sys::utsname::uname;
 use pulldown_cmark::{BrokenLink, Event, Options, Parser, Tag, TagEnd};
+use similar::TextDiff;
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,6 +21,7 @@ pub fn trials() -> Vec<Trial> {
         harness::trial("documents_outcomes", || {
             is_current("README.md", "outcomes", &outcomes());
         }),
+        harness::trial("documents_snapshots", snapshots),
         harness::trial("documents_links", links),
         harness::trial("documents_spelling", spelling),
         harness::trial("documents_commands", commands),
@@ -28,6 +31,43 @@ pub fn trials() -> Vec<Trial> {
 /// Held while a document is read and written.
 pub static REWRITING: Mutex<()> = Mutex::new(());
 
+/// The kernel on which everything was recorded that the documents and the page quote.
+const KERNEL: &str = "6.18";
+
+/// Fails if what was recorded is not what is measured. On another kernel it prints what differs.
+pub fn compare(place: &str, recorded: &str, measured: &str) {
+    let kernel = uname().expect("it has room").release().to_string_lossy().into_owned();
+    if let Some(difference) = difference(&kernel, place, recorded, measured) {
+        eprintln!("{difference}");
+    }
+}
+
+/// What differs on another kernel, if anything does. On that of the snapshots nothing may.
+fn difference(kernel: &str, place: &str, recorded: &str, measured: &str) -> Option<String> {
+    let difference = TextDiff::from_lines(recorded, measured);
+    let difference = difference.unified_diff().context_radius(0).to_string();
+    let is_same = recorded == measured || !kernel.starts_with(&format!("{KERNEL}."));
+    assert!(is_same, "{place} (TREUSEADDR_UPDATE=1 cargo test rewrites it):\n{difference}");
+    (recorded != measured).then(|| {
+        format!("{place} was recorded on Linux {KERNEL}. On {kernel} this differs:\n{difference}")
+    })
+}
+
+/// A snapshot may differ on another kernel than its own, and what differs is told.
+fn snapshots() {
+    let differs = |kernel: &str| difference(kernel, "a test", "one\ntwo\n", "one\nthree\n");
+    let elsewhere = differs("6.1.0-44-amd64").expect("it differs");
+    assert!(elsewhere.ends_with("-two\n+three\n"), "{elsewhere}");
+    let here = std::panic::catch_unwind(|| differs(&format!("{KERNEL}.7")));
+    assert!(here.is_err(), "it must not differ on Linux {KERNEL}");
+    assert_eq!(difference("6.1.0", "a test", "one\n", "one\n"), None);
+}
+
+/// Whether what is measured replaces what was recorded.
+fn is_update() -> bool {
+    std::env::var_os("TREUSEADDR_UPDATE").is_some()
+}
+
 /// Compares the block of that name in the file with `text`, or with `TREUSEADDR_UPDATE` replaces it.
 pub fn is_current(file: &str, name: &str, text: &str) {
     let _one_at_a_time = REWRITING.lock();
@@ -35,31 +75,22 @@ pub fn is_current(file: &str, name: &str, text: &str) {
     let (start, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->\n"));
     let (before, rest) = document.split_once(&start).expect("the block is there");
     let (block, after) = rest.split_once(&end).expect("the block ends");
-    if std::env::var_os("TREUSEADDR_UPDATE").is_some() {
-        fs::write(project(file), [before, &start, text, &end, after].concat()).expect("it is ours");
-    } else {
-        assert_eq!(block, text, "{file}: {name} (TREUSEADDR_UPDATE=1 cargo test rewrites it)");
+    match is_update() {
+        true => write(file, &[before, &start, text, &end, after].concat()),
+        false => compare(&format!("{file}: {name}"), block, text),
     }
 }
 
 /// Compares the file with `text`, or with `TREUSEADDR_UPDATE` replaces it.
 pub fn is_whole(file: &str, text: &str) {
-    if std::env::var_os("TREUSEADDR_UPDATE").is_some() {
-        fs::write(project(file), text).expect("it is ours");
-        return;
+    match is_update() {
+        true => write(file, text),
+        false => compare(file, &fs::read_to_string(project(file)).unwrap_or_default(), text),
     }
-    let found = fs::read_to_string(project(file)).unwrap_or_default();
-    let differs = found.lines().zip(text.lines()).position(|(found, made)| found != made);
-    let at = differs.unwrap_or_else(|| found.lines().count().min(text.lines().count()));
-    let line = |text: &str| text.lines().nth(at).unwrap_or("nothing").to_owned();
-    assert!(
-        found == text,
-        "{file}, line {}: there is\n  {}\nand should be\n  {}\n(TREUSEADDR_UPDATE=1 cargo test \
-         rewrites it)",
-        at + 1,
-        line(&found),
-        line(text)
-    );
+}
+
+fn write(file: &str, text: &str) {
+    fs::write(project(file), text).unwrap_or_else(|error| panic!("{file}: {error}"));
 }
 
 /// Lines 22 to 34 of the first program in both languages, and the system calls of a whole run.
