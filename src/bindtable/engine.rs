@@ -317,8 +317,12 @@ impl Attempt<'_> {
             _ => None,
         };
         let client = self.connected(a.destination(), client_ip)?;
+        let accept = || match a.other_user {
+            true => as_other_user(|| accept_with(&fd, FLAGS)).and_then(|child| child),
+            false => accept_with(&fd, FLAGS),
+        };
         // The client's last acknowledgment may still be on its way.
-        let child = wait_for("accept", || match accept_with(&fd, FLAGS) {
+        let child = wait_for("accept", || match accept() {
             Err(Errno::AGAIN) => Ok(None),
             child => child.map(Some).map_err(failed("accept")),
         })?;

@@ -4,7 +4,7 @@ use crate::cell::{Cell, named};
 use crate::engine::{Outcome, Verdict};
 use crate::expected::Expectation;
 use crate::questions::{Question, Show};
-use crate::rule::predict;
+use crate::rule::{Rule, Version, history, predict};
 use crate::run::Results;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -102,6 +102,9 @@ pub struct SavedCell {
     pub function: String,
     /// The condition that decides.
     pub condition: String,
+    /// In which versions of Linux the verdict was another.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<String>,
 }
 
 /// What was measured of one cell: what two runs are compared by.
@@ -171,7 +174,7 @@ impl Report {
         }
         let mut text = String::new();
         for (cell, result) in &self.results {
-            let (predicted, rule) = predict(cell);
+            let (predicted, rule) = self.predict(cell);
             let (function, condition) = rule.text();
             let (item, code) = if format == Format::Markdown { ("- ", "`") } else { ("", "") };
             let mut line = |line: String| {
@@ -191,10 +194,14 @@ impl Report {
                 }
             }
             line(format!("rule: {code}{function}{code}: {condition}"));
+            for era in history(cell) {
+                line(format!("version: {era}"));
+            }
             match result {
                 Err(_) => line(format!("By that rule it would be: {}.", predicted.name())),
                 Ok(outcome) if predicted != outcome.verdict => line(format!(
-                    "But by that rule, of Linux 6.18, it would be: {}. This kernel has another.",
+                    "But by that rule, of Linux {}, it would be: {}. This kernel has another.",
+                    self.version(),
                     predicted.name()
                 )),
                 Ok(_) => {}
@@ -206,6 +213,15 @@ impl Report {
     /// Whether every cell was tried.
     pub fn is_whole(&self) -> bool {
         self.results.values().all(Result::is_ok)
+    }
+
+    /// The version whose rule is the model's here.
+    fn version(&self) -> Version {
+        Version::parse(&self.kernel).unwrap_or(Version::TODAY)
+    }
+
+    fn predict(&self, cell: &Cell) -> (Verdict, Rule) {
+        predict(cell, self.version())
     }
 
     fn head(&self) -> String {
@@ -338,14 +354,15 @@ impl Report {
             .results
             .iter()
             .filter_map(|(cell, result)| {
-                let (predicted, measured) = (predict(cell).0, result.as_ref().ok()?.verdict);
+                let (predicted, measured) = (self.predict(cell).0, result.as_ref().ok()?.verdict);
                 (predicted != measured).then(|| {
                     format!("{cell}: predicted {}, measured {}", predicted.name(), measured.name())
                 })
             })
             .collect();
         if !unpredicted.is_empty() {
-            remarks.push(("Not as the rule of Linux 6.18 predicts".to_owned(), unpredicted));
+            let title = format!("Not as the rule of Linux {} predicts", self.version());
+            remarks.push((title, unpredicted));
         }
 
         let mut obstacles: BTreeMap<&str, usize> = BTreeMap::new();
@@ -363,7 +380,7 @@ impl Report {
     /// The run as it is saved.
     pub fn saved(&self) -> Run {
         let cell = |(cell, result): (&Cell, &Result<Outcome, _>)| {
-            let (predicted, rule) = predict(cell);
+            let (predicted, rule) = self.predict(cell);
             let (function, condition) = rule.text();
             SavedCell {
                 cell: cell.to_string(),
@@ -372,6 +389,7 @@ impl Report {
                 predicted: predicted.name(),
                 function: function.to_owned(),
                 condition: condition.to_owned(),
+                history: history(cell),
             }
         };
         let table = |question: &Question| Table {

@@ -1,16 +1,80 @@
 //! The kernel's rule, as a small model: what a cell must give, and which condition decides it.
 //!
-//! Read from the kernel's source, and checked on Linux 6.18: a kernel with another rule shows as
-//! cells that are not predicted.
+//! Read from the kernel's source, and checked on Linux 5.10, 6.1, 6.12, 6.18 and later: a kernel with
+//! another rule shows as cells that are not predicted.
 
 use crate::cell::{Cell, Proto, Socket, State};
 use crate::engine::{Call, Verdict};
 use rustix::io::Errno;
+use std::fmt::{self, Display, Formatter};
 use std::net::{IpAddr, Ipv4Addr};
+
+/// A version of Linux: the first two numbers of its release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version(pub u16, pub u16);
+
+impl Version {
+    /// The kernel with which the bind table was made.
+    pub const TODAY: Self = Self(6, 18);
+    /// The oldest kernel on which the model was checked.
+    const OLDEST: Self = Self(5, 10);
+    /// A second hash table of owners, by port and address (bhash2).
+    const BHASH2: Self = Self(6, 1);
+    /// A port's bucket lists the owners of bhash2, and none of its own.
+    const ONE_LIST: Self = Self(6, 8);
+    /// A socket without a process keeps its user (`sk_uid`, in place of `sock_i_uid`).
+    const ORPHANS_USER: Self = Self(6, 17);
+
+    /// From a release, with or without the word before it: `Linux 6.1.0-50-cloud-amd64`.
+    pub fn parse(release: &str) -> Option<Self> {
+        let numbers = release.split_whitespace().last()?;
+        let mut numbers = numbers.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+        Some(Self(numbers.next()?.ok()?, numbers.next()?.ok()?))
+    }
+
+    /// The last one before this; there was a 5.19, and the series of 6 is not over before 6.19.
+    fn before(self) -> Self {
+        match self {
+            Self(6, 0) => Self(5, 19),
+            Self(major, minor) => Self(major, minor - 1),
+        }
+    }
+}
+
+impl Display for Version {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        write!(f, "{}.{}", self.0, self.1)
+    }
+}
+
+/// When the verdict of a cell was another, in words; empty if it has always been the same.
+pub fn history(cell: &Cell) -> Vec<String> {
+    use Version as V;
+    let starts = [V::OLDEST, V::BHASH2, V::ONE_LIST, V::ORPHANS_USER];
+    let mut eras: Vec<(V, Verdict)> = Vec::new();
+    for start in starts {
+        let verdict = predict(cell, start).0;
+        if eras.last().is_none_or(|last| last.1 != verdict) {
+            eras.push((start, verdict));
+        }
+    }
+    match eras[..] {
+        [_] => Vec::new(),
+        [(_, before), (start, _)] => vec![format!("since {start}; before: {}", before.name())],
+        [(_, before), (from, between), (to, now)] if before == now => {
+            vec![format!("{from} to {} only: {}", to.before(), between.name())]
+        }
+        _ => eras
+            .iter()
+            .map(|(start, verdict)| format!("since {start}: {}", verdict.name()))
+            .collect(),
+    }
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
     Empty,
+    FastReuse,
     FastReusePort,
     OtherAddress,
     BothReuse,
@@ -37,6 +101,11 @@ impl Rule {
         const UDP: &str = "udp_lib_lport_inuse, net/ipv4/udp.c";
         match self {
             Self::Empty => (GET_PORT, "the port has no owner: there is nothing to compare"),
+            Self::FastReuse => (
+                GET_PORT,
+                "before Linux 6.8: the port's bucket remembers (fastreuse) that every owner had \
+                 SO_REUSEADDR and none has listened; the new socket has it, too: nobody is compared",
+            ),
             Self::FastReusePort => (
                 "sk_reuseport_match, net/ipv4/inet_connection_sock.c",
                 "the port's bucket remembers (fastreuseport) an owner with SO_REUSEPORT, its user and \
@@ -78,17 +147,21 @@ impl Rule {
     }
 }
 
-/// What the model says of a cell.
-pub fn predict(cell: &Cell) -> (Verdict, Rule) {
+/// What the model says of a cell, on a kernel.
+pub fn predict(cell: &Cell, version: Version) -> (Verdict, Rule) {
     let call = match cell.proto {
         Proto::Udp => return verdict(Call::Bind, udp(cell)),
-        Proto::Tcp => tcp(cell),
+        Proto::Tcp => tcp(cell, version),
     };
     match call {
         Ok(rule) => (Verdict::Ok, rule),
         Err((call, rule)) => verdict(call, Err(rule)),
     }
 }
+
+/// The user who runs this program, wherever there is another. Before Linux 6.17 a socket without a
+/// process counts as root's.
+const ROOT: u32 = 0;
 
 fn verdict(call: Call, decided: Result<Rule, Rule>) -> (Verdict, Rule) {
     match decided {
@@ -121,7 +194,7 @@ pub struct Sock {
 pub fn bind(proto: Proto, owners: &[Sock], new: &Sock) -> Result<Rule, Rule> {
     match proto {
         Proto::Tcp => {
-            let mut bucket = Bucket::default();
+            let mut bucket = Bucket::new(Version::TODAY);
             for owner in owners {
                 let _ = bucket.get_port(owner, None);
                 bucket.owners.push(*owner);
@@ -188,23 +261,31 @@ fn same_address(new: &Sock, old: &Sock, old_too: bool) -> bool {
         || new.ip == old.ip
 }
 
-/// The books on one port: `struct inet_bind_bucket`.
+/// What the kernel notes of one port: `struct inet_bind_bucket`.
 ///
-/// Its `fastreuse` is left out, since it is never set: `inet_csk_update_fastreuse` sets it for the
-/// first owner alone, and finds the owner's address entered already. (So a socket that has cleared
-/// SO_REUSEADDR after bind keeps the next one out.) For the same reason `fastreuseport` always is
-/// `FASTREUSEPORT_STRICT`.
-#[derive(Default)]
+/// Since Linux 6.8 `inet_csk_update_fastreuse` finds the first owner's address entered already. Since
+/// then `fastreuse` is never set, and a socket that has cleared SO_REUSEADDR after bind keeps the next
+/// one out; for the same reason `fastreuseport` always is `FASTREUSEPORT_STRICT`.
 struct Bucket {
+    version: Version,
     owners: Vec<Sock>,
+    fastreuse: bool,
     fastreuseport: Option<Sock>,
+    /// `FASTREUSEPORT_ANY`: each owner so far had SO_REUSEPORT, so the address does not matter.
+    any: bool,
 }
 
 impl Bucket {
+    fn new(version: Version) -> Self {
+        Self { version, owners: Vec::new(), fastreuse: false, fastreuseport: None, any: false }
+    }
+
     /// `inet_csk_get_port` for a port that is named; `is_owner` at listen, when it has it already.
     fn get_port(&mut self, sock: &Sock, is_owner: Option<usize>) -> Result<Rule, Rule> {
         let rule = if self.owners.is_empty() {
             Rule::Empty
+        } else if self.fastreuse && sock.reuse && !sock.listens {
+            Rule::FastReuse
         } else if self.matches(sock) {
             Rule::FastReusePort
         } else {
@@ -217,17 +298,41 @@ impl Bucket {
     /// `sk_reuseport_match`.
     fn matches(&self, sock: &Sock) -> bool {
         self.fastreuseport.is_some_and(|fast| {
-            sock.reuseport && fast.user == sock.user && same_address(&fast, sock, false)
+            let same_user = fast.user == sock.user;
+            sock.reuseport && same_user && (self.any || same_address(&fast, sock, false))
         })
     }
 
     /// `inet_csk_update_fastreuse`.
     fn update(&mut self, sock: &Sock) {
+        let reuse = sock.reuse && !sock.listens;
+        if self.owners.is_empty() && self.version < Version::ONE_LIST {
+            (self.fastreuse, self.any) = (reuse, true);
+            self.fastreuseport = sock.reuseport.then_some(*sock);
+            return;
+        }
+        self.fastreuse &= reuse;
         if !sock.reuseport {
             self.fastreuseport = None;
         } else if !self.matches(sock) {
-            self.fastreuseport = Some(*sock);
+            (self.fastreuseport, self.any) = (Some(*sock), false);
         }
+    }
+
+    /// Whether a conflict with this owner is overlooked: in Linux 6.1 to 6.7 a socket bound to a mapped
+    /// address does not look into the wildcard's bucket of bhash2, if its first owner was bound to
+    /// `::ffff:0.0.0.0` (`inet_bind2_bucket_match_addr_any`). The stable series 6.1 does so from
+    /// 6.1.168 on, and is what the model knows of these versions.
+    fn overlooks(&self, new: &Sock, old: &Sock) -> bool {
+        let is_any = |sock: &Sock| sock.is_mapped() && sock.ipv4().is_unspecified();
+        (Version::BHASH2..Version::ONE_LIST).contains(&self.version)
+            && (new.ip.is_ipv6() && new.is_mapped() && !is_any(new))
+            && is_any(old)
+            && self
+                .owners
+                .iter()
+                .find(|owner| is_any(owner))
+                .is_some_and(|owner| owner.ip.is_ipv6())
     }
 
     /// `inet_csk_bind_conflict`, with `inet_bind_conflict` for each owner.
@@ -240,7 +345,7 @@ impl Bucket {
     ) -> Result<Rule, Rule> {
         let mut rule = Rule::OtherAddress;
         for (_, old) in self.owners.iter().enumerate().filter(|(at, _)| Some(*at) != is_owner) {
-            if !same_address(sock, old, true) {
+            if !same_address(sock, old, true) || self.overlooks(sock, old) {
                 continue;
             }
             let same_user = old.is_record || sock.user == old.user;
@@ -265,9 +370,9 @@ impl Bucket {
 }
 
 /// What the calls of A and of the others make of the books, and what B then meets.
-fn tcp(cell: &Cell) -> Result<Rule, (Call, Rule)> {
+fn tcp(cell: &Cell, version: Version) -> Result<Rule, (Call, Rule)> {
     use State::*;
-    let mut bucket = Bucket::default();
+    let mut bucket = Bucket::new(version);
     let bind = |bucket: &mut Bucket, socket: &Socket| {
         let _ = bucket.get_port(&Sock::binding(socket), None);
         bucket.owners.push(Sock::bound(socket));
@@ -289,6 +394,10 @@ fn tcp(cell: &Cell) -> Result<Rule, (Call, Rule)> {
             ip: destination,
             listens: false,
             is_record: matches!(cell.state, FinWait2 | TimeWait),
+            user: match cell.state {
+                LastAck if version < Version::ORPHANS_USER => ROOT,
+                _ => bucket.owners[0].user,
+            },
             ..bucket.owners[0]
         };
         match cell.state {
@@ -298,7 +407,7 @@ fn tcp(cell: &Cell) -> Result<Rule, (Call, Rule)> {
         }
     }
     if cell.state == Closed {
-        bucket.owners.clear();
+        bucket = Bucket::new(version);
     }
     for socket in &cell.there[1..] {
         bind(&mut bucket, socket);
@@ -307,7 +416,7 @@ fn tcp(cell: &Cell) -> Result<Rule, (Call, Rule)> {
         }
     }
     if bucket.owners.is_empty() {
-        bucket = Bucket::default();
+        bucket = Bucket::new(version);
     }
 
     let new = Sock::binding(&cell.new);
