@@ -1,9 +1,13 @@
 //! `bindtable port`: each puzzling case with real processes, and random situations in which every
 //! verdict is compared with what a real bind then does.
 
-use crate::harness::{self, Tally, bindtable as program, run, wait_for};
+use crate::harness::{
+    self, Client, PORT, Process, Program, Row, Runtime, Scratch, Switches, Tally, Variant,
+    bindtable as program, run, wait_for, wait_for_rows,
+};
 use libtest_mimic::Trial;
-use rustix::fd::OwnedFd;
+use nix::sys::signal::Signal;
+use rustix::fd::OwnedFd as Fd;
 use rustix::io::Errno;
 use rustix::net::sockopt::{
     set_ipv6_v6only, set_socket_linger, set_socket_reuseaddr, set_socket_reuseport,
@@ -15,7 +19,9 @@ use rustix::process::{Uid, geteuid};
 use rustix::thread::set_thread_res_uid;
 use serde_json::Value;
 use std::fs;
-use std::net::{IpAddr, SocketAddr};
+use std::io::Write;
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
@@ -31,8 +37,35 @@ const SAMPLE: u64 = 2;
 static TALLY: Tally = Tally::new();
 static UNKNOWN: AtomicU32 = AtomicU32::new(0);
 
+const TRIALS: [(&str, fn()); 23] = [
+    ("port_input", input),
+    ("port_free", free),
+    ("port_names", names),
+    ("port_time_wait_without_the_option", time_wait_without_the_option),
+    ("port_time_wait_with_the_option", time_wait_with_the_option),
+    ("port_child", child),
+    ("port_inherited", inherited),
+    ("port_no_process", no_process),
+    ("port_outgoing", outgoing),
+    ("port_self_connect", self_connect),
+    ("port_two_families", two_families),
+    ("port_published", published),
+    ("port_other_namespace", other_namespace),
+    ("port_socket_activated", socket_activated),
+    ("port_orphan", orphan),
+    ("port_udp", udp),
+    ("port_privileged", privileged),
+    ("port_not_this_machine", not_this_machine),
+    ("port_bound_only", bound_only),
+    ("port_thousand", thousand),
+    ("port_without_sock_diag", without_sock_diag),
+    ("port_ordinary_user", ordinary_user),
+    ("port_in_motion", in_motion),
+];
+
 pub fn trials() -> Vec<Trial> {
-    let mut trials = Vec::new();
+    let mut trials: Vec<Trial> =
+        TRIALS.into_iter().map(|(name, check)| harness::trial(name, check)).collect();
     for part in 0..PARTS {
         let each = SITUATIONS / PARTS;
         let seeds = part * each..(part + 1) * each;
@@ -63,6 +96,568 @@ fn found(command: &mut Command) -> (i32, Value) {
 
 fn text(value: &Value) -> &str {
     value.as_str().expect("it is a text")
+}
+
+/// What it says of a target to a reader, as one line, and its exit status.
+fn said(arguments: &[&str]) -> (i32, String) {
+    let output = run(Command::new(program()).arg("port").args(arguments));
+    assert_eq!(output.stderr, "", "{arguments:?}");
+    let longest = output.stdout.lines().map(|line| line.chars().count()).max();
+    assert!(longest.is_some_and(|longest| longest <= 100), "{}", output.stdout);
+    (output.status.code().expect("it ends by itself"), flat(&output.stdout))
+}
+
+/// The words of a text, on one line.
+fn flat(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The same for a program.
+fn asked(arguments: &[&str]) -> (i32, Value) {
+    found(Command::new(program()).arg("port").args(arguments).args(["--format", "json"]))
+}
+
+/// The case of that name, which has to be there.
+fn case<'a>(finding: &'a Value, name: &str) -> &'a Value {
+    let case = list(&finding["cases"]).iter().find(|case| case["case"] == name);
+    case.unwrap_or_else(|| panic!("no case {name}: {finding}"))
+}
+
+fn has_case(finding: &Value, name: &str) -> bool {
+    list(&finding["cases"]).iter().any(|case| case["case"] == name)
+}
+
+/// What the advice of that name says.
+fn help<'a>(finding: &'a Value, name: &str) -> &'a Value {
+    let help = list(&finding["help"]).iter().find(|help| help["do"] == name);
+    help.unwrap_or_else(|| panic!("no help {name}: {finding}"))
+}
+
+/// Whether a server may bind, by what was found.
+fn can<'a>(finding: &'a Value, address: &str, option: &str) -> &'a str {
+    let verdict = list(&finding["verdicts"])
+        .iter()
+        .find(|verdict| verdict["address"] == address && verdict["option"] == option);
+    text(&verdict.unwrap_or_else(|| panic!("no verdict on {address}: {finding}"))["can"])
+}
+
+const ADDRESSES: [&str; 3] = ["127.0.0.1", "0.0.0.0", "::"];
+const OPTIONS: [&str; 3] = ["none", "SO_REUSEADDR", "SO_REUSEPORT"];
+
+/// The one socket that there is.
+fn only(finding: &Value) -> &Value {
+    match list(&finding["sockets"]) {
+        [socket] => socket,
+        _ => panic!("not one socket: {finding}"),
+    }
+}
+
+fn local(ip: &str) -> SocketAddr {
+    SocketAddr::new(ip.parse().expect("it is an address"), PORT)
+}
+
+/// A socket of TCP that is bound to the port.
+fn bound(ip: &str, reuseaddr: bool) -> Fd {
+    let address = local(ip);
+    let fd = fresh(false, address.ip(), false, reuseaddr, false).expect("it is a socket");
+    bind(&fd, &address).expect("the port is free");
+    fd
+}
+
+fn listener(ip: &str) -> Fd {
+    let fd = bound(ip, false);
+    listen(&fd, 8).expect("it is bound");
+    fd
+}
+
+/// The same in std's hands, with SO_REUSEADDR.
+fn std_listener(ip: &str) -> TcpListener {
+    TcpListener::bind(local(ip)).expect("the port is free")
+}
+
+/// A process of that name, which has `socket` as its standard input, and the words in its command
+/// line.
+fn holder(scratch: &Scratch, name: &str, socket: TcpListener, words: &[&str]) -> Process {
+    let link = scratch.path().join(name);
+    std::os::unix::fs::symlink("/bin/sh", &link).expect("the folder is empty");
+    let mut command = Command::new(link);
+    command.args(["-c", "kill -STOP $$", name]).args(words);
+    let process = Process::start_with_stdin(&mut command, OwnedFd::from(socket).into());
+    let file = format!("/proc/{}/comm", process.pid());
+    wait_for(name, || (fs::read_to_string(&file).ok()?.trim() == name).then_some(()));
+    process
+}
+
+/// What is wrong gets one line, and status 2.
+fn input() {
+    for (target, word) in [
+        ("0", "any free port"),
+        ("65536", "ports end at 65535"),
+        ("-1", "unexpected argument"),
+        ("", "neither PORT nor ADDRESS:PORT"),
+        ("http", "neither PORT nor ADDRESS:PORT"),
+        ("127.0.0.1", "an address without a port"),
+        ("::1", "an address without a port"),
+        ("127.0.0.1:", "neither PORT nor ADDRESS:PORT"),
+        ("localhost:3459", "'localhost' is neither an IPv4 nor an IPv6 address"),
+        ("127.0.0.256:3459", "'127.0.0.256' is neither"),
+        ("[::1%none]:3459", "'none' is no network interface"),
+    ] {
+        let output = run(Command::new(program()).args(["port", target]));
+        assert_eq!((output.status.code(), &*output.stdout), (Some(2), ""), "{target}");
+        assert!(output.stderr.starts_with("bindtable: "), "{}", output.stderr);
+        assert!(output.stderr.contains(word), "{target}: {}", output.stderr);
+        assert_eq!(output.stderr.lines().count(), 1, "{}", output.stderr);
+    }
+    let output = run(Command::new(program()).args(["port", "3459", "--format", "markdown"]));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stderr.contains("text and json"), "{}", output.stderr);
+    // As ss and netstat write an address, and with an interface.
+    for (target, ip) in [
+        ("*:3459", Value::Null),
+        (":::3459", "::".into()),
+        ("[::1]:3459", "::1".into()),
+        ("[fe80::1%lo]:3459", "fe80::1".into()),
+    ] {
+        assert_eq!(asked(&[target]).1["address"], ip, "{target}");
+    }
+}
+
+fn free() {
+    let (status, text) = said(&["3459"]);
+    assert_eq!(status, 0);
+    assert!(text.starts_with("TCP port 3459 is free: "), "{text}");
+    let (_, finding) = asked(&["3459"]);
+    for (address, option) in ADDRESSES.iter().flat_map(|ip| OPTIONS.map(|option| (ip, option))) {
+        assert_eq!(can(&finding, address, option), "yes", "{address} {option}");
+    }
+    let (status, probed) = asked(&["3459", "--probe"]);
+    assert_eq!((status, &probed["probed"]), (0, &true.into()));
+    assert!(said(&["3459", "--probe"]).1.contains("It takes the port for that moment."));
+    bound("127.0.0.1", false); // and it is free after that
+}
+
+/// The names that a program may rely on.
+fn names() {
+    let _listener = listener("127.0.0.1");
+    let (status, finding) = asked(&["3459"]);
+    assert_eq!((status, &finding["status"]), (1, &"in-use".into()));
+    let keys = |value: &Value| -> Vec<String> {
+        value.as_object().expect("it is an object").keys().cloned().collect()
+    };
+    assert_eq!(
+        keys(&finding),
+        [
+            "address", "answer", "cases", "help", "port", "probed", "protocol", "sockets",
+            "status", "unseen", "user", "verdicts",
+        ]
+    );
+    assert_eq!(
+        keys(only(&finding)),
+        [
+            "address",
+            "backlog",
+            "ipv6_only",
+            "peer",
+            "processes",
+            "record",
+            "reuseaddr",
+            "reuseport",
+            "seconds_left",
+            "state",
+            "user",
+            "waiting",
+        ]
+    );
+    assert_eq!(
+        keys(&only(&finding)["processes"][0]),
+        ["command", "container", "descriptors", "name", "parent", "pid", "unit"]
+    );
+    assert_eq!(
+        keys(&finding["verdicts"][0]),
+        ["address", "can", "error", "option", "probed", "socket", "why"]
+    );
+    assert_eq!(only(&finding)["processes"][0]["pid"], std::process::id());
+    assert_eq!(only(&finding)["backlog"], 8);
+}
+
+/// Leaves the TIME_WAIT of a server that was stopped while its client was connected.
+fn time_wait(switches: Switches) {
+    let variant = Variant::new(Program::Treuseaddr, Runtime::Raw).with(switches);
+    let mut server = Process::start(&mut variant.command());
+    let mut client = Client::connect();
+    client.exchange("hello\n");
+    server.signal(Signal::SIGINT);
+    server.wait();
+    drop(client);
+    wait_for_rows("TIME_WAIT", |rows| rows == [Row::TIME_WAIT]);
+}
+
+fn time_wait_without_the_option() {
+    time_wait(Switches::default());
+    let (status, finding) = asked(&["3459"]);
+    assert_eq!(status, 1);
+    let socket = only(&finding);
+    assert_eq!((&socket["state"], &socket["reuseaddr"]), (&"TIME_WAIT".into(), &false.into()));
+    let left = socket["seconds_left"].as_u64().expect("it is a number");
+    assert!((30..=60).contains(&left), "{left}");
+    let seconds = &case(&finding, "lacks-option")["seconds_left"];
+    assert_eq!(*seconds, left);
+    assert_eq!(help(&finding, "wait")["seconds"], left);
+    for (address, option) in ADDRESSES.iter().flat_map(|ip| OPTIONS.map(|option| (ip, option))) {
+        assert_eq!(can(&finding, address, option), "no", "{address} {option}");
+    }
+    let (_, text) = said(&["3459"]);
+    for words in [
+        "in TIME_WAIT for",
+        "The server that closed this connection did not have SO_REUSEADDR",
+        "a new server fails with the option too, for",
+        "1. Wait",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    // It is so.
+    let with = Switches { reuseaddr: true, ..Switches::default() };
+    let variant = Variant::new(Program::Treuseaddr, Runtime::Raw).with(with);
+    assert!(run(&mut variant.command()).stderr.contains("Address already in use"));
+}
+
+fn time_wait_with_the_option() {
+    let with = Switches { reuseaddr: true, ..Switches::default() };
+    time_wait(with);
+    let (status, finding) = asked(&["127.0.0.1:3459"]);
+    assert_eq!((status, &only(&finding)["reuseaddr"]), (1, &true.into()));
+    case(&finding, "had-option");
+    assert_eq!(help(&finding, "set-now")["option"], "SO_REUSEADDR");
+    assert_eq!(can(&finding, "127.0.0.1", "none"), "no");
+    assert_eq!(can(&finding, "127.0.0.1", "SO_REUSEADDR"), "yes");
+    assert_eq!(can(&finding, "127.0.0.1", "SO_REUSEPORT"), "no");
+    // The question to the kernel is in no server's way, while it is asked again and again.
+    let variant = Variant::new(Program::Treuseaddr, Runtime::Raw).with(with);
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            for _ in 0..20 {
+                asked(&["3459"]);
+            }
+        });
+        while !asking.is_finished() {
+            let mut server = Process::start(&mut variant.command());
+            wait_for("LISTEN, or the end", || {
+                (states(PORT).contains(&10) || server.ended().is_some()).then_some(())
+            });
+            assert!(server.ended().is_none(), "{}", server.stderr.to_end());
+        }
+    });
+}
+
+/// With treuseaddr2's child alive, it names the child, and its descriptor 3.
+fn child() {
+    let variant = Variant::new(Program::Treuseaddr2, Runtime::Raw);
+    let mut server = Process::start(&mut variant.command());
+    let mut client = Client::connect();
+    client.exchange("hello\n");
+    server.wait();
+    let child = server.descendant().expect("it serves").as_raw();
+    let (status, finding) = asked(&["3459"]);
+    assert_eq!(status, 1);
+    let listener = list(&finding["sockets"]).iter().find(|socket| socket["state"] == "LISTEN");
+    let listener = listener.expect("it is inherited");
+    let [process] = list(&listener["processes"]) else { panic!("{listener}") };
+    assert_eq!(process["pid"], child);
+    assert_eq!(process["name"], "treuseaddr2");
+    assert_eq!(process["descriptors"], serde_json::json!([3]));
+    assert_eq!(help(&finding, "stop")["command"], format!("kill {child}"));
+    let (_, text) = said(&["3459"]);
+    assert!(
+        text.contains(&format!("process {child} (treuseaddr2) listens on 127.0.0.1.")),
+        "{text}"
+    );
+    assert!(text.contains(&format!("process {child} (treuseaddr2), descriptor 3: ")), "{text}");
+}
+
+/// A process and its child hold one listener.
+fn inherited() {
+    let mut command = Command::new("sh");
+    command.args(["-c", "sleep 1000; :"]);
+    let parent =
+        Process::start_with_stdin(&mut command, OwnedFd::from(std_listener("127.0.0.1")).into());
+    drop(command); // with its copy of the listener
+    let child = wait_for("the child", || parent.descendant()).as_raw();
+    let comm = format!("/proc/{child}/comm");
+    wait_for("sleep", || (fs::read_to_string(&comm).ok()? == "sleep\n").then_some(()));
+    let (_, finding) = asked(&["3459"]);
+    let pids = case(&finding, "inherited")["pids"].clone();
+    let mut expected = [parent.pid().as_raw(), child];
+    expected.sort_unstable();
+    assert_eq!(pids, serde_json::json!(expected));
+    let [first, second] = expected;
+    assert_eq!(help(&finding, "stop")["command"], format!("kill {first} {second}"));
+}
+
+/// In a PID namespace of its own it sees no process that has the listener.
+fn no_process() {
+    let _listener = listener("127.0.0.1");
+    let mut command = Command::new("unshare");
+    command.args(["--pid", "--fork", "--mount-proc"]).arg(program());
+    let (status, finding) = found(command.args(["port", "3459", "--format", "json"]));
+    assert_eq!((status, &only(&finding)["state"]), (1, &"LISTEN".into()));
+    assert_eq!(case(&finding, "no-process")["address"], "127.0.0.1");
+    assert!(!has_case(&asked(&["3459"]).1, "no-process"), "here the test itself has it");
+}
+
+/// A client whose port is the one that a server wants.
+fn outgoing() {
+    let server = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let range = "/proc/sys/net/ipv4/ip_local_port_range";
+    fs::write(range, "3459 3459").expect("the namespace is ours");
+    let address = server.local_addr().expect("it is bound");
+    let client = TcpStream::connect(address).expect("it listens");
+    assert_eq!(client.local_addr().expect("it is connected").port(), PORT);
+    let (status, finding) = asked(&["3459"]);
+    assert_eq!(status, 1);
+    let case = case(&finding, "outgoing");
+    assert_eq!((&case["pid"], &case["first"]), (&std::process::id().into(), &PORT.into()));
+    assert_eq!(can(&finding, "127.0.0.1", "SO_REUSEADDR"), "no");
+    assert_eq!(help(&finding, "other-port")["outside"], serde_json::json!([PORT, PORT]));
+    assert!(text(&help(&finding, "reserve")["command"]).ends_with("ip_local_reserved_ports=3459"));
+    assert!(!finding.to_string().contains("set-both"), "the option is no help here");
+}
+
+/// A client that was connected to itself.
+fn self_connect() {
+    let client = bound("127.0.0.1", false);
+    connect(&client, &local("127.0.0.1")).expect("it meets itself");
+    let (status, finding) = asked(&["3459"]);
+    assert_eq!(status, 1);
+    assert_eq!(case(&finding, "self-connect")["pid"], std::process::id());
+    assert!(!has_case(&finding, "outgoing"));
+}
+
+/// A listener on `::` has IPv4 too.
+fn two_families() {
+    let listener = listener("::");
+    let (status, finding) = asked(&["127.0.0.1:3459"]);
+    assert_eq!((status, &only(&finding)["address"]), (1, &"::".into()));
+    case(&finding, "holds-ipv4");
+    assert_eq!(can(&finding, "0.0.0.0", "SO_REUSEADDR"), "no");
+    drop(listener);
+    let other = fresh(false, local("::").ip(), true, false, false).expect("it is a socket");
+    wait_for("the port", || bind(&other, &local("::")).ok());
+    listen(&other, 8).expect("it is bound");
+    let (status, finding) = asked(&["127.0.0.1:3459"]);
+    assert_eq!(status, 0, "of IPv6 alone it is in nobody's way: {finding}");
+    assert!(!has_case(&finding, "holds-ipv4"));
+    assert_eq!(can(&finding, "127.0.0.1", "none"), "yes");
+}
+
+/// A container's published port.
+fn published() {
+    let scratch = Scratch::new();
+    let words = ["-proto", "tcp", "-container-ip", "172.17.0.2", "-container-port", "80"];
+    let proxy = holder(&scratch, "docker-proxy", std_listener("0.0.0.0"), &words);
+    let (status, finding) = asked(&["3459"]);
+    assert_eq!(status, 1);
+    let case = case(&finding, "published");
+    assert_eq!(case["pid"], proxy.pid().as_raw());
+    assert_eq!(case["container_ip"], "172.17.0.2");
+    assert_eq!(case["container_port"], "80");
+    let command = text(&help(&finding, "stop")["command"]);
+    assert_eq!(command, "docker stop $(docker ps -q --filter publish=3459/tcp)");
+    assert!(said(&["3459"]).1.contains("port is already allocated"));
+}
+
+/// A listener in another network namespace is named, and is in nobody's way.
+fn other_namespace() {
+    let mut command = Command::new("unshare");
+    let other = Process::start(command.args(["--net", "nc.openbsd", "-l", "3459"]));
+    let tables = format!("/proc/{}/net/tcp", other.pid());
+    wait_for("its listener", || fs::read_to_string(&tables).ok()?.contains(":0D83 ").then_some(()));
+    let (status, finding) = asked(&["3459"]);
+    assert_eq!((status, list(&finding["sockets"]).len()), (0, 0));
+    let pid = other.pid().as_raw();
+    let cases = list(&finding["cases"]);
+    let case = cases.iter().find(|case| case["case"] == "other-namespace" && case["pid"] == pid);
+    assert_eq!(case.expect("it is seen")["name"], "nc.openbsd");
+}
+
+/// A super-server listens for a service.
+fn socket_activated() {
+    let scratch = Scratch::new();
+    let systemd = holder(&scratch, "systemd", std_listener("0.0.0.0"), &[]);
+    let (_, finding) = asked(&["3459"]);
+    assert_eq!(case(&finding, "socket-activated")["pid"], systemd.pid().as_raw());
+    assert!(text(&help(&finding, "stop")["command"]).contains("systemctl"));
+}
+
+/// A connection in FIN_WAIT1 without a process: its peer does not read.
+fn orphan() {
+    let listener = std_listener("127.0.0.1");
+    let client = TcpStream::connect(local("127.0.0.1")).expect("it listens");
+    let (server, _) = listener.accept().expect("it came");
+    server.set_nonblocking(true).expect("it is a socket");
+    drop(listener);
+    while (&server).write(&[0; 1 << 16]).is_ok() {}
+    drop(server);
+    wait_for("FIN_WAIT1", || (states(PORT) == [4]).then_some(()));
+    let (status, finding) = asked(&["3459"]);
+    assert_eq!((status, &only(&finding)["state"]), (1, &"FIN_WAIT1".into()));
+    assert_eq!(case(&finding, "orphan")["state"], "FIN_WAIT1");
+    case(&finding, "had-option");
+    help(&finding, "wait-for-peer");
+    drop(client);
+}
+
+/// UDP has its own ports.
+fn udp() {
+    let _socket = UdpSocket::bind("127.0.0.1:3459").expect("it is free");
+    let (status, finding) = asked(&["3459"]);
+    assert_eq!((status, list(&finding["sockets"]).len()), (0, 0));
+    assert_eq!(case(&finding, "other-protocol")["pid"], std::process::id());
+    let (status, finding) = asked(&["3459", "--udp"]);
+    assert_eq!((status, &only(&finding)["state"]), (1, &"BOUND".into()));
+    assert_eq!(can(&finding, "0.0.0.0", "SO_REUSEADDR"), "no");
+    assert!(!has_case(&finding, "bound-only"), "that is how UDP receives");
+    assert!(said(&["3459", "--udp"]).1.starts_with("UDP port 3459 is in use: process"));
+}
+
+/// A port that needs a privilege, asked for by a user who has none: EACCES, and not EADDRINUSE.
+fn privileged() {
+    let first = "/proc/sys/net/ipv4/ip_unprivileged_port_start";
+    fs::write(first, "4000").expect("the namespace is ours");
+    let mut command = Command::new("unshare");
+    command.arg("--user").arg(program()).args(["port", "3459", "--format", "json"]);
+    let (status, finding) = found(&mut command);
+    assert_eq!(status, 0, "nobody has it");
+    assert_eq!(case(&finding, "privileged")["first"], 4000);
+    assert!(list(&finding["verdicts"]).iter().all(|verdict| verdict["error"] == "EACCES"));
+    help(&finding, "privilege");
+    assert!(text(&finding["answer"]).contains("EACCES"));
+    assert!(!has_case(&asked(&["3459"]).1, "privileged"), "the owner of the namespace may");
+}
+
+/// An address that this machine does not have: EADDRNOTAVAIL, and not EADDRINUSE.
+fn not_this_machine() {
+    for (target, address) in
+        [("192.0.2.1:3459", "192.0.2.1"), ("[2001:db8::1]:3459", "2001:db8::1")]
+    {
+        let (status, finding) = asked(&[target]);
+        assert_eq!(status, 0, "nobody has it");
+        assert_eq!(case(&finding, "not-this-machine")["address"], address);
+        assert_eq!(can(&finding, address, "none"), "no");
+        assert_eq!(can(&finding, "127.0.0.1", "none"), "yes");
+        assert!(text(&finding["answer"]).contains("EADDRNOTAVAIL"));
+    }
+}
+
+/// A socket that is bound and does not listen, where no table shows anything.
+fn bound_only() {
+    let _bound = bound("127.0.0.1", true);
+    for tool in ["netstat", "ss"] {
+        let table = run(Command::new(tool).arg("-tan")).stdout;
+        assert!(!table.contains(":3459"), "{tool}: {table}");
+    }
+    let (status, finding) = asked(&["3459"]);
+    assert_eq!((status, &only(&finding)["state"]), (1, &"BOUND".into()));
+    assert_eq!(case(&finding, "bound-only")["pid"], std::process::id());
+    assert_eq!(only(&finding)["reuseaddr"], true);
+    assert_eq!(can(&finding, "127.0.0.1", "SO_REUSEADDR"), "yes");
+    assert_eq!(can(&finding, "127.0.0.1", "none"), "no");
+}
+
+/// A thousand sockets: counted for a reader, listed for a program.
+fn thousand() {
+    const COUNT: usize = 1000;
+    let most = "/proc/sys/net/ipv4/tcp_max_tw_buckets";
+    fs::write(most, COUNT.to_string()).expect("the namespace is ours");
+    let listener = std_listener("127.0.0.1");
+    for _ in 0..COUNT {
+        let client = TcpStream::connect(local("127.0.0.1")).expect("it listens");
+        drop(listener.accept().expect("it came"));
+        drop(client);
+    }
+    drop(listener);
+    wait_for("TIME_WAIT", || (states(PORT) == [6; COUNT]).then_some(()));
+    let (status, text) = said(&["3459"]);
+    assert_eq!(status, 1);
+    assert!(text.contains(&format!("{COUNT} sockets alike")), "{text}");
+    assert!(text.contains("had SO_REUSEADDR"), "std sets it: {text}");
+    assert!(text.len() < 2000, "{text}");
+    assert_eq!(list(&asked(&["3459"]).1["sockets"]).len(), COUNT);
+}
+
+/// Where sock_diag is refused, `/proc/net` has most of it.
+fn without_sock_diag() {
+    let ask = |options: &[&str]| {
+        let mut command = Command::new("strace");
+        command.args(["-qq", "-o", "/dev/null", "-e", "inject=sendto:error=EPERM"]);
+        command.arg(program()).args(["port", "3459", "--format", "json"]).args(options);
+        found(&mut command)
+    };
+    let unseen = |finding: &Value| -> Vec<String> {
+        list(&finding["unseen"]).iter().map(|unseen| text(&unseen["unseen"]).to_owned()).collect()
+    };
+    let (status, finding) = ask(&[]);
+    assert_eq!((status, &finding["status"]), (2, &"unknown".into()));
+    assert_eq!(unseen(&finding), ["sock-diag", "bound"]);
+    assert_eq!(ask(&["--probe"]).0, 0);
+    let only_bound = bound("127.0.0.1", false);
+    assert_eq!(ask(&[]).0, 2);
+    let (status, finding) = ask(&["--probe"]);
+    assert_eq!((status, list(&finding["sockets"]).len()), (1, 0));
+    assert_eq!(can(&finding, "127.0.0.1", "none"), "no");
+    drop(only_bound);
+    let _listener = wait_for("the port", || TcpListener::bind(local("127.0.0.1")).ok());
+    let (status, finding) = ask(&[]);
+    assert_eq!((status, &only(&finding)["state"]), (1, &"LISTEN".into()));
+    assert_eq!(only(&finding)["processes"][0]["pid"], std::process::id());
+    assert_eq!(can(&finding, "127.0.0.1", "SO_REUSEADDR"), "no");
+}
+
+/// Without root it says what it can't see, and `--probe` finds it out.
+fn ordinary_user() {
+    let bound = bound("127.0.0.1", true);
+    let ask = |options: &[&str]| {
+        let mut command = Command::new("unshare");
+        command.arg("--user").arg(program()).args(["port", "3459"]).args(options);
+        command
+    };
+    let (status, finding) = found(&mut ask(&["--format", "json"]));
+    assert_eq!(status, 1);
+    assert_eq!(only(&finding)["reuseaddr"], Value::Null);
+    assert_eq!(finding["unseen"][0]["unseen"], "processes");
+    assert_eq!(can(&finding, "127.0.0.1", "SO_REUSEADDR"), "unknown");
+    assert_eq!(can(&finding, "127.0.0.1", "none"), "no");
+    assert_eq!(help(&finding, "ask")["command"], "bindtable port 3459 --probe");
+    let told = flat(&run(&mut ask(&[])).stdout);
+    assert!(told.contains("Not seen: the descriptors of "), "{told}");
+    let (_, finding) = found(&mut ask(&["--format", "json", "--probe"]));
+    assert_eq!(can(&finding, "127.0.0.1", "SO_REUSEADDR"), "yes");
+    assert_eq!(can(&finding, "127.0.0.1", "none"), "no");
+    drop(bound);
+}
+
+/// While servers come and go, each answer is a whole one.
+fn in_motion() {
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let moving = scope.spawn(|| {
+            // A thread that is made here is in the same namespace.
+            let variant = Variant::new(Program::Treuseaddr, Runtime::Raw);
+            while !stop.load(Ordering::Relaxed) {
+                drop(Process::start(&mut variant.command()));
+            }
+        });
+        for _ in 0..30 {
+            let (status, finding) = asked(&["3459"]);
+            let is_there = !list(&finding["sockets"]).is_empty();
+            assert_eq!(status, i32::from(is_there), "{finding}");
+            for socket in list(&finding["sockets"]) {
+                assert_eq!(socket["address"], "127.0.0.1", "{finding}");
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+        moving.join().expect("it has stopped");
+    });
 }
 
 // Random situations.
@@ -248,7 +843,7 @@ fn fresh(
     v6only: bool,
     reuseaddr: bool,
     reuseport: bool,
-) -> Result<OwnedFd, Errno> {
+) -> Result<Fd, Errno> {
     let family = if ip.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let kind = if is_udp { SocketType::DGRAM } else { SocketType::STREAM };
     let fd = socket_with(family, kind, SocketFlags::CLOEXEC, None)?;
@@ -301,7 +896,7 @@ fn states(port: u16) -> Vec<u8> {
 
 /// What stays open of a placed socket; its end is a reset, and no TIME_WAIT.
 #[derive(Default)]
-struct Standing(Vec<OwnedFd>);
+struct Standing(Vec<Fd>);
 
 impl Drop for Standing {
     fn drop(&mut self) {

@@ -116,7 +116,8 @@ impl Process {
         Self::start_with_stdin(command, Stdio::null())
     }
 
-    fn start_with_stdin(command: &mut Command, stdin: Stdio) -> Self {
+    /// Starts `command` with that as its standard input.
+    pub fn start_with_stdin(command: &mut Command, stdin: Stdio) -> Self {
         let child = command.stdin(stdin).process_group(0).spawn();
         let mut child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));
         Self {

@@ -64,7 +64,14 @@ pub fn find(inodes: &BTreeSet<u64>) -> Holders {
         // Not by the library, which makes five calls for each descriptor.
         let mut of_process: BTreeMap<u64, Vec<i32>> = BTreeMap::new();
         for descriptor in descriptors.filter_map(Result::ok) {
-            let Ok(target) = std::fs::read_link(descriptor.path()) else { continue };
+            let target = match std::fs::read_link(descriptor.path()) {
+                Ok(target) => target,
+                Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                    holders.unreadable += 1; // a user namespace may list them and no more
+                    break;
+                }
+                Err(_) => continue,
+            };
             let inode = target.to_str().and_then(|target| {
                 target.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
             });

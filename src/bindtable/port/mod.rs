@@ -326,8 +326,8 @@ pub enum Help {
     SetNow { option: With },
     /// Stop what holds it.
     Stop { command: String },
-    /// Wait.
-    Wait { seconds: u32 },
+    /// Wait; in FIN_WAIT2 the peer has not closed yet, and when it does, TIME_WAIT begins.
+    Wait { seconds: u32, peer_is_open: bool },
     /// Wait until the peer answers, or the kernel gives up.
     WaitForPeer,
     /// SO_REUSEADDR in both servers from now on.
@@ -425,8 +425,11 @@ pub fn look(target: Target, proto: Proto, probe: bool) -> Result<Finding, String
     };
     finding.judge(target, proto, v6only_default);
     let in_the_way = finding.in_the_way(target, proto, v6only_default);
-    let refused = |verdict: &Verdict| verdict.error.as_deref() == Some("EADDRINUSE");
-    finding.status = if !in_the_way.is_empty() || finding.verdicts.iter().any(refused) {
+    // With --probe, bind may have found what no list has.
+    let is_refused = |verdict: &Verdict| {
+        verdict.why == Some(Why::Unseen) && target.ip.is_none_or(|ip| ip == verdict.address)
+    };
+    finding.status = if !in_the_way.is_empty() || finding.verdicts.iter().any(is_refused) {
         Status::InUse
     } else if finding.unseen.iter().any(|unseen| matches!(unseen, Unseen::Bound)) && !probe {
         Status::Unknown
@@ -782,7 +785,9 @@ impl Finding {
             if !by_itself.is_empty() && by_itself.len() == in_the_way.len() {
                 match by_itself.iter().filter_map(|socket| socket.seconds_left).max() {
                     Some(seconds) if by_itself.iter().all(|socket| socket.record) => {
-                        help.push(Help::Wait { seconds });
+                        let is_open = |socket: &&&Socket| socket.state == State::FinWait2;
+                        let peer_is_open = by_itself.iter().any(is_open);
+                        help.push(Help::Wait { seconds, peer_is_open });
                     }
                     _ => help.push(Help::WaitForPeer),
                 }

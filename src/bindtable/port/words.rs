@@ -446,7 +446,11 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
                 .to_owned()
         }
         Help::Stop { command } => format!("Stop what holds it: {command}"),
-        Help::Wait { seconds: left } => format!("Wait {}.", seconds(*left)),
+        Help::Wait { seconds: left, peer_is_open: false } => format!("Wait {}.", seconds(*left)),
+        Help::Wait { seconds: left, peer_is_open: true } => format!(
+            "Wait {}. If the peer closes before that, TIME_WAIT begins, and lasts 60 seconds.",
+            seconds(*left)
+        ),
         Help::WaitForPeer => {
             "Wait until the peer answers or a timer of the kernel expires.".to_owned()
         }
