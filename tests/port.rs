@@ -3,8 +3,9 @@
 
 use crate::harness::{
     self, Client, PORT, Process, Program, Row, Runtime, Scratch, Switches, Tally, Variant,
-    bindtable as program, run, wait_for, wait_for_rows,
+    bindtable as program, read, run, wait_for, wait_for_rows,
 };
+use crate::documents::is_current;
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
 use rustix::fd::OwnedFd as Fd;
@@ -32,12 +33,14 @@ use std::time::Duration;
 /// ordinary tests.
 const SITUATIONS: u64 = 500;
 const PARTS: u64 = 10;
-const SAMPLE: u64 = 2;
+const SAMPLE: u64 = 1;
 
 static TALLY: Tally = Tally::new();
 static UNKNOWN: AtomicU32 = AtomicU32::new(0);
 
-const TRIALS: [(&str, fn()); 23] = [
+const TRIALS: [(&str, fn()); 25] = [
+    ("port_document", document),
+    ("port_by_hand", by_hand),
     ("port_input", input),
     ("port_free", free),
     ("port_names", names),
@@ -188,6 +191,54 @@ fn holder(scratch: &Scratch, name: &str, socket: TcpListener, words: &[&str]) ->
     process
 }
 
+const DOCUMENT: &str = "docs/in-use.md";
+
+/// The document has what the command says of a TIME_WAIT, and fits on a screen. In a PID namespace of
+/// its own the command sees no other trial's processes.
+fn document() {
+    let listener = listener("127.0.0.1");
+    let client = fresh(false, local("127.0.0.1").ip(), false, false, false);
+    let client = client.expect("it is a socket");
+    bind(&client, &SocketAddr::from(([127, 0, 0, 1], 40_000))).expect("nothing is there");
+    connect(&client, &local("127.0.0.1")).expect("it listens");
+    let server = accept_with(&listener, SocketFlags::CLOEXEC).expect("it came");
+    drop((listener, server));
+    wait_for("FIN_WAIT2", || (states(PORT) == [5]).then_some(()));
+    drop(client);
+    wait_for("TIME_WAIT", || (states(PORT) == [6]).then_some(()));
+    let mut command = Command::new("unshare");
+    command.args(["--pid", "--fork", "--mount-proc"]).arg(program()).args(["port", "3459"]);
+    let output = run(&mut command);
+    assert_eq!(output.status.code(), Some(1), "{}", output.stderr);
+    // However long it took.
+    let late = (30..60).map(|left| format!("{left} seconds"));
+    let text = late.fold(output.stdout, |text, left| text.replace(&left, "60 seconds"));
+    is_current(DOCUMENT, "in-use", &format!("```text\n{text}```\n"));
+    let document = read(DOCUMENT);
+    assert!(document.lines().count() <= 66, "it fits on a screen");
+}
+
+/// What the document says to type on Linux shows the listener, and its process.
+fn by_hand() {
+    let _listener = listener("127.0.0.1");
+    let document = read(DOCUMENT);
+    let (_, commands) = document.split_once("## By hand on Linux\n\n```sh\n").expect("it is there");
+    let (commands, _) = commands.split_once("```").expect("it ends");
+    let pid = std::process::id().to_string();
+    let mut tried = Vec::new();
+    for line in commands.lines() {
+        let command = line.split(" #").next().expect("a line has a start").trim();
+        let tool = command.split(' ').next().expect("a line has a start");
+        if tool == "docker" || command.contains("-tanpB") {
+            continue; // needs a daemon; needs iproute2 6.8
+        }
+        let shown = run(Command::new("sh").args(["-c", command])).stdout;
+        assert!(shown.contains(":3459") && shown.contains(&pid), "{command}: {shown}");
+        tried.push(tool);
+    }
+    assert_eq!(tried, ["ss", "netstat", "lsof"]);
+}
+
 /// What is wrong gets one line, and status 2.
 fn input() {
     for (target, word) in [
@@ -332,12 +383,15 @@ fn time_wait_with_the_option() {
     assert_eq!(can(&finding, "127.0.0.1", "none"), "no");
     assert_eq!(can(&finding, "127.0.0.1", "SO_REUSEADDR"), "yes");
     assert_eq!(can(&finding, "127.0.0.1", "SO_REUSEPORT"), "no");
-    // The question to the kernel is in no server's way, while it is asked again and again.
+    // The question to the kernel is in no server's way, while it is asked again and again. Asked by a
+    // user who may not copy the server's descriptor, since a copy keeps a listener for that moment.
     let variant = Variant::new(Program::Treuseaddr, Runtime::Raw).with(with);
     std::thread::scope(|scope| {
         let asking = scope.spawn(|| {
             for _ in 0..20 {
-                asked(&["3459"]);
+                let mut command = Command::new("unshare");
+                command.arg("--user").arg(program()).args(["port", "3459"]);
+                assert_eq!(run(&mut command).status.code(), Some(1));
             }
         });
         while !asking.is_finished() {

@@ -281,7 +281,7 @@ pub(super) fn why(verdict: &Verdict) -> String {
     let error = verdict.error.as_deref().unwrap_or_default();
     match verdict.why {
         Some(Why::NoOption) => {
-            "The addresses conflict, and the two sockets do not both have the same option.".to_owned()
+            "The addresses conflict, and no option is set in both sockets.".to_owned()
         }
         Some(Why::Listens) => {
             "The old socket listens. SO_REUSEADDR does not go past a listener, even if both servers \
@@ -441,8 +441,7 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
                 .to_owned()
         }
         Help::SetNow { .. } => {
-            "Set SO_REUSEADDR in the new server: the old socket has it and does not listen, so bind \
-             succeeds now."
+            "Set SO_REUSEADDR in the new server: the old socket has it, so bind succeeds now."
                 .to_owned()
         }
         Help::Stop { command } => format!("Stop what holds it: {command}"),
@@ -455,9 +454,7 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
             "Wait until the peer answers or a timer of the kernel expires.".to_owned()
         }
         Help::SetBoth => {
-            "For every later restart: set SO_REUSEADDR before bind, in the old server as well as in \
-             the new one."
-                .to_owned()
+            "For later restarts: set SO_REUSEADDR before bind in both servers.".to_owned()
         }
         Help::V6Only => {
             "If the new server needs IPv6 alone: set IPV6_V6ONLY, and bind :: beside it.".to_owned()
@@ -471,7 +468,9 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
             format!("Or keep this port out of that range, as root: {command}")
         }
         Help::Privilege { command } => {
-            format!("Run the server as root, give it CAP_NET_BIND_SERVICE, or allow all users: {command}")
+            format!(
+                "Run the server as root, give it CAP_NET_BIND_SERVICE, or allow all users: {command}"
+            )
         }
         Help::OwnAddress { command } => {
             format!("Bind an address that this machine has. This lists them: {command}")
