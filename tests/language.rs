@@ -1,5 +1,6 @@
 //! How the documents speak: short sentences, plain words, and no phrase that has to be read twice.
 
+use crate::bindtable::bindtable;
 use crate::documents::documents;
 use crate::harness::{self, project};
 use libtest_mimic::Trial;
@@ -12,6 +13,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         harness::trial("language_documents", the_documents),
         harness::trial("language_comments", the_comments),
+        harness::trial("language_help", the_help),
         harness::trial("language_can_fail", can_fail),
     ]
 }
@@ -109,18 +111,12 @@ impl Prose {
 
     /// What is wrong with it, a line for each fault.
     fn faults(&self) -> Vec<String> {
-        let paragraphs = sentences(&self.paragraphs);
-        let mut faults = Vec::new();
-        for sentence in sentences(&self.cells).into_iter().chain(paragraphs.clone()) {
-            let count = words(sentence);
-            if count > LONGEST {
-                faults.push(format!("a sentence of {count} words: {sentence}"));
-            }
-        }
+        let mut faults = long_sentences(&self.paragraphs);
+        faults.extend(long_sentences(&self.cells));
         for text in self.paragraphs.iter().chain(&self.cells) {
             faults.extend(phrases(text));
         }
-        let mut counts: Vec<usize> = paragraphs.into_iter().map(words).collect();
+        let mut counts: Vec<usize> = sentences(&self.paragraphs).into_iter().map(words).collect();
         counts.sort_unstable();
         let median = counts.get(counts.len() / 2).copied().unwrap_or_default();
         if median >= MEDIAN {
@@ -136,6 +132,11 @@ impl Prose {
 
 fn sentences(texts: &[String]) -> Vec<&str> {
     texts.iter().flat_map(|text| text.unicode_sentences()).collect()
+}
+
+fn long_sentences(texts: &[String]) -> Vec<String> {
+    let long = sentences(texts).into_iter().filter(|sentence| words(sentence) > LONGEST);
+    long.map(|sentence| format!("a sentence of {} words: {sentence}", words(sentence))).collect()
 }
 
 fn words(sentence: &str) -> usize {
@@ -195,6 +196,20 @@ fn the_comments() {
                     report.push_str(&format!("{}: {phrase}\n", path.display()));
                 }
             }
+        }
+    }
+    assert!(report.is_empty(), "\n{report}");
+}
+
+/// What bindtable's help says: its paragraphs, and no list of options.
+fn the_help() {
+    let mut report = String::new();
+    for command in [&[][..], &["explain"], &["port"], &["diff"]] {
+        let help = bindtable(&[command, &["--help"]].concat());
+        let paragraphs = help.split("\n\n").filter(|paragraph| !paragraph.contains("\n  "));
+        let paragraphs: Vec<String> = paragraphs.map(|it| it.replace('\n', " ")).collect();
+        for fault in long_sentences(&paragraphs).into_iter().chain(phrases(&help)) {
+            report.push_str(&format!("bindtable {}: {fault}\n", command.concat()));
         }
     }
     assert!(report.is_empty(), "\n{report}");

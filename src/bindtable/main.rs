@@ -109,10 +109,10 @@ What can't be tried is named with its reason.
 
 Exit status: 0; 1 if a cell differs (diff); 2 after an error; 3 if a cell was not tried.
 
-In the table: states for TCP alone, since UDP has none; each address against each in two states, and
-all states at one address, since the rule looks at either by itself; a second user and late options
-at one address. Not in it: SO_BINDTODEVICE, BPF on a group, connect without bind, and the states
-that pass by themselves (SYN_RECV, FIN_WAIT1, CLOSING).";
+The table has states for TCP alone, since UDP has none. It tries each address with each in two states,
+and all states at one address, since the rule looks at either by itself. It tries a second user and
+late options at one address. It leaves out SO_BINDTODEVICE, BPF on a group, connect without bind, and
+the states that pass by themselves (SYN_RECV, FIN_WAIT1, CLOSING).";
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
