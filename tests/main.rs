@@ -25,6 +25,7 @@ mod pitfalls;
 mod port;
 mod rt;
 mod runs;
+mod systems;
 mod traces;
 mod translations;
 mod trouble;
@@ -77,6 +78,7 @@ fn run() -> Result<ExitCode, String> {
         page::trials(),
         runs::trials(),
         browser::trials(),
+        systems::trials(),
         kernels::trials(),
     ]
     .into_iter()

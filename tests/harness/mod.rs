@@ -15,9 +15,9 @@ pub use keeper::{SCRATCH, Stage, keep, start};
 pub use machine::{boot, download_kernel};
 pub use net::{
     BROADCAST, Client, MULTICAST, PORT, Row, Sender, UNICAST, forbid_memberships, hold_port,
-    hold_udp_port, in_namespace, rows, wait_for_rows,
+    hold_udp_port, in_namespace, return_to_first_network, rows, wait_for_rows,
 };
-pub use process::{Process, Terminal, run};
+pub use process::{Output, Process, Terminal, run};
 pub use strace::{Observation, Place, Strace, is_blocked, stop};
 pub use tools::find_tools;
 pub use variant::{Program, Runtime, Switches, Variant, bindtable, cargo, cargo_target, share_programs};

@@ -1,19 +1,24 @@
 //! Network namespaces, the kernel's socket table, and a client.
 
 use super::{run, wait_for};
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::socket::{setsockopt, sockopt::Linger};
-use std::fs;
+use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::Command;
+use std::sync::OnceLock;
 
 pub const PORT: u16 = 3459;
 
+/// The network in which this process was started.
+static FIRST: OnceLock<File> = OnceLock::new();
+
 /// Leaves the network in which this process was started: no trial may disturb it.
 pub fn prepare() -> Result<(), String> {
-    unshare(CloneFlags::CLONE_NEWNET)
-        .map_err(std::io::Error::from)
+    File::open("/proc/self/ns/net")
+        .and_then(|first| Ok(FIRST.get_or_init(|| first)))
+        .and_then(|_| Ok(unshare(CloneFlags::CLONE_NEWNET)?))
         .and_then(|()| loopback_up())
         .map_err(|error| format!("a network namespace: {error}"))
 }
@@ -27,6 +32,12 @@ pub fn in_namespace<T>(check: impl FnOnce() -> T) -> T {
     let _ = fs::write("/proc/sys/net/ipv4/tcp_pingpong_thresh", "255");
     loopback_up().expect("prepare has done it");
     check()
+}
+
+/// Takes the thread back to the network in which this process was started, to download. As root.
+pub fn return_to_first_network() -> Result<(), String> {
+    let first = FIRST.get().expect("prepare has kept it");
+    setns(first, CloneFlags::CLONE_NEWNET).map_err(|error| format!("setns: {error}"))
 }
 
 fn loopback_up() -> std::io::Result<()> {

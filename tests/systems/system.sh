@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# A fresh minimal Debian with this project and this machine's Rust in it. As root:
+#   system.sh make FOLDER SUITE TARGET   debootstrap, a user, the project; TARGET is where cargo has built
+#   system.sh run FOLDER USER COMMAND    runs the command there, in the project's folder, as that user
+set -eu
+
+die() { # MESSAGE
+    printf 'system.sh: %s\n' "$1" >&2
+    exit 1
+}
+
+place="srv/a path with spaces" # on which the project must work
+
+in_namespaces_make() { # FOLDER SUITE TARGET
+    local log=$1.log project
+    rm -rf -- "$1"
+    mkdir -p -- "$1"
+    debootstrap --variant=minbase "$2" "$1" >"$log" 2>&1 </dev/null ||
+        die "debootstrap $2 failed (is Debian's package mirror reachable?): $(tail -n 1 "$log")"
+    chroot "$1" useradd --create-home --shell /bin/bash user
+    project=$1/$place/treuseaddr
+    mkdir -p -- "$project"
+    tar -C "$root" --exclude=./target --exclude=./.git -c . | tar -C "$project" -x
+    # The crates that this Rust has built already: the project itself is built anew.
+    mkdir -p -- "$project/target/debug"
+    tar -C "$3" --exclude='*treuseaddr*' --exclude='*bindtable*' -c deps build .fingerprint |
+        tar -C "$project/target/debug" -x
+    chmod 755 "$1" "$1/$place"
+}
+
+in_namespaces_run() { # FOLDER USER COMMAND
+    local sysroot registry home file
+    sysroot=$(rustc --print sysroot)
+    registry=${CARGO_HOME:-$HOME/.cargo}/registry
+    home=/root
+    [[ $2 == root ]] || home=/home/$2
+    mount --bind "$1" "$1"
+    cd "$1"
+    mkdir -p usr/local/rust ".$home/.cargo/registry"
+    mount --bind -o ro "$sysroot" usr/local/rust
+    for file in cargo-fmt rustfmt; do mount --bind /dev/null "usr/local/rust/bin/$file"; done
+    cp -r "$registry/cache" "$registry/index" ".$home/.cargo/registry"
+    mount --rbind /dev dev
+    mount --rbind /sys sys
+    mount -t proc proc proc
+    cp -L /etc/resolv.conf /etc/hosts etc
+    pivot_root . mnt
+    umount -l /mnt
+    chown -R "$2" "$home" "/$place"
+    cd "/$place/treuseaddr"
+    exec setpriv --reuid="$2" --regid="$2" --init-groups env -i HOME="$home" USER="$2" \
+        PATH=/usr/local/rust/bin:/usr/local/bin:/usr/bin:/bin bash -c "$3"
+}
+
+root=$(readlink -f -- "$0")
+root=${root%/tests/*}
+((EUID == 0)) || die "a fresh Debian needs root: run tests/run.sh -- --ignored as root"
+case $1 in
+make | run) exec unshare --mount --pid --fork --kill-child --mount-proc "$0" "in_namespaces_$1" "${@:2}" ;;
+in_namespaces_*) "$@" ;;
+*) die "make or run, not $1" ;;
+esac
