@@ -34,6 +34,17 @@ use harness::Stage;
 use libtest_mimic::{Arguments, Trial};
 use std::process::ExitCode;
 
+/// How the names of the longest trials start, the longest first: that is the order in which they run.
+const LONGEST: [&str; 7] = [
+    "debian_",
+    "kernel_",
+    "demo_without_namespaces",
+    "demo_",
+    "bindtable_",
+    "conversation_",
+    "builds_",
+];
+
 fn main() -> ExitCode {
     match run() {
         Ok(code) => code,
@@ -85,6 +96,8 @@ fn run() -> Result<ExitCode, String> {
     .flatten()
     .collect();
     trials.push(differences::trial(&trials));
+    let place = |trial: &Trial| LONGEST.iter().position(|start| trial.name().starts_with(start));
+    trials.sort_by_key(|trial| place(trial).unwrap_or(LONGEST.len()));
 
     let wanted = wanted(&arguments, &trials);
     match stage {
