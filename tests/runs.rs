@@ -1,10 +1,13 @@
 //! A run of these tests: whatever ends it, no process of it is left; and it is the same whatever the
-//! shell has ignored or left open.
+//! shell has ignored or left open. `tests/run.sh` starts it, and installs what it needs.
 
-use crate::harness::{self, Process, SCRATCH, run, share_programs, wait_for};
+use crate::harness::{
+    self, Process, SCRATCH, Scratch, Terminal, project, read, run, share_programs, wait_for, which,
+};
 use libtest_mimic::Trial;
 use nix::sys::signal::{Signal, killpg};
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -14,6 +17,11 @@ pub fn trials() -> Vec<Trial> {
         harness::trial("run_ends_whole_without_pid_namespace", || ends_whole(&CONFINED)),
         harness::trial("run_ends_with_cargo", ends_with_cargo),
         harness::trial("run_with_signals_ignored", with_signals_ignored),
+        harness::trial("run_without_namespaces", without_namespaces),
+        harness::trial("run_without_tools", without_tools),
+        harness::trial("run_script_installs", script_installs),
+        harness::trial("run_script_asks", script_asks),
+        harness::trial("run_script_refuses", script_refuses),
     ]
 }
 
@@ -102,4 +110,129 @@ fn with_signals_ignored() {
         assert!(output.status.success(), "{}{}", output.stdout, output.stderr);
         assert!(!output.stdout.contains(" 0 passed"), "{}", output.stdout);
     }
+}
+
+/// One line says what to do, also in a container.
+fn refuses(command: &mut Command, words: &[&str]) {
+    let output = run(command);
+    assert_eq!(output.status.code(), Some(1), "{}{}", output.stdout, output.stderr);
+    assert_eq!(output.stderr.lines().count(), 1, "{}", output.stderr);
+    for word in words {
+        assert!(output.stderr.contains(word), "{word:?} in {}", output.stderr);
+    }
+}
+
+fn without_namespaces() {
+    let mut wrapper = CONFINED;
+    wrapper[5] = "echo 0 >/proc/sys/user/max_net_namespaces && exec \"$0\" \"$@\"";
+    let advice = ["run them as root", "kernel.apparmor_restrict", "--privileged", "--cap-add="];
+    refuses(&mut tests(&wrapper, &["outcome"], "namespaces"), &advice);
+}
+
+/// Fills a folder, to be the whole PATH, with the tools of the table but `absent`, and some more.
+fn link_tools(folder: &Path, absent: &[&str]) {
+    let table = read("tests/tools.txt");
+    let rows = table.lines().filter(|row| !row.is_empty() && !row.starts_with('#'));
+    let tools = rows.filter_map(|row| row.split_whitespace().nth(1)?.split('|').next());
+    let others = ["bash", "cat", "env", "mktemp", "readlink", "rm", "sh"];
+    for tool in tools.chain(others).filter(|tool| !absent.contains(tool)) {
+        // What is not on this machine is there all the same: nothing but its name is looked for.
+        let path = which(tool).unwrap_or_else(|| "/bin/true".into());
+        symlink(path, folder.join(tool)).expect("the folder is empty");
+    }
+}
+
+fn without_tools() {
+    let tools = Scratch::new();
+    link_tools(tools.path(), &["strace", "nc.openbsd"]);
+    let mut tests = tests(&[], &["outcome"], "tools");
+    let words = ["nc.openbsd, strace: run tests/run.sh, which installs netcat-openbsd strace"];
+    refuses(tests.env("PATH", tools.path()), &words);
+}
+
+/// `tests/run.sh` on a machine that lacks some tools. Its apt-get and its cargo write down what they
+/// are told; the former knows no package before it has been told to update.
+struct Script {
+    tools: Scratch,
+    command: Command,
+}
+
+impl Script {
+    fn new(wrapper: &[&str], absent: &[&str]) -> Self {
+        let tools = Scratch::new();
+        link_tools(tools.path(), absent);
+        let script = "#!/bin/sh\ncd \"${0%/*}\" && echo \"${0##*/} $*\" >>log\n";
+        let apt_get = script.to_owned() + "[ $1 = update ] && : >lists || [ -e lists ]\n";
+        for (name, text) in [("cargo", script), ("apt-get", &apt_get)] {
+            // By another process: see `Copy` in tests/bindtable.rs.
+            let mut make = Command::new("sh");
+            make.args(["-c", "printf %s \"$1\" >\"$2\" && chmod +x \"$2\"", "sh", text]);
+            assert!(run(make.arg(tools.path().join(name))).status.success());
+        }
+        let mut command = Command::new("env");
+        command.args(wrapper).arg(project("tests/run.sh"));
+        command.env("PATH", tools.path()).env("CARGO_HOME", tools.path());
+        Self { tools, command }
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.tools.path().join("log")).unwrap_or_default()
+    }
+}
+
+/// Also from an empty list of packages; and nothing where nothing is missing.
+fn script_installs() {
+    let mut script = Script::new(&[], &["busybox", "strace"]);
+    let output = run(script.command.arg("outcome"));
+    assert!(output.status.success(), "{}{}", output.stdout, output.stderr);
+    assert!(
+        output.stdout.starts_with("Missing: busybox strace. Installing:\n"),
+        "{}",
+        output.stdout
+    );
+    let install = "apt-get install -y busybox strace\n";
+    let log = [install, "apt-get update\n", install, "cargo test outcome\n"].concat();
+    assert_eq!(script.log(), log);
+
+    let mut script = Script::new(&[], &["node"]);
+    assert!(run(&mut script.command).status.success());
+    assert_eq!(script.log(), "cargo test\n");
+
+    let mut script = Script::new(&[], &["node"]);
+    assert!(run(script.command.args(["--", "--ignored"])).status.success());
+    assert!(script.log().starts_with("apt-get install -y nodejs\n"), "{}", script.log());
+    assert!(script.log().ends_with("cargo test -- --ignored\n"), "{}", script.log());
+}
+
+/// A person at a terminal.
+fn script_asks() {
+    for (answer, is_yes) in [("\n", true), ("y\n", true), ("n\n", false), ("\x04", false)] {
+        let mut script = Script::new(&["setsid", "--ctty", "--wait"], &["strace"]);
+        let mut terminal = Terminal::new();
+        let mut process = Process::start_at_terminal(&mut script.command, &terminal);
+        terminal.output.wait_for("apt-get install -y strace\" now? [Y/n] ");
+        terminal.type_in(answer.as_bytes());
+        assert_eq!(process.wait(), if is_yes { 0 } else { 1 }, "{answer:?}");
+        assert_eq!(script.log().contains("apt-get"), is_yes, "{answer:?}");
+        assert_eq!(script.log().contains("cargo test"), is_yes, "{answer:?}");
+    }
+}
+
+/// Who may not install is told what to do, in one line.
+fn script_refuses() {
+    const USER: [&str; 4] = ["unshare", "--user", "--map-user=1000", "--map-group=1000"];
+    let command = "apt-get update && apt-get install -y strace\"";
+    refuses(
+        &mut Script::new(&USER, &["strace"]).command,
+        &["missing: strace: as root, run", command],
+    );
+    let mut script = Script::new(&USER, &["strace"]);
+    symlink("/bin/false", script.tools.path().join("sudo")).expect("it is ours");
+    let command = "sudo apt-get update && sudo apt-get install -y strace\"";
+    refuses(&mut script.command, &["missing: strace: run", command]);
+    assert_eq!(script.log(), "");
+    let script = Script::new(&[], &[]);
+    fs::remove_file(script.tools.path().join("cargo")).expect("it is ours");
+    let Script { mut command, .. } = script;
+    refuses(&mut command, &["missing: cargo"]);
 }

@@ -21,7 +21,7 @@ fn both_commands(suite: &str) {
     let folder = scratch.path().join(suite);
     // Where cargo has built this program, and with it the crates.
     let program = std::env::current_exe().expect("/proc is mounted");
-    let target = program.ancestors().nth(2).expect("it is in target/debug/deps");
+    let target = program.ancestors().nth(3).expect("it is in target/debug/deps");
     let made = run(system("make", &folder).arg(suite).arg(target));
     assert!(made.status.success(), "{}", made.stderr);
 

@@ -130,7 +130,8 @@ pub fn cargo_target(name: &str) -> PathBuf {
 /// cargo in the project, building below `target`.
 pub fn cargo(subcommand: &str, target: &Path) -> Command {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args([subcommand, "--quiet"]).env("CARGO_TARGET_DIR", target).current_dir(project(""));
+    cargo.args([subcommand, "--quiet"]).current_dir(project(""));
+    cargo.env("CARGO_TARGET_DIR", target).env("CARGO_INCREMENTAL", "0");
     cargo
 }
 
