@@ -60,7 +60,7 @@ fn receive(folder: &Path) {
 }
 
 /// One conversation with a server that has just been built.
-fn converse(program: Program, path: &Path) {
+pub fn converse(program: Program, path: &Path) {
     harness::in_namespace(|| {
         let mut server = Process::start_on_terminal(&mut Command::new(path));
         let mut client = Client::connect();

@@ -17,14 +17,15 @@ mod faults;
 mod kernels;
 mod language;
 mod lines;
+mod machines;
 mod messages;
 mod option;
 mod outcomes;
 mod page;
 mod pitfalls;
 mod port;
-mod rt;
 mod runs;
+mod runtime;
 mod systems;
 mod traces;
 mod translations;
@@ -68,7 +69,7 @@ fn run() -> Result<ExitCode, String> {
     let mut trials: Vec<Trial> = [
         lines::trials(),
         builds::trials(),
-        rt::trials(),
+        runtime::trials(),
         outcomes::trials(),
         echo::trials(),
         messages::trials(),
@@ -91,6 +92,7 @@ fn run() -> Result<ExitCode, String> {
         browser::trials(),
         systems::trials(),
         kernels::trials(),
+        machines::trials(),
     ]
     .into_iter()
     .flatten()
@@ -105,6 +107,7 @@ fn run() -> Result<ExitCode, String> {
         Stage::Tests => {
             browser::prepare(&wanted)?;
             kernels::prepare(&wanted);
+            machines::prepare(&wanted);
             harness::prepare()?;
         }
         _ => {

@@ -1,7 +1,7 @@
 //! Debian's packages, unpacked by `tests/debian.sh`, and machines that boot Debian's kernels:
 //! `tests/kernels/boot.sh`.
 
-use super::project;
+use super::{project, run};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,6 +31,36 @@ pub fn download(name: &str, arguments: &[&str]) {
         };
     }
     start(name, &mut command);
+}
+
+/// The source of Rust's libraries, for a target of which this toolchain has none: the toolchain's own
+/// (rustup's component rust-src), or Debian's package, downloaded.
+pub fn std_source(target: &str) -> Option<PathBuf> {
+    let said = |arguments: &[&str]| run(Command::new("rustc").args(arguments)).stdout;
+    let libraries = said(&["--print", "target-libdir", "--target", target]);
+    let has_core = |entry: fs::DirEntry| entry.file_name().to_string_lossy().starts_with("libcore");
+    if fs::read_dir(libraries.trim()).is_ok_and(|dir| dir.flatten().any(has_core)) {
+        return None;
+    }
+    let own = Path::new(said(&["--print", "sysroot"]).trim()).join(STD_SOURCE);
+    if own.exists() {
+        return Some(own);
+    }
+    let folder = downloaded("rust-src").join("usr/src");
+    let folder = fs::read_dir(&folder).expect("Debian has it there").flatten().next();
+    Some(folder.expect("Debian has it there").path().join("library"))
+}
+
+/// Where rustup puts it, in the toolchain's folder.
+const STD_SOURCE: &str = "lib/rustlib/src/rust/library";
+
+/// Starts to download what `std_source` may need, if the toolchain does not have it, and the crates
+/// that Rust's libraries are built with. To be called as `download`.
+pub fn download_std(targets: &[&str]) {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", include_str!("rust-src.sh"), "rust-src.sh"]).arg(folder("rust-src"));
+    shell.arg(STD_SOURCE).args(targets).current_dir(project(""));
+    start("rust-src", &mut shell);
 }
 
 /// Starts to download the kernel of some suites, for Debian's name of a machine: `amd64`, `arm64`.

@@ -12,7 +12,7 @@ mod variant;
 
 pub use capture::{Capture, Packet};
 pub use keeper::{SCRATCH, Stage, keep, start};
-pub use machine::{boot, download_kernel};
+pub use machine::{boot, download_kernel, download_std, std_source};
 pub use net::{
     BROADCAST, Client, MULTICAST, PORT, Row, Sender, UNICAST, forbid_memberships, hold_port,
     hold_udp_port, in_namespace, return_to_first_network, rows, wait_for_rows,

@@ -15,7 +15,7 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-/// A package of the programs in `tests/rt`, linked as the ports are.
+/// A package of the programs in `tests/runtime`, linked as the ports are.
 pub fn package() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rt");
     fs::create_dir_all(folder.join("src/rt")).expect("the target folder is writable");
@@ -23,7 +23,10 @@ pub fn package() -> PathBuf {
         fs::write(folder.join(path), text).expect("the target folder is writable");
     };
     let bin = |name: &str| {
-        format!("[[bin]]\nname = {name:?}\npath = {:?}\n", project(&format!("tests/rt/{name}.rs")))
+        format!(
+            "[[bin]]\nname = {name:?}\npath = {:?}\n",
+            project(&format!("tests/runtime/{name}.rs"))
+        )
     };
     let manifest = read("Cargo.toml");
     let (_, profiles) = manifest.split_once("\n[profile.").expect("it has profiles");
@@ -57,7 +60,8 @@ fn memory() {
 
 /// printf(3) with a wrong format is undefined behaviour; here it does not compile.
 fn formats() {
-    let expected = read("tests/rt/formats.rs").lines().filter(|line| line.contains("new(")).count();
+    let expected =
+        read("tests/runtime/formats.rs").lines().filter(|line| line.contains("new(")).count();
     for features in [&[][..], &["--features", "libc"]] {
         let mut cargo = cargo(&["--bin", "formats"]);
         let output = run(cargo.args(features));
