@@ -307,13 +307,27 @@ fn dotted(text: &str, before: &str) -> String {
 pub fn served(program: Program, switches: Switches) -> [Vec<(usize, String)>; 2] {
     let variant = Variant::new(program, Runtime::Raw).with(switches);
     let mut calls = run(variant, Story::Served).into_iter();
-    Story::Served.lines(program).map(|mut lines| {
-        lines.retain(|line| switches.reuseaddr || *line != SETSOCKOPT);
-        lines.retain(|line| switches.close_listener || *line != CLOSE_LISTENER);
+    path(variant, false).map(|lines| {
         let calls = calls.next().expect("there are two");
         assert_eq!(lines.len(), calls.len(), "{lines:?} and {calls:#?}");
         lines.into_iter().zip(calls.into_iter().map(|call| call.text)).collect()
     })
+}
+
+/// The lines whose calls a program and its child make while they serve, in their order, or where
+/// the address is in use.
+pub fn path(variant: Variant, is_refused: bool) -> [Vec<usize>; 2] {
+    let story = if is_refused { Story::InUse } else { Story::Served };
+    story.lines(variant.program).map(|mut lines| {
+        lines.retain(|line| variant.switches.reuseaddr || *line != SETSOCKOPT);
+        lines.retain(|line| variant.switches.close_listener || *line != CLOSE_LISTENER);
+        lines
+    })
+}
+
+/// The calls in a log of `strace -n`; what differs from run to run is left out.
+pub fn traced(log: &str) -> Vec<String> {
+    log.lines().filter_map(Call::parse).map(|call| call.text).collect()
 }
 
 /// The calls of the process and of its child, from `socket` on.

@@ -1,32 +1,67 @@
-//! The page in headless Chromium: what `tests/browser/checks.mjs` does there, a trial for each.
+//! The page in headless Chromium and Firefox: what the files in `tests/browser/` do there, a trial
+//! for each check, for the page in each language.
 
 use crate::harness::{self, Scratch, project, read, run, which};
+use crate::page::LANGUAGES;
 use libtest_mimic::Trial;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const CHECKS: &str = "tests/browser/checks.mjs";
-const FILES: [&str; 3] = ["checks.mjs", "package.json", "package-lock.json"];
+/// A browser: its name in a trial's, its checks, the names that the program may have.
+struct Browser {
+    name: &'static str,
+    checks: &'static str,
+    programs: &'static [&'static str],
+}
 
-/// Not among the ordinary trials: they need a browser, and Node.js with its packages.
+const BROWSERS: [Browser; 2] = [
+    Browser {
+        name: "browser",
+        checks: "checks.mjs",
+        programs: &["chromium", "chromium-browser", "google-chrome"],
+    },
+    Browser { name: "firefox", checks: "firefox.mjs", programs: &["firefox-esr", "firefox"] },
+];
+
+const SHARED: [&str; 3] = ["open.mjs", "package.json", "package-lock.json"];
+
+impl Browser {
+    fn program(&self) -> Option<PathBuf> {
+        self.programs.iter().find_map(|program| which(program))
+    }
+
+    fn checks(&self) -> Vec<String> {
+        let checks = read(&format!("tests/browser/{}", self.checks));
+        let names = checks.split("\nchecks.").skip(1);
+        names.filter_map(|rest| Some(rest.split_once(" = ")?.0.to_owned())).collect()
+    }
+}
+
+/// Not among the ordinary trials: they need browsers, and Node.js with its packages.
 pub fn trials() -> Vec<Trial> {
-    let checks = read(CHECKS);
-    let names = checks.split("\nchecks.").skip(1).filter_map(|rest| rest.split(" = ").next());
-    let trial = |name: &str| {
-        let check = name.to_owned();
-        harness::trial(format!("browser_{name}"), move || browse(&check)).with_ignored_flag(true)
-    };
-    names.map(trial).collect()
+    let mut trials = Vec::new();
+    for language in &LANGUAGES {
+        for browser in &BROWSERS {
+            for check in browser.checks() {
+                let name = format!("{}_{}_{check}", browser.name, language.code);
+                let browse = move || browse(browser, language.page, &check);
+                trials.push(harness::trial(name, browse).with_ignored_flag(true));
+            }
+        }
+    }
+    trials
 }
 
 /// The packages, where a trial of these is `wanted`: to be called before all networks are left.
 pub fn prepare(wanted: &[String]) -> Result<(), String> {
-    if !wanted.iter().any(|name| name.starts_with("browser_")) {
+    let is_ours =
+        |name: &String| BROWSERS.iter().any(|it| name.starts_with(&format!("{}_", it.name)));
+    if !wanted.iter().any(is_ours) {
         return Ok(());
     }
     fs::create_dir_all(folder()).map_err(|error| format!("{:?}: {error}", folder()))?;
-    for file in FILES {
+    for file in BROWSERS.iter().map(|browser| browser.checks).chain(SHARED) {
         let (from, to) = (project("tests/browser").join(file), folder().join(file));
         fs::copy(&from, to).map_err(|error| format!("{from:?}: {error}"))?;
     }
@@ -43,15 +78,11 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("browser")
 }
 
-fn chromium() -> Option<PathBuf> {
-    ["chromium", "chromium-browser", "google-chrome"].into_iter().find_map(which)
-}
-
-fn browse(check: &str) {
+fn browse(browser: &Browser, page: &str, check: &str) {
     let profile = Scratch::new();
     let mut node = Command::new("node");
-    node.arg(folder().join("checks.mjs")).arg(project("docs/index.html"));
-    node.arg(chromium().expect("prepare has seen it")).arg(check);
-    let output = run(node.env("TMPDIR", profile.path()));
+    node.arg(folder().join(browser.checks)).arg(project(page));
+    node.arg(browser.program().expect("prepare has seen it")).arg(check);
+    let output = run(node.env("TMPDIR", profile.path()).env("HOME", profile.path()));
     assert!(output.status.success(), "{}{}", output.stdout, output.stderr);
 }

@@ -111,23 +111,29 @@ impl Row {
     }
 }
 
+/// By number from 1, `include/net/tcp_states.h`.
+const STATES: [&str; 12] = [
+    "ESTABLISHED",
+    "SYN_SENT",
+    "SYN_RECV",
+    "FIN_WAIT1",
+    "FIN_WAIT2",
+    "TIME_WAIT",
+    "CLOSE",
+    "CLOSE_WAIT",
+    "LAST_ACK",
+    "LISTEN",
+    "CLOSING",
+    "NEW_SYN_RECV",
+];
+
+/// The name of a state of TCP, by its number.
+pub fn state_name(state: u8) -> &'static str {
+    STATES[usize::from(state) - 1]
+}
+
 /// The namespace's rows on the port, sorted.
 pub fn rows() -> Vec<Row> {
-    /// By number from 1, `include/net/tcp_states.h`.
-    const STATES: [&str; 12] = [
-        "ESTABLISHED",
-        "SYN_SENT",
-        "SYN_RECV",
-        "FIN_WAIT1",
-        "FIN_WAIT2",
-        "TIME_WAIT",
-        "CLOSE",
-        "CLOSE_WAIT",
-        "LAST_ACK",
-        "LISTEN",
-        "CLOSING",
-        "NEW_SYN_RECV",
-    ];
     let table = fs::read_to_string("/proc/thread-self/net/tcp").expect("/proc is mounted");
     let port = format!(":{PORT:04X}");
     let mut rows: Vec<Row> = table
@@ -136,10 +142,9 @@ pub fn rows() -> Vec<Row> {
         .filter_map(|line| {
             let mut fields = line.split_whitespace().skip(1);
             let (local, remote) = (fields.next()?, fields.next()?);
-            let state = usize::from_str_radix(fields.next()?, 16).ok()?;
+            let state = state_name(u8::from_str_radix(fields.next()?, 16).ok()?);
             let is_server = local.ends_with(&port);
-            (is_server || remote.ends_with(&port))
-                .then(|| Row { state: STATES[state - 1], is_server })
+            (is_server || remote.ends_with(&port)).then_some(Row { state, is_server })
         })
         .collect();
     rows.sort();

@@ -1,0 +1,37 @@
+//! The words of the page: one file for each language.
+
+use crate::harness::read;
+use toml::Table;
+
+pub struct Language {
+    /// As `lang` has it.
+    pub code: &'static str,
+    pub page: &'static str,
+    /// Where the documents in this language are.
+    pub documents: &'static str,
+}
+
+/// The languages that the page is made in.
+pub const LANGUAGES: [Language; 1] =
+    [Language { code: "en", page: "docs/index.html", documents: "docs" }];
+
+impl Language {
+    pub fn words(&self) -> Words {
+        let file = format!("tests/page/words.{}.toml", self.code);
+        Words(read(&file).parse().unwrap_or_else(|error| panic!("{file}: {error}")))
+    }
+}
+
+pub struct Words(Table);
+
+impl Words {
+    pub fn all(&self) -> &Table {
+        &self.0
+    }
+
+    /// Those that the script puts on the page.
+    pub fn for_script(&self) -> Table {
+        let is_for_script = |name: &str| ["caption", "stage", "answer", "note"].contains(&name);
+        self.0.clone().into_iter().filter(|(name, _)| is_for_script(name)).collect()
+    }
+}
