@@ -110,7 +110,7 @@ fn repeats(program: Program) -> Vec<Repeat> {
         };
         let (call, link) = link.split_once("](").expect("a link");
         Repeat {
-            line: line.parse().expect("a number"),
+            line: line.parse().expect("the field is a number"),
             article,
             call: call.trim_start_matches('[').to_owned(),
             link: link.trim_end_matches(')').to_owned(),
@@ -130,13 +130,15 @@ fn is_repeated(program: Program, repeat: &Repeat) {
     assert_eq!(name, call, "line {line}");
     assert_eq!(*article, printed(program, *line).map(|line| line.to_string()), "line {line}");
     for extension in ["c", "rs"] {
-        let [here, there] = [(program, *line), (first, number.parse().expect("a number"))].map(
-            |(program, line): (Program, usize)| {
-                let source = read(&format!("src/{}.{extension}", program.name()));
-                let text = source.lines().nth(line - 1).expect("it is there").trim();
-                text.replace(program.prefix(), "").replace("lfd", "fd")
-            },
-        );
+        let [here, there] =
+            [(program, *line), (first, number.parse().expect("the field is a number"))].map(
+                |(program, line): (Program, usize)| {
+                    let source = read(&format!("src/{}.{extension}", program.name()));
+                    let text =
+                        source.lines().nth(line - 1).expect("the source has the line").trim();
+                    text.replace(program.prefix(), "").replace("lfd", "fd")
+                },
+            );
         assert_eq!(here, there, "{}: line {line} and the first program's {number}", page(program));
     }
 }
@@ -308,7 +310,7 @@ pub fn served(program: Program, switches: Switches) -> [Vec<(usize, String)>; 2]
     let variant = Variant::new(program, Runtime::Raw).with(switches);
     let mut calls = run(variant, Story::Served).into_iter();
     path(variant, false).map(|lines| {
-        let calls = calls.next().expect("there are two");
+        let calls = calls.next().expect("a parent and a child");
         assert_eq!(lines.len(), calls.len(), "{lines:?} and {calls:#?}");
         lines.into_iter().zip(calls.into_iter().map(|call| call.text)).collect()
     })
@@ -383,19 +385,19 @@ fn run(variant: Variant, story: Story) -> [Vec<Call>; 2] {
             Story::Gone | Story::Closed => {
                 wait_for("LISTEN", || rows().contains(&Row::LISTEN).then_some(()));
                 server.signal(Signal::SIGSTOP);
-                wait_for("the stop", || {
+                wait_for("SIGSTOP to stop the server", || {
                     logs().iter().any(|log| log.contains("stopped by SIGSTOP")).then_some(())
                 });
                 let mut client = Client::connect();
-                client.0.write_all(b"hello\n").expect("it is connected");
+                client.0.write_all(b"hello\n").expect("the client is connected");
                 if story == Story::Closed {
                     client.shutdown();
-                    wait_for("the end", || {
+                    wait_for("the client's FIN", || {
                         rows().contains(&Row::server("CLOSE_WAIT")).then_some(())
                     });
                 }
                 client.reset();
-                wait_for("the reset", || (rows() == [Row::LISTEN]).then_some(()));
+                wait_for("the client's reset", || (rows() == [Row::LISTEN]).then_some(()));
                 server.signal(Signal::SIGCONT);
             }
             _ => {}
@@ -430,9 +432,11 @@ fn has_begun(call: &Call) -> bool {
 
 /// The logs of strace, a text for each process.
 fn logs(folder: &Path) -> Vec<String> {
-    let files = fs::read_dir(folder).expect("it is a folder");
+    let files = fs::read_dir(folder).expect("the folder is readable");
     files
-        .map(|file| fs::read_to_string(file.expect("it is a folder").path()).unwrap_or_default())
+        .map(|file| {
+            fs::read_to_string(file.expect("the folder is readable").path()).unwrap_or_default()
+        })
         .collect()
 }
 
@@ -520,8 +524,8 @@ fn traces(program: Program) {
             Some(article) if article != number => row("article", &format!("line {article}")),
             Some(_) => {}
         }
-        row("C", &line(&c).expect("it is there"));
-        row("Rust", &line(&rust).expect("it is there"));
+        row("C", &line(&c).expect("the source has the line"));
+        row("Rust", &line(&rust).expect("the source has the line"));
         match shown.get(&number) {
             None => row("trace", "no system call"),
             Some(shown) => {

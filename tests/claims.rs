@@ -82,7 +82,7 @@ fn who<const N: usize>(to: Ipv4Addr, receivers: [&Process; N]) -> [bool; N] {
 fn udp_several_bind_one_port(runtime: Runtime) {
     for (old, new) in [(false, false), (false, true), (true, false), (true, true)] {
         in_namespace(|| {
-            let _old = started(&mut command(runtime, old)).expect("nothing is there");
+            let _old = started(&mut command(runtime, old)).expect("the address is free");
             let is_in = started(&mut command(runtime, new)).is_some();
             assert_eq!(is_in, old && new, "old {old}, new {new}");
         });
@@ -120,11 +120,11 @@ fn data_is_intercepted(runtime: Runtime) {
     let as_nobody = |program: &str| {
         let mut setpriv = Command::new("setpriv");
         setpriv.args(["--reuid=65534", "--regid=65534", "--clear-groups", program]);
-        setpriv.current_dir(path.parent().expect("it is in a folder")); // the other user may not enter the folders above
+        setpriv.current_dir(path.parent().expect("the program is in a folder")); // the other user may not enter the folders above
         setpriv
     };
     if run(&mut as_nobody("true")).status.success() {
-        let thief = started(&mut as_nobody("./ureuseaddr")).expect("nobody asks for the user");
+        let thief = started(&mut as_nobody("./ureuseaddr")).expect("UDP does not compare users");
         assert_eq!(who(UNICAST, [&victim, &thief]), [false, true]);
     } else {
         eprintln!("the theft by another user is not tried: this one may not become another");

@@ -116,7 +116,7 @@ impl Schedule {
                 Last::Reset
             }
         };
-        Self { switches: random.choice(Switches::ALL).expect("there are four"), actions, last }
+        Self { switches: random.choice(Switches::ALL).expect("there are four sets"), actions, last }
     }
 }
 
@@ -200,7 +200,7 @@ fn converse(program: Program, runtime: Runtime, schedule: &Schedule) -> Outcome 
     let status = wait_for("the end of the server, or its error twice", || {
         if !is_endless && server.stdout.text().matches(&error).count() > 1 {
             is_endless = true;
-            kill(pid, Signal::SIGKILL).expect("it goes on");
+            kill(pid, Signal::SIGKILL).expect("the server still runs");
         }
         match program {
             Program::Treuseaddr => server.ended().map(|_| server.wait()),
@@ -225,7 +225,7 @@ fn talk(mut client: Client, server: Pid, schedule: &Schedule) -> Vec<u8> {
                 let messages: Vec<u8> = messages
                     .flat_map(|(i, length)| std::iter::repeat_n(b'a' + i as u8, *length))
                     .collect();
-                client.0.write_all(&messages).expect("it is connected");
+                client.0.write_all(&messages).expect("the client is connected");
                 sent += messages.len();
             }
             Action::Pause => {
@@ -270,7 +270,7 @@ fn talk(mut client: Client, server: Pid, schedule: &Schedule) -> Vec<u8> {
         wait_for_rows("the reset", |rows| {
             rows.iter().all(|row| row.state == "TIME_WAIT" || *row == Row::LISTEN)
         });
-        kill(server, Signal::SIGCONT).expect("it is stopped");
+        kill(server, Signal::SIGCONT).expect("the server is stopped");
     }
     received
 }

@@ -36,7 +36,7 @@ const KERNEL: &str = "6.18";
 
 /// Fails if what was recorded is not what is measured. On another kernel it prints what differs.
 pub fn compare(place: &str, recorded: &str, measured: &str) {
-    let kernel = uname().expect("it has room").release().to_string_lossy().into_owned();
+    let kernel = uname().expect("uname has room").release().to_string_lossy().into_owned();
     match difference(&kernel, recorded, measured) {
         None => {}
         Some((difference, true)) => {
@@ -148,8 +148,8 @@ fn outcomes() -> String {
 pub fn documents() -> Vec<PathBuf> {
     let files = ["", "docs", "docs/zh-CN"].into_iter().flat_map(|folder| {
         fs::read_dir(project(folder))
-            .expect("it is a folder")
-            .map(|entry| entry.expect("it is a folder").path())
+            .expect("the folder is readable")
+            .map(|entry| entry.expect("the folder is readable").path())
     });
     files.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
 }
@@ -157,8 +157,8 @@ pub fn documents() -> Vec<PathBuf> {
 /// Each relative link leads to a file, each anchor to a heading in it, and each reference to a definition.
 fn links() {
     for document in documents() {
-        let text = fs::read_to_string(&document).expect("it is a text");
-        let folder = document.parent().expect("it is in a folder");
+        let text = fs::read_to_string(&document).expect("the file is UTF-8");
+        let folder = document.parent().expect("the program is in a folder");
         let mut undefined =
             |link: BrokenLink| panic!("{document:?} refers to [{}]", link.reference);
         let options = Options::ENABLE_TABLES;
@@ -190,7 +190,7 @@ pub fn anchor(heading: &str) -> String {
 /// Where a link may lead in a document: its headings, as GitHub makes anchors of them, or in a page
 /// whatever has an id.
 fn anchors(file: &Path) -> HashSet<String> {
-    let text = fs::read_to_string(file).expect("it is a text");
+    let text = fs::read_to_string(file).expect("the file is UTF-8");
     if file.extension().is_some_and(|extension| extension == "html") {
         return ids(&text);
     }
@@ -225,7 +225,7 @@ fn spelling() {
     const Z: [&str; 5] = ["ize", "izes", "ized", "izing", "ization"];
     const BRITISH: [&str; 4] = ["prize", "seize", "size", "sized"];
     for document in documents() {
-        let text = fs::read_to_string(&document).expect("it is a text");
+        let text = fs::read_to_string(&document).expect("the file is UTF-8");
         let mut is_code = false;
         for event in Parser::new_ext(&text, Options::ENABLE_TABLES) {
             match event {

@@ -34,7 +34,7 @@ fn echo(variant: Variant) {
             rest = next;
         }
         client.shutdown();
-        let echo = echo.join().expect("it does not panic").expect("the server writes");
+        let echo = echo.join().expect("the reader does not panic").expect("the server writes");
         wait_for("the server's socket to go", || {
             rows().iter().all(|row| !row.is_server).then_some(())
         });

@@ -309,7 +309,7 @@ fn receive(variant: Variant, options: &[String]) -> Strace {
         }
     }
     if is_waiting() {
-        kill(first, Signal::SIGTERM).expect("it waits");
+        kill(first, Signal::SIGTERM).expect("the process waits");
     }
     strace.wait_for_end();
     strace
@@ -344,7 +344,7 @@ fn serve(strace: &Strace, program: Program, client: &mut Client) {
         wait_for("read to wait", || is_blocked(reader, SYS_read).then_some(()));
         strace.stop(reader);
         send(client);
-        kill(reader, Signal::SIGCONT).expect("it is stopped");
+        kill(reader, Signal::SIGCONT).expect("the server is stopped");
     }
 }
 
@@ -368,7 +368,7 @@ fn attach_in_read(variant: Variant, options: &[String]) -> (Strace, Option<Clien
 /// Sends three full buffers and the end of file. The server is stopped meanwhile.
 fn send(client: &mut Client) {
     let bytes = ["a", "b", "c"].map(|text| text.repeat(100)).concat();
-    client.0.write_all(bytes.as_bytes()).expect("it is connected");
+    client.0.write_all(bytes.as_bytes()).expect("the client is connected");
     client.shutdown();
     wait_for_rows("the end of file", |rows| rows.contains(&Row::server("CLOSE_WAIT")));
 }

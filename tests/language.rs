@@ -164,7 +164,7 @@ fn the_documents() {
         if is_pending(&document) {
             continue;
         }
-        let prose = Prose::of(&fs::read_to_string(&document).expect("it is a text"));
+        let prose = Prose::of(&fs::read_to_string(&document).expect("the file is UTF-8"));
         for fault in prose.faults() {
             report.push_str(&format!("{}: {fault}\n", document.display()));
         }
@@ -177,8 +177,8 @@ fn the_comments() {
     let mut folders = ["src", "tests", "docs"].map(project).to_vec();
     let mut report = String::new();
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).expect("it is a folder") {
-            let path = entry.expect("it is a folder").path();
+        for entry in fs::read_dir(folder).expect("the folder is readable") {
+            let path = entry.expect("the folder is readable").path();
             let extension = path.extension().and_then(|extension| extension.to_str());
             let mark = match extension {
                 Some("rs" | "c" | "js" | "mjs") => "//",
@@ -189,7 +189,7 @@ fn the_comments() {
                 }
                 _ => continue,
             };
-            let text = fs::read_to_string(&path).expect("it is a text");
+            let text = fs::read_to_string(&path).expect("the file is UTF-8");
             let comments: Vec<&str> = text.lines().filter_map(|line| comment(line, mark)).collect();
             if !is_pending(&path) {
                 for phrase in phrases(&comments.join(" ")) {

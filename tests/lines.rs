@@ -202,7 +202,7 @@ fn listed(program: Program) {
 fn entries(list: &str) -> impl Iterator<Item = (usize, &str)> {
     list.lines().skip(1).map(|entry| {
         let (number, text) = entry.trim_start().split_once(' ').expect("a number and a text");
-        (number.parse().expect("a number"), text)
+        (number.parse().expect("the field is a number"), text)
     })
 }
 
@@ -220,13 +220,15 @@ fn in_print() {
         for row in rows.iter().filter(|row| row[0] == "both" || row[0] == program.name()) {
             let [_, line, in_print, ours, _why] = &row[..] else { panic!("five cells: {row:?}") };
             if let Some((first, last)) = line.split_once(" to ") {
-                let [first, last]: [usize; 2] = [first, last].map(|n| n.parse().expect("a number"));
-                let article = [first, last].map(|line| printed(program, line).expect("it has it"));
+                let [first, last]: [usize; 2] =
+                    [first, last].map(|n| n.parse().expect("the field is a number"));
+                let article = [first, last]
+                    .map(|line| printed(program, line).expect("the article has the line"));
                 assert_eq!(*in_print, format!("lines {} to {}", article[0], article[1]));
                 assert_eq!((first, last), (53, pairs.len()));
                 continue;
             }
-            let line: usize = line.parse().expect("a number");
+            let line: usize = line.parse().expect("the field is a number");
             let code = ours.trim_matches('`');
             assert!(pairs[line - 1].1.contains(code), "line {line} of {program:?} has no {code}");
             assert_eq!(in_print == "not there", printed(program, line).is_none(), "line {line}");

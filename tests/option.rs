@@ -65,7 +65,7 @@ fn cells() {
     let document = read(DOCUMENT).split_whitespace().collect::<Vec<_>>().join(" ");
     let mut count = 0;
     for (at, _) in document.match_indices("`tcp/").chain(document.match_indices("`udp/")) {
-        let (cell, rest) = document[at + 1..].split_once('`').expect("it ends");
+        let (cell, rest) = document[at + 1..].split_once('`').expect("the cell ends");
         let said = rest.strip_prefix(": ").and_then(|said| said.split([')', ';']).next());
         if cell.contains("+other-user") && !has_two_users() {
             eprintln!("{cell} is not tried: it needs root");
@@ -111,15 +111,15 @@ fn start_listening(fd: &OwnedFd) -> Result<(), Errno> {
 }
 
 fn listener(flag: Flag) -> OwnedFd {
-    let fd = bound_tcp(flag, LOCALHOST).expect("nothing is there");
-    start_listening(&fd).expect("nothing is there");
+    let fd = bound_tcp(flag, LOCALHOST).expect("the address is free");
+    start_listening(&fd).expect("the address is free");
     fd
 }
 
 /// Both ends of a connection, the server's first.
 fn connection(listener: &OwnedFd) -> (OwnedFd, TcpStream) {
-    let client = TcpStream::connect((LOCALHOST, PORT)).expect("it listens");
-    let server = accept(listener).expect("it has connected");
+    let client = TcpStream::connect((LOCALHOST, PORT)).expect("the server listens");
+    let server = accept(listener).expect("the client has connected");
     (server, client)
 }
 
@@ -143,14 +143,14 @@ fn may_listen(flag: Flag) -> bool {
             false
         }
         Ok(fd) => {
-            start_listening(&fd).expect("it is bound");
+            start_listening(&fd).expect("the socket is bound");
             true
         }
     }
 }
 
 fn may_bind_udp(old: Flag, new: Flag) -> bool {
-    let _old = bound(SocketType::DGRAM, old, LOCALHOST).expect("nothing is there");
+    let _old = bound(SocketType::DGRAM, old, LOCALHOST).expect("the address is free");
     bound(SocketType::DGRAM, new, LOCALHOST).is_ok()
 }
 
@@ -224,15 +224,16 @@ fn addresses() {
     for flag in [Flag::None, Flag::ReuseAddr] {
         for (there, new) in [(LOCALHOST, ANY), (ANY, LOCALHOST)] {
             harness::in_namespace(|| {
-                let there = bound_tcp(flag, there).expect("nothing is there");
-                start_listening(&there).expect("nothing is there");
+                let there = bound_tcp(flag, there).expect("the address is free");
+                start_listening(&there).expect("the address is free");
                 assert_eq!(bound_tcp(flag, new).err(), Some(Errno::ADDRINUSE));
             });
         }
         harness::in_namespace(|| {
             let _listener = listener(flag);
-            let other = bound_tcp(flag, Ipv4Addr::new(127, 0, 0, 2)).expect("it is free");
-            start_listening(&other).expect("it is free");
+            let other =
+                bound_tcp(flag, Ipv4Addr::new(127, 0, 0, 2)).expect("the other address is free");
+            start_listening(&other).expect("the other address is free");
         });
     }
 }
@@ -252,10 +253,10 @@ fn is_the_connections() {
             })
         };
         let of_listener = after(|listener, _, on| {
-            set_socket_reuseaddr(listener, on).expect("it is a socket");
+            set_socket_reuseaddr(listener, on).expect("the descriptor is a socket");
         });
         let of_connection = after(|_, connection, on| {
-            set_socket_reuseaddr(connection, on).expect("it is a socket");
+            set_socket_reuseaddr(connection, on).expect("the descriptor is a socket");
         });
         assert_eq!(of_listener, is_set, "the connection keeps what it got from its listener");
         assert_eq!(of_connection, !is_set, "the connection's own flag is what TIME_WAIT keeps");
@@ -284,8 +285,8 @@ fn client_closes_first() {
 fn reset_leaves_nothing() {
     let listener = listener(Flag::None);
     let (server, client) = connection(&listener);
-    (&client).write_all(b"unread").expect("it is connected");
-    wait_for("words to read", || waiting(&server).then_some(()));
+    (&client).write_all(b"unread").expect("the client is connected");
+    wait_for("unread data", || waiting(&server).then_some(()));
     drop(listener);
     drop(server);
     wait_for_rows(&[]);
@@ -299,20 +300,20 @@ fn time_wait_lasts() {
     drop(listener);
     close_server_first(connection);
     let table = fs::read_to_string("/proc/thread-self/net/tcp").expect("/proc is mounted");
-    let row = table.lines().nth(1).expect("it is there");
+    let row = table.lines().nth(1).expect("the table has a row");
     let (kind, left) = row
         .split_whitespace()
         .nth(5)
         .and_then(|timer| timer.split_once(':'))
-        .expect("it has a timer");
-    let left = u32::from_str_radix(left, 16).expect("it is a number");
+        .expect("the row has a timer");
+    let left = u32::from_str_radix(left, 16).expect("the field is a number");
     assert_eq!(kind, "03", "the timer of a TIME_WAIT");
     assert!((5000..=6000).contains(&left), "{left} hundredths of a second");
 }
 
 /// Two sockets can bind one address, and only the first that calls `listen` can listen.
 fn who_listens_first() {
-    let first = bound_tcp(Flag::ReuseAddr, LOCALHOST).expect("nothing is there");
+    let first = bound_tcp(Flag::ReuseAddr, LOCALHOST).expect("the address is free");
     let second = bound_tcp(Flag::ReuseAddr, LOCALHOST).expect("both have the option");
     assert_eq!(rows(), [], "no table shows what is bound and does not listen");
     start_listening(&second).expect("the other does not listen");
@@ -333,14 +334,14 @@ fn tcp_takeover() {
             (Flag::ReuseAddr, Flag::ReuseAddr),
         ] {
             harness::in_namespace(|| {
-                let listener = bound_tcp(old, first).expect("nothing is there");
-                start_listening(&listener).expect("nothing is there");
+                let listener = bound_tcp(old, first).expect("the address is free");
+                start_listening(&listener).expect("the address is free");
                 assert_eq!(bound_tcp(new, second).err(), Some(Errno::ADDRINUSE));
                 connection(&listener); // the first socket answers
             });
         }
         harness::in_namespace(|| {
-            let listener = bound_tcp(Flag::ReuseAddr, first).expect("nothing is there");
+            let listener = bound_tcp(Flag::ReuseAddr, first).expect("the address is free");
             let other = bound_tcp(Flag::ReuseAddr, second).expect("both have the option");
             start_listening(&listener).expect("the other does not listen");
             assert_eq!(start_listening(&other), Err(Errno::ADDRINUSE));
@@ -356,7 +357,7 @@ fn nobody_accepts() {
     let mut client = Client::connect();
     client.exchange("hello\n");
     assert_eq!(server.wait(), 0, "the parent exits");
-    let _second = TcpStream::connect((LOCALHOST, PORT)).expect("it listens");
+    let _second = TcpStream::connect((LOCALHOST, PORT)).expect("the server listens");
     let established = [Row::client("ESTABLISHED"), Row::server("ESTABLISHED")];
     let expected = [established[0], established[0], established[1], established[1], Row::LISTEN];
     wait_for_rows(&expected);
@@ -366,7 +367,7 @@ fn nobody_accepts() {
 }
 
 fn bound_udp(flag: Flag, ip: Ipv4Addr) -> OwnedFd {
-    bound(SocketType::DGRAM, flag, ip).expect("it may")
+    bound(SocketType::DGRAM, flag, ip).expect("bind succeeds")
 }
 
 /// Whether there is something to read.
@@ -387,8 +388,8 @@ fn received(socket: &OwnedFd, flags: RecvFlags) -> bool {
 /// Which sockets receive a datagram sent to `to`. On loopback they have it when `send_to` returns.
 fn receivers<const N: usize>(to: Ipv4Addr, sockets: [&OwnedFd; N]) -> [bool; N] {
     let sender = UdpSocket::bind((LOCALHOST, 0)).expect("ports are left");
-    sender.set_broadcast(true).expect("it is a socket");
-    sender.send_to(b"hello", (to, PORT)).expect("it is on loopback");
+    sender.set_broadcast(true).expect("the descriptor is a socket");
+    sender.send_to(b"hello", (to, PORT)).expect("the address is on loopback");
     wait_for("a datagram", || sockets.iter().any(|socket| waiting(socket)).then_some(()));
     sockets.map(|socket| received(socket, RecvFlags::empty()))
 }
@@ -412,7 +413,7 @@ fn udp_multicast() {
         harness::in_namespace(|| {
             let [member, also, outsider] = [0; 3].map(|_| bound_udp(flag, ANY));
             for socket in [&member, &also] {
-                set_ip_add_membership(socket, &group, &LOCALHOST).expect("it may");
+                set_ip_add_membership(socket, &group, &LOCALHOST).expect("the socket may join");
             }
             let one_address = bound_udp(flag, LOCALHOST);
             assert_eq!(
@@ -442,14 +443,14 @@ fn culprit() {
     let mut client = Client::connect();
     client.exchange("hello\n");
     let table = netstat();
-    let row = table.lines().find(|row| row.contains("LISTEN")).expect("it listens");
+    let row = table.lines().find(|row| row.contains("LISTEN")).expect("the server listens");
     assert!(row.trim_end().ends_with("/treuseaddr"), "{table}");
     server.signal(Signal::SIGINT);
     server.wait();
     drop(client);
     wait_for_rows(&[Row::TIME_WAIT]);
     let table = netstat();
-    let row = table.lines().find(|row| row.contains("TIME_WAIT")).expect("it is left");
+    let row = table.lines().find(|row| row.contains("TIME_WAIT")).expect("the TIME_WAIT is left");
     assert!(row.trim_end().ends_with(" -"), "{table}");
 }
 

@@ -108,7 +108,7 @@ fn start_again(variant: Variant) -> bool {
     let (mut server, is_listening) = started(|| Process::start(&mut variant.command()));
     if !is_listening {
         assert_eq!(server.wait(), 255);
-        wait_for("the message", || {
+        wait_for("the error message", || {
             (server.stderr.text() == "bind: : Address already in use\n").then_some(())
         });
         assert_eq!(server.stdout.text(), "");

@@ -104,11 +104,13 @@ fn backlog(variant: Variant) {
 fn listen_overflows() -> u64 {
     let table = fs::read_to_string("/proc/thread-self/net/netstat").expect("/proc is mounted");
     let mut lines = table.lines().filter(|line| line.starts_with("TcpExt:"));
-    let names = lines.next().expect("it has names").split(' ');
-    let values = lines.next().expect("it has values").split(' ');
-    let (_, value) =
-        names.zip(values).find(|(name, _)| *name == "ListenOverflows").expect("it is there");
-    value.parse().expect("a number")
+    let names = lines.next().expect("the table has names").split(' ');
+    let values = lines.next().expect("the table has values").split(' ');
+    let (_, value) = names
+        .zip(values)
+        .find(|(name, _)| *name == "ListenOverflows")
+        .expect("the kernel counts them");
+    value.parse().expect("the field is a number")
 }
 
 /// C prints the message without end; the ports print it once and exit.
