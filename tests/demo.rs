@@ -1,13 +1,21 @@
 //! docs/demo.sh from end to end, as people have it: each nc, each netstat, with root and without,
-//! where no namespace can be made, and interrupted.
+//! where no namespace can be made, at a terminal of 80 columns, in tmux, and interrupted.
 
-use crate::harness::{self, Process, Scratch, Terminal, cargo_target, in_namespace, project, run};
+use crate::documents::is_current;
+use crate::harness::{
+    self, Process, Row, Scratch, Terminal, cargo_target, project, read, run, wait_for,
+};
 use libtest_mimic::Trial;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, killpg};
+use std::collections::HashSet;
 use std::fs;
+use std::num::NonZero;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+use vt100::Parser;
 
 pub fn trials() -> Vec<Trial> {
     let mut trials = vec![
@@ -16,12 +24,27 @@ pub fn trials() -> Vec<Trial> {
         harness::trial("demo_busybox_netstat", busybox_netstat),
         harness::trial("demo_ordinary_user", ordinary_user),
         harness::trial("demo_twice_from_elsewhere", twice_from_elsewhere),
-        harness::trial("demo_pause_on_a_terminal", pause_on_a_terminal),
+        harness::trial("demo_pause", || pause(Pause::Short)),
+        harness::trial("demo_pause_outlasts_time_wait", || pause(Pause::Long))
+            .with_ignored_flag(true),
+        harness::trial("demo_at_80_columns", at_80_columns),
+        harness::trial("demo_no_color", no_color),
+        harness::trial("demo_split", split),
+        harness::trial("demo_split_interrupted", split_interrupted),
+        harness::trial("demo_by_hand", || by_hand("2")),
+        harness::trial("demo_by_hand_with_time_wait", || by_hand("1")).with_ignored_flag(true),
+        harness::trial("demo_in_another_language", in_another_language),
+        harness::trial("demo_words", words),
         harness::trial("demo_interrupted", interrupted),
+        harness::trial("demo_interrupted_at_random", || interrupted_at_random(8)),
+        harness::trial("demo_interrupted_200_times", || interrupted_at_random(200))
+            .with_ignored_flag(true),
+        harness::trial("demo_signals_ignored", signals_ignored),
         harness::trial("demo_output_closed", output_closed),
         harness::trial("demo_missing_tools", missing_tools),
         harness::trial("demo_wrong_options", wrong_options),
         harness::trial("demo_help", help),
+        harness::trial("demo_script", script),
     ];
     for nc in ["nc.openbsd", "nc.traditional", "ncat", "busybox"] {
         trials.push(harness::trial(format!("demo_{nc}"), move || with_nc(nc, &[])));
@@ -61,15 +84,18 @@ struct Demo {
 impl Demo {
     /// The demo, started by `wrapper`, its tools those of this machine.
     fn wrapped(wrapper: &[&str]) -> Self {
-        let script = project("docs/demo.sh");
+        Self::started_by(wrapper, &project("docs/demo.sh"))
+    }
+
+    fn started_by(wrapper: &[&str], script: &Path) -> Self {
         let (program, arguments) = match wrapper {
             [program, arguments @ ..] => (Path::new(program), [arguments, &[""]].concat()),
-            [] => (&*script, vec![]),
+            [] => (script, vec![]),
         };
         let mut command = Command::new(program);
         for argument in arguments {
             match argument {
-                "" => command.arg(&script),
+                "" => command.arg(script),
                 _ => command.arg(argument),
             };
         }
@@ -148,20 +174,47 @@ impl Demo {
     }
 }
 
+/// The default run, with each nc. With nc.openbsd it is the one that the README shows a part of.
+fn with_nc(nc: &str, options: &[&str]) {
+    let mut demo = Demo::new().with_tool("nc", nc);
+    demo.command.args(options);
+    let shown = demo.shows(OUTCOMES[0] + OUTCOMES[1]);
+    assert!(shown.contains("bind: : Address already in use"));
+    assert!(shown.contains("  TIME_WAIT    no process\n"));
+    assert!(shown.lines().count() < 200, "{} lines", shown.lines().count());
+    if nc == "nc.openbsd" && options.is_empty() {
+        let (_, rest) = shown.split_once("\nExperiment 1, step 2/4").expect("it is there");
+        let (heart, _) = rest.split_once("\nExperiment 1, step 4/4").expect("it is there");
+        let heart = format!("```text\nExperiment 1, step 2/4{}```\n", with_fixed_ports(heart));
+        assert!(heart.lines().count() <= 40);
+        for readme in ["README.md", "README.zh-CN.md"] {
+            is_current(readme, "demo", &heart);
+        }
+    }
+}
+
+/// The text with the client's port, which the kernel chooses, as 40000.
+fn with_fixed_ports(text: &str) -> String {
+    let mut parts = text.split("127.0.0.1:");
+    let mut fixed = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let digits = part.bytes().take_while(u8::is_ascii_digit).count();
+        let (port, rest) = part.split_at(digits);
+        fixed.push_str("127.0.0.1:");
+        fixed.push_str(if port == "3459" || port.is_empty() { port } else { "40000" });
+        fixed.push_str(rest);
+    }
+    fixed
+}
+
 fn all() -> usize {
     OUTCOMES.iter().sum::<usize>() + thefts()
 }
 
-fn with_nc(nc: &str, options: &[&str]) {
-    let mut demo = Demo::new().with_tool("nc", nc);
-    demo.command.args(options);
-    let shown = demo.shows(all());
-    assert!(shown.contains("bind: : Address already in use"));
-    assert!(shown.contains("TIME_WAIT"));
-}
-
 fn busybox_netstat() {
-    let demo = Demo::new().with_tool("nc", "busybox").without_tools(&["netstat", "ifconfig", "ip"]);
+    let mut demo =
+        Demo::new().with_tool("nc", "busybox").without_tools(&["netstat", "ifconfig", "ip"]);
+    demo.command.arg("--all");
     assert!(demo.shows(all()).contains("$ busybox netstat -tna | grep 3459\n"));
 }
 
@@ -170,17 +223,18 @@ const USER: [&str; 4] = ["unshare", "--user", "--map-user=1000", "--map-group=10
 
 /// Without any capability, which a namespace of the user's own then gives.
 fn ordinary_user() {
-    let shown = Demo::wrapped(&USER).shows(OUTCOMES.iter().sum());
+    let mut demo = Demo::wrapped(&USER);
+    demo.command.arg("--all");
+    let shown = demo.shows(OUTCOMES.iter().sum());
     assert!(shown.contains("Whether another user can take it can't be tried here"), "{shown}");
 }
 
-/// Experiment 3 with each nc; where one cannot send to all, another one does, and that is said.
+/// Experiment 3 with each nc; where one cannot send to all, another one does.
 fn datagrams(nc: &str, is_user: bool) {
     let mut demo = Demo::wrapped(if is_user { &USER } else { &[] }).with_tool("nc", nc);
     demo.command.args(["--only", "3"]);
     let shown = demo.shows(OUTCOMES[2] + if is_user { 0 } else { thefts() });
-    let own = shown.contains("| nc -u ");
-    assert_eq!((own, shown.contains("nc lacks -u")), (nc != "busybox", nc == "busybox"), "{shown}");
+    assert_eq!(shown.contains("| nc -u "), nc != "busybox", "{shown}");
 }
 
 /// Also by way of a link, from a folder with a space in its name.
@@ -217,53 +271,470 @@ fn busy_port() {
     Demo::wrapped(&[&CONFINED[..], &[preparation]].concat()).refuses(1, "port 3459 is in use");
 }
 
-/// Enter goes on; on a terminal there is colour, unless NO_COLOR says otherwise.
-fn pause_on_a_terminal() {
-    for no_color in [false, true] {
-        in_namespace(|| {
-            let mut terminal = Terminal::new();
-            let mut demo = Demo::wrapped(&["setsid", "--ctty", "--wait"]);
-            demo.command.args(["--only", "1", "--pause"]).env("TERM", "xterm");
-            if no_color {
-                demo.command.env("NO_COLOR", "1");
-            }
-            let mut process = Process::start_at_terminal(&mut demo.command, &terminal);
-            terminal.output.wait_for("[Enter]");
-            let mut typed = 0;
-            harness::wait_for("the table", || {
-                let asked = terminal.output.text().matches("[Enter]").count();
-                if asked > typed {
-                    terminal.type_in(b"\n");
-                    typed += 1;
-                }
-                process.ended()
+// ---- at a terminal ----
+
+/// The demo at a terminal of 80 columns and 24 lines.
+struct Session {
+    demo: Demo,
+    terminal: Terminal,
+    process: Process,
+}
+
+impl Session {
+    fn start(mut demo: Demo, options: &[&str]) -> Self {
+        let terminal = Terminal::new();
+        let set = Command::new("stty")
+            .args(["rows", "24", "columns", "80", "opost", "onlcr"])
+            .stdin(terminal.end())
+            .status();
+        assert!(set.is_ok_and(|status| status.success()));
+        demo.command.args(options).env("TERM", "xterm");
+        let process = Process::start_at_terminal(&mut demo.command, &terminal);
+        demo.command = Command::new("false"); // the started one has the terminal open
+        Self { demo, terminal, process }
+    }
+
+    fn new(options: &[&str]) -> Self {
+        Self::start(Demo::wrapped(&["setsid", "--ctty", "--wait"]), options)
+    }
+
+    /// The lines on a terminal so high that nothing has left it.
+    fn lines(&self) -> Vec<String> {
+        lines(&self.terminal.output.text())
+    }
+
+    /// The 24 lines that are to be seen.
+    fn screen(&self) -> String {
+        screen(&self.terminal.output.text(), 24).screen().contents()
+    }
+
+    /// Waits for the next wait for Enter after so many, and gives the line with the cursor; or for the
+    /// end of the demo.
+    fn next_wait(&mut self, answered: usize) -> Option<String> {
+        wait_for("a wait for Enter", || {
+            let text = self.terminal.output.text();
+            let is_next = text.matches(ANSWERED).count() == answered;
+            let line = is_next.then(|| {
+                let parser = screen(&text, HIGH);
+                let (row, _) = parser.screen().cursor_position();
+                parser.screen().rows(0, 80).nth(usize::from(row)).unwrap_or_default()
             });
-            assert_eq!(process.wait(), 0);
-            assert!(typed > 4);
-            assert_eq!(terminal.output.text().contains("\x1b["), !no_color);
-            demo.has_cleaned_up();
-        });
+            let waits = line.filter(|line| line.starts_with("[Enter]")).map(Some);
+            waits.or_else(|| self.process.ended().map(|_| None))
+        })
+    }
+
+    /// Waits for the end, with this status, and gives all that was printed.
+    fn ends(mut self, status: i32) -> String {
+        let ended = self.process.wait();
+        let output = self.terminal.output.clone();
+        drop(self.terminal); // the last one that has it open
+        let text = output.to_end();
+        assert_eq!(ended, status, "{text}");
+        self.demo.has_cleaned_up();
+        text
     }
 }
+
+/// So many lines that nothing leaves the terminal.
+const HIGH: u16 = 1000;
+
+/// The terminal on which this was printed.
+fn screen(text: &str, lines: u16) -> Parser {
+    let size = |count| NonZero::new(count).expect("a terminal has lines and columns");
+    let mut parser = Parser::new(size(lines), size(80), 0);
+    parser.process(text.as_bytes());
+    parser
+}
+
+fn lines(text: &str) -> Vec<String> {
+    screen(text, HIGH).screen().contents().lines().map(str::to_owned).collect()
+}
+
+/// No line was too long for the terminal.
+fn is_not_wrapped(text: &str) {
+    let parser = screen(text, HIGH);
+    for (number, line) in (0..).zip(parser.screen().rows(0, 80)) {
+        assert!(!parser.screen().row_wrapped(number), "{line}");
+    }
+}
+
+/// How the demo removes its prompt once Enter was typed.
+const ANSWERED: &str = "\x1b[A\r\x1b[K";
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pause {
+    /// The seconds of the TIME_WAIT are seen to run.
+    Short,
+    /// Until it has run out.
+    Long,
+}
+
+/// At each wait the screen has the question and the command, and nothing of what comes out.
+fn pause(length: Pause) {
+    let mut session = Session::new(&["--pause"]);
+    let mut waits: Vec<Vec<String>> = Vec::new();
+    let (mut has_waited, mut seconds) = (false, HashSet::new());
+    while let Some(prompt) = session.next_wait(waits.len()) {
+        let rest = session.lines();
+        assert!(rest[rest.len() - 2].starts_with("$ "), "{rest:#?}"); // what is to be run
+        waits.push(rest);
+        if prompt.contains("TIME_WAIT") && !has_waited {
+            has_waited = true;
+            let ending = "[Enter]  TIME_WAIT has run out: Enter makes a new one";
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_secs(90) {
+                let prompt = session.next_wait(waits.len() - 1).expect("it waits");
+                if let Some((number, _)) = prompt
+                    .strip_prefix("[Enter]  TIME_WAIT: ")
+                    .and_then(|it| it.split_once(" s left"))
+                {
+                    seconds.insert(number.to_owned());
+                }
+                if length == Pause::Short && seconds.len() > 1 || prompt == ending {
+                    break;
+                }
+                thread::sleep(Duration::from_millis(50)); // between two looks
+            }
+            assert_eq!(seconds.len() > 40, length == Pause::Long, "{seconds:?}");
+        }
+        session.terminal.type_in(b"\n");
+    }
+    assert!(seconds.len() > 1, "{seconds:?}");
+    let text = session.ends(0);
+    is_not_wrapped(&text);
+    let shown = lines(&text);
+    let anew = shown.iter().filter(|line| line.contains("we have made it anew")).count();
+    assert_eq!(anew, usize::from(length == Pause::Long));
+    assert!(shown.iter().any(|line| line == "All 12 outcomes are as expected."), "{shown:#?}");
+
+    assert!(waits.len() > 20, "{}", waits.len());
+    for wait in &waits {
+        let at = wait.len() - 1; // of the prompt, in whose place the first line comes
+        let is_sentence = |line: &&String| !line.starts_with("$ ") && !line.starts_with("  ");
+        let start =
+            wait[..at].iter().rposition(|line| line.is_empty()).expect("a line before it") + 1;
+        let question = &wait[start..at];
+        let asked: String =
+            question.iter().filter(is_sentence).map(|line| format!("{line} ")).collect();
+        assert!(asked.trim_end().ends_with('?'), "{question:#?}");
+        let outcome: Vec<&String> =
+            shown[at..].iter().take_while(|line| !line.is_empty()).collect();
+        assert!(!outcome.is_empty(), "{question:#?}");
+        let answer: Vec<&&String> = outcome.iter().filter(|line| is_sentence(line)).collect();
+        assert!(!answer.is_empty(), "{question:#?}");
+        let on_screen = &wait[wait.len().saturating_sub(24)..];
+        for line in answer {
+            assert!(!on_screen.contains(line), "{line}: {on_screen:#?}");
+        }
+        // What the last command prints comes after the wait; only of two new servers the first has printed.
+        let servers = question.iter().filter(|line| line.starts_with("$ ./")).count();
+        let printed = question.iter().filter(|line| line.starts_with("  ")).count();
+        assert!(printed == 0 || servers > 1, "{question:#?}");
+    }
+}
+
+/// Every option, and every language.
+fn at_80_columns() {
+    for language in languages() {
+        for options in [&["--all"][..], &["--all", "--c"], &["--help"], &["--by-hand", "--all"]] {
+            let session = Session::new(&[options, &["--lang", &language]].concat());
+            is_not_wrapped(&session.ends(0));
+        }
+    }
+}
+
+/// On a terminal there is colour, unless NO_COLOR says otherwise.
+fn no_color() {
+    for no_color in [false, true] {
+        let mut demo = Demo::wrapped(&["setsid", "--ctty", "--wait"]);
+        if no_color {
+            demo.command.env("NO_COLOR", "1");
+        }
+        let text = Session::start(demo, &["--only", "1"]).ends(0);
+        assert_eq!(text.contains("\x1b[3"), !no_color);
+    }
+}
+
+/// In tmux: the story at the top, the server on the left, nc and netstat on the right; and at the end the
+/// table where it was started.
+fn split() {
+    let mut session = Session::new(&["--only", "1", "--split"]);
+    let mut seen = HashSet::new();
+    let mut typed = String::new();
+    let status = wait_for("the end of the demo", || {
+        let screen = session.screen();
+        for line in screen.lines() {
+            match line.split_once('│') {
+                Some((left, right)) => {
+                    seen.insert(format!("left: {}", left.trim_end()));
+                    seen.insert(format!("right: {}", right.trim_end()));
+                }
+                None => {
+                    seen.insert(line.trim_end().to_owned());
+                }
+            }
+        }
+        // A new question, or the end of the table.
+        if screen.contains("[Enter]") && screen != typed {
+            session.terminal.type_in(b"\n");
+            typed = screen;
+        }
+        session.process.ended()
+    });
+    assert!(status.success());
+    for line in [
+        "Experiment 1, step 3/4: start it again",
+        "left: $ ./treuseaddr-reuseaddr",
+        "left: client connected: 4",
+        "left: bind: : Address already in use",
+        "right: $ nc 127.0.0.1 3459",
+        "right: hello",
+        "right: $ netstat -tna | grep 3459",
+        "right: 127.0.0.1:3459 0.0.0.0:*       LISTEN",
+    ] {
+        assert!(seen.contains(line), "{line}: {seen:#?}");
+    }
+    let text = session.ends(0);
+    assert!(text.trim_end().ends_with("All 4 outcomes are as expected."), "{text}");
+}
+
+/// Ctrl+C in tmux; a signal to the demo that has started tmux; and a terminal that is gone or too small.
+fn split_interrupted() {
+    let is_split = |session: &Session| {
+        wait_for("the first question", || session.screen().contains("[Enter]").then_some(()));
+    };
+    let mut session = Session::new(&["--split"]);
+    is_split(&session);
+    session.terminal.type_in(b"\x03");
+    session.ends(130);
+
+    for (signal, status) in [(Signal::SIGTERM, 143), (Signal::SIGHUP, 129), (Signal::SIGINT, 130)] {
+        let session = Session::start(Demo::new(), &["--split"]); // itself, not setsid
+        is_split(&session);
+        session.process.signal(signal);
+        session.ends(status);
+    }
+
+    let demo =
+        Demo::wrapped(&["setsid", "--ctty", "--wait"]).without_tools(&PACKAGE_MANAGERS_AND_TMUX);
+    let session = Session::start(demo, &["--split"]);
+    assert!(session.ends(1).contains("demo.sh: missing: tmux"));
+}
+
+// ---- by hand ----
+
+/// The commands, typed into two shells as a person types them, show what the demo shows.
+fn by_hand(only: &str) {
+    let scratch = Scratch::new();
+    let output = run(Command::new(project("docs/demo.sh"))
+        .args(["--by-hand", "--c", "--only", only])
+        .current_dir(project("")));
+    assert!(output.status.success(), "{}", output.stderr);
+    let folder = format!("{}/", scratch.path().display());
+    let script = output.stdout.replace("/tmp/", &folder);
+
+    let mut shells = [(); 2].map(|()| {
+        let terminal = Terminal::new();
+        let mut command = Command::new("setsid");
+        command.args(["--ctty", "bash", "--norc", "--noprofile", "-i"]).env("TERM", "dumb");
+        command.current_dir(project("")).env_remove("PROMPT_COMMAND");
+        let process = Process::start_at_terminal(&mut command, &terminal);
+        (terminal, process)
+    });
+    let listeners = || harness::rows().iter().filter(|row| **row == Row::LISTEN).count();
+    let established = Row::client("ESTABLISHED");
+    // A server that listens beside the client of the one before it, and goes on when that client ends.
+    let mut newcomers = 0;
+    let are_gone = |listeners: usize| {
+        harness::wait_for_rows("the end", |rows| {
+            let left = rows.iter().filter(|row| row.state != "TIME_WAIT");
+            left.clone().count() == listeners && left.into_iter().all(|row| *row == Row::LISTEN)
+        });
+    };
+    let (mut hellos, mut started) = (0, 0);
+    for (number, line) in script.lines().enumerate() {
+        let (at, typed) = line.split_at(3);
+        let (terminal, _) = &mut shells[usize::from(at.starts_with('2'))];
+        let output = terminal.output.clone();
+        let refused = || output.text().matches("bind: : Address already in use").count();
+        let before = (refused(), listeners());
+        match (at, typed) {
+            ("1$ ", command) => {
+                terminal.type_in(format!("{command}\necho do''ne {number}\n").as_bytes());
+                let done = format!("done {number}\n");
+                let start = Instant::now(); // it may be sleep 60
+                while !output.text().contains(&done) {
+                    let has_time = start.elapsed() < Duration::from_secs(90);
+                    assert!(has_time, "{line}: {}", output.text());
+                    thread::sleep(Duration::from_millis(5)); // between two looks
+                }
+                if command.ends_with('&') {
+                    started += 1;
+                    let has_client = harness::rows().contains(&established);
+                    wait_for("a server", || {
+                        (refused() > before.0 || listeners() > before.1).then_some(())
+                    });
+                    newcomers += usize::from(has_client && listeners() > before.1);
+                } else if command.starts_with("kill $(") {
+                    newcomers = 0;
+                    are_gone(0);
+                }
+            }
+            ("2$ ", command) => {
+                terminal.type_in(format!("{command}\n").as_bytes());
+                harness::wait_for_rows("a client", |rows| rows.contains(&established));
+            }
+            ("2  ", "hello") => {
+                terminal.type_in(b"hello\n");
+                hellos += 1;
+                wait_for("the echo", || {
+                    (output.text().matches("hello").count() == 2 * hellos).then_some(())
+                });
+            }
+            ("2  ", "Ctrl+C") => {
+                terminal.type_in(format!("\x03echo do''ne {number}\n").as_bytes());
+                output.wait_for(&format!("done {number}\n"));
+                are_gone(newcomers);
+            }
+            _ => panic!("{line}"),
+        }
+    }
+    let text = shells[0].0.output.text();
+    let refused = text.matches("bind: : Address already in use").count();
+    let expected = if only == "1" { (3, 6) } else { (7, 12) };
+    assert_eq!((refused, started), expected, "{text}");
+}
+
+// ---- languages ----
+
+/// The languages in which the demo has words.
+fn languages() -> Vec<String> {
+    let files = fs::read_dir(project("docs/demo")).expect("it is a folder").flatten();
+    let names = files.map(|file| file.file_name().to_string_lossy().into_owned());
+    let languages =
+        names.filter_map(|name| Some(name.strip_prefix("words.")?.strip_suffix(".sh")?.to_owned()));
+    languages.collect()
+}
+
+/// The keys of the words of a language, in their order.
+fn keys(language: &str) -> Vec<String> {
+    let text = read(&format!("docs/demo/words.{language}.sh"));
+    let keys = text.lines().filter_map(|line| line.strip_prefix("    [")?.split_once("]=\""));
+    keys.map(|(key, _)| key.to_owned()).collect()
+}
+
+/// Each language has each word, and the story has no other.
+fn words() {
+    let english = keys("en");
+    for language in languages() {
+        assert_eq!(keys(&language), english, "{language}");
+    }
+    let mut scripts = read("docs/demo.sh");
+    for file in fs::read_dir(project("docs/demo")).expect("it is a folder").flatten() {
+        if !file.file_name().to_string_lossy().starts_with("words.") {
+            scripts += &fs::read_to_string(file.path()).expect("it is a text");
+        }
+    }
+    let is_used = |key: &String| {
+        let (name, end) = key.rsplit_once('-').unwrap_or((key, ""));
+        let mut uses = vec![format!("words[{key}]"), format!(" {key}\n"), format!(" {key} ")];
+        if ["1", "2", "3"].contains(&end) {
+            uses.push(format!("{name} {end}\n"));
+        }
+        uses.iter().any(|it| scripts.contains(it))
+    };
+    let unused: Vec<_> = english.iter().filter(|key| !is_used(key)).collect();
+    assert!(unused.is_empty(), "{unused:?}");
+    let said = scripts.lines().map(str::trim).filter_map(|line| {
+        let (verb, rest) = line.split_once(' ')?;
+        match verb {
+            "ask" | "tell" => Some(rest),
+            "step" => rest.split_once(' ').map(|(_, title)| title),
+            _ => None,
+        }
+    });
+    for key in said {
+        assert!(english.iter().any(|it| it == key), "no words for {key}");
+    }
+}
+
+/// Words of wide characters: chosen by the locale, and in columns.
+fn in_another_language() {
+    let repository = Scratch::new();
+    let at = |path: &str| repository.path().join(path);
+    fs::create_dir_all(at("docs/demo")).expect("it is ours");
+    symlink(project("src"), at("src")).expect("it is ours");
+    fs::copy(project("docs/demo.sh"), at("docs/demo.sh")).expect("it is ours");
+    for file in fs::read_dir(project("docs/demo")).expect("it is a folder").flatten() {
+        fs::copy(file.path(), at("docs/demo").join(file.file_name())).expect("it is ours");
+    }
+    let translated = [
+        ("experiment|old server|new server|expected|seen", "实验|旧服务器|新服务器|预期|实际"),
+        ("=\"without\"", "=\"不设选项\""),
+        ("=\"with\"", "=\"设“选项”\""),
+        ("=\"in use\"", "=\"地址占用\""),
+        ("=\"listens\"", "=\"监听\""),
+    ];
+    let words = translated.into_iter().fold(read("docs/demo/words.en.sh"), |words, (from, to)| {
+        assert!(words.contains(from));
+        words.replace(from, to)
+    });
+    fs::write(at("docs/demo/words.qq.sh"), words).expect("it is ours");
+
+    let table = |variables: &[(&str, &str)], options: &[&str]| {
+        let script = at("docs/demo.sh");
+        let mut demo = Demo::started_by(&["setsid", "--ctty", "--wait"], &script);
+        demo.command.env_remove("LC_ALL").env_remove("LC_MESSAGES").env_remove("LANG");
+        demo.command.envs(variables.iter().copied());
+        let session = Session::start(demo, &[options, &["--c", "--only", "1"]].concat());
+        let shown = session.ends(0);
+        is_not_wrapped(&shown);
+        let parser = screen(&shown, HIGH);
+        let screen = parser.screen();
+        let lines: Vec<String> = screen.rows(0, 80).collect();
+        let rows: Vec<u16> = (0..)
+            .zip(&lines)
+            .filter(|(_, line)| line.ends_with(" ok"))
+            .map(|(row, _)| row)
+            .collect();
+        assert_eq!(rows.len(), OUTCOMES[0]);
+        let is_heading = |line: &str| line.starts_with("实验") || line.starts_with("experiment  ");
+        let heading = (0..).zip(&lines).find(|(_, line)| is_heading(line)).expect("a heading").0;
+        let text = |row, column| screen.cell(row, column).expect("a cell").contents().to_owned();
+        // Each column begins where its heading does.
+        for column in [0, 21, 33, 45, 57] {
+            assert_ne!(text(heading, column).trim(), "", "{column}");
+            assert!(column == 0 || text(heading, column - 1).trim().is_empty(), "{column}");
+            for row in &rows {
+                assert_ne!(text(*row, column).trim(), "", "{column}");
+                assert!(column == 0 || text(*row, column - 1).trim().is_empty(), "{column}");
+            }
+        }
+        text(heading, 0) == "实"
+    };
+    assert!(table(&[("LANG", "qq_QQ.UTF-8")], &[]));
+    assert!(table(&[("LANG", "en_US.UTF-8"), ("LC_MESSAGES", "qq.utf8")], &[]));
+    assert!(!table(&[("LC_ALL", "C"), ("LANG", "qq_QQ.UTF-8")], &[]));
+    assert!(!table(&[("LANG", "qq_QQ.GB18030")], &[]), "an encoding that is not the words'");
+    assert!(!table(&[("LANG", "qq_QQ.UTF-8")], &["--lang", "en"]));
+    assert!(table(&[], &["--lang", "qq"]));
+}
+
+// ---- signals ----
 
 /// Ctrl+C while it builds, while servers run, while it waits for Enter, and before the end.
 fn interrupted() {
     for text in ["cargo build", "$ nc", "[Enter]", "kill -INT", "echo multicast"] {
-        in_namespace(|| {
-            let mut terminal = Terminal::new();
-            let mut demo = Demo::wrapped(&["setsid", "--ctty", "--wait"]);
-            if text == "[Enter]" {
-                demo.command.arg("--pause");
-            }
-            if text.starts_with("echo") {
-                demo.command.args(["--only", "3"]);
-            }
-            let mut process = Process::start_at_terminal(&mut demo.command, &terminal);
-            terminal.output.wait_for(text);
-            terminal.type_in(b"\x03");
-            assert_eq!(process.wait(), 130, "at {text}: {}", terminal.output.text());
-            demo.has_cleaned_up();
-        });
+        let options: &[&str] = match text {
+            "[Enter]" => &["--pause"],
+            "echo multicast" => &["--only", "3"],
+            _ => &[],
+        };
+        let mut session = Session::new(options);
+        session.terminal.output.wait_for(text);
+        session.terminal.type_in(b"\x03");
+        session.ends(130);
     }
     for (signal, status) in [(Signal::SIGTERM, 143), (Signal::SIGHUP, 129)] {
         let mut demo = Demo::new();
@@ -273,6 +744,73 @@ fn interrupted() {
         assert_eq!(process.wait(), status);
         demo.has_cleaned_up();
     }
+}
+
+/// SIGINT at any moment, to the script alone or, as a terminal sends it, to its process group.
+fn interrupted_at_random(count: usize) {
+    let start = Instant::now();
+    Demo::new().shows(OUTCOMES[0] + OUTCOMES[1]);
+    let length = start.elapsed();
+    thread::scope(|scope| {
+        for worker in 0..4 {
+            scope.spawn(move || {
+                for number in (worker..count).step_by(4) {
+                    interrupted_after(length.mul_f64(fastrand::f64()), number % 8 < 4);
+                }
+            });
+        }
+    });
+}
+
+fn interrupted_after(time: Duration, is_group: bool) {
+    let mut demo = Demo::new();
+    let mut process = Process::start(&mut demo.command);
+    thread::sleep(time); // the moment is the input
+    if process.ended().is_some() {
+        return demo.has_cleaned_up();
+    }
+    match is_group {
+        true => killpg(process.pid(), Signal::SIGINT).expect("it has not been waited for"),
+        false => process.signal(Signal::SIGINT),
+    }
+    let status = process.wait();
+    // Before bash has read the script, the signal itself ends it, for which a shell says 130 too.
+    let is_early = status == -(Signal::SIGINT as i32) && process.stdout.text().is_empty();
+    // The whole demo may have been over before the signal came.
+    let is_late = status == 0 && process.stdout.to_end().ends_with("outcomes are as expected.\n");
+    let shown = process.stdout.to_end();
+    assert!(status == 130 || is_early || is_late, "{status} after {time:?}: {shown}");
+    assert_eq!(process.stderr.to_end(), "", "after {time:?}: {shown}");
+    demo.has_cleaned_up();
+}
+
+/// Under nohup, as a background job of a script, and with signals ignored from the start it is the same.
+fn signals_ignored() {
+    let ignoring: &[&str] = &["sh", "-c", "trap '' HUP INT PIPE && exec \"$0\" \"$@\""];
+    let background: &[&str] = &["sh", "-c", "\"$0\" \"$@\" & wait $!"];
+    let start = |wrapper: &[&str]| {
+        let mut demo = Demo::wrapped(wrapper);
+        demo.command.args(["--only", "1"]);
+        demo
+    };
+    for wrapper in [&["nohup"][..], background, ignoring] {
+        start(wrapper).shows(OUTCOMES[0]);
+    }
+    for wrapper in [&["nohup"][..], ignoring] {
+        let mut demo = start(wrapper);
+        let mut process = Process::start(&mut demo.command);
+        process.stdout.wait_for("Address already in use");
+        process.signal(Signal::SIGINT);
+        assert_eq!(process.wait(), 130);
+        demo.has_cleaned_up();
+    }
+    // What nohup is for.
+    let mut demo = start(&["nohup"]);
+    let mut process = Process::start(&mut demo.command);
+    process.stdout.wait_for("$ nc");
+    process.signal(Signal::SIGHUP);
+    assert_eq!(process.wait(), 0);
+    demo.has_cleaned_up();
 }
 
 /// `docs/demo.sh | head -3`
@@ -287,9 +825,11 @@ fn output_closed() {
 /// One line names them and the command that installs them; nobody is at the terminal to ask.
 fn missing_tools() {
     let nc = ["nc", "ncat", "nc.openbsd", "nc.traditional", "busybox"];
-    let rest = ["apt-get", "dnf", "apk", "pacman"];
+    let rest = PACKAGE_MANAGERS;
     Demo::new().without_tools(&[&nc[..], &rest].concat()).refuses(1, "missing: nc");
-    Demo::new().without_tools(&[&nc[..4], &rest].concat()).refuses(1, "missing: nc with -u");
+    let mut demo = Demo::new().without_tools(&[&nc[..4], &rest].concat());
+    demo.command.arg("--all");
+    demo.refuses(1, "missing: nc with -u");
     Demo::new()
         .without_tools(&[&["netstat", "busybox"], &rest[..]].concat())
         .refuses(1, "missing: netstat");
@@ -309,8 +849,14 @@ fn wrong_options() {
         (&["--speed"][..], "unknown argument \"--speed\""),
         (&["--only"], "--only takes 1, 2 or 3"),
         (&["--only", "4"], "--only takes 1, 2 or 3"),
+        (&["--only", "3", "--all"], "give one of them"),
         (&["--c", "--libc"], "exclude each other"),
-        (&["--pause"], "--pause needs a terminal"),
+        (&["--pause"], "need a terminal"),
+        (&["--split"], "need a terminal"),
+        (&["--by-hand", "--pause"], "--by-hand only prints"),
+        (&["--lang"], "--lang takes one of: en"),
+        (&["--lang", "q"], "--lang takes one of: en"),
+        (&["--lang", "qq"], "--lang takes one of: en"),
         (&["treuseaddr"], "unknown argument \"treuseaddr\""),
     ] {
         let mut demo = Demo::new();
@@ -322,7 +868,32 @@ fn wrong_options() {
 fn help() {
     let output = run(Command::new(project("docs/demo.sh")).arg("--help"));
     assert!(output.status.success());
-    for option in ["--c ", "--libc", "--only", "--pause", "--help"] {
+    let options = [
+        "--c ",
+        "--libc",
+        "--only",
+        "--all",
+        "--pause",
+        "--split",
+        "--by-hand",
+        "--lang",
+        "--help",
+    ];
+    for option in options {
         assert!(output.stdout.contains(option), "{option}");
     }
 }
+
+/// It is short, and shellcheck finds nothing in it.
+fn script() {
+    let lines = read("docs/demo.sh").lines().count();
+    assert!(lines < 200, "{lines} lines");
+    let folder = fs::read_dir(project("docs/demo")).expect("it is a folder").flatten();
+    let mut files: Vec<PathBuf> = folder.map(|file| file.path()).collect();
+    files.push(project("docs/demo.sh"));
+    let output = run(Command::new("shellcheck").arg("-x").args(files).current_dir(project("")));
+    assert!(output.status.success(), "{}{}", output.stdout, output.stderr);
+}
+
+const PACKAGE_MANAGERS: [&str; 4] = ["apt-get", "dnf", "apk", "pacman"];
+const PACKAGE_MANAGERS_AND_TMUX: [&str; 5] = ["apt-get", "dnf", "apk", "pacman", "tmux"];

@@ -1,0 +1,67 @@
+# shellcheck shell=bash disable=SC2154,SC2317 # other files set the variables; the story calls the functions
+# --by-hand: the commands of the story, to be typed in two terminals: servers and netstat in terminal 1, nc in
+# terminal 2. Here the lines of the story print their commands, and do nothing else.
+
+print_by_hand() {
+    local number runs='' waits='' nc_runs=''
+    local -A built=()
+    find_tools
+    [[ ${nc[*]} ]] || nc=(nc) serving=(nc -l 0.0.0.0 "$port")
+    [[ ${sender[*]} ]] || sender=(nc -u -b -w1 -s 127.0.0.1)
+
+    experiment() { afresh; }
+    step() { :; }
+    ask() { :; }
+    tell() { :; }
+    recap() { afresh; }
+    nc_goes_on() { :; }
+    another_user() { false; } # not without root
+    server() { in_background "$1"; }
+    again() {
+        [[ $2 != listens ]] || runs=1
+        in_background "$1"
+    }
+    receiver() { runs=1 && in_background "$2"; }
+    look() { out "1\$ netstat ${*:2} | grep $port"; }
+    send() { out "2\$ echo $1 | ${sender[*]} $2 $port"; }
+    client() {
+        nc_runs=1
+        out "2\$ ${nc[*]} ${*:2}"
+        out "2  hello"
+    }
+    ctrl_c() {
+        case $1 in
+        server) out "1\$ kill -INT %1" ;;
+        nc) out "2  Ctrl+C" && nc_runs='' waits=1 ;;
+        esac
+    }
+    afresh() { # on the same port: what is left must end first; a server ends with its client
+        [[ ! $nc_runs ]] || out "2  Ctrl+C"
+        [[ ! $runs ]] || out "1\$ kill \$(jobs -p)"
+        [[ ! $waits ]] || out "1\$ sleep 60"
+        runs='' waits='' nc_runs=''
+    }
+
+    [[ $OLDPWD -ef $root ]] || out "1\$ cd ${root@Q}"
+    for number in $experiments; do "experiment_$number"; done
+}
+
+in_background() { # NAME
+    local name=${1#./} features=''
+    if [[ $1 == nc ]]; then
+        out "1\$ ${serving[*]} </dev/null &"
+        return
+    fi
+    [[ $name == *-close* ]] && features=close-listener
+    [[ $name == *-reuseaddr ]] && features+=${features:+,}reuseaddr
+    if [[ $kind == c ]]; then
+        [[ $features == *close* ]] && features=-DCLOSE_LISTENER${features#close-listener}
+        [[ $features == *reuseaddr ]] && features=${features/,/ } && features=${features/reuseaddr/-DREUSEADDR}
+        [[ ${built[$name]:-} ]] || out "1\$ cc $features${features:+ }-o /tmp/$name src/${name%%-*}.c"
+        built[$name]=1
+        out "1\$ /tmp/$name &"
+    else
+        [[ $kind == libc ]] && features=libc${features:+,$features}
+        out "1\$ cargo run -q --bin ${name%%-*}${features:+ --features $features} &"
+    fi
+}

@@ -1,0 +1,91 @@
+# shellcheck shell=bash disable=SC2034,SC2154 # the other files read what this one sets
+# The order of things: signals, the arguments, tools, the build, the network, the story, the table.
+# docs/demo.sh sources this and calls `main`.
+# No $(...) in these files: bash can lose a Ctrl+C that comes while it reads the output of one. `read` from a
+# process substitution or from a file does not.
+
+die() { # MESSAGE [STATUS]
+    printf 'demo.sh: %s\n' "$1" >&2
+    exit "${2:-1}"
+}
+
+trap_signals() { # ARGUMENTS...
+    local key value ignored=0
+    trap clean_up EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 141' PIPE
+    trap 'exit 143' TERM
+    # bash cannot trap a signal that was ignored from its start, as in a background job of a script, and its
+    # children ignore it too. SIGHUP stays ignored: nohup asks for that.
+    while read -r key value; do
+        [[ $key == SigIgn: ]] && ignored=$((16#$value & 0x1002)) # SIGINT is 2, SIGPIPE is 13
+    done </proc/$$/status
+    ((ignored)) || return
+    env --default-signal=INT true 2>/dev/null ||
+        die "SIGINT or SIGPIPE is ignored here: run this in the foreground"
+    exec env --default-signal=INT --default-signal=PIPE bash "$0" "$@"
+}
+
+main() { # ARGUMENTS...
+    local number
+    read -r system machine < <(uname -sm)
+    [[ $system == Linux ]] || die "this shows Linux's TCP and UDP: run it on Linux"
+    trap_signals "$@"
+    ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 404)) || die "bash 4.4 or newer is needed, not $BASH_VERSION"
+    [[ -f $root/src/treuseaddr.c ]] ||
+        die "no src/treuseaddr.c beside docs/: run this from the repository it came with"
+    { : <&0; } 2>/dev/null || exec </dev/null
+
+    read_options "$@"
+    set_the_screen
+    if [[ $by_hand ]]; then
+        make_folder
+        print_by_hand
+        return
+    fi
+    [[ $kind != rust || $machine == @(x86_64|aarch64|riscv64) ]] ||
+        die "the default build serves x86_64, aarch64 and riscv64, not $machine: add --libc or --c"
+    make_folder
+    find_all_tools
+    if [[ $split && ! ${TREUSEADDR_DEMO_PANES:-} ]]; then split_screen "$@"; fi
+    build_all
+    find_network
+    open_panes
+    for number in $experiments; do "experiment_$number"; done
+    report
+}
+
+root=${folder%/docs/demo}
+port=3459 hex_port=0D83 limit=20
+unbuffered=() inside=() jobs=() zombies=() results=() done_so_far=()
+receivers=() panes=() other=()
+dir='' network='' tcp='' launched='' quiet='' pending='' titled='' prompt='' noted='' surprised='' remains='' restarted='' tmux='' n=0
+declare -A code=([ESTABLISHED]=01 [FIN_WAIT2]=05 [TIME_WAIT]=06 [LISTEN]=0A) # of /proc/net/tcp
+declare -A last_words=([treuseaddr]=connected [treuseaddr2]=exit) # once a client is there
+declare -A pane=() pid=() words=()
+
+# shellcheck source=docs/demo/by-hand.sh
+. "$folder/by-hand.sh"
+# shellcheck source=docs/demo/build.sh
+. "$folder/build.sh"
+# shellcheck source=docs/demo/install.sh
+. "$folder/install.sh"
+# shellcheck source=docs/demo/network.sh
+. "$folder/network.sh"
+# shellcheck source=docs/demo/options.sh
+. "$folder/options.sh"
+# shellcheck source=docs/demo/processes.sh
+. "$folder/processes.sh"
+# shellcheck source=docs/demo/report.sh
+. "$folder/report.sh"
+# shellcheck source=docs/demo/screen.sh
+. "$folder/screen.sh"
+# shellcheck source=docs/demo/split.sh
+. "$folder/split.sh"
+# shellcheck source=docs/demo/stage.sh
+. "$folder/stage.sh"
+# shellcheck source=docs/demo/states.sh
+. "$folder/states.sh"
+# shellcheck source=docs/demo/tools.sh
+. "$folder/tools.sh"

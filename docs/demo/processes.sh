@@ -1,0 +1,55 @@
+# shellcheck shell=bash disable=SC2034,SC2154 # other files set and read the same variables
+# Processes: how they are started, and that none of them and no file is left at the end.
+
+make_folder() { # for the programs and for what they print; the compilers, too, leave nothing elsewhere
+    dir=${TMPDIR:-/tmp}
+    [[ $dir == /* ]] || dir=$PWD/$dir
+    dir+=/treuseaddr-demo.$$.$RANDOM$RANDOM
+    mkdir -m 700 -- "$dir" 2>/dev/null ||
+        { dir='' && die "cannot make a directory in ${TMPDIR:-/tmp}: set TMPDIR"; }
+    CDPATH='' cd -- "$dir" || die "cannot enter $dir"
+    export TMPDIR=$dir
+    mkfifo keys silence && exec {keys}<>keys {silence}<>silence
+}
+
+# A job started under job control has a process group of its own, which holds also the child
+# that outlives its parent, and does not ignore SIGINT, as a script's background jobs do.
+launch() { # FILE COMMAND...: in the background, its words into the file
+    : >"$1" # now, not when the job comes to it
+    set -m
+    "${inside[@]}" "${@:2}" >>"$1" 2>&1 &
+    set +m
+    launched=$!
+    jobs+=("$launched")
+}
+
+end_jobs() {
+    local job i groups=("${jobs[@]}")
+    jobs -p >"$dir/started" # one may have started that launch has not noted yet
+    while read -r job; do groups+=("$job"); done <"$dir/started"
+    disown -a 2>/dev/null # or the shell would report each as killed
+    for job in "${groups[@]}"; do
+        kill -KILL -- "-$job" 2>/dev/null
+        for ((i = 0; i < 100; i++)); do
+            in_state ^ZX "$job" || break
+            doze
+        done
+        gone "-$job" || zombies+=("$job") # an orphan that init has not reaped yet
+    done
+    jobs=()
+}
+
+clean_up() {
+    local job i=0 status=$?
+    trap '' HUP INT PIPE TERM
+    [[ ! $prompt ]] || echo 2>/dev/null >&2
+    [[ $dir ]] || return
+    close_panes # or tmux would go on with them
+    end_tmux
+    end_jobs
+    [[ ! ${TREUSEADDR_DEMO_PANES:-} ]] || echo "$status" >"$TREUSEADDR_DEMO_PANES/status"
+    cd / && rm -rf -- "$dir"
+    for job in "${zombies[@]}"; do
+        until gone "-$job" || ((++i > 150)); do doze; done
+    done
+}
