@@ -283,7 +283,7 @@ pub enum Case {
     /// A connection on a port of the ephemeral range, where nobody listens.
     Outgoing { pid: Option<i32>, name: Option<String>, first: u16, last: u16 },
     /// A client that has connected to itself.
-    SelfConnect { pid: Option<i32>, name: Option<String> },
+    SelfConnect { pid: Option<i32>, name: Option<String>, is_over: bool },
     /// A listener on `::` that takes IPv4 too.
     HoldsIpv4 { address: IpAddr },
     /// A container's published port.
@@ -673,7 +673,8 @@ impl Finding {
         for socket in &self.sockets {
             let (pid, name) = first_of(socket);
             if socket.peer == Some(SocketAddr::new(socket.address, target.port)) {
-                cases.push(Case::SelfConnect { pid, name });
+                let is_over = !socket.has_inode;
+                cases.push(Case::SelfConnect { pid, name, is_over });
             } else if listens(socket) {
                 self.recognise_listener(socket, all_readable, &mut cases);
             } else if socket.state == State::Bound && proto == Proto::Tcp {
@@ -773,26 +774,32 @@ impl Finding {
         let mut help = Vec::new();
         let in_the_way: Vec<&Socket> = in_the_way.iter().map(|at| &self.sockets[*at]).collect();
         if self.status != Status::Free {
-            for option in [With::ReuseAddr, With::ReusePort] {
-                if self.opens(option) {
-                    help.push(Help::SetNow { option });
-                    break;
-                }
-            }
-            help.extend(stop(target, proto, &in_the_way).map(|command| Help::Stop { command }));
             let by_itself: Vec<&&Socket> =
                 in_the_way.iter().filter(|socket| !socket.has_inode).collect();
-            if !by_itself.is_empty() && by_itself.len() == in_the_way.len() {
+            let nobody_has_it = !by_itself.is_empty() && by_itself.len() == in_the_way.len();
+            let options = [With::ReuseAddr, With::ReusePort];
+            let set_now = options.into_iter().find(|option| self.opens(*option));
+            let set_now = set_now.map(|option| Help::SetNow { option });
+            if nobody_has_it {
+                help.extend(set_now.clone());
+            }
+            help.extend(stop(target, proto, &in_the_way).map(|command| Help::Stop { command }));
+            if nobody_has_it {
                 match by_itself.iter().filter_map(|socket| socket.seconds_left).max() {
                     Some(seconds) if by_itself.iter().all(|socket| socket.record) => {
-                        let is_open = |socket: &&&Socket| socket.state == State::FinWait2;
-                        let peer_is_open = by_itself.iter().any(is_open);
+                        let peer_is_open =
+                            by_itself.iter().any(|socket| socket.state == State::FinWait2);
                         help.push(Help::Wait { seconds, peer_is_open });
                     }
                     _ => help.push(Help::WaitForPeer),
                 }
+            } else {
+                help.extend(set_now);
             }
-            let is_outgoing = self.cases.iter().any(|case| matches!(case, Case::Outgoing { .. }));
+            let is_outgoing = self
+                .cases
+                .iter()
+                .any(|case| matches!(case, Case::Outgoing { .. } | Case::SelfConnect { .. }));
             if proto == Proto::Tcp && !in_the_way.is_empty() && !is_outgoing {
                 help.push(Help::SetBoth);
             }

@@ -181,31 +181,27 @@ fn walk(new: &Sock, owners: &[Owner], list: &[usize]) -> Ends {
     ends
 }
 
-/// `udp_lib_lport_inuse`, one list of all; and if more than ten are in it,
-/// `udp_lib_lport_inuse2`: a list of the new one's own address, and one of the wildcard address.
+/// `udp_lib_lport_inuse`, one list of all. If more than ten are in it, and the new socket's address
+/// is a specific one, `udp_lib_lport_inuse2`: a list of that address, and one of the wildcard address.
+///
+/// Until the spring of 2026 a wildcard address had `udp_lib_lport_inuse2` too, and so overlooked the
+/// sockets on specific addresses ("udp: Fix wildcard bind conflict check when using hash2").
 fn udp(new: &Sock, owners: &[Owner]) -> Answer {
+    // The table knows an IPv4 address by its mapped form, and one wildcard for both families.
+    let key = |ip: IpAddr| Some(ip.to_canonical()).filter(|ip| !ip.is_unspecified());
     let all = |wanted: &dyn Fn(&Owner) -> bool| -> Vec<usize> {
         (0..owners.len()).filter(|&at| wanted(&owners[at])).collect()
     };
-    if owners.len() > 10 {
-        // The tables know IPv4 addresses by their mapped form, and one wildcard for both.
-        let key = |ip: IpAddr| match ip.to_canonical() {
-            ip if ip.is_unspecified() => None,
-            ip => Some(ip),
-        };
-        let own = both(new, owners, all(&|owner| key(owner.ip) == key(new.ip)));
-        return match (own, key(new.ip)) {
-            (Answer::Yes, Some(_)) => both(new, owners, all(&|owner| key(owner.ip).is_none())),
-            (Answer::Unknown(at), Some(_)) => {
-                match both(new, owners, all(&|owner| key(owner.ip).is_none())) {
-                    no @ Answer::No(..) => no,
-                    _ => Answer::Unknown(at),
-                }
-            }
-            (answer, _) => answer,
-        };
+    if owners.len() <= 10 || key(new.ip).is_none() {
+        return both(new, owners, all(&|_| true));
     }
-    both(new, owners, all(&|_| true))
+    let own = both(new, owners, all(&|owner| key(owner.ip) == key(new.ip)));
+    let wildcard = both(new, owners, all(&|owner| key(owner.ip).is_none()));
+    match (own, wildcard) {
+        (no @ Answer::No(..), _) | (_, no @ Answer::No(..)) => no,
+        (unknown @ Answer::Unknown(_), _) => unknown,
+        (_, answer) => answer,
+    }
 }
 
 /// A list, of which the order is known within each family alone.

@@ -328,7 +328,11 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
              in the server does not help. A server should have a port outside that range.",
             who(pid, name)
         ),
-        Case::SelfConnect { pid, name } => format!(
+        Case::SelfConnect { is_over: true, .. } => format!(
+            "A client was connected to itself: it tried to reach a server on port {port} that did \
+             not run, and the kernel gave the client the same port."
+        ),
+        Case::SelfConnect { pid, name, .. } => format!(
             "{} is connected to itself: a client tried to reach a server on port {port} that did \
              not run, and the kernel gave the client the same port. It holds the port until the \
              client closes.",
@@ -403,7 +407,7 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
                 _ => ("TCP", ""),
             };
             format!(
-                "{} has {other} port {port}, which is of no account here: see bindtable port \
+                "{} has {other} port {port}, which does not matter here: see bindtable port \
                  {port}{udp}",
                 who(pid, name)
             )
