@@ -12,8 +12,8 @@ use std::sync::{LazyLock, Mutex};
 struct Difference {
     name: String,
     runtimes: Vec<Runtime>,
-    /// The first glibc with which it occurs.
-    glibc: (u32, u32),
+    /// Whether it occurs with the C library and on the machine of this run.
+    is_here: bool,
     change: Change,
     /// The trial that fails where the difference no longer occurs.
     shown_by: String,
@@ -46,7 +46,7 @@ pub fn rows(section: &str) -> Vec<Vec<String>> {
 }
 
 fn difference(row: &[String]) -> Difference {
-    let [name, ports, library, c, rust, shown_by, _why] = row else {
+    let [name, ports, place, c, rust, shown_by, _why] = row else {
         panic!("{DOCUMENT}: seven cells in {row:?}");
     };
     let lines = |cell: &str| -> Vec<String> {
@@ -58,10 +58,7 @@ fn difference(row: &[String]) -> Difference {
     Difference {
         name: name.clone(),
         runtimes: ports.split(", ").map(runtime).collect(),
-        glibc: match library.strip_suffix(" and later").and_then(version) {
-            None if library == "any" => (0, 0),
-            version => version.unwrap_or_else(|| panic!("{DOCUMENT}: {library:?}")),
-        },
+        is_here: is_here(place),
         change: match (&c[..], &rust[..]) {
             (_, [none]) if none == "none" => Change::Extra(c),
             ([c], [rust]) => Change::Instead(c.clone(), rust.clone()),
@@ -83,15 +80,20 @@ fn version(library: &str) -> Option<(u32, u32)> {
     Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
-impl Difference {
-    /// Whether it occurs with the C library of this machine.
-    fn is_here(&self) -> bool {
-        static GLIBC: LazyLock<(u32, u32)> = LazyLock::new(|| {
-            let getconf = run(Command::new("getconf").arg("GNU_LIBC_VERSION"));
-            version(getconf.stdout.trim()).unwrap_or_else(|| panic!("no glibc: {}", getconf.stderr))
-        });
-        self.glibc <= *GLIBC
+/// Whether a place is this one: `any`, `glibc 2.41 and later`, or machines, as `aarch64, riscv64`.
+fn is_here(place: &str) -> bool {
+    static GLIBC: LazyLock<(u32, u32)> = LazyLock::new(|| {
+        let getconf = run(Command::new("getconf").arg("GNU_LIBC_VERSION"));
+        version(getconf.stdout.trim()).unwrap_or_else(|| panic!("no glibc: {}", getconf.stderr))
+    });
+    const MACHINES: [&str; 3] = ["x86-64", "aarch64", "riscv64"];
+    if let Some(library) = place.strip_suffix(" and later") {
+        return version(library).unwrap_or_else(|| panic!("{DOCUMENT}: {place:?}")) <= *GLIBC;
     }
+    let machines: Vec<&str> = place.split(", ").collect();
+    let is_known = machines.iter().all(|machine| MACHINES.contains(machine));
+    assert!(place == "any" || is_known, "{DOCUMENT}: {place:?}");
+    place == "any" || machines.contains(&&*std::env::consts::ARCH.replace('_', "-"))
 }
 
 /// What the trials have met, all together.
@@ -99,7 +101,7 @@ static ALL_MET: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
 
 pub fn summary() -> Option<String> {
     let met = ALL_MET.lock().expect("no panic holds it").len();
-    let here = TABLE.iter().filter(|difference| difference.is_here()).count();
+    let here = TABLE.iter().filter(|difference| difference.is_here).count();
     (met > 0).then(|| format!("{met} of the {here} differences in {DOCUMENT} met"))
 }
 
@@ -127,7 +129,7 @@ pub struct Met(BTreeSet<(&'static str, &'static str)>);
 impl Met {
     /// Fails where the table has a difference that `trial` must show and has not.
     pub fn check(self, trial: &str) {
-        let must_occur = |row: &&Difference| row.shown_by == trial && row.is_here();
+        let must_occur = |row: &&Difference| row.shown_by == trial && row.is_here;
         for difference in TABLE.iter().filter(must_occur) {
             for runtime in &difference.runtimes {
                 assert!(
@@ -189,7 +191,7 @@ impl Met {
                 }
                 _ => {}
             }
-            let applies = |row: &&Difference| row.runtimes.contains(&runtime) && row.is_here();
+            let applies = |row: &&Difference| row.runtimes.contains(&runtime) && row.is_here;
             let found = TABLE
                 .iter()
                 .filter(applies)

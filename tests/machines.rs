@@ -4,7 +4,7 @@
 use crate::builds::{converse, is_small_and_hard};
 use crate::harness::{
     self, Client, MULTICAST, Process, Program, Scratch, Sender, Switches, UNICAST, cargo_target,
-    download_std, hold_port, hold_udp_port, in_namespace, is_blocked, project, run, std_source,
+    compile, download_std, hold_port, hold_udp_port, in_namespace, is_blocked, run, std_source,
     wait_for, wait_for_rows,
 };
 use crate::runtime;
@@ -113,16 +113,10 @@ impl Machine {
                     fs::copy(built.join(program.name()), path).expect("it is built");
                 }
             }
-            for program in Program::ALL {
-                let path = self.path("c", switches, program);
-                fs::create_dir_all(path.parent().expect("it has a folder")).expect("it is ours");
-                let mut cc = Command::new(&compiler);
-                cc.args(["-Wall", "-Wextra", "-Werror", "-static", "-o"]).arg(path);
-                for feature in switches.features() {
-                    cc.arg(format!("-D{}", feature.to_uppercase().replace('-', "_")));
-                }
-                succeed(cc.arg(project("src").join(program.name()).with_extension("c")));
-            }
+            let path = self.path("c", switches, Program::Treuseaddr);
+            let folder = path.parent().expect("it has a folder");
+            fs::create_dir_all(folder).expect("it is ours");
+            compile(&compiler, &["-static"], folder, switches).expect("it compiles");
         }
     }
 
@@ -405,7 +399,7 @@ impl Seen {
         seen
     }
 
-    /// Without what docs/differences.md lists: what the C library adds, and its own way to fork(2).
+    /// Without what docs/differences.md lists: what the C library adds, calls and flags of fork(2).
     fn without_the_library(mut self) -> Self {
         const ADDED: [&str; 9] = [
             "brk(",
@@ -429,6 +423,7 @@ impl Seen {
                         return false;
                     }
                 }
+                *call = call.replace("CLONE_CHILD_CLEARTID|CLONE_CHILD_SETTID|", "");
                 !ADDED.iter().any(|added| call.starts_with(added))
             });
         }
@@ -438,8 +433,9 @@ impl Seen {
 
 /// A call with names in place of what differs from run to run.
 fn named(call: &str) -> String {
-    if call.starts_with("clone(") {
-        return "clone".into(); // with what, docs/differences.md says
+    if let Some((flags, _)) = call.split_once(',').filter(|(start, _)| start.starts_with("clone("))
+    {
+        return flags.to_owned(); // what comes after, this clone does not look at
     }
     let is_address = |number: &str| number.starts_with("0x") || number.len() > 10;
     let mut text = String::new();

@@ -8,6 +8,7 @@ mod bindtable;
 mod browser;
 mod builds;
 mod claims;
+mod compilers;
 mod conversations;
 mod demo;
 mod differences;
@@ -71,6 +72,7 @@ fn run() -> Result<ExitCode, String> {
         builds::trials(),
         runtime::trials(),
         outcomes::trials(),
+        compilers::trials(),
         echo::trials(),
         messages::trials(),
         trouble::trials(),
@@ -121,6 +123,7 @@ fn run() -> Result<ExitCode, String> {
         faults::summary(),
         conversations::summary(),
         port::summary(),
+        compilers::summary(),
         differences::summary(),
     ];
     for summary in summaries.into_iter().flatten() {

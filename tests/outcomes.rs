@@ -3,14 +3,15 @@
 use crate::harness::{self, Client, Process, Program, Row, Runtime, Switches, Variant, rows, wait_for};
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
+use std::process::Command;
 
 /// A program, and whether a new server listens: `listens[old][new]`, by the option of each server.
 #[derive(Clone, Copy)]
 pub struct Experiment {
     pub name: &'static str,
-    program: Program,
+    pub program: Program,
     close_listener: bool,
-    listens: [[bool; 2]; 2],
+    pub listens: [[bool; 2]; 2],
 }
 
 pub const EXPERIMENTS: [Experiment; 3] = [
@@ -55,20 +56,31 @@ pub fn trials() -> Vec<Trial> {
 
 /// Whether the new server listens.
 pub fn listens(experiment: Experiment, runtime: Runtime, old: bool, new: bool) -> bool {
-    let variant = |reuseaddr| {
-        let switches = Switches { reuseaddr, close_listener: experiment.close_listener };
-        Variant::new(experiment.program, runtime).with(switches)
-    };
-    let _old = leave(variant(old)); // the child of the second program keeps running
-    start_again(variant(new))
+    let command = |switches| Variant::new(experiment.program, runtime).with(switches).command();
+    let (is_listening, message) = listens_built(experiment, command, old, new);
+    assert_eq!(message, if is_listening { "" } else { "bind: : Address already in use\n" });
+    is_listening
+}
+
+/// Whether the new server listens, and what it says if it does not. `command` has the program.
+pub fn listens_built(
+    experiment: Experiment,
+    command: impl Fn(Switches) -> Command,
+    old: bool,
+    new: bool,
+) -> (bool, String) {
+    let command =
+        |reuseaddr| command(Switches { reuseaddr, close_listener: experiment.close_listener });
+    let _old = leave(experiment, command(old)); // the child of the second program keeps running
+    start_again(command(new))
 }
 
 /// Runs the old server until the article would start it again.
-fn leave(variant: Variant) -> (Process, Client) {
-    let mut server = Process::start(&mut variant.command());
+fn leave(experiment: Experiment, mut command: Command) -> (Process, Client) {
+    let mut server = Process::start(&mut command);
     let mut client = Client::connect();
     client.exchange("hello\n");
-    match variant.program {
+    match experiment.program {
         Program::Treuseaddr => {
             server.signal(Signal::SIGINT);
             assert_eq!(server.wait(), -(Signal::SIGINT as i32));
@@ -79,7 +91,7 @@ fn leave(variant: Variant) -> (Process, Client) {
             assert_eq!(server.wait(), 0, "the parent exits");
             client.exchange("hello, child\n");
             let mut expected = vec![Row::client("ESTABLISHED"), Row::server("ESTABLISHED")];
-            if !variant.switches.close_listener {
+            if !experiment.close_listener {
                 expected.push(Row::LISTEN);
             }
             wait_for(&format!("{expected:?}"), || (rows() == expected).then_some(()));
@@ -103,15 +115,14 @@ pub fn started(start: impl FnOnce() -> Process) -> (Process, bool) {
     (server, is_listening)
 }
 
-/// Whether a new server listens. If it does not, checks its message and status.
-fn start_again(variant: Variant) -> bool {
-    let (mut server, is_listening) = started(|| Process::start(&mut variant.command()));
-    if !is_listening {
-        assert_eq!(server.wait(), 255);
-        wait_for("the error message", || {
-            (server.stderr.text() == "bind: : Address already in use\n").then_some(())
-        });
-        assert_eq!(server.stdout.text(), "");
+/// Whether a new server listens, and what it says if it does not.
+fn start_again(mut command: Command) -> (bool, String) {
+    let (mut server, is_listening) = started(|| Process::start(&mut command));
+    if is_listening {
+        return (true, String::new());
     }
-    is_listening
+    assert_eq!(server.wait(), 255);
+    let message = server.stderr.to_end();
+    assert_eq!(server.stdout.to_end(), "");
+    (false, message)
 }

@@ -3,7 +3,7 @@
 
 use crate::alternatives::{Alternative, find};
 use crate::net::{PORT, Row as State, hold_port, in_namespace, rows};
-use crate::process::run;
+use crate::process::{Process, run};
 use crate::{Counts, wait_for};
 use nix::libc;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -33,10 +33,55 @@ pub struct Row {
 pub enum Unit {
     Bytes,
     Calls,
+    Instructions,
     Faults,
     KibiBytes,
     Seconds,
     PerSecond,
+}
+
+/// What the processor executes outside the kernel, counted by valgrind's callgrind: from the start to
+/// the failed bind, and for a round trip of 100 bytes. The same in every run.
+pub fn instructions(alternatives: &[Alternative]) -> ([Row; 2], Option<String>) {
+    let [mut starts, mut trips] = [(); 2].map(|()| vec![vec![]; alternatives.len()]);
+    let mut trouble = None;
+    for (i, alternative) in alternatives.iter().enumerate() {
+        for program in servers(alternative) {
+            let start = in_namespace(|| {
+                let _holder = hold_port();
+                instructions_of(program, 0)
+            });
+            let trip = |trips| in_namespace(|| instructions_of(program, trips));
+            match start.and_then(|start| Ok((start, (trip(110)? - trip(10)?) / 100.0))) {
+                Ok((start, trip)) => {
+                    starts[i].push(start);
+                    trips[i].push(trip.round());
+                }
+                Err(error) => trouble = Some(error),
+            }
+        }
+    }
+    let rows = [("instructions, failed `bind`", starts), ("instructions, round trip", trips)]
+        .map(|(label, samples)| Row { label: label.into(), unit: Unit::Instructions, samples });
+    (rows, trouble)
+}
+
+/// Of a process in which a client has made so many round trips, and of its threads.
+fn instructions_of(program: &Path, trips: usize) -> Result<f64, String> {
+    let mut valgrind = Command::new(find("valgrind", "valgrind")?);
+    valgrind.env_clear().args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(program);
+    let mut process = Process::start(&mut valgrind);
+    if trips > 0 {
+        let mut client = connect();
+        for _ in 0..trips {
+            exchange(&mut client, &mut [1; BUFF]);
+        }
+    }
+    process.wait();
+    let said = process.stderr.to_end();
+    let count = said.lines().find_map(|line| line.split_once("Collected : "));
+    let (_, count) = count.ok_or_else(|| format!("callgrind counts nothing: {said}"))?;
+    count.trim().parse().map_err(|_| format!("callgrind counts {count}"))
 }
 
 pub fn file_size(alternatives: &[Alternative]) -> Row {

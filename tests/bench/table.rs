@@ -79,7 +79,7 @@ pub fn markdown(alternatives: &[Alternative], rows: &[Row]) -> String {
 fn absolute(row: &Row) -> String {
     let (scale, unit) = match row.unit {
         Unit::Bytes => (1.0, " B"),
-        Unit::Calls | Unit::Faults => (1.0, ""),
+        Unit::Calls | Unit::Instructions | Unit::Faults => (1.0, ""),
         Unit::KibiBytes => (1.0, " KiB"),
         Unit::PerSecond => (1.0, " /s"),
         Unit::Seconds if Summary::of(row.samples[0].clone()).is_some_and(|s| s.median < 0.1) => {
@@ -89,15 +89,15 @@ fn absolute(row: &Row) -> String {
     };
     let samples = row.samples[0].iter().map(|sample| sample * scale).collect();
     match row.unit {
-        Unit::Bytes | Unit::Calls => whole(&row.samples[0], unit),
+        Unit::Bytes | Unit::Calls | Unit::Instructions => whole(&row.samples[0], unit),
         _ => Summary::of(samples).map_or("-".into(), |summary| summary.text(unit)),
     }
 }
 
 /// To the raw port's number of the same round, so that a slower minute of the machine cancels out;
-/// where that is 0 for good, the number itself.
+/// of what is counted and never differs, the number itself.
 fn ratio(row: &Row, i: usize) -> String {
-    if row.unit == Unit::Calls {
+    if matches!(row.unit, Unit::Calls | Unit::Instructions) {
         return whole(&row.samples[i], "");
     }
     let ratios = row.samples[i].iter().zip(&row.samples[0]).map(|(it, raw)| it / raw);

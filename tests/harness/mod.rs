@@ -20,7 +20,9 @@ pub use net::{
 pub use process::{Output, Process, Terminal, run};
 pub use strace::{Observation, Place, Strace, is_blocked, stop};
 pub use tools::find_tools;
-pub use variant::{Program, Runtime, Switches, Variant, bindtable, cargo, cargo_target, share_programs};
+pub use variant::{
+    Program, Runtime, Switches, Variant, bindtable, cargo, cargo_target, compile, share_programs,
+};
 
 use libtest_mimic::{Failed, Trial};
 use nix::sys::prctl::set_child_subreaper;

@@ -17,7 +17,7 @@ static FIRST: OnceLock<File> = OnceLock::new();
 /// Leaves the network in which this process was started: no trial may disturb it.
 pub fn prepare() -> Result<(), String> {
     File::open("/proc/self/ns/net")
-        .and_then(|first| Ok(FIRST.get_or_init(|| first)))
+        .map(|first| FIRST.get_or_init(|| first))
         .and_then(|_| Ok(unshare(CloneFlags::CLONE_NEWNET)?))
         .and_then(|()| loopback_up())
         .map_err(|error| format!("a network namespace: {error}"))

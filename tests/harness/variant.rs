@@ -184,16 +184,27 @@ fn bindtable_builds() -> Result<(), String> {
 
 fn build_c(folder: &Path, switches: Switches) -> Result<(), String> {
     let made = Scratch::new();
+    compile("cc", &[], made.path(), switches)?;
+    place(made.path(), folder)
+}
+
+/// Compiles the C twins into a folder. A warning is an error.
+pub fn compile(
+    compiler: &str,
+    options: &[&str],
+    folder: &Path,
+    switches: Switches,
+) -> Result<(), String> {
     for program in Program::ALL {
-        let mut cc = Command::new("cc");
-        cc.args(["-Wall", "-Wextra", "-Werror"]);
+        let mut cc = Command::new(compiler);
+        cc.args(["-Wall", "-Wextra", "-Werror"]).args(options);
         for feature in switches.features() {
             cc.arg(format!("-D{}", feature.to_uppercase().replace('-', "_")));
         }
-        cc.arg("-o").arg(made.path().join(program.name()));
+        cc.arg("-o").arg(folder.join(program.name()));
         succeed(cc.arg(project("src").join(program.name()).with_extension("c")))?;
     }
-    place(made.path(), folder)
+    Ok(())
 }
 
 fn build_rust(folder: &Path, features: Vec<&str>) -> Result<(), String> {
