@@ -86,7 +86,8 @@ fn unshare() -> Result<Vec<&'static str>, String> {
         "the tests need network namespaces ({why}): run them as root, or allow user namespaces \
          (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces, \
          kernel.apparmor_restrict_unprivileged_userns=0); start a container with --privileged, or with \
-         --cap-add=SYS_ADMIN --cap-add=NET_ADMIN --security-opt apparmor=unconfined"
+         --cap-add=SYS_ADMIN --cap-add=NET_ADMIN --cap-add=SYS_PTRACE \
+         --security-opt apparmor=unconfined"
     ))
 }
 

@@ -30,26 +30,28 @@ in_namespaces_make() { # FOLDER SUITE TARGET
 }
 
 in_namespaces_run() { # FOLDER USER COMMAND
-    local sysroot registry home file
+    local sysroot home file cargo=${CARGO_HOME:-$HOME/.cargo}
     sysroot=$(rustc --print sysroot)
-    registry=${CARGO_HOME:-$HOME/.cargo}/registry
     home=/root
     [[ $2 == root ]] || home=/home/$2
     mount --bind "$1" "$1"
     cd "$1"
-    mkdir -p usr/local/rust ".$home/.cargo/registry"
+    mkdir -p usr/local/rust
     mount --bind -o ro "$sysroot" usr/local/rust
     for file in cargo-fmt rustfmt; do mount --bind /dev/null "usr/local/rust/bin/$file"; done
-    cp -r "$registry/cache" "$registry/index" ".$home/.cargo/registry"
+    # The crates, at the path that they have here: elsewhere cargo would build them anew.
+    mkdir -p ".$cargo/registry"
+    cp -r "$cargo/registry/cache" "$cargo/registry/index" ".$cargo/registry"
+    chmod o+x root
     mount --rbind /dev dev
     mount --rbind /sys sys
     mount -t proc proc proc
     cp -L /etc/resolv.conf /etc/hosts etc
     pivot_root . mnt
     umount -l /mnt
-    chown -R "$2" "$home" "/$place"
+    chown -R "$2" "$home" "$cargo" "/$place"
     cd "/$place/treuseaddr"
-    exec setpriv --reuid="$2" --regid="$2" --init-groups env -i HOME="$home" USER="$2" \
+    exec setpriv --reuid="$2" --regid="$2" --init-groups env -i HOME="$home" USER="$2" CARGO_HOME="$cargo" \
         PATH=/usr/local/rust/bin:/usr/local/bin:/usr/bin:/bin bash -c "$3"
 }
 
