@@ -32,6 +32,7 @@ while read -r trials tool names; do
     if [[ $trials == '#'* || -z $trials ]] || is_there "$tool"; then continue; fi
     [[ $trials == '*' || " $* " == *" --ignored "* || " $* " == *" --include-ignored "* ]] || continue
     tool=${tool%%|*}
+    [[ " ${missing[*]} " != *" $tool "* ]] || continue # it has two rows
     missing+=("$tool") packages+=("$names") package[$tool]=$names
 done <tests/tools.txt
 if ((${#missing[@]})); then

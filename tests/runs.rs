@@ -6,6 +6,7 @@ use crate::harness::{
 };
 use libtest_mimic::Trial;
 use nix::sys::signal::{Signal, killpg};
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -135,7 +136,8 @@ fn link_tools(folder: &Path, absent: &[&str]) {
     let rows = table.lines().filter(|row| !row.is_empty() && !row.starts_with('#'));
     let tools = rows.filter_map(|row| row.split_whitespace().nth(1)?.split('|').next());
     let others = ["bash", "cat", "env", "mktemp", "readlink", "rm", "sh"];
-    for tool in tools.chain(others).filter(|tool| !absent.contains(tool)) {
+    let tools: BTreeSet<&str> = tools.chain(others).collect(); // some have two rows
+    for tool in tools.into_iter().filter(|tool| !absent.contains(tool)) {
         // What is not on this machine is there all the same: nothing but its name is looked for.
         let path = which(tool).unwrap_or_else(|| "/bin/true".into());
         symlink(path, folder.join(tool)).expect("the folder is empty");

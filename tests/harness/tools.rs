@@ -21,7 +21,7 @@ pub fn find_tools(trials: &[String]) -> Result<(), String> {
             return Err(format!("tests/tools.txt: {row:?} names no tool"));
         };
         let is_needed = start == "*" || trials.iter().any(|name| name.starts_with(start));
-        if is_needed && !is_there(tool) {
+        if is_needed && !tools.contains(&tool) && !is_there(tool) {
             tools.push(tool);
             packages.extend(words);
             if start != "*" {
