@@ -14,7 +14,7 @@ report() {
         table_row "$row"
         lines+=("$line$verdict")
     done
-    lines+=("${words[in-use-is]}")
+    if [[ $experiments == *3* ]]; then lines+=("${words[in-use-of-nc]}"); else lines+=("${words[in-use-is]}"); fi
     if ((!differ)); then
         printf -v line "${words[as-expected]}" "${#results[@]}"
         lines+=("" "$line")

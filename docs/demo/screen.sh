@@ -2,22 +2,22 @@
 # What is seen: sentences, commands, what the programs print, columns, colors, and the wait for Enter.
 
 set_the_screen() {
-    bold='' dim='' green='' red='' yellow='' cyan='' plain='' erase=''
+    bold='' strong='' dim='' green='' red='' yellow='' plain='' erase=''
     [[ -t 1 && ${TERM:-dumb} != dumb ]] || return 0
     [[ -t 2 ]] && erase=$'\r\e[K'
     [[ ${NO_COLOR:-} ]] ||
-        bold=$'\e[1m' dim=$'\e[2m' green=$'\e[32m' red=$'\e[31m' yellow=$'\e[33m' cyan=$'\e[36m' plain=$'\e[m'
+        bold=$'\e[1m' strong=$'\e[1;35m' dim=$'\e[2m' green=$'\e[32m' red=$'\e[31m' yellow=$'\e[33m' plain=$'\e[m'
 }
 
 out() { # LINE...
     [[ $quiet ]] || printf '%s\n' "$@" 2>/dev/null || die "cannot write to standard output"
 }
 
-emphasize() { # TEXT: into $text, with each *word* in bold
+emphasize() { # TEXT: into $text, with each *word* so that it strikes the eye
     local rest=$1
     text=''
     while [[ $rest == *\**\** ]]; do
-        text+=${rest%%\**}$bold rest=${rest#*\*}
+        text+=${rest%%\**}$strong rest=${rest#*\*}
         text+=${rest%%\**}$plain rest=${rest#*\*}
     done
     text+=$rest

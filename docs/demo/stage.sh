@@ -178,7 +178,12 @@ receiver() { # NAME COMMAND
 }
 
 send() { # TEXT ADDRESS EXPECTED: which of the receivers gets it?
-    local who line lines found seen=''
+    local who line lines found text seen=''
+    if [[ ${sender[*]} != "${nc[*]} -u"* ]]; then
+        printf -v text "${words[another-sender]}" "${nc[*]}" "${sender[0]}"
+        [[ $sender_noted ]] || out "  $dim$text$plain"
+        sender_noted=1
+    fi
     typed nc "echo $1 | ${sender[*]} $2 $port"
     pending=1
     wait_here

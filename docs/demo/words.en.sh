@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034 # screen.sh reads them
-# What the demo says, in English. A line is at most 80 columns wide; *a word* is shown in bold.
+# What the demo says, in English. A line is at most 80 columns wide; *a word* is shown bold and colored.
 # The story's keys stand in the order of docs/demo.sh.
 
 declare -gA words=(
@@ -40,6 +40,7 @@ port %d of this machine serves, and each TIME_WAIT has to be waited for."
     [seconds]="%s: %d s left"
     [no-seconds]="%s has run out: Enter makes a new one"
     [anew]="(What the old server had left has run out: we have made it anew.)"
+    [another-sender]="(%s cannot send to a group or to all: we take %s)"
     [ctrl-c]="what Ctrl+C does"
     [server]="server"
     [child]="child"
@@ -62,6 +63,7 @@ port %d of this machine serves, and each TIME_WAIT has to be waited for."
     [ok]="ok"
     [not-ok]="differs"
     [in-use-is]="in use: \"bind: : Address already in use\", exit status 255"
+    [in-use-of-nc]="in use: \"bind: : Address already in use\", exit status 255; of nc, its own words"
     [as-expected]="All %d outcomes are as expected."
 
     # ---- experiment 1 ----
