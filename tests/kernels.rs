@@ -1,8 +1,15 @@
-//! `bindtable` on other kernels: Debian's, booted under QEMU by `tests/kernels/boot.sh`.
+//! `bindtable` on other kernels: Debian's, booted under QEMU by `tests/kernels/boot.sh`; and the same
+//! cells on other network stacks, lwIP and gVisor.
 
-use crate::harness::{self, boot, cargo, cargo_target, download_kernel, run};
+use crate::bindtable::{bindtable, has_two_users, whole};
+use crate::documents::is_current;
+use crate::harness::{
+    self, Scratch, boot, cargo, cargo_target, download, download_kernel, downloaded, run,
+};
 use libtest_mimic::Trial;
 use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::LazyLock;
@@ -15,40 +22,53 @@ const KERNELS: [(&str, &str, &str); 4] = [
     ("kernel_newest", "sid,experimental", ""),
 ];
 
-/// Not among the ordinary trials: they download kernels and QEMU.
+const DOCUMENT: &str = "docs/kernels.md";
+
+/// All but one are not among the ordinary trials: they download kernels, QEMU and the other stacks.
 pub fn trials() -> Vec<Trial> {
-    let trial = |(name, _, version)| {
-        harness::trial(name, move || predicted(name, version)).with_ignored_flag(true)
-    };
-    let refused = harness::trial("kernel_refused", refused).with_ignored_flag(true);
-    KERNELS.map(trial).into_iter().chain([refused]).collect()
+    let trial = |(name, _, version)| harness::trial(name, move || predicted(name, version));
+    let others: [(&str, fn()); 3] =
+        [("kernel_refused", refused), ("stack_lwip", lwip), ("stack_gvisor", gvisor)];
+    let others = others.map(|(name, check)| harness::trial(name, check));
+    let ignored = KERNELS.map(trial).into_iter().chain(others);
+    let ordinary: [(&str, fn()); 2] =
+        [("kernels_document", document), ("kernels_other_systems", other_systems)];
+    let ordinary = ordinary.map(|(name, check)| harness::trial(name, check));
+    ignored.map(|trial| trial.with_ignored_flag(true)).chain(ordinary).collect()
 }
 
 /// Starts the downloads that the wanted trials need: to be called before all networks are left.
 pub fn prepare(wanted: &[String]) {
-    for (name, suites, ..) in KERNELS {
-        if wanted.iter().any(|wanted| wanted == name) {
+    let is_wanted = |name: &str| wanted.iter().any(|wanted| wanted == name);
+    for (name, suites, _) in KERNELS {
+        if is_wanted(name) {
             download_kernel(name, suites, "amd64");
         }
+    }
+    if is_wanted("stack_lwip") {
+        download("lwip", &["bookworm", "amd64", "{}", "liblwip-dev", "liblwip0"]);
+    }
+    if is_wanted("stack_gvisor") {
+        download("runsc", &["trixie", "amd64", "{}", "runsc"]);
     }
 }
 
 /// A `bindtable` that needs no library.
-fn bindtable() -> &'static PathBuf {
+fn program() -> &'static PathBuf {
     static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
         let (target, machine) = (cargo_target("static"), "x86_64-unknown-linux-gnu");
         let mut cargo = cargo("build", &target);
-        cargo.args(["--release", "--package", "bindtable", "--target", machine]);
-        let output = run(cargo.env("RUSTFLAGS", "-C target-feature=+crt-static"));
+        cargo.args(["--package", "bindtable", "--target", machine]);
+        let output = run(cargo.env("RUSTFLAGS", "-C target-feature=+crt-static -C debuginfo=0"));
         assert!(output.status.success(), "{}", output.stderr);
-        target.join(machine).join("release/bindtable")
+        target.join(machine).join("debug/bindtable")
     });
     &PROGRAM
 }
 
 /// Each cell is measured there, and the model predicts it for that version.
 fn predicted(kernel: &str, version: &str) {
-    let output = run(boot(kernel, &[]).arg(bindtable()).args(["--format", "json"]));
+    let output = run(boot(kernel, &[]).arg(program()).args(["--format", "json"]));
     assert!(output.status.success(), "{}", output.stderr);
     let table: Value = serde_json::from_str(&output.stdout).expect("it is JSON");
     let release = table["kernel"].as_str().and_then(|kernel| kernel.strip_prefix("Linux "));
@@ -64,7 +84,221 @@ fn predicted(kernel: &str, version: &str) {
 /// What is no kernel gets one line, and so does a program that does not end.
 fn refused() {
     let boot = || Command::new(harness::project("tests/kernels/boot.sh"));
-    let output = run(boot().arg(bindtable()).arg("/bin/true"));
+    let output = run(boot().arg(program()).arg("/bin/true"));
     assert_eq!(output.status.code(), Some(125));
     assert!(output.stderr.contains("is a kernel neither of"), "{}", output.stderr);
+}
+
+/// A cell of a run: its name, what was measured if it was tried, and what is predicted.
+type Cell<'a> = (&'a str, Option<&'a str>, &'a str);
+
+/// The cells of a run.
+fn cells(run: &Value) -> Vec<Cell<'_>> {
+    let cells = run["cells"].as_array().expect("they are a list").iter();
+    cells
+        .map(|cell| {
+            let text = |field: &str| cell[field].as_str();
+            let (name, predicted) = (text("cell"), text("predicted"));
+            (name.expect("it has a name"), text("verdict"), predicted.expect("it is predicted"))
+        })
+        .collect()
+}
+
+/// The document lists the cells whose verdict has changed from one version of Linux to another, as the
+/// model has it; the trials of the kernels check the model.
+fn document() {
+    let table = whole();
+    let mut eras: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for cell in table["cells"].as_array().expect("they are a list") {
+        let name = cell["cell"].as_str().expect("it has a name");
+        for era in cell["history"].as_array().into_iter().flatten() {
+            eras.entry(era.as_str().expect("it is a text")).or_default().push(name);
+        }
+    }
+    let mut text = String::from("\n| Linux | cells | which |\n|---|---|---|\n");
+    for (era, cells) in eras {
+        let names: Vec<String> = cells.iter().map(|cell| format!("`{cell}`")).collect();
+        let _ = writeln!(text, "| {era} | {} | {} |", cells.len(), names.join("<br>"));
+    }
+    is_current(DOCUMENT, "changes", &format!("{text}\n"));
+}
+
+/// What the test suites of other systems expect: Linux gives the same, or the difference has a reason.
+fn other_systems() {
+    let run = whole();
+    let table: BTreeMap<&str, Option<&str>> =
+        cells(&run).into_iter().map(|(name, verdict, _)| (name, verdict)).collect();
+    let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    let mut text = String::new();
+    let rows = harness::read("src/bindtable/other-systems.tsv");
+    for row in rows.lines().filter(|row| !row.starts_with('#')) {
+        let fields: Vec<&str> = row.split('\t').collect();
+        let [system, place, cell, expected, reason] = fields[..] else { panic!("{row:?}") };
+        let linux = match table.get(cell) {
+            Some(verdict) => verdict.map(str::to_owned),
+            None => {
+                let run = bindtable(&["explain", cell, "--format", "json"]);
+                let run: Value = serde_json::from_str(&run).expect("it is JSON");
+                run["cells"][0]["verdict"].as_str().map(str::to_owned)
+            }
+        };
+        let Some(linux) = linux else { continue }; // it needs two users
+        let count = counts.entry(system).or_default();
+        count.1 += 1;
+        if linux == expected {
+            assert_eq!(reason, "", "{row:?}: Linux does the same");
+            count.0 += 1;
+        } else {
+            assert_ne!(reason, "", "{row:?}: Linux gives {linux}");
+            let _ = writeln!(
+                text,
+                "| {system} | `{place}` | `{cell}` | {expected} | {linux} | {reason} |"
+            );
+        }
+    }
+    let mut whole =
+        String::from("\n| system | statements | Linux does the same in |\n|---|---|---|\n");
+    for (system, (same, all)) in counts {
+        let _ = writeln!(whole, "| {system} | {all} | {same} |");
+    }
+    let head = "| system | test | cell | there | Linux | why |\n|---|---|---|---|---|---|";
+    let text = format!("{whole}\nThe others:\n\n{head}\n{text}\n");
+    if has_two_users() {
+        is_current(DOCUMENT, "other systems", &text);
+    }
+}
+
+/// Why a stack differs from Linux, and in which cells: those of which this is true.
+type Reason = (&'static str, fn(&str) -> bool);
+
+/// What another stack does in the cells that it has tried: the table of the document, by reason.
+fn compare_stack(block: &str, reasons: &[Reason], verdicts: &BTreeMap<String, String>) {
+    let table = whole();
+    let linux: BTreeMap<&str, &str> =
+        cells(&table).into_iter().map(|(name, _, predicted)| (name, predicted)).collect();
+    let mut found: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    for (cell, verdict) in verdicts {
+        let predicted = linux[cell.as_str()];
+        if predicted != verdict {
+            let reason = reasons.iter().position(|(_, is_it)| is_it(cell));
+            let reason =
+                reason.unwrap_or_else(|| panic!("{cell}: {verdict}, on Linux {predicted}"));
+            found.entry(reason).or_default().push(format!("`{cell}`: {verdict}"));
+        }
+    }
+    let mut text = String::from("\n| what | for example |\n|---|---|\n");
+    for (at, (reason, _)) in reasons.iter().enumerate() {
+        let cells = found.get(&at).unwrap_or_else(|| panic!("no cell is so: {reason}"));
+        let _ = writeln!(text, "| {reason} | {} |", cells[0]);
+    }
+    is_current(DOCUMENT, block, &format!("{text}\n"));
+}
+
+/// The cells that lwIP can express, tried in a process of its own.
+fn lwip() {
+    let (scratch, folder) = (Scratch::new(), downloaded("lwip").join("usr"));
+    let program = scratch.path().join("lwip");
+    let library = folder.join("lib/x86_64-linux-gnu");
+    let built = run(Command::new("cc")
+        .args(["-Wall", "-Wextra", "-Werror", "-o"])
+        .arg(&program)
+        .arg(harness::project("tests/kernels/lwip.c"))
+        .arg("-I")
+        .arg(folder.join("include/lwip"))
+        .arg(library.join("liblwip.so.0")));
+    assert!(built.status.success(), "{}", built.stderr);
+    let table = whole();
+    let is_expressible = |cell: &&str| {
+        let parts: Vec<&str> = cell.split('/').collect();
+        let is_socket = |name: &str| {
+            let ip = name.strip_suffix("+reuseaddr").unwrap_or(name);
+            ["0.0.0.0", "127.0.0.1"].contains(&ip)
+        };
+        let states = [
+            "bound",
+            "listening",
+            "connection",
+            "connected",
+            "fin-wait-2",
+            "close-wait",
+            "time-wait",
+            "closed",
+        ];
+        is_socket(parts[1])
+            && states.contains(&parts[2])
+            && is_socket(parts[3])
+            && !(parts[0] == "udp" && parts[2] == "closed")
+    };
+    let names: Vec<&str> =
+        cells(&table).into_iter().map(|cell| cell.0).filter(is_expressible).collect();
+    assert!(names.len() > 40, "{names:?}");
+    let output = run(Command::new(&program).args(&names).env("LD_LIBRARY_PATH", &library));
+    assert!(output.status.success(), "{}", output.stderr);
+    let verdict = |line: &str| {
+        let (cell, verdict) = line.split_once('\t').expect("it has two columns");
+        (cell.to_owned(), verdict.replace(" 98", " EADDRINUSE"))
+    };
+    let verdicts: BTreeMap<String, String> = output.stdout.lines().map(verdict).collect();
+    assert_eq!(verdicts.len(), names.len());
+    let is_restart = |cell: &str| cell == "tcp/127.0.0.1/time-wait/127.0.0.1+reuseaddr";
+    let is_listener = |cell: &str| cell.contains("+reuseaddr/listening/");
+    let is_connection = |cell: &str| cell.contains("+reuseaddr/connection/");
+    compare_stack(
+        "lwip",
+        &[
+            (
+                "after TIME_WAIT the option in the new server alone is enough: `tcp_bind` does not look at TIME_WAIT",
+                is_restart,
+            ),
+            (
+                "if both have the option, a listener at the wildcard address and a listener at a specific address stand side by side; two at one address fail at listen: `tcp_listen_with_backlog_and_err` compares the addresses alone",
+                is_listener,
+            ),
+            ("a listener with a connection: the same", is_connection),
+        ],
+        &verdicts,
+    );
+}
+
+/// The unchanged `bindtable` on gVisor's network stack. It finds out by itself what it cannot try.
+fn gvisor() {
+    let (scratch, runsc) = (Scratch::new(), downloaded("runsc").join("usr/bin/runsc"));
+    let output = run(Command::new(runsc)
+        .arg("--root")
+        .arg(scratch.path())
+        .args(["--platform=ptrace", "--network=none", "--ignore-cgroups", "do"])
+        .arg(program())
+        .args(["--format", "json"]));
+    assert_eq!(output.status.code(), Some(3), "not all can be tried there: {}", output.stderr);
+    let table: Value = serde_json::from_str(&output.stdout).expect("it is JSON");
+    let tried = |(cell, verdict, _): Cell| {
+        // A closed socket's port is free a little later there.
+        let is_closed = cell.contains("/closed/");
+        verdict.filter(|_| !is_closed).map(|verdict| (cell.to_owned(), verdict.to_owned()))
+    };
+    let verdicts: BTreeMap<String, String> = cells(&table).into_iter().filter_map(tried).collect();
+    assert!(verdicts.len() > 1300, "{}", verdicts.len());
+    let is_user = |cell: &str| cell.contains("+other-user");
+    let is_late = |cell: &str| cell.contains("+late-") || cell.contains("+cleared-");
+    let is_listener = |cell: &str| cell.contains("/listening/") && cell.ends_with("+reuseaddr");
+    let is_connected = |cell: &str| cell.ends_with("+reuseport");
+    compare_stack(
+        "gvisor",
+        &[
+            ("SO_REUSEPORT ignores the user", is_user),
+            (
+                "an option counts as it was at bind: one that is set or cleared afterwards changes nothing",
+                is_late,
+            ),
+            (
+                "with SO_REUSEADDR in both, a specific address binds beside a listening wildcard, and the other way round",
+                is_listener,
+            ),
+            (
+                "once the listener is closed, its connection does not keep a new socket with SO_REUSEPORT out",
+                is_connected,
+            ),
+        ],
+        &verdicts,
+    );
 }

@@ -239,8 +239,11 @@ impl World {
         let hex: String = ip.octets().iter().map(|octet| format!("{octet:02x}")).collect();
         let waited = wait_for(&format!("a way to {ip}"), || {
             let file = "/proc/thread-self/net/ipv6_route";
-            // Without this file there is nothing to wait for.
-            let Ok(routes) = fs::read_to_string(file) else { return Ok(Some(())) };
+            // Without this file, or with an empty one (gVisor), there is nothing to wait for.
+            let routes = fs::read_to_string(file).unwrap_or_default();
+            if routes.is_empty() {
+                return Ok(Some(()));
+            }
             let leads_here = |route: &str| {
                 let flags = route.split_whitespace().nth(8);
                 let flags = flags.and_then(|flags| u32::from_str_radix(flags, 16).ok());
@@ -308,7 +311,8 @@ pub fn states(proto: Proto, port: u16) -> Result<Vec<&'static str>, String> {
             let (local, _remote) = (fields.next()?, fields.next()?);
             let state = usize::from_str_radix(fields.next()?, 16).ok()?;
             let state = *STATES.get(state.checked_sub(1)?)?;
-            local.ends_with(&port).then_some(state)
+            // gVisor lists what is bound, too, as CLOSE.
+            (local.ends_with(&port) && state != "CLOSE").then_some(state)
         }));
     }
     states.sort_unstable();
