@@ -5,13 +5,14 @@
 use crate::documents::is_current;
 use crate::harness::{
     self, Client, MULTICAST, Process, Program, Row, Runtime, Scratch, Sender, Strace, Switches,
-    Variant, forbid_memberships, hold_port, hold_udp_port, in_namespace, is_blocked, read, rows,
-    wait_for,
+    Variant, forbid_memberships, hold_port, hold_udp_port, in_namespace, is_blocked, project, read,
+    rows, wait_for,
 };
 use crate::lines::{c_calls, printed};
 use libtest_mimic::Trial;
 use nix::libc::SYS_recvfrom;
 use nix::sys::signal::Signal;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
@@ -19,6 +20,7 @@ use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::Command;
+use std::sync::LazyLock;
 
 pub fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
@@ -534,7 +536,9 @@ fn traces(program: Program) {
                         row(label, &call.text);
                     }
                     if let (Some(call), false) = (calls.first(), kernel.is_empty()) {
-                        row(kernel, &format!("{} __x64_sys_{}", call.number, call.name()));
+                        let name = call.name();
+                        let elsewhere = elsewhere(name);
+                        row(kernel, &format!("{} __x64_sys_{name}; {elsewhere}", call.number));
                     }
                 };
                 rows("trace", "kernel", &shown.calls);
@@ -544,6 +548,31 @@ fn traces(program: Program) {
         }
         is_current(&page(program), &number.to_string(), &(block + "```\n"));
     }
+}
+
+/// The number of a call on the two other machines of the raw runtime, from the kernel's tables as
+/// linux-raw-sys has them.
+fn elsewhere(call: &str) -> String {
+    static TABLES: LazyLock<[String; 2]> = LazyLock::new(|| {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["metadata", "--offline", "--format-version", "1"]).current_dir(project(""));
+        let metadata: Value =
+            serde_json::from_str(&harness::run(&mut cargo).stdout).expect("it is JSON");
+        let packages = metadata["packages"].as_array().expect("they are a list");
+        let package = packages.iter().find(|package| package["name"] == "linux-raw-sys");
+        let manifest = package.and_then(|package| package["manifest_path"].as_str());
+        let folder = Path::new(manifest.expect("the ports use it")).with_file_name("src");
+        ["aarch64", "riscv64"].map(|machine| {
+            let path = folder.join(machine).join("general.rs");
+            fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"))
+        })
+    });
+    let start = format!("pub const __NR_{call}: u32 = ");
+    let [aarch64, riscv64] = TABLES
+        .each_ref()
+        .map(|table| table.lines().find_map(|line| line.strip_prefix(&start)?.strip_suffix(';')));
+    assert_eq!(aarch64, riscv64, "{call}: both have the table of include/uapi/asm-generic");
+    format!("{} on aarch64, riscv64", aarch64.unwrap_or("no number"))
 }
 
 /// Both processes of the second program, from end to end.
