@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 
 const DOCUMENT: &str = "docs/bind-table.md";
 
-const TRIALS: [(&str, fn()); 18] = [
+const TRIALS: [(&str, fn()); 21] = [
     ("bindtable_document", document),
     ("bindtable_options", options),
     ("bindtable_cells", cells),
@@ -25,6 +25,9 @@ const TRIALS: [(&str, fn()); 18] = [
     ("bindtable_diff", diff),
     ("bindtable_formats", formats),
     ("bindtable_filters", filters),
+    ("bindtable_names", names),
+    ("bindtable_receivers", receivers),
+    ("bindtable_jobs", jobs),
     ("bindtable_user_not_mapped", user_not_mapped),
     ("bindtable_ipv6_off", ipv6_off),
     ("bindtable_sysctl_missing", sysctl_missing),
@@ -143,6 +146,18 @@ fn options() {
         (&["explain", "tcp/::1+late-v6only/bound/::1"], "'+late-v6only'"),
         (&["explain", "udp/::1/listening/::1"], "UDP has no state"),
         (&["explain", "tcp/224.0.0.1/bound/::1"], "no multicast"),
+        (&["explain", "tcp/192.0.2.1/bound/::1"], "192.0.2.1 is not an address here"),
+        (&["explain", "tcp/127.0.0.1+v6only/bound/::1"], "+v6only is for IPv6"),
+        (&["explain", "tcp/127.0.0.1+device-lo/closed/::1"], "a device of a closed socket"),
+        (&["explain", "tcp/::1+reuseaddr+late-reuseaddr/bound/::1"], "has +reuseaddr and +late"),
+        (&["explain", "tcp/::1+closed/bound/::1"], "+closed is for a third socket"),
+        (&["explain", "tcp/::1+program/bound/::1"], "needs +reuseport"),
+        (&["explain", "tcp/::1+connects/listening/::1"], "never 'listening'"),
+        (&["explain", "tcp/0.0.0.0+connects/connected/::1"], "nothing connects from 0.0.0.0"),
+        (&["explain", "tcp/::1/exhausted/::1"], "exhausted-reuse-0 and exhausted-reuse-1"),
+        (&["explain", "tcp/::1+ipv4-client/time-wait/::1"], "+ipv4-client is for A at ::"),
+        (&["explain", "tcp/::1/bound/::1+elsewhere"], "+elsewhere is for a socket that connects"),
+        (&["--jobs", "0"], "invalid value '0'"),
         (&["diff", "/dev/null/none"], "/dev/null/none"),
         (&["diff", "/dev/null"], "no saved run"),
     ] {
@@ -216,11 +231,12 @@ fn states() {
         let state = cell.split('/').nth(2).expect("it is a cell");
         let expected = match state {
             _ if cell.ends_with("+other-user") && !has_two_users() => &[][..],
-            "bound" | "between" | "closed" => &[],
+            "bound" | "between" | "shut-down" | "closed" => &[],
+            "fin-wait-1" => &["FIN_WAIT1"],
             "listening" => &["LISTEN"],
             "connection" => &["ESTABLISHED", "LISTEN"],
             "connected" => &["ESTABLISHED"],
-            "fin-wait-2" => &["FIN_WAIT2"],
+            "half-closed" | "fin-wait-2" => &["FIN_WAIT2"],
             "close-wait" => &["CLOSE_WAIT"],
             "last-ack" => &["LAST_ACK"],
             "time-wait" => &["TIME_WAIT"],
@@ -305,7 +321,7 @@ fn diff() {
     };
     write(&saved);
     let same = bindtable(&[&["diff", path][..], &narrow].concat());
-    assert!(same.ends_with(&counts(40, 0, 0, 0)), "{same}");
+    assert!(same.ends_with(&counts(52, 0, 0, 0)), "{same}");
 
     let cell = "tcp/127.0.0.1/closed/127.0.0.1";
     let mut other = saved.clone();
@@ -319,7 +335,7 @@ fn diff() {
     };
     let (status, text) = compare(&[]);
     assert_eq!(status, Some(1));
-    assert!(text.contains(&counts(39, 1, 0, 0)), "{text}");
+    assert!(text.contains(&counts(51, 1, 0, 0)), "{text}");
     assert!(text.ends_with(&format!("\n{cell}: was bind EACCES, is ok\n")), "{text}");
     let (status, text) = compare(&["--format", "markdown"]);
     assert_eq!(status, Some(1));
@@ -345,7 +361,7 @@ fn diff() {
     write(&other);
     let (status, text) = compare(&[]);
     assert_eq!(status, Some(0));
-    assert!(text.ends_with(&counts(37, 0, 2, 3)), "{text}");
+    assert!(text.ends_with(&counts(49, 0, 2, 3)), "{text}");
 }
 
 /// Each format has every question, and the tables are whole.
@@ -434,6 +450,56 @@ fn filters() {
     }
 }
 
+/// The name of each cell is read as that cell; and `--help` has each word of them.
+fn names() {
+    let run = whole();
+    let cells: Vec<&str> = fields(&run, "verdict").into_iter().map(|(cell, _)| cell).collect();
+    let read = parsed(&bindtable(&[&["explain", "--format", "json"][..], &cells].concat()));
+    let again: Vec<&str> = fields(&read, "verdict").into_iter().map(|(cell, _)| cell).collect();
+    assert_eq!(again, cells);
+    let help = bindtable(&["--help"]);
+    let is_known = |word: &str| help.lines().any(|line| line.trim_start().starts_with(word));
+    for cell in cells {
+        let state = cell.split('/').nth(2).expect("it is a cell");
+        assert!(is_known(state), "{state}");
+        for modifier in
+            cell.split(['/', ',', '+']).filter(|part| part.starts_with(char::is_alphabetic))
+        {
+            let is_other = ["tcp", "udp", state].contains(&modifier) || modifier.contains(':');
+            assert!(is_other || is_known(&format!("+{modifier} ")), "{modifier}");
+        }
+    }
+}
+
+/// What beside the address decides who receives: each measurement by hand has its cell.
+fn receivers() {
+    let run = json(&["--question", "receivers"]);
+    for (cell, to, who) in [
+        // 40 datagrams, or clients: none of them to one of the two happens once in 2^39 runs.
+        ("udp/127.0.0.1+reuseport/bound/127.0.0.1+reuseport", "127.0.0.1", "spread"),
+        ("tcp/127.0.0.1+reuseport/listening/127.0.0.1+reuseport", "127.0.0.1", "spread"),
+        ("udp/127.0.0.1+reuseaddr/bound/127.0.0.1+reuseaddr", "127.0.0.1", "B"),
+        // A connected socket gets all from its peer, even from a wildcard bind.
+        ("udp/0.0.0.0+reuseaddr/connected/127.0.0.1+reuseaddr", "127.0.0.1 from A's peer", "A"),
+        ("udp/0.0.0.0+reuseaddr/connected/127.0.0.1+reuseaddr", "127.0.0.1", "B"),
+        // One that is bound to a device wins.
+        ("udp/127.0.0.1+device-lo+reuseaddr/bound/127.0.0.1+reuseaddr", "127.0.0.1", "A"),
+        // A socket at 0.0.0.0 wins over one at ::.
+        ("udp/0.0.0.0+reuseaddr/bound/::+reuseaddr", "127.0.0.1", "A"),
+        ("udp/::+reuseaddr/bound/0.0.0.0+reuseaddr", "127.0.0.1", "B"),
+        ("tcp/127.0.0.1/listening/::1", "::1", "B"),
+    ] {
+        let found = list(&run["cells"]).iter().find(|found| found["cell"] == cell);
+        assert_eq!(found.expect("it is there")["deliveries"][to], who, "{cell}");
+    }
+}
+
+/// One thread finds the same as several.
+fn jobs() {
+    let three = |jobs| bindtable(&["--question", "three", "--jobs", jobs]);
+    assert_eq!(three("1"), three("7"));
+}
+
 /// What was not tried, by its reason: each of those cells, and how many others were tried.
 fn not_tried(run: &Value) -> (BTreeMap<&str, Vec<&str>>, usize) {
     let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -497,21 +563,22 @@ fn user_not_mapped() {
     let run = parsed(&output.stdout);
     assert_eq!(output.status.code(), Some(3));
     let (reasons, tried) = not_tried(&run);
-    assert_eq!(tried, 36);
+    assert_eq!(tried, 44);
     let [(reason, cells)] = &reasons.into_iter().collect::<Vec<_>>()[..] else { panic!("one") };
     assert!(reason.starts_with("a network namespace is needed: /proc/self/uid_map: "), "{reason}");
-    assert!(cells.len() == 4 && cells.iter().all(|cell| cell.contains("/last-ack/")));
+    let needs_it = |cell: &str| cell.contains("/last-ack/") || cell.contains("/fin-wait-1/");
+    assert!(cells.len() == 8 && cells.iter().all(|cell| needs_it(cell)));
 }
 
 /// The cells of IPv4 alone are tried.
 fn ipv6_off() {
+    let whole = whole();
     fs::write("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1").expect("the namespace is ours");
     let run = as_in_the_whole(Command::new(program()).args(["--format", "json"]));
     let (mut reasons, tried) = not_tried(&run);
     let cells = reasons
         .remove("IPv6 is switched off: net.ipv6.conf.all.disable_ipv6 is 1")
         .expect("it is the reason");
-    let whole = whole();
     let with_ipv6 = fields(&whole, "verdict").into_iter().filter(|(cell, _)| cell.contains(':'));
     let with_ipv6: Vec<&str> = with_ipv6.map(|(cell, _)| cell).collect();
     assert_eq!(cells, with_ipv6);
@@ -527,11 +594,12 @@ fn sysctl_missing() {
     let (reasons, tried) = not_tried(&run);
     assert!(tried > 1000, "{tried}");
     let cells = reasons.iter().find(|(reason, _)| reason.starts_with(path)).expect("it is so").1;
-    assert!(cells.iter().all(|cell| cell.contains("/exhausted")), "{cells:?}");
+    let needs_it = |cell: &str| cell.contains("/exhausted") || cell.contains("+connects");
+    assert!(cells.iter().all(|cell| needs_it(cell)), "{cells:?}");
     let whole = whole();
-    let all = fields(&whole, "verdict").into_iter().filter(|(cell, verdict)| {
-        cell.starts_with("tcp/") && cell.contains("/exhausted") && verdict.is_some()
-    });
+    let all = fields(&whole, "verdict")
+        .into_iter()
+        .filter(|(cell, verdict)| cell.starts_with("tcp/") && needs_it(cell) && verdict.is_some());
     assert_eq!(cells.len(), all.count());
 }
 
@@ -544,8 +612,14 @@ fn proc_missing() {
     assert!(tried > 100, "{tried}");
     assert!(reasons.keys().any(|reason| reason.starts_with("/proc/thread-self/net/tcp: ")));
     for (reason, cells) in reasons {
-        let expected = if reason.starts_with("two users") { "+other-user" } else { "tcp/" };
-        assert!(cells.iter().all(|cell| cell.contains(expected)), "{reason}");
+        let expected: &[&str] = match reason {
+            _ if reason.starts_with("two users") => &["+other-user"],
+            _ if reason.starts_with("/proc/sys/") => &["/exhausted", "+connects"],
+            _ => &["tcp/"],
+        };
+        for cell in cells {
+            assert!(expected.iter().any(|word| cell.contains(word)), "{cell}: {reason}");
+        }
     }
 }
 
@@ -574,7 +648,7 @@ fn without_namespaces() {
         let needs: &[&str] = match reason {
             _ if reason.starts_with("two users are needed") => &["+other-user"],
             _ if reason.starts_with("a network namespace is needed") => {
-                &["/last-ack/", "/exhausted", "fd00::2"]
+                &["/last-ack/", "/fin-wait-1/", "/exhausted", "fd00::2", "+connects", "+device-"]
             }
             reason => panic!("{reason}: {cells:?}"),
         };

@@ -1,83 +1,109 @@
-//! Tries a cell: makes the old sockets, brings the first to its state, and binds the new one.
+//! Tries a cell: makes the old sockets, brings the first to its state, and lets the new one come.
 
-use crate::cell::{Cell, Proto, Set, Socket, State};
+use crate::cell::{Cell, Device, Proto, Route, Set, Socket, State};
 use crate::netlink::LOOPBACK;
-use crate::world::{self, Powers, Trouble, World, as_other_user, states, wait_for};
-use rustix::fd::OwnedFd;
+use crate::world::{self, OTHER_DEVICE, Powers, Trouble, World, as_other_user, states, wait_for};
+use nix::libc::{BPF_K, BPF_RET, sock_filter, sock_fprog};
+use nix::sys::socket::{setsockopt, sockopt};
 use rustix::io::Errno;
-use rustix::net::sockopt::{
-    set_ip_add_membership, set_ip_multicast_if, set_ipv6_add_membership, set_ipv6_multicast_if,
-    set_ipv6_v6only, set_socket_broadcast, set_socket_linger, set_socket_reuseaddr,
-    set_socket_reuseport,
-};
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, accept_with, bind,
-    connect, getsockname, listen, recv, sendto, shutdown, socket_with,
-};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use socket2::{Domain, SockAddr, Socket as Fd, Type};
+use std::io::{self, Read};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr};
 use std::time::Duration;
 
+/// Broadcast of IPv4 on `lo`.
 pub const BROADCAST: Ipv4Addr = Ipv4Addr::new(127, 255, 255, 255);
+/// The group of IPv4 that the sockets join.
 pub const GROUP_IPV4: Ipv4Addr = Ipv4Addr::new(239, 1, 2, 3);
+/// The group of IPv6 that the sockets join.
 pub const GROUP_IPV6: Ipv6Addr = Ipv6Addr::new(0xff0e, 0, 0, 0, 0, 0, 0, 0x123);
 
-/// How often it is sent, or connected, where the kernel may share out by the sender's port.
+/// How often it is sent, or connected, where the kernel may share out by the sender's port: that
+/// one of two gets none of 40 happens once in 2^39 runs.
 const SHARES: usize = 40;
 
 /// What became of the new socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
+    /// It is bound, and listens or is connected.
     Ok,
-    Failed { call: Call, errno: Errno },
+    /// It is not.
+    Failed {
+        /// The call that failed.
+        call: Call,
+        /// With this error.
+        errno: Errno,
+    },
 }
 
+/// A call of the new socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
+    /// bind(2)
     Bind,
+    /// listen(2)
     Listen,
+    /// connect(2)
+    Connect,
 }
 
 impl Verdict {
-    /// In the words of an error's name: `ok`, `bind EADDRINUSE`.
-    pub fn name(self) -> String {
-        match self {
-            Self::Ok => "ok".to_owned(),
-            Self::Failed { call: Call::Bind, errno } => format!("bind {}", errno_name(errno)),
-            Self::Failed { call: Call::Listen, errno } => format!("listen {}", errno_name(errno)),
+    fn of(call: Call, result: io::Result<()>) -> Self {
+        match result {
+            Ok(()) => Self::Ok,
+            Err(error) => {
+                let number = error.raw_os_error().unwrap_or_default();
+                Self::Failed { call, errno: Errno::from_raw_os_error(number) }
+            }
         }
     }
-}
 
-fn errno_name(errno: Errno) -> String {
-    let name = match errno {
-        Errno::ACCESS => "EACCES",
-        Errno::ADDRINUSE => "EADDRINUSE",
-        Errno::ADDRNOTAVAIL => "EADDRNOTAVAIL",
-        Errno::INVAL => "EINVAL",
-        Errno::PERM => "EPERM",
-        errno => return format!("errno {}", errno.raw_os_error()),
-    };
-    name.to_owned()
+    /// In the words of an error's name: `ok`, `bind EADDRINUSE`.
+    pub fn name(self) -> String {
+        let Self::Failed { call, errno } = self else { return "ok".to_owned() };
+        let call = match call {
+            Call::Bind => "bind",
+            Call::Listen => "listen",
+            Call::Connect => "connect",
+        };
+        let name = match errno {
+            Errno::ACCESS => "EACCES",
+            Errno::ADDRINUSE => "EADDRINUSE",
+            Errno::ADDRNOTAVAIL => "EADDRNOTAVAIL",
+            Errno::AGAIN => "EAGAIN",
+            Errno::BUSY => "EBUSY",
+            Errno::CONNREFUSED => "ECONNREFUSED",
+            Errno::INVAL => "EINVAL",
+            Errno::PERM => "EPERM",
+            errno => return format!("{call} errno {}", errno.raw_os_error()),
+        };
+        format!("{call} {name}")
+    }
 }
 
 /// Who gets what is sent, or who accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Receiver {
+    /// The old socket.
     A,
+    /// The new one.
     B,
+    /// Both get each.
     Both,
-    /// One of the two, by the sender's address and port.
-    Either,
+    /// One of the two, by a hash of the sender's address and port.
+    Spread,
+    /// Neither.
     Nobody,
 }
 
 impl Receiver {
+    /// As a table shows it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::A => "A",
             Self::B => "B",
             Self::Both => "both",
-            Self::Either => "A or B",
+            Self::Spread => "spread",
             Self::Nobody => "nobody",
         }
     }
@@ -87,7 +113,7 @@ impl Receiver {
         let [only_a, only_b, both] =
             [(true, false), (false, true), (true, true)].map(|who| each.contains(&who));
         match (only_a, only_b, both) {
-            (true, true, _) => Self::Either,
+            (true, true, _) => Self::Spread,
             (_, _, true) => Self::Both,
             (true, false, _) => Self::A,
             (false, true, _) => Self::B,
@@ -96,12 +122,15 @@ impl Receiver {
     }
 }
 
+/// What was measured of a cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
+    /// What became of B.
     pub verdict: Verdict,
     /// The states of A's sockets in the kernel's table, when B came; none of UDP.
     pub found: Vec<&'static str>,
-    pub deliveries: Vec<(IpAddr, Receiver)>,
+    /// The address that is sent or connected to, perhaps with who sends, and who gets it.
+    pub deliveries: Vec<(String, Receiver)>,
 }
 
 /// Whether this cell can be tried here.
@@ -110,11 +139,18 @@ pub struct Outcome {
 ///
 /// What is missing.
 pub fn obstacle(cell: &Cell, powers: &Powers) -> Result<(), String> {
-    let is_second = |socket: &Socket| socket.ip == IpAddr::V6(world::SECOND_IPV6);
-    if cell.sockets().any(|socket| socket.ip.is_ipv6()) {
+    let any = |has: &dyn Fn(&Socket) -> bool| cell.sockets().any(has);
+    if any(&|socket| socket.ip.is_ipv6()) {
         powers.ipv6.clone()?;
     }
-    if cell.state.is_exhausted() || cell.state == State::LastAck || cell.sockets().any(is_second) {
+    if any(&|socket| socket.device.is_some()) {
+        powers.devices.clone()?;
+    }
+    if cell.state.is_exhausted()
+        || matches!(cell.state, State::LastAck | State::FinWait1)
+        || any(&|socket| socket.ip == IpAddr::V6(world::SECOND_IPV6))
+        || any(&|socket| socket.route == Route::Connect)
+    {
         powers.namespaces.clone()?;
     }
     if cell.has_two_users() {
@@ -124,39 +160,51 @@ pub fn obstacle(cell: &Cell, powers: &Powers) -> Result<(), String> {
 }
 
 /// Tries `cell`, on a port of its own.
+///
+/// # Errors
+///
+/// It could not be tried.
 pub fn measure(world: &mut World, cell: &Cell) -> Result<Outcome, Trouble> {
     let port = world.port()?;
-    let is_exhausted = cell.state.is_exhausted();
-    if is_exhausted {
-        world.autobind_reuse(true)?;
-        world.local_ports(port, port)?;
+    let is_connected = cell.sockets().any(|socket| socket.route != Route::Bind)
+        || (cell.proto == Proto::Udp && cell.state == State::Connected);
+    let [peer, elsewhere] = match is_connected {
+        true => [world.port()?, world.port()?],
+        false => [0, 0],
+    };
+    if let Some(is_on) = cell.state.autobind_reuse() {
+        world.autobind_reuse(is_on)?;
     }
-    let outcome = Attempt { world, cell, port }.run();
-    if is_exhausted {
-        world.local_ports(32768, 60999)?;
-    }
-    outcome
+    Attempt { world, cell, port, peer, elsewhere }.run()
 }
 
 struct Attempt<'a> {
     world: &'a World,
     cell: &'a Cell,
+    /// Where A and B meet.
     port: u16,
+    /// The port of A's peer, and of B's.
+    peer: u16,
+    /// Of B's, where it is to be another.
+    elsewhere: u16,
 }
 
 /// What keeps A in its state; given up at once, with no trace on the network.
 #[derive(Default)]
 struct Stand {
-    listener: Option<OwnedFd>,
-    child: Option<OwnedFd>,
-    client: Option<OwnedFd>,
+    /// A, if it takes what comes: a listener, or a socket of UDP.
+    a: Option<Fd>,
+    /// To whom A is connected.
+    peer: Option<Fd>,
+    /// Both ends of A's connection.
+    connection: Vec<Fd>,
 }
 
 impl Drop for Stand {
     fn drop(&mut self) {
-        for socket in [&self.child, &self.client].into_iter().flatten() {
+        for socket in &self.connection {
             // A reset, and no TIME_WAIT.
-            let _ = set_socket_linger(socket, Some(Duration::ZERO));
+            let _ = socket.set_linger(Some(Duration::ZERO));
         }
     }
 }
@@ -165,11 +213,10 @@ impl Attempt<'_> {
     fn run(&self) -> Result<Outcome, Trouble> {
         let (a, others) = self.cell.there.split_first().ok_or("there is nobody")?;
         let mut stand = Stand::default();
-        let first = self.bound(a)?;
-        match self.cell.proto {
-            Proto::Tcp => self.bring(a, first, &mut stand)?,
-            Proto::Udp if self.cell.state == State::Closed => drop(first),
-            Proto::Udp => stand.listener = Some(first),
+        match (self.cell.proto, a.route) {
+            (Proto::Tcp, Route::Bind) => self.bring(a, self.bound(a)?, &mut stand)?,
+            (Proto::Tcp, _) => self.bring_client(a, &mut stand)?,
+            (Proto::Udp, _) => self.bring_udp(a, &mut stand)?,
         }
         let mut rest = Vec::new();
         for socket in others {
@@ -179,38 +226,83 @@ impl Attempt<'_> {
         let found = self.states()?;
 
         let new = &self.cell.new;
-        let socket = self.socket(new)?;
-        let mut verdict = self.bind(&socket, new);
-        if self.cell.proto == Proto::Tcp && verdict == Verdict::Ok {
-            self.set_after(&socket, new).map_err(failed("setsockopt"))?;
-            if self.cell.state.is_between() {
-                let a = stand.listener.as_ref().ok_or("A is gone")?;
-                listen(a, 64).map_err(failed("A's listen"))?;
-            }
-            if let Err(errno) = listen(&socket, 64) {
-                verdict = Verdict::Failed { call: Call::Listen, errno };
-            }
+        let mut own_peer = None;
+        if new.route != Route::Bind && (new.elsewhere || stand.peer.is_none()) {
+            own_peer = Some(self.peer(new.destination(), self.peer_port(new))?);
         }
-        if self.cell.proto == Proto::Tcp && !self.cell.state.is_between() {
+        let socket = self.socket(new)?;
+        let verdict = self.come(&socket, new, &stand)?;
+        if new.route == Route::Bind && !self.cell.state.is_between() {
             let mut after = self.states()?;
-            if verdict == Verdict::Ok {
+            if self.cell.proto == Proto::Tcp && verdict == Verdict::Ok {
                 let listening = after.iter().position(|state| *state == "LISTEN");
                 after.remove(listening.ok_or("B does not listen")?);
             }
             if after != found {
-                return Err(format!("A was in {found:?}, and when B had come, in {after:?}").into());
+                let trouble = format!("A was in {found:?}, and when B had come, in {after:?}");
+                return Err(trouble.into());
             }
         }
 
         let delivers = verdict == Verdict::Ok && others.is_empty();
-        let deliveries = match (&stand.listener, self.cell.proto) {
-            (Some(a), Proto::Udp) if delivers => self.datagrams(a, &socket)?,
-            (Some(a), Proto::Tcp) if delivers && !self.cell.state.is_exhausted() => {
+        let deliveries = match (&stand.a, self.cell.proto) {
+            (Some(a), Proto::Udp) if delivers => {
+                let peers = [&stand.peer, &own_peer];
+                self.datagrams(a, &socket, peers)?
+            }
+            (Some(a), Proto::Tcp) if delivers && new.route == Route::Bind => {
                 self.connections(a, &socket)?
             }
             _ => Vec::new(),
         };
+        // B has no TIME_WAIT, either.
+        let _ = socket.set_linger(Some(Duration::ZERO));
         Ok(Outcome { verdict, found, deliveries })
+    }
+
+    /// B's calls, one after the other.
+    fn come(&self, fd: &Fd, new: &Socket, stand: &Stand) -> Result<Verdict, Trouble> {
+        let is_tcp = self.cell.proto == Proto::Tcp;
+        if new.route != Route::Connect {
+            let verdict = self.bind(fd, new)?;
+            if verdict != Verdict::Ok {
+                return Ok(verdict);
+            }
+        }
+        self.set_after(fd, new)?;
+        if new.route != Route::Bind {
+            let peer = SocketAddr::new(new.destination_on_own_family(), self.peer_port(new));
+            let connected = match new.route {
+                Route::Connect => self.with_one_port(|| fd.connect(&peer.into()))?,
+                _ => fd.connect(&peer.into()),
+            };
+            return match Verdict::of(Call::Connect, connected) {
+                Verdict::Failed { errno: Errno::INPROGRESS, .. } => {
+                    Err("B's connect takes too long".into())
+                }
+                verdict => Ok(verdict),
+            };
+        }
+        if is_tcp {
+            if self.cell.state.is_between() {
+                let a = stand.a.as_ref().ok_or("A is gone")?;
+                a.listen(64).map_err(failed("A's listen"))?;
+            }
+            return Ok(Verdict::of(Call::Listen, fd.listen(64)));
+        }
+        Ok(Verdict::Ok)
+    }
+
+    /// While the kernel has no other port to give than ours.
+    fn with_one_port<T>(&self, call: impl FnOnce() -> T) -> Result<T, String> {
+        self.world.local_ports(self.port, self.port)?;
+        let result = call();
+        self.world.local_ports(32768, 60999)?; // as in a new namespace
+        Ok(result)
+    }
+
+    fn peer_port(&self, socket: &Socket) -> u16 {
+        if socket.elsewhere { self.elsewhere } else { self.peer }
     }
 
     /// The states in which the kernel has this port's own sockets.
@@ -222,166 +314,269 @@ impl Attempt<'_> {
         SocketAddr::new(ip, self.port)
     }
 
+    fn kind(&self) -> Type {
+        match self.cell.proto {
+            Proto::Tcp => Type::STREAM,
+            Proto::Udp => Type::DGRAM,
+        }
+    }
+
     /// A socket with what is set before bind.
-    fn socket(&self, socket: &Socket) -> Result<OwnedFd, String> {
-        let family = match socket.ip {
-            IpAddr::V4(_) => AddressFamily::INET,
-            IpAddr::V6(_) => AddressFamily::INET6,
-        };
-        let make = || {
-            let fd = socket_with(family, self.kind(), FLAGS, None)?;
+    fn socket(&self, socket: &Socket) -> Result<Fd, String> {
+        let make = || -> io::Result<Fd> {
+            let fd = Fd::new(family(socket.ip), self.kind(), None)?;
+            match socket.route {
+                // No listener waits for a client that is gone.
+                Route::Bind => fd.set_nonblocking(true)?,
+                _ => fd.set_write_timeout(Some(Duration::from_secs(2)))?,
+            }
             if socket.ip.is_ipv6() {
-                set_ipv6_v6only(&fd, socket.v6only)?;
+                fd.set_only_v6(socket.v6only)?;
+            }
+            if let Some(device) = socket.device {
+                let name = match device {
+                    Device::Lo => "lo",
+                    Device::Other => OTHER_DEVICE,
+                };
+                fd.bind_device(Some(name.as_bytes()))?;
             }
             if socket.reuseaddr.at_bind() {
-                set_socket_reuseaddr(&fd, true)?;
+                fd.set_reuse_address(true)?;
             }
             if socket.reuseport.at_bind() {
-                set_socket_reuseport(&fd, true)?;
+                fd.set_reuse_port(true)?;
+            }
+            if socket.program.at_bind() {
+                attach_program(&fd)?;
             }
             Ok(fd)
         };
         let made = match socket.other_user {
-            true => as_other_user(make).map_err(failed("another user"))?,
+            true => as_other_user(make).map_err(world::words)?,
             false => make(),
         };
         made.map_err(failed("socket"))
     }
 
-    fn kind(&self) -> SocketType {
-        match self.cell.proto {
-            Proto::Tcp => SocketType::STREAM,
-            Proto::Udp => SocketType::DGRAM,
-        }
-    }
-
-    fn bind(&self, fd: &OwnedFd, socket: &Socket) -> Verdict {
+    fn bind(&self, fd: &Fd, socket: &Socket) -> Result<Verdict, String> {
         let mut address = self.address(socket.ip);
-        if self.cell.state.is_exhausted() {
-            address.set_port(0);
-        }
-        match bind(fd, &address) {
-            Ok(()) => Verdict::Ok,
-            Err(errno) => Verdict::Failed { call: Call::Bind, errno },
-        }
+        let bound = match self.cell.state.is_exhausted() {
+            true => {
+                address.set_port(0);
+                self.with_one_port(|| fd.bind(&address.into()))?
+            }
+            false => fd.bind(&address.into()),
+        };
+        Ok(Verdict::of(Call::Bind, bound))
     }
 
-    fn set_after(&self, fd: &OwnedFd, socket: &Socket) -> Result<(), Errno> {
+    fn set_after(&self, fd: &Fd, socket: &Socket) -> Result<(), String> {
         let is_late = |set| matches!(set, Set::Late | Set::Cleared);
-        if is_late(socket.reuseaddr) {
-            set_socket_reuseaddr(fd, socket.reuseaddr.after_bind())?;
-        }
-        if is_late(socket.reuseport) {
-            set_socket_reuseport(fd, socket.reuseport.after_bind())?;
-        }
-        Ok(())
+        let set = || -> io::Result<()> {
+            if is_late(socket.reuseaddr) {
+                fd.set_reuse_address(socket.reuseaddr.after_bind())?;
+            }
+            if is_late(socket.reuseport) {
+                fd.set_reuse_port(socket.reuseport.after_bind())?;
+            }
+            if socket.program == Set::Late {
+                attach_program(fd)?;
+            }
+            Ok(())
+        };
+        set().map_err(failed("setsockopt"))
     }
 
-    /// One of the old sockets, bound to the port: asked from the kernel.
-    fn bound(&self, socket: &Socket) -> Result<OwnedFd, String> {
+    /// One of the old sockets, bound to the port.
+    fn bound(&self, socket: &Socket) -> Result<Fd, String> {
         let fd = self.socket(socket)?;
-        let verdict = self.bind(&fd, socket);
+        let verdict = self.bind(&fd, socket)?;
         if verdict != Verdict::Ok {
             return Err(format!("{socket} should be there, but: {}", verdict.name()));
         }
-        self.set_after(&fd, socket).map_err(failed("setsockopt"))?;
-        let name =
-            getsockname(&fd).and_then(SocketAddr::try_from).map_err(failed("getsockname"))?;
-        if name.port() != self.port {
-            return Err(format!("{socket} is bound to port {}", name.port()));
-        }
+        self.set_after(&fd, socket)?;
+        self.has_port(&fd, socket)?;
         Ok(fd)
     }
 
-    /// Brings A, which is bound, to its state, and sees it in the kernel's table.
-    fn bring(&self, a: &Socket, fd: OwnedFd, stand: &mut Stand) -> Result<(), Trouble> {
-        use State::*;
-        let state = self.cell.state;
-        let is = |expected: &[&str]| {
-            let what = format!("{state:?}: {expected:?}");
-            wait_for(&what, || Ok((self.states()? == expected).then_some(())))
-        };
-        if matches!(state, Bound | Between | Exhausted | ExhaustedBetween) {
-            stand.listener = Some(fd);
-            return is(&[]);
+    /// Whether it is the port of this cell: asked from the kernel.
+    fn has_port(&self, fd: &Fd, socket: &Socket) -> Result<(), String> {
+        match local_address(fd)?.port() {
+            port if port == self.port => Ok(()),
+            port => Err(format!("{socket} has port {port}")),
         }
-        listen(&fd, 64).map_err(failed("A's listen"))?;
-        is(&["LISTEN"])?;
-        if state == Listening {
-            stand.listener = Some(fd);
+    }
+
+    /// Waits until A is in these states in the kernel's table.
+    fn is(&self, expected: &[&str]) -> Result<(), Trouble> {
+        let what = format!("{}: {}", self.cell.state.name(), expected.join(", "));
+        wait_for(&what, || Ok((self.states()? == expected).then_some(())))
+    }
+
+    /// Brings A, which is bound, to its state, and sees it in the kernel's table.
+    fn bring(&self, a: &Socket, fd: Fd, stand: &mut Stand) -> Result<(), Trouble> {
+        let state = self.cell.state;
+        if state.is_bound() {
+            stand.a = Some(fd);
+            return self.is(&[]);
+        }
+        fd.listen(64).map_err(failed("A's listen"))?;
+        self.is(&["LISTEN"])?;
+        if state == State::ShutDown {
+            fd.shutdown(Shutdown::Read).map_err(failed("shutdown"))?;
+            stand.a = Some(fd);
+            return self.is(&[]);
+        }
+        if state == State::Listening {
+            stand.a = Some(fd);
             return Ok(());
         }
 
         let client_ip = match state {
-            LastAck => Some(self.world.client(a.destination())?),
+            State::LastAck | State::FinWait1 => Some(self.world.client(a.destination())?),
             _ => None,
         };
-        let client = self.connected(a.destination(), client_ip)?;
-        let accept = || match a.other_user {
-            true => as_other_user(|| accept_with(&fd, FLAGS)).and_then(|child| child),
-            false => accept_with(&fd, FLAGS),
-        };
-        // The client's last acknowledgment may still be on its way.
-        let child = wait_for("accept", || match accept() {
-            Err(Errno::AGAIN) => Ok(None),
-            child => child.map(Some).map_err(failed("accept")),
-        })?;
-        is(&["ESTABLISHED", "LISTEN"])?;
-        if state == Connection {
-            *stand = Stand { listener: Some(fd), child: Some(child), client: Some(client) };
+        let client = self.outside(Type::STREAM, a.destination())?;
+        if let Some(ip) = client_ip {
+            client.bind(&SocketAddr::new(ip, 0).into()).map_err(failed("the client's bind"))?;
+        }
+        client.connect(&self.address(a.destination()).into()).map_err(failed("connect"))?;
+        let child = self.accepted(&fd, a.other_user)?;
+        self.is(&["ESTABLISHED", "LISTEN"])?;
+        if state == State::Connection {
+            *stand = Stand { a: Some(fd), peer: None, connection: vec![child, client] };
             return Ok(());
         }
         drop(fd);
-        is(&["ESTABLISHED"])?;
-        match state {
-            Connected => {
-                *stand = Stand { listener: None, child: Some(child), client: Some(client) };
+        self.is(&["ESTABLISHED"])?;
+        self.close(child, client, client_ip, stand)
+    }
+
+    /// A's connection, `own` and `peer`, in the state that is asked for.
+    fn close(
+        &self,
+        own: Fd,
+        peer: Fd,
+        peer_ip: Option<IpAddr>,
+        stand: &mut Stand,
+    ) -> Result<(), Trouble> {
+        match self.cell.state {
+            State::Connected => stand.connection = vec![own, peer],
+            State::FinWait1 => {
+                self.world.vanish(peer_ip.ok_or("the client has no address of its own")?)?;
+                drop(own);
+                self.is(&["FIN_WAIT1"])?;
+                stand.connection = vec![peer];
             }
-            FinWait2 => {
-                drop(child);
-                is(&["FIN_WAIT2"])?;
-                stand.client = Some(client);
+            State::HalfClosed => {
+                own.shutdown(Shutdown::Write).map_err(failed("shutdown"))?;
+                self.is(&["FIN_WAIT2"])?;
+                stand.connection = vec![own, peer];
             }
-            TimeWait => {
-                drop(child);
-                is(&["FIN_WAIT2"])?;
-                drop(client);
-                is(&["TIME_WAIT"])?;
+            State::FinWait2 => {
+                drop(own);
+                self.is(&["FIN_WAIT2"])?;
+                stand.connection = vec![peer];
             }
-            // In what is left the client has closed first.
-            _ => {
-                drop(client);
-                is(&["CLOSE_WAIT"])?;
-                if let Some(ip) = client_ip {
+            State::TimeWait => {
+                drop(own);
+                self.is(&["FIN_WAIT2"])?;
+                drop(peer);
+                self.is(&["TIME_WAIT"])?;
+            }
+            // In what is left the peer has closed first.
+            state => {
+                drop(peer);
+                self.is(&["CLOSE_WAIT"])?;
+                if let Some(ip) = peer_ip {
                     // A's FIN goes nowhere, so nobody acknowledges it.
                     self.world.vanish(ip)?;
-                    shutdown(&child, Shutdown::Write).map_err(failed("shutdown"))?;
-                    is(&["LAST_ACK"])?;
+                    own.shutdown(Shutdown::Write).map_err(failed("shutdown"))?;
+                    self.is(&["LAST_ACK"])?;
                 }
-                if state == Closed {
-                    drop(child);
-                    is(&[])?;
+                if state == State::Closed {
+                    drop(own);
+                    self.is(&[])?;
                 } else {
-                    stand.child = Some(child);
+                    stand.connection = vec![own];
                 }
             }
         }
         Ok(())
     }
 
-    /// A client that has connected to `ip`, from an address of its own or from any.
-    fn connected(&self, ip: IpAddr, from: Option<IpAddr>) -> Result<OwnedFd, String> {
-        let client = self.outside(SocketType::STREAM, ip)?;
-        if let Some(from) = from {
-            bind(&client, &SocketAddr::new(from, 0)).map_err(failed("the client's bind"))?;
-        }
-        connect(&client, &self.address(ip)).map_err(failed("connect"))?;
-        Ok(client)
+    /// Brings A to its state, where A has connected to a server.
+    fn bring_client(&self, a: &Socket, stand: &mut Stand) -> Result<(), Trouble> {
+        let server = self.peer(a.destination(), self.peer)?;
+        let fd = self.connected(a)?;
+        let child = self.accepted(&server, false)?;
+        self.is(&["ESTABLISHED"])?;
+        self.close(fd, child, None, stand)?;
+        stand.peer = Some(server);
+        Ok(())
     }
 
-    fn outside(&self, kind: SocketType, ip: IpAddr) -> Result<OwnedFd, String> {
-        let family = if ip.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-        socket_with(family, kind, SocketFlags::CLOEXEC, None).map_err(failed("socket"))
+    /// A that has connected to its peer, with or without a bind.
+    fn connected(&self, a: &Socket) -> Result<Fd, String> {
+        let peer = SocketAddr::new(a.destination_on_own_family(), self.peer);
+        let fd = match a.route {
+            Route::Connect => {
+                let fd = self.socket(a)?;
+                self.with_one_port(|| fd.connect(&peer.into()))?.map_err(failed("A's connect"))?;
+                self.set_after(&fd, a)?;
+                fd
+            }
+            _ => {
+                let fd = self.bound(a)?;
+                fd.connect(&peer.into()).map_err(failed("A's connect"))?;
+                fd
+            }
+        };
+        self.has_port(&fd, a)?;
+        Ok(fd)
+    }
+
+    fn bring_udp(&self, a: &Socket, stand: &mut Stand) -> Result<(), Trouble> {
+        if self.cell.state == State::Connected || a.route != Route::Bind {
+            stand.peer = Some(self.peer(a.destination(), self.peer)?);
+            stand.a = Some(self.connected(a)?);
+        } else {
+            stand.a = Some(self.bound(a)?);
+        }
+        if self.cell.state == State::Closed {
+            stand.a = None;
+        }
+        Ok(())
+    }
+
+    /// The next connection of a listener, which has been made. Before Linux 6.17 it belongs to the
+    /// user who accepts it.
+    fn accepted(&self, listener: &Fd, as_other: bool) -> Result<Fd, Trouble> {
+        let accept = || match as_other {
+            true => as_other_user(|| listener.accept())
+                .map_err(|errno| io::Error::from_raw_os_error(errno.raw_os_error()))
+                .and_then(|made| made),
+            false => listener.accept(),
+        };
+        wait_for("accept", || match accept() {
+            Ok((child, _)) => Ok(Some(child)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(failed("accept")(error)),
+        })
+    }
+
+    /// To whom a socket connects: a listener, or a socket of UDP.
+    fn peer(&self, ip: IpAddr, port: u16) -> Result<Fd, String> {
+        let fd = self.outside(self.kind(), ip)?;
+        fd.bind(&SocketAddr::new(ip, port).into()).map_err(failed("the peer's bind"))?;
+        if self.cell.proto == Proto::Tcp {
+            fd.listen(64).map_err(failed("the peer's listen"))?;
+        }
+        Ok(fd)
+    }
+
+    fn outside(&self, kind: Type, ip: IpAddr) -> Result<Fd, String> {
+        Fd::new(family(ip), kind, None).map_err(failed("socket"))
     }
 
     /// Where something may be sent so that one of the two could get it.
@@ -420,18 +615,20 @@ impl Attempt<'_> {
     }
 
     /// Who accepts, for each address that a client may connect to.
-    fn connections(&self, a: &OwnedFd, b: &OwnedFd) -> Result<Vec<(IpAddr, Receiver)>, Trouble> {
+    fn connections(&self, a: &Fd, b: &Fd) -> Result<Vec<(String, Receiver)>, Trouble> {
         let mut deliveries = Vec::new();
         for ip in self.destinations() {
             let mut each = Vec::new();
             for _ in 0..self.tries() {
-                let client = self.outside(SocketType::STREAM, ip)?;
-                match connect(&client, &self.address(ip)) {
-                    Err(Errno::CONNREFUSED) => each.push((false, false)),
-                    Err(errno) => return Err(failed("connect")(errno).into()),
+                let client = self.outside(Type::STREAM, ip)?;
+                match client.connect(&self.address(ip).into()) {
+                    Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                        each.push((false, false));
+                    }
+                    Err(error) => return Err(failed("connect")(error).into()),
                     Ok(()) => each.push(wait_for("accept", || {
-                        let accepted = |fd: &OwnedFd| match accept_with(fd, FLAGS) {
-                            Ok(child) => set_socket_linger(&child, Some(Duration::ZERO)).is_ok(),
+                        let accepted = |fd: &Fd| match fd.accept() {
+                            Ok((child, _)) => child.set_linger(Some(Duration::ZERO)).is_ok(),
                             Err(_) => false,
                         };
                         let who = (accepted(a), accepted(b));
@@ -439,60 +636,104 @@ impl Attempt<'_> {
                     })?),
                 }
             }
-            deliveries.push((ip, Receiver::of(&each)));
+            deliveries.push((ip.to_string(), Receiver::of(&each)));
         }
         Ok(deliveries)
     }
 
-    /// Who receives, for each address that may be sent to. Both are members of the groups.
-    fn datagrams(&self, a: &OwnedFd, b: &OwnedFd) -> Result<Vec<(IpAddr, Receiver)>, String> {
+    /// Who receives, for each address that may be sent to, and from the peers. Both are members of
+    /// the groups.
+    fn datagrams(
+        &self,
+        a: &Fd,
+        b: &Fd,
+        peers: [&Option<Fd>; 2],
+    ) -> Result<Vec<(String, Receiver)>, String> {
         for (fd, socket) in [(a, &self.cell.there[0]), (b, &self.cell.new)] {
             let joined = if socket.ip.is_ipv4() {
-                set_ip_add_membership(fd, &GROUP_IPV4, &Ipv4Addr::LOCALHOST)
+                fd.join_multicast_v4(&GROUP_IPV4, &Ipv4Addr::LOCALHOST)
             } else {
-                set_ipv6_add_membership(fd, &GROUP_IPV6, LOOPBACK)
+                fd.join_multicast_v6(&GROUP_IPV6, LOOPBACK)
             };
             joined.map_err(failed("joining the group"))?;
+            fd.set_nonblocking(true).map_err(failed("O_NONBLOCK"))?;
         }
         // A datagram to itself, after the others on the same way: when it is there, they are.
-        let fence = self.outside(SocketType::DGRAM, Ipv4Addr::LOCALHOST.into())?;
-        bind(&fence, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).map_err(failed("bind"))?;
-        let fence_address =
-            getsockname(&fence).and_then(SocketAddr::try_from).map_err(failed("getsockname"))?;
+        let fence = self.outside(Type::DGRAM, Ipv4Addr::LOCALHOST.into())?;
+        fence.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).map_err(failed("bind"))?;
+        let fence_address = SockAddr::from(local_address(&fence)?);
+        let received = |mut fd: &Fd| fd.read(&mut [0; 1]).is_ok();
+        let arrived = || -> Result<(bool, bool), String> {
+            fence.send_to(b"!", &fence_address).map_err(failed("sendto"))?;
+            (&fence).read(&mut [0; 1]).map_err(failed("recv"))?;
+            Ok((received(a), received(b)))
+        };
 
         let mut deliveries = Vec::new();
         'destinations: for ip in self.destinations() {
             let mut each = Vec::new();
             for _ in 0..self.tries() {
-                let sender = self.outside(SocketType::DGRAM, ip)?;
+                let sender = self.outside(Type::DGRAM, ip)?;
                 let prepared = match ip {
-                    IpAddr::V4(_) => set_socket_broadcast(&sender, true)
-                        .and_then(|()| set_ip_multicast_if(&sender, &Ipv4Addr::LOCALHOST)),
-                    IpAddr::V6(_) => set_ipv6_multicast_if(&sender, LOOPBACK),
+                    IpAddr::V4(_) => sender
+                        .set_broadcast(true)
+                        .and_then(|()| sender.set_multicast_if_v4(&Ipv4Addr::LOCALHOST)),
+                    IpAddr::V6(_) => sender.set_multicast_if_v6(LOOPBACK),
                 };
                 prepared.map_err(failed("setsockopt"))?;
-                let none = SendFlags::empty();
-                match sendto(&sender, b"?", none, &self.address(ip)) {
+                match sender.send_to(b"?", &self.address(ip).into()) {
                     Ok(_) => {}
-                    Err(Errno::NETUNREACH) => continue 'destinations, // no such route here
-                    Err(errno) => {
-                        return Err(format!("a datagram to {ip}: {}", world::words(errno)));
+                    // There is no such route here.
+                    Err(error) if error.kind() == io::ErrorKind::NetworkUnreachable => {
+                        continue 'destinations;
                     }
+                    Err(error) => return Err(format!("a datagram to {ip}: {error}")),
                 }
-                sendto(&fence, b"!", none, &fence_address).map_err(failed("sendto"))?;
-                recv(&fence, &mut [0; 1][..], RecvFlags::empty()).map_err(failed("recv"))?;
-                let received = |fd| recv(fd, &mut [0; 1][..], RecvFlags::DONTWAIT).is_ok();
-                each.push((received(a), received(b)));
+                each.push(arrived()?);
             }
-            deliveries.push((ip, Receiver::of(&each)));
+            deliveries.push((ip.to_string(), Receiver::of(&each)));
+        }
+        for (peer, who) in peers.into_iter().zip(["A's peer", "B's peer"]) {
+            let Some(peer) = peer else { continue };
+            let ip = local_address(peer)?.ip();
+            let mut each = Vec::new();
+            for _ in 0..self.tries() {
+                peer.send_to(b"?", &self.address(ip).into()).map_err(failed("sendto"))?;
+                each.push(arrived()?);
+            }
+            deliveries.push((format!("{ip} from {who}"), Receiver::of(&each)));
         }
         Ok(deliveries)
     }
 }
 
-/// No listener waits for a client that is gone.
-const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
+impl Socket {
+    /// Where it connects, in its own family: a mapped address from a socket of IPv6.
+    fn destination_on_own_family(self) -> IpAddr {
+        match (self.ip, self.destination()) {
+            (IpAddr::V6(_), IpAddr::V4(ip)) => ip.to_ipv6_mapped().into(),
+            (_, ip) => ip,
+        }
+    }
+}
 
-fn failed(what: &'static str) -> impl Fn(Errno) -> String {
-    move |errno| format!("{what}: {}", world::words(errno))
+fn family(ip: IpAddr) -> Domain {
+    if ip.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 }
+}
+
+fn local_address(fd: &Fd) -> Result<SocketAddr, String> {
+    let address = fd.local_addr().map_err(failed("getsockname"))?;
+    address.as_socket().ok_or_else(|| "getsockname: no address of IP".to_owned())
+}
+
+/// A program for the socket's group that always takes the first: one instruction.
+fn attach_program(fd: &Fd) -> io::Result<()> {
+    let code = u16::try_from(BPF_RET | BPF_K).expect("it is small");
+    let mut takes_the_first = [sock_filter { code, jt: 0, jf: 0, k: 0 }];
+    let program = sock_fprog { len: 1, filter: takes_the_first.as_mut_ptr() };
+    Ok(setsockopt(fd, sockopt::AttachReusePortCbpf, &program)?)
+}
+
+fn failed(what: &'static str) -> impl Fn(io::Error) -> String {
+    move |error| format!("{what}: {error}")
 }

@@ -1,7 +1,7 @@
 //! `bindtable`: the table of this kernel, one cell explained, or two kernels compared.
 #![forbid(unsafe_code)]
 
-use bindtable::cell::{Cell, Family, Proto, State};
+use bindtable::cell::{self, Cell, Family, Proto, State};
 use bindtable::questions::{self, Question};
 use bindtable::report::{Format, Report, Run};
 use bindtable::world::Powers;
@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 /// May a socket B bind where a socket A is? Each pairing, tried on this kernel
 #[derive(Parser)]
-#[command(version, after_help = CELLS, args_conflicts_with_subcommands = true)]
+#[command(version, after_help = notes(), args_conflicts_with_subcommands = true)]
 struct Arguments {
     #[command(subcommand)]
     task: Option<Task>,
@@ -27,11 +27,12 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Try one cell, and say which condition of the kernel decides it
-    #[command(after_help = CELLS)]
+    /// Try one cell or several, and say which condition of the kernel decides each
+    #[command(after_help = notes())]
     Explain {
         /// As in tcp/127.0.0.1+reuseaddr/time-wait/127.0.0.1+reuseaddr
-        cell: Cell,
+        #[arg(required = true, value_name = "CELL")]
+        cells: Vec<Cell>,
         #[command(flatten)]
         output: Output,
     },
@@ -94,25 +95,18 @@ copies its descriptor, and closes the copy at once.
 
 Exit status: 0 if the port is free, 1 if a socket holds it, 2 if that could not be found out.";
 
-const CELLS: &str = "\
-A cell is PROTOCOL/A/STATE/B, as in tcp/127.0.0.1+reuseaddr/time-wait/127.0.0.1+reuseaddr.
-A and B are an address with any of +v6only +reuseaddr +reuseport +late-reuseaddr (set after bind)
-+cleared-reuseaddr (set before bind, cleared after) +other-user.
-STATE is A's: bound, between (bound, listens before B listens), listening, connection (and one
-connection accepted), connected (the connection alone), fin-wait-2, close-wait, last-ack, time-wait,
-closed, exhausted (bound to the last port, and B asks for any), exhausted-between.
-
+const NOTES: &str = "\
 Each cell has a port of its own, in a network namespace of this program's: made as root, or by a
 user where user namespaces are allowed. Otherwise it is done on the real loopback, without what
 needs a namespace, and TIME_WAITs stay there for a minute. Two users' cells need root.
 What can't be tried is named with its reason.
 
-Exit status: 0; 1 if a cell differs (diff); 2 after an error; 3 if a cell was not tried.
+Exit status: 0; 1 if a cell differs (diff); 2 after an error; 3 if a cell was not tried.";
 
-The table has states for TCP alone, since UDP has none. It tries each address with each in two states,
-and all states at one address, since the rule looks at either by itself. It tries a second user and
-late options at one address. It leaves out SO_BINDTODEVICE, BPF on a group, connect without bind, and
-the states that pass by themselves (SYN_RECV, FIN_WAIT1, CLOSING).";
+/// What stands below the options.
+fn notes() -> String {
+    format!("{}\n{NOTES}", cell::grammar())
+}
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -190,9 +184,9 @@ fn answer(arguments: Arguments) -> Result<(String, u8), String> {
             let report = table(&arguments.filter)?;
             Ok((report.print(arguments.output.format), status(&report)))
         }
-        Some(Task::Explain { cell, output }) => {
+        Some(Task::Explain { cells, output }) => {
             let mut report = Report { kernel: kernel(), ..Report::default() };
-            report.results = run::run(vec![cell], &Powers::find()?, 1)?;
+            report.results = run::run(cells, &Powers::find()?, jobs(None))?;
             Ok((report.explain(output.format), status(&report)))
         }
         Some(Task::Port { target, udp, probe, output }) => {
@@ -237,6 +231,12 @@ fn kernel() -> String {
     format!("{} {}", name.sysname().to_string_lossy(), name.release().to_string_lossy())
 }
 
+/// How many threads there are to be.
+fn jobs(asked: Option<NonZeroU8>) -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    asked.map_or(processors, |jobs| usize::from(jobs.get()))
+}
+
 /// Tries all the cells that are wanted.
 fn table(filter: &Filter) -> Result<Report, String> {
     let questions = filter.questions()?;
@@ -248,13 +248,11 @@ fn table(filter: &Filter) -> Result<Report, String> {
     if cells.is_empty() {
         return Err("no cell of the table is so: see --help".to_owned());
     }
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let jobs = filter.jobs.map_or(processors, |jobs| usize::from(jobs.get()));
     Ok(Report {
         kernel: kernel(),
         questions,
         expectations,
-        results: run::run(cells, &Powers::find()?, jobs)?,
+        results: run::run(cells, &Powers::find()?, jobs(filter.jobs))?,
         colour: std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
     })
 }

@@ -1,6 +1,6 @@
 //! The questions, each a table of cells: what is in the whole, and what is not.
 
-use crate::cell::{Cell, Proto, Set, Socket, State};
+use crate::cell::{Cell, Device, Proto, Route, Set, Socket, State};
 use crate::engine::{BROADCAST, GROUP_IPV4, GROUP_IPV6};
 use crate::world::SECOND_IPV6;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -197,6 +197,54 @@ pub fn all() -> Vec<Question> {
     ));
     questions.push(exhausted());
 
+    questions.push(clients(
+        "clients",
+        "TCP, IPv4: A has connected, and connect has chosen its port",
+        "A is a client's socket at 127.0.0.1, without bind. B comes to A's port: it binds and \
+         listens; or it connects, and this port is the only one left; or it binds and connects. \
+         'elsewhere' is another server than A's.",
+        Route::Connect,
+    ));
+    questions.push(clients(
+        "bound-clients",
+        "TCP, IPv4: A has bound its port and connected",
+        "As before, but A has bound the port before it connected.",
+        Route::BindConnect,
+    ));
+    questions.push(Question {
+        rows: State::OF_TCP
+            .iter()
+            .filter(|state| !state.is_between())
+            .map(|&state| {
+                let cell = |who: &(&str, bool, bool)| {
+                    let b = Socket { route: Route::Connect, ..at.reuseaddr(who.2) };
+                    Some(Cell::new(Proto::Tcp, at.reuseaddr(who.1), state, b))
+                };
+                (state.words().to_owned(), WHO.iter().map(cell).collect())
+            })
+            .collect(),
+        ..who(
+            "connects",
+            "TCP, IPv4: B connects, and the only port left is A's",
+            "A is a server's socket. ip_local_port_range has one port, A's.",
+            |_, _| at,
+        )
+    });
+    questions.push(ipv4_clients());
+    questions.push(devices(
+        "devices",
+        "TCP, IPv4: sockets bound to a device",
+        Proto::Tcp,
+        &[State::Bound, State::Listening, State::TimeWait],
+    ));
+    questions.push(programs(
+        "programs",
+        "TCP, IPv4: SO_REUSEPORT with a program",
+        Proto::Tcp,
+        &[State::Bound, State::Listening],
+    ));
+    questions.push(three());
+
     let mut udp = Vec::new();
     for (state, others) in [(State::Bound, &OPTIONS[..]), (State::Closed, &OPTIONS[..1])] {
         for a in others {
@@ -246,6 +294,21 @@ pub fn all() -> Vec<Question> {
             show: Show::Verdict,
         });
     }
+    questions.push(udp_groups());
+    questions.push(udp_connected());
+    questions.push(udp_exhausted());
+    questions.push(devices(
+        "udp-devices",
+        "UDP, IPv4: sockets bound to a device",
+        Proto::Udp,
+        &[State::Bound],
+    ));
+    questions.push(programs(
+        "udp-programs",
+        "UDP, IPv4: SO_REUSEPORT with a program",
+        Proto::Udp,
+        &[State::Bound],
+    ));
     questions.push(moments(
         "udp-moments",
         "UDP, IPv4: when is it set?",
@@ -253,14 +316,15 @@ pub fn all() -> Vec<Question> {
         &[State::Bound],
     ));
 
+    questions.push(receivers());
     let udp_all: Vec<Socket> =
         udp_ipv4.into_iter().chain(udp_families[2..].iter().copied()).collect();
     questions.push(deliveries(
         "udp-delivery",
         "UDP: who receives?",
         "The pairs that bind with an option that they share. Both are members of the group, and B came last. The column is \
-         where the datagram is sent to: unicast, broadcast (127.255.255.255), multicast. 'A or B': \
-         one of them, by the sender's port.",
+         where the datagram is sent to: unicast, broadcast (127.255.255.255), multicast. 'spread': \
+         one of them, by a hash of the sender's address and port.",
         Proto::Udp,
         State::Bound,
         &udp_all,
@@ -271,7 +335,7 @@ pub fn all() -> Vec<Question> {
         "tcp-delivery",
         "TCP: who accepts?",
         "The pairs of listeners that there may be. The column is where the client connects to. \
-         'A or B': one of them, by the client's port.",
+         'spread': one of them, by a hash of the client's address and port.",
         Proto::Tcp,
         State::Listening,
         &tcp_all,
@@ -378,7 +442,7 @@ fn by_user() -> Vec<String> {
 fn exhausted() -> Question {
     let at = Socket::at(LOCALHOST);
     let mut rows = Vec::new();
-    for state in [State::Exhausted, State::ExhaustedBetween] {
+    for state in [State::ExhaustedReuse0, State::ExhaustedReuse1, State::ExhaustedReuse1Between] {
         for a in OPTIONS {
             let b = |other: bool| {
                 let cell = |b| Cell::new(Proto::Tcp, with(at, a), state, with(at, b).of(other));
@@ -390,7 +454,7 @@ fn exhausted() -> Question {
     Question {
         name: "exhausted",
         title: "TCP, IPv4: B asks for any port, and none is left",
-        note: "ip_local_port_range has one port, A's; ip_autobind_reuse is 1. Both at 127.0.0.1.",
+        note: "ip_local_port_range has one port, A's. ip_autobind_reuse is 0 unless changed. Both at 127.0.0.1.",
         corner: "A's state and options",
         columns: by_user(),
         rows,
@@ -431,6 +495,379 @@ fn deliveries(
         corner: "options, addresses",
         columns: columns.iter().map(IpAddr::to_string).collect(),
         rows,
+        show: Show::Deliveries,
+    }
+}
+
+/// A has made a connection itself; rows: its state and options.
+fn clients(name: &'static str, title: &'static str, note: &'static str, route: Route) -> Question {
+    let at = Socket::at(LOCALHOST);
+    let reuse = at.reuseaddr(true);
+    let binds = |socket: Socket| Socket { route: Route::BindConnect, ..socket };
+    let connects = Socket { route: Route::Connect, ..at };
+    let columns: [(&str, Socket); 8] = [
+        ("binds", at),
+        ("binds: SO_REUSEADDR", reuse),
+        ("binds: SO_REUSEPORT", at.reuseport(true)),
+        ("connects", connects),
+        ("connects elsewhere", Socket { elsewhere: true, ..connects }),
+        ("binds and connects", binds(at)),
+        ("binds and connects: SO_REUSEADDR", binds(reuse)),
+        ("binds and connects elsewhere: SO_REUSEADDR", Socket { elsewhere: true, ..binds(reuse) }),
+    ];
+    let mut rows = Vec::new();
+    for state in State::OF_CLIENT {
+        for options in &OPTIONS[..3] {
+            let a = Socket { route, ..with(at, *options) };
+            let cells = columns.map(|(_, b)| Some(Cell::new(Proto::Tcp, a, state, b)));
+            let state = match state {
+                State::Connected => "ESTABLISHED",
+                state => state.words(),
+            };
+            rows.push((format!("{state}; A: {}", options.0), cells.to_vec()));
+        }
+    }
+    Question {
+        name,
+        title,
+        note,
+        corner: "A's state and options",
+        columns: columns.map(|(name, _)| name.to_owned()).to_vec(),
+        rows,
+        show: Show::Verdict,
+    }
+}
+
+fn ipv4_clients() -> Question {
+    let places = [
+        Socket::at(ANY),
+        Socket::at(LOCALHOST),
+        Socket::at(MAPPED),
+        Socket::at(ANY6),
+        Socket { v6only: true, ..Socket::at(ANY6) },
+        Socket::at(LOCALHOST6),
+    ];
+    let mut rows = Vec::new();
+    for shared in &SHARED[..2] {
+        for state in [State::Connection, State::Connected, State::FinWait2, State::TimeWait] {
+            for ipv4_client in [true, false] {
+                let a = Socket { ipv4_client, ..with(Socket::at(ANY6), *shared) };
+                let cell = |b: &Socket| Some(Cell::new(Proto::Tcp, a, state, with(*b, *shared)));
+                let family = if ipv4_client { "IPv4" } else { "IPv6" };
+                let words = format!("{}; client of {family}; {}", state.words(), shared.0);
+                rows.push((words, places.iter().map(cell).collect()));
+            }
+        }
+    }
+    Question {
+        name: "ipv4-clients",
+        title: "TCP: a connection of IPv4 on a listener at ::",
+        note: "A listens at ::. Its connection has the address to which the client connected: \
+               ::ffff:127.0.0.1, or ::1. Columns: B's address.",
+        corner: "A's state, its client, options",
+        columns: places.iter().map(Socket::to_string).collect(),
+        rows,
+        show: Show::Verdict,
+    }
+}
+
+fn devices(name: &'static str, title: &'static str, proto: Proto, states: &[State]) -> Question {
+    const DEVICES: [(&str, Option<Device>); 3] =
+        [("no device", None), ("lo", Some(Device::Lo)), ("another", Some(Device::Other))];
+    let at = |device, shared| Socket { device, ..with(Socket::at(LOCALHOST), shared) };
+    let mut rows = Vec::new();
+    for &state in states {
+        for shared in SHARED {
+            // What arrives here arrives on lo, so no other device has a connection.
+            let all = if state == State::TimeWait { &DEVICES[..2] } else { &DEVICES[..] };
+            for (words, device) in all {
+                let a = at(*device, shared);
+                let b = |(_, device)| Some(Cell::new(proto, a, state, at(device, shared)));
+                let words = format!("{}; {}; A: {words}", state.words(), shared.0);
+                rows.push((words, DEVICES.map(b).to_vec()));
+            }
+        }
+    }
+    Question {
+        name,
+        title,
+        note: "Both at 127.0.0.1; SO_BINDTODEVICE before bind. Columns: B's device.",
+        corner: "A's state, options, A's device",
+        columns: DEVICES.map(|(name, _)| format!("B: {name}")).to_vec(),
+        rows,
+        show: Show::Verdict,
+    }
+}
+
+fn programs(name: &'static str, title: &'static str, proto: Proto, states: &[State]) -> Question {
+    const MOMENTS: [(&str, Set); 3] =
+        [("no program", Set::Never), ("before bind", Set::Before), ("after bind", Set::Late)];
+    let at = |program| Socket { program, ..Socket::at(LOCALHOST).reuseport(true) };
+    let mut rows = Vec::new();
+    for &state in states {
+        for (words, a) in MOMENTS {
+            let b = |(_, b)| Some(Cell::new(proto, at(a), state, at(b)));
+            rows.push((format!("{}; A: {words}", state.words()), MOMENTS.map(b).to_vec()));
+        }
+    }
+    Question {
+        name,
+        title,
+        note: "Both at 127.0.0.1, with SO_REUSEPORT; the program of a group \
+               (SO_ATTACH_REUSEPORT_CBPF) is attached before bind, or after it.",
+        corner: "A's state, and when A attaches",
+        columns: MOMENTS.map(|(name, _)| format!("B: {name}")).to_vec(),
+        rows,
+        show: Show::Verdict,
+    }
+}
+
+/// What a third socket, C, makes of what A and B may do.
+fn three() -> Question {
+    let at = Socket::at(LOCALHOST);
+    let (addr, port) = (at.reuseaddr(true), at.reuseport(true));
+    let both = addr.reuseport(true);
+    let second = Socket::at(SECOND);
+    let closed = |socket: Socket| Socket { closed: true, ..socket };
+    let connects = Socket { route: Route::Connect, ..at };
+    let elsewhere = Socket { elsewhere: true, ..connects };
+    let (tcp, bound) = (Proto::Tcp, State::Bound);
+    let rows = [
+        (
+            "A SO_REUSEADDR, C both and closed again, B SO_REUSEPORT: the bucket remembers C \
+             (fastreuseport)",
+            (tcp, addr, bound, closed(both), port),
+        ),
+        ("the same over A's TIME_WAIT", (tcp, addr, State::TimeWait, closed(both), port)),
+        (
+            "the same, B another user's: C's user is remembered, too",
+            (tcp, addr, bound, closed(both), port.of(true)),
+        ),
+        ("the same in UDP, which remembers nothing", (Proto::Udp, addr, bound, closed(both), port)),
+        (
+            "UDP, C not closed: the search ends at the first that shares SO_REUSEPORT",
+            (Proto::Udp, addr, bound, both, port),
+        ),
+        (
+            "A both, C SO_REUSEADDR, B SO_REUSEPORT: B shares nothing with C",
+            (tcp, both, bound, addr, port),
+        ),
+        ("the same, C closed again: A and B are compared", (tcp, both, bound, closed(addr), port)),
+        (
+            "A SO_REUSEADDR, C none at 127.0.0.2, B SO_REUSEADDR at 0.0.0.0: B meets C, too",
+            (tcp, addr, bound, second, Socket::at(ANY).reuseaddr(true)),
+        ),
+        (
+            "A has connected, C binds 127.0.0.2 there, B connects elsewhere: a port that was bound \
+             is not for connect",
+            (tcp, connects, State::Connected, second, elsewhere),
+        ),
+        (
+            "the same, C closed again: the port is for connect again",
+            (tcp, connects, State::Connected, closed(second), elsewhere),
+        ),
+    ];
+    Question {
+        name: "three",
+        title: "A third socket, C, between A and B",
+        note: "C binds the same port after A, and before B comes. At 127.0.0.1, unless it says so.",
+        corner: "A, C, B, and why",
+        columns: ["without C", "with C"].map(str::to_owned).to_vec(),
+        rows: rows
+            .map(|(words, (proto, a, state, c, b))| {
+                let without = Cell::new(proto, a, state, b);
+                let with = Cell { there: vec![a, c], ..without.clone() };
+                (words.to_owned(), vec![Some(without), Some(with)])
+            })
+            .to_vec(),
+        show: Show::Verdict,
+    }
+}
+
+fn udp_groups() -> Question {
+    let mut rows = Vec::new();
+    for group in [IpAddr::from(GROUP_IPV4), IpAddr::from(GROUP_IPV6)] {
+        let at = Socket::at(group);
+        for a in OPTIONS {
+            let b = |other: bool| {
+                let cell =
+                    |b| Cell::new(Proto::Udp, with(at, a), State::Bound, with(at, b).of(other));
+                OPTIONS.map(|b| Some(cell(b)))
+            };
+            rows.push((format!("{group}; A: {}", a.0), [b(false), b(true)].concat()));
+        }
+    }
+    Question {
+        name: "udp-groups",
+        title: "UDP: both bound to a group",
+        note: "The option that both need is the same as for any other address.",
+        corner: "group, A's options",
+        columns: by_user(),
+        rows,
+        show: Show::Verdict,
+    }
+}
+
+fn udp_connected() -> Question {
+    let mut rows = Vec::new();
+    for (words, a) in [
+        ("bound to 127.0.0.1, connected", Socket::at(LOCALHOST)),
+        ("bound to 0.0.0.0, connected", Socket::at(ANY)),
+        ("connected, without bind", Socket { route: Route::Connect, ..Socket::at(LOCALHOST) }),
+    ] {
+        for shared in SHARED {
+            let a = with(a, shared);
+            let b = [
+                Socket::at(LOCALHOST),
+                Socket::at(SECOND),
+                Socket::at(ANY),
+                Socket { route: Route::BindConnect, ..Socket::at(LOCALHOST) },
+                Socket { route: Route::Connect, ..Socket::at(LOCALHOST) },
+            ];
+            let cell = |b| Some(Cell::new(Proto::Udp, a, State::Connected, with(b, shared)));
+            rows.push((format!("{words}; {}", shared.0), b.map(cell).to_vec()));
+        }
+    }
+    Question {
+        name: "udp-connected",
+        title: "UDP, IPv4: A is connected to a peer",
+        note: "A socket bound to 0.0.0.0 that connects has one address from then on. A B that \
+               connects without bind asks for a port before it has an address, and only A's is \
+               left.",
+        corner: "A, options",
+        columns: [
+            "binds 127.0.0.1",
+            "binds 127.0.0.2",
+            "binds 0.0.0.0",
+            "binds 127.0.0.1, connects",
+            "connects",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+        rows,
+        show: Show::Verdict,
+    }
+}
+
+fn udp_exhausted() -> Question {
+    let at = Socket::at(LOCALHOST);
+    let rows = OPTIONS.map(|a| {
+        let b = |other: bool| {
+            let cell =
+                |b| Cell::new(Proto::Udp, with(at, a), State::Exhausted, with(at, b).of(other));
+            OPTIONS.map(|b| Some(cell(b)))
+        };
+        (format!("A: {}", a.0), [b(false), b(true)].concat())
+    });
+    Question {
+        name: "udp-exhausted",
+        title: "UDP, IPv4: B asks for any port, and none is left",
+        note: "ip_local_port_range has one port, A's. With an option that both have, bind to port 0 \
+               hands out a port that is in use.",
+        corner: "A's options",
+        columns: by_user(),
+        rows: rows.to_vec(),
+        show: Show::Verdict,
+    }
+}
+
+/// What beside the address decides who receives: one row each.
+fn receivers() -> Question {
+    let at = Socket::at(LOCALHOST);
+    let (addr, port) = (at.reuseaddr(true), at.reuseport(true));
+    let (any, any6) = (Socket::at(ANY), Socket::at(ANY6));
+    let on_lo = |socket| Socket { device: Some(Device::Lo), ..socket };
+    let connects = |socket| Socket { route: Route::BindConnect, ..socket };
+    let (bound, connected, listening) = (State::Bound, State::Connected, State::Listening);
+    let program = |program| Socket { program, ..port };
+    let rows = [
+        ("UDP, SO_REUSEADDR: the one bound last", Proto::Udp, addr, bound, addr),
+        ("UDP, SO_REUSEPORT: a hash", Proto::Udp, port, bound, port),
+        ("UDP, A's program takes the first", Proto::Udp, program(Set::Late), bound, port),
+        ("UDP, A is connected", Proto::Udp, addr, connected, addr),
+        (
+            "UDP, A is connected, after it was bound to 0.0.0.0",
+            Proto::Udp,
+            any.reuseaddr(true),
+            connected,
+            addr,
+        ),
+        ("UDP, B is connected", Proto::Udp, addr, bound, connects(addr)),
+        (
+            "UDP, both are connected, each to its peer",
+            Proto::Udp,
+            addr,
+            connected,
+            Socket { elsewhere: true, ..connects(addr) },
+        ),
+        ("UDP, A is bound to lo", Proto::Udp, on_lo(addr), bound, addr),
+        ("UDP, B is bound to lo", Proto::Udp, addr, bound, on_lo(addr)),
+        (
+            "UDP, A at 0.0.0.0 is bound to lo, B at 127.0.0.1 is not",
+            Proto::Udp,
+            on_lo(any.reuseaddr(true)),
+            bound,
+            addr,
+        ),
+        (
+            "UDP, A at 0.0.0.0, B at ::",
+            Proto::Udp,
+            any.reuseaddr(true),
+            bound,
+            any6.reuseaddr(true),
+        ),
+        (
+            "UDP, A at ::, B at 0.0.0.0",
+            Proto::Udp,
+            any6.reuseaddr(true),
+            bound,
+            any.reuseaddr(true),
+        ),
+        ("TCP, SO_REUSEPORT: a hash", Proto::Tcp, port, listening, port),
+        ("TCP, A's program takes the first", Proto::Tcp, program(Set::Late), listening, port),
+        ("TCP, SO_REUSEPORT, A is bound to lo", Proto::Tcp, on_lo(port), listening, port),
+        ("TCP, SO_REUSEPORT, B is bound to lo", Proto::Tcp, port, listening, on_lo(port)),
+        (
+            "TCP, A is bound to lo, B to another device",
+            Proto::Tcp,
+            on_lo(at),
+            listening,
+            Socket { device: Some(Device::Other), ..at },
+        ),
+        (
+            "TCP, A at 0.0.0.0, B at ::",
+            Proto::Tcp,
+            any.reuseport(true),
+            listening,
+            any6.reuseport(true),
+        ),
+        (
+            "TCP, A at ::, B at 0.0.0.0",
+            Proto::Tcp,
+            any6.reuseport(true),
+            listening,
+            any.reuseport(true),
+        ),
+        ("TCP, A at 127.0.0.1, B at ::1: localhost is both", Proto::Tcp, at, listening, {
+            Socket::at(LOCALHOST6)
+        }),
+    ];
+    let columns = ["127.0.0.1", "::1", "127.0.0.1 from A's peer", "127.0.0.1 from B's peer"]
+        .map(str::to_owned);
+    Question {
+        name: "receivers",
+        title: "Who receives, and who accepts? What decides beside the address",
+        note: "A and B are at 127.0.0.1, unless it says so; B came last. The column is where a \
+               datagram is sent to, or a client connects to; 'spread': one of them, by a hash of \
+               the sender's address and port.",
+        corner: "what decides",
+        rows: rows
+            .map(|(words, proto, a, state, b)| {
+                let cell = Cell::new(proto, a, state, b);
+                (words.to_owned(), vec![Some(cell); columns.len()])
+            })
+            .to_vec(),
+        columns: columns.to_vec(),
         show: Show::Deliveries,
     }
 }

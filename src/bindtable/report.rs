@@ -1,7 +1,7 @@
 //! What a run has found: as text, as Markdown, and as the JSON that is saved and compared.
 
 use crate::cell::{Cell, named};
-use crate::engine::{Outcome, Verdict};
+use crate::engine::{Outcome, Receiver, Verdict};
 use crate::expected::Expectation;
 use crate::questions::{Question, Show};
 use crate::rule::{Rule, Version, history, predict};
@@ -120,9 +120,7 @@ pub struct Measured {
 
 impl Measured {
     fn of(outcome: &Outcome) -> Self {
-        let text = |(ip, who): &(std::net::IpAddr, crate::engine::Receiver)| {
-            (ip.to_string(), who.name().to_owned())
-        };
+        let text = |(to, who): &(String, Receiver)| (to.clone(), who.name().to_owned());
         Self {
             verdict: outcome.verdict.name(),
             found: outcome.found.iter().map(|&state| state.to_owned()).collect(),
@@ -233,7 +231,7 @@ impl Report {
         let text = match self.results.get(cell) {
             Some(Ok(outcome)) => match (question.show, outcome.verdict) {
                 (Show::Deliveries, Verdict::Ok) => {
-                    let is_here = |(ip, _): &&(std::net::IpAddr, _)| ip.to_string() == column;
+                    let is_here = |(to, _): &&(String, _)| to == column;
                     let who = outcome.deliveries.iter().find(is_here);
                     who.map_or("", |(_, who)| who.name()).to_owned()
                 }

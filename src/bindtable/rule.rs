@@ -3,11 +3,11 @@
 //! Read from the kernel's source, and checked on Linux 5.10, 6.1, 6.12, 6.18 and later: a kernel with
 //! another rule shows as cells that are not predicted.
 
-use crate::cell::{Cell, Proto, Socket, State};
+use crate::cell::{Cell, Device, Proto, Route, Set, Socket, State};
 use crate::engine::{Call, Verdict};
 use rustix::io::Errno;
 use std::fmt::{self, Display, Formatter};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A version of Linux: the first two numbers of its release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,6 +24,8 @@ impl Version {
     const ONE_LIST: Self = Self(6, 8);
     /// A socket without a process keeps its user (`sk_uid`, in place of `sock_i_uid`).
     const ORPHANS_USER: Self = Self(6, 17);
+    /// A port is open to connect again, when those are gone that had bound it.
+    const CONNECT_AGAIN: Self = Self(6, 18);
 
     /// From a release, with or without the word before it: `Linux 6.1.0-50-cloud-amd64`.
     pub fn parse(release: &str) -> Option<Self> {
@@ -50,7 +52,7 @@ impl Display for Version {
 /// When the verdict of a cell was another, in words; empty if it has always been the same.
 pub fn history(cell: &Cell) -> Vec<String> {
     use Version as V;
-    let starts = [V::OLDEST, V::BHASH2, V::ONE_LIST, V::ORPHANS_USER];
+    let starts = [V::OLDEST, V::BHASH2, V::ONE_LIST, V::ORPHANS_USER, V::CONNECT_AGAIN];
     let mut eras: Vec<(V, Verdict)> = Vec::new();
     for start in starts {
         let verdict = predict(cell, start).0;
@@ -71,24 +73,35 @@ pub fn history(cell: &Cell) -> Vec<String> {
     }
 }
 
+/// The condition that decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // `text` says what each is
 pub enum Rule {
     Empty,
     FastReuse,
     FastReusePort,
     OtherAddress,
+    OtherDevice,
     BothReuse,
     BothReusePort,
     ReusePortTimeWait,
     Listens,
     NoOption,
     OtherUser,
+    Program,
     LastPort,
+    LastPortOnlyRound,
     LastPortReusePort,
+    ConnectFree,
+    ConnectOtherPeer,
+    ConnectSamePeer,
+    ConnectTimeWait,
+    ConnectBound,
     UdpBothReuse,
     UdpBothReusePort,
     UdpNoOption,
     UdpOtherUser,
+    UdpProgram,
 }
 
 impl Rule {
@@ -98,6 +111,8 @@ impl Rule {
         const CONFLICT: &str = "inet_bind_conflict, net/ipv4/inet_connection_sock.c";
         const ADDRESS: &str = "inet_rcv_saddr_equal, net/ipv4/inet_connection_sock.c";
         const OPEN_PORT: &str = "inet_csk_find_open_port, net/ipv4/inet_connection_sock.c";
+        const CONNECT: &str = "__inet_hash_connect, net/ipv4/inet_hashtables.c";
+        const ESTABLISHED: &str = "__inet_check_established, net/ipv4/inet_hashtables.c";
         const UDP: &str = "udp_lib_lport_inuse, net/ipv4/udp.c";
         match self {
             Self::Empty => (GET_PORT, "the port has no owner: there is nothing to compare"),
@@ -114,6 +129,7 @@ impl Rule {
             Self::OtherAddress => {
                 (ADDRESS, "no owner of the port has the address, and neither is the wildcard's")
             }
+            Self::OtherDevice => (CONFLICT, "both are bound to a device, each to another"),
             Self::BothReuse => {
                 (CONFLICT, "both have SO_REUSEADDR, and the old one is not in state LISTEN")
             }
@@ -129,44 +145,53 @@ impl Rule {
             ),
             Self::NoOption => (CONFLICT, "the same address, and no option that both of them have"),
             Self::OtherUser => (CONFLICT, "both have SO_REUSEPORT, but they are different users'"),
+            Self::Program => (
+                CONFLICT,
+                "both have SO_REUSEPORT, but the new one has a group of its own: its program was \
+                 attached before bind",
+            ),
             Self::LastPort => (
                 OPEN_PORT,
                 "every port has an owner; in the second round (ip_autobind_reuse) it is enough \
                  that both have SO_REUSEADDR and the owner is not in state LISTEN",
+            ),
+            Self::LastPortOnlyRound => (
+                OPEN_PORT,
+                "every port has an owner, and there is no second round: ip_autobind_reuse is 0",
             ),
             Self::LastPortReusePort => (
                 OPEN_PORT,
                 "every port has an owner, and no second round helps: not both have SO_REUSEADDR, \
                  or both have SO_REUSEPORT, too, and the same user",
             ),
+            Self::ConnectFree => (CONNECT, "the port has no owner"),
+            Self::ConnectOtherPeer => (
+                ESTABLISHED,
+                "the owner has its port by connect, too, and no connection has the same two \
+                 addresses and ports",
+            ),
+            Self::ConnectSamePeer => {
+                (ESTABLISHED, "a connection has the same two addresses and ports")
+            }
+            Self::ConnectTimeWait => (
+                "tcp_twsk_unique, net/ipv4/tcp_ipv4.c",
+                "the connection with the same two addresses and ports is a TIME_WAIT's record, with \
+                 timestamps, and the port was named by bind: it takes the record's place",
+            ),
+            Self::ConnectBound => (
+                CONNECT,
+                "the only port that there is has an owner by bind: connect takes none that was bound",
+            ),
             Self::UdpBothReuse => (UDP, "both have SO_REUSEADDR"),
             Self::UdpBothReusePort => (UDP, "both have SO_REUSEPORT, and the same user"),
             Self::UdpNoOption => (UDP, "the same address, and no option that both of them have"),
             Self::UdpOtherUser => (UDP, "both have SO_REUSEPORT, but they are different users'"),
+            Self::UdpProgram => (
+                UDP,
+                "both have SO_REUSEPORT, but the new one has a group of its own: its program was \
+                 attached before bind",
+            ),
         }
-    }
-}
-
-/// What the model says of a cell, on a kernel.
-pub fn predict(cell: &Cell, version: Version) -> (Verdict, Rule) {
-    let call = match cell.proto {
-        Proto::Udp => return verdict(Call::Bind, udp(cell)),
-        Proto::Tcp => tcp(cell, version),
-    };
-    match call {
-        Ok(rule) => (Verdict::Ok, rule),
-        Err((call, rule)) => verdict(call, Err(rule)),
-    }
-}
-
-/// The user who runs this program, wherever there is another. Before Linux 6.17 a socket without a
-/// process counts as root's.
-const ROOT: u32 = 0;
-
-fn verdict(call: Call, decided: Result<Rule, Rule>) -> (Verdict, Rule) {
-    match decided {
-        Ok(rule) => (Verdict::Ok, rule),
-        Err(rule) => (Verdict::Failed { call, errno: Errno::ADDRINUSE }, rule),
     }
 }
 
@@ -183,10 +208,23 @@ pub struct Sock {
     pub reuseport: bool,
     /// The effective user when the socket was made.
     pub user: u32,
+    /// The number of the device that it is bound to, or 0.
+    pub device: u32,
+    /// A program for its group was attached before bind, so it has a group of its own.
+    pub has_group: bool,
     /// Whether it is in state LISTEN.
     pub listens: bool,
     /// TIME_WAIT, or FIN_WAIT2 without a process: `inet_timewait_sock`, which has no user.
     pub is_record: bool,
+    /// connect has chosen the port.
+    pub by_connect: bool,
+}
+
+impl Default for Sock {
+    /// One at the wildcard of IPv4, without any option.
+    fn default() -> Self {
+        Self::binding(&Socket::at(Ipv4Addr::UNSPECIFIED.into()))
+    }
 }
 
 /// May `new` bind the port where `owners` are, in the order in which they came? `Ok` and `Err` have
@@ -205,6 +243,29 @@ pub fn bind(proto: Proto, owners: &[Sock], new: &Sock) -> Result<Rule, Rule> {
     }
 }
 
+/// The user who runs this program, wherever there is another. Before Linux 6.17 a socket without a
+/// process counts as root's.
+const ROOT: u32 = 0;
+
+/// What the model says of a cell, on a kernel.
+pub fn predict(cell: &Cell, version: Version) -> (Verdict, Rule) {
+    let decided = match cell.proto {
+        Proto::Udp => udp(cell),
+        Proto::Tcp => tcp(cell, version),
+    };
+    match decided {
+        Ok(rule) => (Verdict::Ok, rule),
+        Err((call, rule)) => {
+            let errno = match (cell.proto, call) {
+                (Proto::Tcp, Call::Connect) => Errno::ADDRNOTAVAIL,
+                (Proto::Udp, Call::Connect) => Errno::AGAIN,
+                _ => Errno::ADDRINUSE,
+            };
+            (Verdict::Failed { call, errno }, rule)
+        }
+    }
+}
+
 impl Sock {
     /// As it is at bind.
     fn binding(socket: &Socket) -> Self {
@@ -215,18 +276,35 @@ impl Sock {
             reuse: socket.reuseaddr.at_bind(),
             reuseport: socket.reuseport.at_bind(),
             user: u32::from(socket.other_user),
+            device: match socket.device {
+                None => 0,
+                Some(Device::Lo) => 1,
+                Some(Device::Other) => 2,
+            },
+            has_group: socket.program == Set::Before,
             listens: false,
             is_record: false,
+            by_connect: socket.route == Route::Connect,
         }
     }
 
     /// As it is afterwards.
     fn bound(socket: &Socket) -> Self {
         Self {
+            has_group: socket.program != Set::Never,
             reuse: socket.reuseaddr.after_bind(),
             reuseport: socket.reuseport.after_bind(),
             ..Self::binding(socket)
         }
+    }
+
+    /// As it is when it has connected, or a connection of it: at one address.
+    fn connected(socket: &Socket) -> Self {
+        let ip = match (socket.destination(), socket.ip) {
+            (IpAddr::V4(ip), IpAddr::V6(_)) => ip.to_ipv6_mapped().into(),
+            (ip, _) => ip,
+        };
+        Self { ip, ..Self::bound(socket) }
     }
 
     /// `sk_rcv_saddr`: of IPv6, what stands in for the address.
@@ -243,6 +321,11 @@ impl Sock {
             IpAddr::V4(_) => true,
             IpAddr::V6(ip) => ip.to_ipv4_mapped().is_some(),
         }
+    }
+
+    /// Whether both are bound to a device, each to another.
+    fn is_apart(&self, other: &Self) -> bool {
+        self.device != 0 && other.device != 0 && self.device != other.device
     }
 }
 
@@ -273,11 +356,20 @@ struct Bucket {
     fastreuseport: Option<Sock>,
     /// `FASTREUSEPORT_ANY`: each owner so far had SO_REUSEPORT, so the address does not matter.
     any: bool,
+    /// Every owner has its port by connect: both flags are -1.
+    by_connect: bool,
 }
 
 impl Bucket {
     fn new(version: Version) -> Self {
-        Self { version, owners: Vec::new(), fastreuse: false, fastreuseport: None, any: false }
+        Self {
+            version,
+            owners: Vec::new(),
+            fastreuse: false,
+            fastreuseport: None,
+            any: false,
+            by_connect: false,
+        }
     }
 
     /// `inet_csk_get_port` for a port that is named; `is_owner` at listen, when it has it already.
@@ -299,13 +391,15 @@ impl Bucket {
     fn matches(&self, sock: &Sock) -> bool {
         self.fastreuseport.is_some_and(|fast| {
             let same_user = fast.user == sock.user;
-            sock.reuseport && same_user && (self.any || same_address(&fast, sock, false))
+            let may_join = sock.reuseport && !sock.has_group && same_user;
+            may_join && (self.any || same_address(&fast, sock, false))
         })
     }
 
     /// `inet_csk_update_fastreuse`.
     fn update(&mut self, sock: &Sock) {
         let reuse = sock.reuse && !sock.listens;
+        self.by_connect = false;
         if self.owners.is_empty() && self.version < Version::ONE_LIST {
             (self.fastreuse, self.any) = (reuse, true);
             self.fastreuseport = sock.reuseport.then_some(*sock);
@@ -316,6 +410,17 @@ impl Bucket {
             self.fastreuseport = None;
         } else if !self.matches(sock) {
             (self.fastreuseport, self.any) = (Some(*sock), false);
+        }
+    }
+
+    /// `inet_bind_bucket_destroy`: an owner has gone.
+    fn removed(&mut self) {
+        if self.owners.is_empty() {
+            *self = Self::new(self.version);
+        } else if self.version >= Version::CONNECT_AGAIN
+            && self.owners.iter().all(|sock| sock.by_connect)
+        {
+            (self.fastreuse, self.fastreuseport, self.by_connect) = (false, None, true);
         }
     }
 
@@ -348,15 +453,22 @@ impl Bucket {
             if !same_address(sock, old, true) || self.overlooks(sock, old) {
                 continue;
             }
+            if sock.is_apart(old) {
+                rule = Rule::OtherDevice;
+                continue;
+            }
             let same_user = old.is_record || sock.user == old.user;
             let both_reuseport = sock.reuseport && old.reuseport;
+            let may_join = both_reuseport && !sock.has_group && same_user;
             rule = if sock.reuse && old.reuse && !old.listens {
-                if !relax || (!reuseport_ok && both_reuseport && same_user) {
+                if !relax || (!reuseport_ok && may_join) {
                     return Err(Rule::LastPortReusePort);
                 }
                 Rule::BothReuse
-            } else if reuseport_ok && both_reuseport && same_user {
+            } else if reuseport_ok && may_join {
                 if old.is_record { Rule::ReusePortTimeWait } else { Rule::BothReusePort }
+            } else if both_reuseport && sock.has_group {
+                return Err(Rule::Program);
             } else if both_reuseport && !same_user {
                 return Err(Rule::OtherUser);
             } else if sock.reuse && old.reuse {
@@ -366,6 +478,19 @@ impl Bucket {
             };
         }
         Ok(rule)
+    }
+
+    /// `__inet_hash_connect` with a port of its choice; `is_same` if the owner has the same peer.
+    fn connect(&self, is_same: bool) -> Result<Rule, Rule> {
+        if self.owners.is_empty() {
+            Ok(Rule::ConnectFree)
+        } else if !self.by_connect {
+            Err(Rule::ConnectBound)
+        } else if is_same {
+            Err(Rule::ConnectSamePeer)
+        } else {
+            Ok(Rule::ConnectOtherPeer)
+        }
     }
 }
 
@@ -383,53 +508,72 @@ fn tcp(cell: &Cell, version: Version) -> Result<Rule, (Call, Rule)> {
         bucket.get_port(&sock, Some(at))
     };
     let a = &cell.there[0];
-    bind(&mut bucket, a);
-    if !matches!(cell.state, Bound | Between | Exhausted | ExhaustedBetween) {
-        let _ = listen(&mut bucket, 0);
-        let destination = match (a.destination(), a.ip) {
-            (IpAddr::V4(ip), IpAddr::V6(_)) => ip.to_ipv6_mapped().into(),
-            (ip, _) => ip,
-        };
-        let child = Sock {
-            ip: destination,
-            listens: false,
-            is_record: matches!(cell.state, FinWait2 | TimeWait),
-            user: match cell.state {
-                LastAck if version < Version::ORPHANS_USER => ROOT,
-                _ => bucket.owners[0].user,
-            },
-            ..bucket.owners[0]
-        };
+    if a.route == Route::Connect {
+        bucket.owners.push(Sock::bound(a));
+        bucket.by_connect = true;
+    } else {
+        bind(&mut bucket, a);
+    }
+    if !cell.state.is_bound() {
+        if a.route == Route::Bind {
+            let _ = listen(&mut bucket, 0);
+        }
+        let mut child =
+            Sock { is_record: matches!(cell.state, FinWait2 | TimeWait), ..Sock::connected(a) };
+        if matches!(cell.state, FinWait1 | LastAck) && version < Version::ORPHANS_USER {
+            child.user = ROOT;
+        }
         match cell.state {
             Listening => {}
+            ShutDown => bucket.owners[0].listens = false,
             Connection => bucket.owners.push(child),
             _ => bucket.owners[0] = child,
         }
     }
     if cell.state == Closed {
-        bucket = Bucket::new(version);
+        bucket.owners.clear();
+        bucket.removed();
     }
     for socket in &cell.there[1..] {
         bind(&mut bucket, socket);
-        if socket.closed {
-            bucket.owners.pop();
-        }
     }
-    if bucket.owners.is_empty() {
-        bucket = Bucket::new(version);
+    let mut is_closed = cell.there[1..].iter().map(|socket| socket.closed).rev();
+    for at in (0..bucket.owners.len()).rev() {
+        if is_closed.next() == Some(true) {
+            bucket.owners.remove(at);
+            bucket.removed();
+        }
     }
 
     let new = Sock::binding(&cell.new);
-    let rule = if cell.state.is_exhausted() {
-        let found = bucket
-            .conflict(&new, None, false, false)
-            .or_else(|_| bucket.conflict(&new, None, true, false).map(|_| Rule::LastPort))
-            .map_err(|_| (Call::Bind, Rule::LastPortReusePort))?;
+    let is_same = a.route != Route::Bind
+        && cell.state != Closed
+        && !cell.new.elsewhere
+        && a.destination() == cell.new.destination();
+    if cell.new.route == Route::Connect {
+        return bucket.connect(is_same).map_err(|rule| (Call::Connect, rule));
+    }
+    let rule = if let Some(has_second_round) = cell.state.autobind_reuse() {
+        let found = match bucket.conflict(&new, None, false, false) {
+            Ok(rule) => Ok(rule),
+            Err(_) if !has_second_round => Err(Rule::LastPortOnlyRound),
+            Err(_) => match bucket.conflict(&new, None, true, false) {
+                Ok(_) => Ok(Rule::LastPort),
+                Err(_) => Err(Rule::LastPortReusePort),
+            },
+        };
         bucket.update(&new);
-        found
+        found.map_err(|rule| (Call::Bind, rule))?
     } else {
         bucket.get_port(&new, None).map_err(|rule| (Call::Bind, rule))?
     };
+    if cell.new.route == Route::BindConnect {
+        return match (is_same, cell.state) {
+            (true, TimeWait | FinWait2) => Ok(Rule::ConnectTimeWait),
+            (true, _) => Err((Call::Connect, Rule::ConnectSamePeer)),
+            _ => Ok(rule),
+        };
+    }
     bucket.owners.push(Sock::bound(&cell.new));
     if cell.state.is_between() {
         let _ = listen(&mut bucket, 0);
@@ -439,12 +583,32 @@ fn tcp(cell: &Cell, version: Version) -> Result<Rule, (Call, Rule)> {
     Ok(rule)
 }
 
-fn udp(cell: &Cell) -> Result<Rule, Rule> {
-    let a_is_closed = cell.state == State::Closed;
-    let others = cell.there[1..].iter().filter(|socket| !socket.closed);
-    let there: Vec<Sock> =
-        cell.there[..1].iter().filter(|_| !a_is_closed).chain(others).map(Sock::bound).collect();
-    udp_bind(&there, &Sock::binding(&cell.new))
+fn udp(cell: &Cell) -> Result<Rule, (Call, Rule)> {
+    let is_closed = |(at, socket): &(usize, &Socket)| match at {
+        0 => cell.state == State::Closed,
+        _ => socket.closed,
+    };
+    let there = cell.there.iter().enumerate().filter(|each| !is_closed(each));
+    let there: Vec<Sock> = there
+        .map(|(at, socket)| match at {
+            0 if cell.state == State::Connected => Sock::connected(socket),
+            _ => Sock::bound(socket),
+        })
+        .collect();
+    let mut new = Sock::binding(&cell.new);
+    let call = match cell.new.route {
+        Route::Connect => {
+            // inet_autobind comes first, when there is no address yet.
+            new.ip = match new.ip {
+                IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+                IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+            };
+            new.v6only = cell.new.v6only;
+            Call::Connect
+        }
+        _ => Call::Bind,
+    };
+    udp_bind(&there, &new).map_err(|rule| (call, rule))
 }
 
 /// `udp_lib_lport_inuse`, which begins with the one that came last.
@@ -454,12 +618,15 @@ fn udp_bind(there: &[Sock], new: &Sock) -> Result<Rule, Rule> {
     }
     let mut rule = Rule::OtherAddress;
     for old in there.iter().rev().filter(|old| same_address(new, old, true)) {
-        if new.reuse && old.reuse {
+        if new.is_apart(old) {
+            rule = Rule::OtherDevice;
+        } else if new.reuse && old.reuse {
             rule = Rule::UdpBothReuse;
         } else if new.reuseport && old.reuseport {
-            return match new.user == old.user {
-                true => Ok(Rule::UdpBothReusePort),
-                false => Err(Rule::UdpOtherUser),
+            return match (new.has_group, new.user == old.user) {
+                (true, _) => Err(Rule::UdpProgram),
+                (_, true) => Ok(Rule::UdpBothReusePort),
+                (_, false) => Err(Rule::UdpOtherUser),
             };
         } else {
             return Err(Rule::UdpNoOption);

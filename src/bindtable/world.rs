@@ -76,9 +76,8 @@ impl Powers {
 /// Whether this machine has IPv6.
 fn has_ipv6() -> Result<(), String> {
     let flags = SocketFlags::CLOEXEC;
-    match socket_with(AddressFamily::INET6, SocketType::STREAM, flags, None) {
-        Err(errno) => return Err(format!("this kernel has no IPv6: {}", words(errno))),
-        Ok(_) => {}
+    if let Err(errno) = socket_with(AddressFamily::INET6, SocketType::STREAM, flags, None) {
+        return Err(format!("this kernel has no IPv6: {}", words(errno)));
     }
     for name in ["all", "lo"] {
         let is_off = fs::read_to_string(format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6"));

@@ -60,7 +60,8 @@ impl Owner {
             for reuse in values(self.reuseaddr) {
                 for reuseport in values(self.reuseport) {
                     let Self { ip, user, listens, is_record, .. } = *self;
-                    all.push(Sock { ip, v6only, reuse, reuseport, user, listens, is_record });
+                    let options = Sock { v6only, reuse, reuseport, ..Sock::default() };
+                    all.push(Sock { ip, user, listens, is_record, ..options });
                 }
             }
         }
@@ -93,8 +94,7 @@ pub fn new_socket(ip: IpAddr, with: With, user: u32, v6only_default: bool) -> So
         reuse: with == With::ReuseAddr,
         reuseport: with == With::ReusePort,
         user,
-        listens: false,
-        is_record: false,
+        ..Sock::default()
     }
 }
 
