@@ -683,6 +683,7 @@ fn in_another_language() {
         fs::copy(file.path(), at("docs/demo").join(file.file_name())).expect("it is ours");
     }
     let translated = [
+        ("usage: docs/demo.sh [--c", "用法：docs/demo.sh [--c"),
         ("experiment|old server|new server|expected|seen", "实验|旧服务器|新服务器|预期|实际"),
         ("=\"without\"", "=\"不设选项\""),
         ("=\"with\"", "=\"设“选项”\""),
@@ -695,43 +696,48 @@ fn in_another_language() {
     });
     fs::write(at("docs/demo/words.qq.sh"), words).expect("it is ours");
 
-    let table = |variables: &[(&str, &str)], options: &[&str]| {
+    let start = |variables: &[(&str, &str)], options: &[&str]| {
         let script = at("docs/demo.sh");
         let mut demo = Demo::started_by(&["setsid", "--ctty", "--wait"], &script);
         demo.command.env_remove("LC_ALL").env_remove("LC_MESSAGES").env_remove("LANG");
         demo.command.envs(variables.iter().copied());
-        let session = Session::start(demo, &[options, &["--c", "--only", "1"]].concat());
-        let shown = session.ends(0);
-        is_not_wrapped(&shown);
-        let parser = screen(&shown, HIGH);
-        let screen = parser.screen();
-        let lines: Vec<String> = screen.rows(0, 80).collect();
-        let rows: Vec<u16> = (0..)
-            .zip(&lines)
-            .filter(|(_, line)| line.ends_with(" ok"))
-            .map(|(row, _)| row)
-            .collect();
-        assert_eq!(rows.len(), OUTCOMES[0]);
-        let is_heading = |line: &str| line.starts_with("实验") || line.starts_with("experiment  ");
-        let heading = (0..).zip(&lines).find(|(_, line)| is_heading(line)).expect("a heading").0;
-        let text = |row, column| screen.cell(row, column).expect("a cell").contents().to_owned();
-        // Each column begins where its heading does.
-        for column in [0, 21, 33, 45, 57] {
-            assert_ne!(text(heading, column).trim(), "", "{column}");
-            assert!(column == 0 || text(heading, column - 1).trim().is_empty(), "{column}");
-            for row in &rows {
-                assert_ne!(text(*row, column).trim(), "", "{column}");
-                assert!(column == 0 || text(*row, column - 1).trim().is_empty(), "{column}");
-            }
-        }
-        text(heading, 0) == "实"
+        Session::start(demo, options).ends(0)
     };
-    assert!(table(&[("LANG", "qq_QQ.UTF-8")], &[]));
-    assert!(table(&[("LANG", "en_US.UTF-8"), ("LC_MESSAGES", "qq.utf8")], &[]));
-    assert!(!table(&[("LC_ALL", "C"), ("LANG", "qq_QQ.UTF-8")], &[]));
-    assert!(!table(&[("LANG", "qq_QQ.GB18030")], &[]), "an encoding that is not the words'");
-    assert!(!table(&[("LANG", "qq_QQ.UTF-8")], &["--lang", "en"]));
-    assert!(table(&[], &["--lang", "qq"]));
+    for (variables, options, is_translated) in [
+        (&[("LANG", "qq_QQ.UTF-8")][..], &[][..], true),
+        (&[("LANG", "en_US.UTF-8"), ("LC_MESSAGES", "qq.utf8")], &[], true),
+        (&[], &["--lang", "qq"], true),
+        (&[("LC_ALL", "C"), ("LANG", "qq_QQ.UTF-8")], &[], false),
+        (&[("LANG", "qq_QQ.GB18030")], &[], false), // not the encoding of the words
+        (&[("LANG", "qq_QQ.UTF-8")], &["--lang", "en"], false),
+        (&[("LANG", "xx_XX.UTF-8")], &[], false),
+        (&[], &[], false),
+    ] {
+        let help = start(variables, &[options, &["--help"]].concat());
+        assert_eq!(help.starts_with("用法："), is_translated, "{variables:?} {options:?}");
+    }
+
+    let shown = start(&[], &["--lang", "qq", "--c", "--only", "1"]);
+    is_not_wrapped(&shown);
+    let parser = screen(&shown, HIGH);
+    let screen = parser.screen();
+    let lines: Vec<String> = screen.rows(0, 80).collect();
+    let is_row = |line: &str| line.ends_with(" ok") || line.starts_with("实验");
+    let rows: Vec<u16> =
+        (0..).zip(&lines).filter(|(_, line)| is_row(line)).map(|(row, _)| row).collect();
+    assert_eq!(rows.len(), 1 + OUTCOMES[0]);
+    for row in rows {
+        for column in [0, 21, 33, 45, 57] {
+            let cell = |column| screen.cell(row, column).expect("a cell");
+            let is_empty = |column| !cell(column).has_contents() || cell(column).contents() == " ";
+            assert!(!is_empty(column) && !cell(column).is_wide_continuation(), "{column}");
+            let is_first = column == 0 || is_empty(column - 1);
+            assert!(
+                is_first && !(column > 0 && cell(column - 1).is_wide_continuation()),
+                "{column}"
+            );
+        }
+    }
 }
 
 // ---- signals ----
@@ -898,13 +904,21 @@ fn help() {
     }
 }
 
-/// It is short, and shellcheck finds nothing in it.
+/// It is short, shellcheck finds nothing in it, and it has no command substitution, in which bash can
+/// lose a SIGINT.
 fn script() {
     let lines = read("docs/demo.sh").lines().count();
     assert!(lines < 200, "{lines} lines");
     let folder = fs::read_dir(project("docs/demo")).expect("it is a folder").flatten();
     let mut files: Vec<PathBuf> = folder.map(|file| file.path()).collect();
     files.push(project("docs/demo.sh"));
+    for file in files.iter().filter(|file| !file.ends_with("install.sh")) {
+        let text = fs::read_to_string(file).expect("it is a text");
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let line = line.replace("\\$(", "").replace("$((", ""); // printed, and computed
+            assert!(!line.contains("$(") && !line.contains('`'), "{}: {line}", file.display());
+        }
+    }
     let output = run(Command::new("shellcheck").arg("-x").args(files).current_dir(project("")));
     assert!(output.status.success(), "{}{}", output.stdout, output.stderr);
 }

@@ -106,7 +106,7 @@ which is still there."
     [the-child-listens]="*The child*. fork gave it a copy of the listening descriptor, and it does not
 close that copy. It will never accept a client either."
     [can-one-without-or-with-bind]="There is no TIME_WAIT. Can a new server bind, without the option or with it?"
-    [listen-is-enough]="*Neither*. A socket in LISTEN holds the address, even after its server has gone."
+    [listen-is-enough]="*Neither*. The child has a socket in LISTEN, and that holds the address."
 
     [the-option-in-both]="the option in both"
     [does-the-option-close-the-listener]="Once more, but the old server has the option. Does the child listen now?"
