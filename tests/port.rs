@@ -38,7 +38,7 @@ const SAMPLE: u16 = 1;
 static TALLY: Tally = Tally::new();
 static UNKNOWN: AtomicU32 = AtomicU32::new(0);
 
-const TRIALS: [(&str, fn()); 26] = [
+const TRIALS: [(&str, fn()); 27] = [
     ("port_document", document),
     ("port_by_hand", by_hand),
     ("port_input", input),
@@ -55,6 +55,7 @@ const TRIALS: [(&str, fn()); 26] = [
     ("port_published", published),
     ("port_other_namespace", other_namespace),
     ("port_socket_activated", socket_activated),
+    ("port_homes", homes),
     ("port_orphan", orphan),
     ("port_udp", udp),
     ("port_udp_crowd", udp_crowd),
@@ -542,6 +543,58 @@ fn socket_activated() {
     let (_, finding) = asked(&["3459"]);
     assert_eq!(case(&finding, "socket-activated")["pid"], systemd.pid().as_raw());
     assert!(text(&help(&finding, "stop")["command"]).contains("systemctl"));
+}
+
+/// The unit, or the container, that a process belongs to. In a mount namespace of its own the command
+/// finds another text in the process's cgroup file.
+fn homes() {
+    let scratch = Scratch::new();
+    let server = holder(&scratch, "server", std_listener("127.0.0.1"), &[]);
+    let pid = server.pid();
+    let id = "0123456789abcdef".repeat(4);
+    let stop = format!("kill {pid}");
+    for (cgroup, unit, container, command) in [
+        ("0::/system.slice/web.service", Some("web.service"), None, "systemctl stop web.service"),
+        ("0::/", None, None, &stop),
+        (
+            "1:name=systemd:/system.slice/old.service",
+            Some("old.service"),
+            None,
+            "systemctl stop old.service",
+        ),
+        (&format!("0::/docker/{id}"), None, Some(&id[..12]), &stop),
+        (
+            &format!("0::/system.slice/docker-{id}.scope"),
+            Some(&*format!("docker-{id}.scope")),
+            Some(&id[..12]),
+            &stop,
+        ),
+        ("0::/lxc.payload.box/init.scope", Some("init.scope"), Some("box"), &stop),
+        (
+            "0::/user.slice/user-1000.slice/user@1000.service/app.slice/run.scope",
+            Some("run.scope"),
+            None,
+            &stop,
+        ),
+        (
+            "0::/user.slice/user-1000.slice/user@1000.service/app.slice/own.service",
+            Some("own.service"),
+            None,
+            "systemctl --user stop own.service",
+        ),
+    ] {
+        let file = scratch.path().join("cgroup");
+        fs::write(&file, format!("{cgroup}\n")).expect("the folder is ours");
+        let mut unshare = Command::new("unshare");
+        let script = "mount --bind \"$1\" /proc/$2/cgroup && exec \"$0\" port 3459 --format json";
+        unshare.args(["--mount", "sh", "-c", script]).arg(program()).arg(&file);
+        let finding = found(unshare.arg(pid.to_string())).1;
+        let process = &only(&finding)["processes"][0];
+        assert_eq!(process["pid"], pid.as_raw(), "{finding}");
+        assert_eq!(process["unit"], unit.map_or(Value::Null, Value::from), "{cgroup}");
+        assert_eq!(process["container"], container.map_or(Value::Null, Value::from), "{cgroup}");
+        assert_eq!(help(&finding, "stop")["command"], command, "{cgroup}");
+    }
 }
 
 /// A connection in FIN_WAIT1 without a process: its peer does not read.

@@ -91,7 +91,7 @@ struct Output {
 const PORT_STATUS: &str = "\
 It stops nothing. Without --probe it binds the port only where a TIME_WAIT holds it: the answer tells
 whether that had the option, and the socket is closed at once. To read the options of a socket it
-copies its descriptor, and closes the copy at once.
+copies its descriptor, and closes the copy at once. With --format json, null is what is unknown.
 
 Exit status: 0 if the port is free, 1 if a socket holds it, 2 if that could not be found out.";
 

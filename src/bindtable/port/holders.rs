@@ -1,5 +1,6 @@
 //! The processes that hold a socket, what they belong to, and the options of the socket.
 
+use procfs::ProcessCGroup;
 use procfs::process::Process;
 use rustix::fs::fstat;
 use rustix::net::sockopt::{socket_reuseaddr, socket_reuseport};
@@ -23,6 +24,9 @@ pub struct Holder {
     pub descriptors: Vec<i32>,
     /// The systemd unit, from its cgroup.
     pub unit: Option<String>,
+    /// Whether that is a unit of a user's systemd.
+    #[serde(skip)]
+    pub is_users_unit: bool,
     /// The container's name or number, from its cgroup.
     pub container: Option<String>,
 }
@@ -116,15 +120,17 @@ fn processes() -> impl Iterator<Item = i32> {
 fn holder(pid: i32, descriptors: Vec<i32>) -> Option<Holder> {
     let process = Process::new(pid).ok()?;
     let stat = process.stat().ok()?;
-    let (unit, container) = home(&process);
+    let cgroups = cgroups(&process);
+    let in_cgroups = |find: fn(&str) -> Option<String>| cgroups.iter().find_map(|path| find(path));
     Some(Holder {
         pid,
         parent: stat.ppid,
         command: printable(&process.cmdline().unwrap_or_default().join(" ")),
         name: printable(&stat.comm),
         descriptors,
-        unit,
-        container,
+        unit: in_cgroups(unit),
+        is_users_unit: cgroups.iter().any(|path| path.contains("/user@")),
+        container: in_cgroups(container),
     })
 }
 
@@ -134,15 +140,14 @@ fn printable(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The unit and the container that a process belongs to.
-fn home(process: &Process) -> (Option<String>, Option<String>) {
-    let Ok(cgroups) = process.cgroups() else { return (None, None) };
-    // Version 2 has one hierarchy, 0; of version 1, systemd keeps the units in its own.
-    let path = cgroups.0.iter().filter(|cgroup| {
+/// The cgroups that tell where a process belongs: version 2 has one hierarchy, number 0; of version
+/// 1, systemd keeps the units in its own.
+fn cgroups(process: &Process) -> Vec<String> {
+    let Ok(cgroups) = process.cgroups() else { return Vec::new() };
+    let tells = |cgroup: &ProcessCGroup| {
         cgroup.hierarchy == 0 || cgroup.controllers.iter().any(|name| name == "name=systemd")
-    });
-    path.map(|cgroup| (unit(&cgroup.pathname), container(&cgroup.pathname)))
-        .fold((None, None), |(unit, container), (u, c)| (unit.or(u), container.or(c)))
+    };
+    cgroups.0.into_iter().filter(tells).map(|cgroup| cgroup.pathname).collect()
 }
 
 /// The innermost service or scope of a cgroup's path.

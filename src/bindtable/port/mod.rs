@@ -903,7 +903,9 @@ fn stop(target: Target, proto: Proto, in_the_way: &[&Socket]) -> Option<String> 
         })
     });
     if in_units && units.len() == 1 {
-        return units.first().map(|unit| format!("systemctl stop {unit}"));
+        let is_users = holders.iter().all(|holder| holder.is_users_unit);
+        let option = if is_users { " --user" } else { "" };
+        return units.first().map(|unit| format!("systemctl{option} stop {unit}"));
     }
     let pids: BTreeSet<i32> = holders.iter().map(|holder| holder.pid).collect();
     let pids: Vec<String> = pids.iter().map(i32::to_string).collect();

@@ -480,7 +480,7 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
             format!("Bind an address that this machine has. This lists them: {command}")
         }
         Help::Ask { command } => {
-            format!("To find out what is unknown: ask as root, or by a real bind: {command}")
+            format!("To find out what is unknown, by a real bind: {command}")
         }
     }
 }
