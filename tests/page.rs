@@ -11,7 +11,7 @@ mod listing;
 mod markdown;
 mod words;
 
-use crate::bindtable::whole;
+use crate::bindtable::{bindtable, whole};
 use crate::documents::is_whole;
 use crate::harness::{self, Program, read};
 use experiment::{Choice, Runs};
@@ -39,6 +39,7 @@ pub fn trials() -> Vec<Trial> {
         add("is_alone", is_alone);
         add("has_every_line", has_every_line);
     }
+    trials.push(harness::trial("page_command", command));
     trials
 }
 
@@ -127,6 +128,14 @@ fn is_small(language: &Language) {
     let zipped = gzip.wait_with_output().expect("it has started").stdout.len();
     writer.join().expect("it does not panic").expect("gzip reads");
     assert!((1..60_000).contains(&zipped), "{} has {zipped} bytes gzipped", language.page);
+}
+
+/// The command that the page gives for a question asks it.
+fn command() {
+    let script = read("tests/page/ask.js");
+    assert!(script.contains("`cargo run -p bindtable -- explain ${name}`"));
+    let answer = bindtable(&["explain", "tcp/127.0.0.1/time-wait/127.0.0.1+reuseaddr"]);
+    assert!(answer.contains("EADDRINUSE") && answer.contains("inet_bind_conflict"), "{answer}");
 }
 
 /// Nothing is fetched: no element of the page has an address to load from, but for the icon, whose

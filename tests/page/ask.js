@@ -57,7 +57,8 @@ function answer() {
   const row = table.cells[[proto, field("a").value, field("state").value, field("b").value].join("/")] ?? "";
   const at = bits("a") * 4 + bits("b") + (field("user").value === "1" ? 16 : 0);
   const outcome = table.outcomes[(row.codePointAt(at) ?? 0) - 48];
-  const explain = make("p", "explain", `${words.answer.explain}: `, make("code", "", `bindtable --explain ${name}`));
+  const command = `cargo run -p bindtable -- explain ${name}`;
+  const explain = make("p", "explain", `${words.answer.explain}: `, make("code", "", command));
   const link = make("a", "", words.answer.link);
   link.href = address({ ask: name });
   const all = make("a", "", words.answer.table);
@@ -65,7 +66,7 @@ function answer() {
   const end = make("p", "more", link, " · ", all);
   if (!outcome) {
     byId("answer").className = "answer unknown";
-    byId("answer").replaceChildren(make("p", "sentence", words.answer.unknown), make("p", "explain", make("code", "", `bindtable --explain ${name}`)), end);
+    byId("answer").replaceChildren(make("p", "sentence", words.answer.unknown), make("p", "explain", make("code", "", command)), end);
     return;
   }
   const [verdict, rule, deliveries] = outcome;
@@ -80,6 +81,12 @@ function answer() {
     make("p", "because", condition[0].toUpperCase() + condition.slice(1) + "."),
     make("p", "kernel", make("code", "", kernel)),
     ...(got.length ? [make("p", "who", words.answer.who), make("ul", "", ...got)] : []),
+    ...(table.elsewhere[name] ?? []).map(([where, what]) => {
+      // "stackoverflow.com/q/14388706, of BSD": who says it, and of what.
+      const [who, of] = where.split(", of ");
+      const says = what === "ok" ? words.answer.yes_udp : what;
+      return make("p", "elsewhere", make("b", "", `${of ?? who}: `), says, of ? ` (${who})` : "");
+    }),
     explain, end);
 }
 

@@ -52,9 +52,31 @@ pub fn data(run: &Value) -> Value {
         row.resize(row.len().max(at + 1), ' ');
         row[at] = char::from_u32(FIRST + outcome).expect("they are few");
     }
+    let elsewhere = elsewhere(run);
     let cells: BTreeMap<String, String> =
         cells.into_iter().map(|(name, row)| (name, row.into_iter().collect())).collect();
-    json!({ "cells": cells, "outcomes": outcomes, "rules": rules })
+    json!({ "cells": cells, "outcomes": outcomes, "rules": rules, "elsewhere": elsewhere })
+}
+
+/// Where a cell is not the same: of which kernels, or in whose words, and what it is there.
+fn elsewhere(run: &Value) -> BTreeMap<&str, Vec<[&str; 2]>> {
+    let mut elsewhere: BTreeMap<&str, Vec<[&str; 2]>> = BTreeMap::new();
+    let mut verdicts = BTreeMap::new();
+    for cell in run["cells"].as_array().expect("they are a list") {
+        let name = cell["cell"].as_str().expect("it has a name");
+        verdicts.insert(name, &cell["verdict"]);
+        for text in cell["history"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            elsewhere.entry(name).or_default().push(["Linux", text]);
+        }
+    }
+    for written in run["expectations"].as_array().into_iter().flatten() {
+        let [source, name, verdict] =
+            ["source", "cell", "verdict"].map(|field| written[field].as_str().unwrap_or_default());
+        if verdicts.get(name).is_some_and(|measured| **measured != verdict) {
+            elsewhere.entry(name).or_default().push([source, verdict]);
+        }
+    }
+    elsewhere
 }
 
 /// A table of the bind table: a row for each state, a column for each who may have the option.

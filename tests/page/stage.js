@@ -185,6 +185,7 @@ function drawProof() {
   const options = isUdp ? "-una" : "-tna";
   const sent = step.sent ? [make("p", "sent", `${isUdp ? stage.sender : stage.client}: `, make("code", "", step.sent.trim()), step.received ? " ⇄" : " →")] : [];
   const packets = step.packets.length ? make("ol", "", ...step.packets.map(packet)) : make("p", "none", stage.no_packets);
+  byId("proof").className = isUdp ? "proof four" : "proof";
   byId("proof").replaceChildren(
     panel("pairs", stage.lines, ...linesOf(step)),
     ...terminals,

@@ -1,3 +1,5 @@
+document.documentElement.classList.add("ready");
+
 // What is shown is one state, and the address holds it.
 const byId = (id) => document.getElementById(id);
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
