@@ -6,7 +6,7 @@ use crate::harness::{self, project, read};
 use libtest_mimic::Trial;
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use toml::Value;
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -64,13 +64,6 @@ const PHRASES: [&str; 31] = [
     "with one, a second one",
     "words unread",
 ];
-
-/// What is still to be rewritten.
-const PENDING: [&str; 2] = ["docs/bind-table.md", "src/bindtable/rule.rs"];
-
-fn is_pending(file: &Path) -> bool {
-    PENDING.iter().any(|pending| file == project(pending))
-}
 
 /// The prose of a document: its paragraphs, the items of its lists and the cells of its tables. Code in
 /// them counts as one word.
@@ -161,9 +154,6 @@ fn the_documents() {
     let is_english = |path: &PathBuf| !path.to_string_lossy().contains("zh-CN");
     let mut report = String::new();
     for document in documents().into_iter().filter(is_english) {
-        if is_pending(&document) {
-            continue;
-        }
         let prose = Prose::of(&fs::read_to_string(&document).expect("the file is UTF-8"));
         for fault in prose.faults() {
             report.push_str(&format!("{}: {fault}\n", document.display()));
@@ -191,10 +181,8 @@ fn the_comments() {
             };
             let text = fs::read_to_string(&path).expect("the file is UTF-8");
             let comments: Vec<&str> = text.lines().filter_map(|line| comment(line, mark)).collect();
-            if !is_pending(&path) {
-                for phrase in phrases(&comments.join(" ")) {
-                    report.push_str(&format!("{}: {phrase}\n", path.display()));
-                }
+            for phrase in phrases(&comments.join(" ")) {
+                report.push_str(&format!("{}: {phrase}\n", path.display()));
             }
         }
     }

@@ -113,7 +113,7 @@ pub fn all() -> Vec<Question> {
     }
     questions.push(Question {
         name: "addresses",
-        title: "TCP, IPv4: which addresses are in each other's way?",
+        title: "TCP, IPv4: which addresses conflict?",
         note: "Rows: A's address; columns: B's. A connection of a listener at 0.0.0.0 is at \
                127.0.0.1, where its client connected to.",
         corner: "A's state, options, A's address",
@@ -183,7 +183,7 @@ pub fn all() -> Vec<Question> {
     }
     questions.push(states(
         "users",
-        "TCP, IPv4: whose is the port?",
+        "TCP, IPv4: does the user matter?",
         "A and B have the same options, those of the column. FIN_WAIT2 and TIME_WAIT are records \
          without a user.",
         users,
@@ -268,7 +268,7 @@ pub fn all() -> Vec<Question> {
     let udp_ipv4 = [ipv4[0], ipv4[1], ipv4[2], Socket::at(GROUP_IPV4.into())];
     questions.push(Question {
         name: "udp-addresses",
-        title: "UDP, IPv4: which addresses are in each other's way?",
+        title: "UDP, IPv4: which addresses conflict?",
         note: "239.1.2.3 is a multicast group. Rows: A's address; columns: B's.",
         corner: "options, A's address",
         columns: udp_ipv4.iter().map(Socket::to_string).collect(),

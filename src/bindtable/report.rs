@@ -152,8 +152,8 @@ pub struct SavedExpectation {
 }
 
 const LEGEND: &str = "\
-    A is there first, then B comes. ✓ B binds, and listens if it is TCP; ✗ it does not: the call \
-    that failed, if it is not bind, and its error. – not tried here.";
+    A is there first, then B comes. ✓ B can bind (TCP: and listen). ✗ B cannot: the cell gives the \
+    error, and the failing call if it was not bind. – not tried here.";
 
 impl Report {
     /// The tables, and what is to be said beside them.

@@ -494,7 +494,7 @@ impl Bucket {
     }
 }
 
-/// What the calls of A and of the others make of the books, and what B then meets.
+/// How the calls of A and of the others change the bind buckets, and what B then finds.
 fn tcp(cell: &Cell, version: Version) -> Result<Rule, (Call, Rule)> {
     use State::*;
     let mut bucket = Bucket::new(version);
