@@ -27,6 +27,7 @@ mod pitfalls;
 mod port;
 mod runs;
 mod runtime;
+mod runtimes;
 mod systems;
 mod traces;
 mod translations;
@@ -94,6 +95,7 @@ fn run() -> Result<ExitCode, String> {
         browser::trials(),
         systems::trials(),
         kernels::trials(),
+        runtimes::trials(),
         machines::trials(),
     ]
     .into_iter()
@@ -109,6 +111,7 @@ fn run() -> Result<ExitCode, String> {
         Stage::Tests => {
             browser::prepare(&wanted)?;
             kernels::prepare(&wanted);
+            runtimes::prepare(&wanted);
             machines::prepare(&wanted);
             harness::prepare()?;
         }

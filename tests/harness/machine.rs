@@ -30,7 +30,7 @@ pub fn download(name: &str, arguments: &[&str]) {
             _ => command.arg(argument),
         };
     }
-    start(name, &mut command);
+    download_with(name, &mut command);
 }
 
 /// The source of Rust's libraries, for a target of which this toolchain has none: the toolchain's own
@@ -60,7 +60,7 @@ pub fn download_std(targets: &[&str]) {
     let mut shell = Command::new("sh");
     shell.args(["-c", include_str!("rust-src.sh"), "rust-src.sh"]).arg(folder("rust-src"));
     shell.arg(STD_SOURCE).args(targets).current_dir(project(""));
-    start("rust-src", &mut shell);
+    download_with("rust-src", &mut shell);
 }
 
 /// Starts to download the kernel of some suites, for Debian's name of a machine: `amd64`, `arm64`.
@@ -70,11 +70,12 @@ pub fn download_kernel(name: &str, suites: &str, machine: &str) {
     let and = "linux-(image|binary|modules)-[0-9].*";
     download(name, &["--and", and, suites, machine, "{}", &package]);
     if !DOWNLOADS.lock().expect("no panic holds it").contains_key("qemu") {
-        start("qemu", Command::new(boot_script()).arg("-w").arg(folder("")));
+        download_with("qemu", Command::new(boot_script()).arg("-w").arg(folder("")));
     }
 }
 
-fn start(name: &str, command: &mut Command) {
+/// Starts a command that needs the network; `downloaded` waits for its end.
+pub fn download_with(name: &str, command: &mut Command) {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let child = command.spawn().map_err(|error| format!("{command:?}: {error}"));
     let download = Arc::new(Mutex::new(child.map(Some)));

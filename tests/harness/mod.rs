@@ -12,7 +12,9 @@ mod variant;
 
 pub use capture::Capture;
 pub use keeper::{SCRATCH, Stage, keep, start};
-pub use machine::{boot, download, download_kernel, download_std, downloaded, std_source};
+pub use machine::{
+    boot, download, download_kernel, download_std, download_with, downloaded, std_source,
+};
 pub use net::{
     BROADCAST, Client, MULTICAST, PORT, Row, Sender, UNICAST, forbid_memberships, hold_port,
     hold_udp_port, in_namespace, return_to_first_network, rows, state_name, wait_for_rows,

@@ -1,0 +1,2 @@
+// A listener of Node.js.
+require('node:net').createServer().listen(3459)
