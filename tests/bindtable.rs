@@ -261,6 +261,12 @@ fn predicted() {
     for (verdict, prediction) in verdicts.into_iter().zip(predictions) {
         assert!(verdict.1.is_none() || verdict == prediction, "{verdict:?}, not {prediction:?}");
     }
+    let mut receivers = 0;
+    for cell in list(&run["cells"]).iter().filter(|cell| cell["verdict"].is_string()) {
+        assert_eq!(cell["deliveries"], cell["predicted_deliveries"], "{}", cell["cell"]);
+        receivers += cell["deliveries"].as_object().map_or(0, |deliveries| deliveries.len());
+    }
+    assert!(receivers > 1000, "{receivers}");
 }
 
 /// Each statement of others has its cell, and agrees or is named as a difference.

@@ -802,6 +802,7 @@ fn receivers() -> Question {
         ),
         ("UDP, A is bound to lo", Proto::Udp, on_lo(addr), bound, addr),
         ("UDP, B is bound to lo", Proto::Udp, addr, bound, on_lo(addr)),
+        ("UDP, SO_REUSEPORT, A is bound to lo", Proto::Udp, on_lo(port), bound, port),
         (
             "UDP, A at 0.0.0.0 is bound to lo, B at 127.0.0.1 is not",
             Proto::Udp,

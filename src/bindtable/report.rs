@@ -2,6 +2,7 @@
 
 use crate::cell::{Cell, named};
 use crate::engine::{Outcome, Receiver, Verdict};
+use crate::delivery;
 use crate::expected::Expectation;
 use crate::questions::{Question, Show};
 use crate::rule::{Rule, Version, history, predict};
@@ -102,6 +103,9 @@ pub struct SavedCell {
     pub function: String,
     /// The condition that decides.
     pub condition: String,
+    /// Who gets what is sent, as the model predicts it, of what was measured.
+    #[serde(default)]
+    pub predicted_deliveries: BTreeMap<String, String>,
     /// In which versions of Linux the verdict was another.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<String>,
@@ -186,8 +190,13 @@ impl Report {
                     if !outcome.found.is_empty() {
                         line(format!("A, when B came: {}", outcome.found.join(", ")));
                     }
-                    for (ip, who) in &outcome.deliveries {
-                        line(format!("to {ip}: {}", who.name()));
+                    for (to, who) in &outcome.deliveries {
+                        line(match delivery::predict(cell, to) {
+                            Some((predicted, why)) if predicted == *who => {
+                                format!("to {to}: {} ({why})", who.name())
+                            }
+                            _ => format!("to {to}: {} (the model has another)", who.name()),
+                        });
                     }
                 }
             }
@@ -358,6 +367,18 @@ impl Report {
                 })
             })
             .collect();
+        let unpredicted =
+            unpredicted.into_iter().chain(self.results.iter().flat_map(|(cell, result)| {
+                let deliveries = result.iter().flat_map(|outcome| &outcome.deliveries);
+                deliveries.filter_map(move |(to, who)| {
+                    let (predicted, _) = delivery::predict(cell, to)?;
+                    (predicted != *who).then(|| {
+                        let (predicted, who) = (predicted.name(), who.name());
+                        format!("{cell}: to {to}: predicted {predicted}, measured {who}")
+                    })
+                })
+            }));
+        let unpredicted: Vec<String> = unpredicted.collect();
         if !unpredicted.is_empty() {
             let title = format!("Not as the rule of Linux {} predicts", self.version());
             remarks.push((title, unpredicted));
@@ -387,6 +408,7 @@ impl Report {
                 predicted: predicted.name(),
                 function: function.to_owned(),
                 condition: condition.to_owned(),
+                predicted_deliveries: predicted_deliveries(cell, result),
                 history: history(cell),
             }
         };
@@ -519,4 +541,14 @@ impl Diff {
         }
         text
     }
+}
+
+/// What the model says of who receives, of each address that something was sent to.
+fn predicted_deliveries(cell: &Cell, result: &Result<Outcome, String>) -> BTreeMap<String, String> {
+    let measured = result.iter().flat_map(|outcome| &outcome.deliveries);
+    let predicted = |(to, _): &(String, Receiver)| {
+        let (who, _) = delivery::predict(cell, to)?;
+        Some((to.clone(), who.name().to_owned()))
+    };
+    measured.filter_map(predicted).collect()
 }
