@@ -84,10 +84,14 @@ fn page(language: &Language) -> String {
         Program::ALL.into_iter().map(|program| Listing::of(program, language)).collect();
     let table = whole();
     let name_of = |choice: &Choice| choice.name;
+    let asked = ask::data(&table);
+    for state in ask::states(&asked) {
+        assert!(words.has_state(state), "no words for the state {state}");
+    }
     let data = json!({
         "runs": Choice::ALL.iter().map(name_of).zip(&runs).collect::<std::collections::BTreeMap<_, _>>(),
         "order": listing::order(),
-        "ask": ask::data(&table),
+        "ask": asked,
         "words": words.for_script(),
     });
     // The one run for readers without JavaScript: the surprise.

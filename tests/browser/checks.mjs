@@ -469,12 +469,16 @@ checks.print = async (open) => {
     const [, width, height] = /\/MediaBox\s*\[\s*0 0 ([\d.]+) ([\d.]+)/.exec(pdf);
     assert.ok(Number(width) > Number(height), `${width} by ${height}`);
     await page.emulateMedia({ media: "print" });
+    await page.setViewportSize({ width: 700, height: 900 });
+    const [c, rust] = await Promise.all(["c", "rs"].map((column) => page.locator(`#listing-${source(program)} pre.${column} [data-n="26"]`).boundingBox()));
+    assert.ok(c.y === rust.y && c.x + c.width <= rust.x + 1, "two columns");
     for (const hidden of [".bar", "#note", "#stage", "#question"]) assert.ok(await page.isHidden(hidden), hidden);
     assert.equal(await page.locator("#run > ol > li").filter({ visible: true }).count(), 11);
     assert.equal(await page.locator(".tables table").filter({ visible: true }).count(), 2);
     const notes = await page.locator(`#${source(program)} article`).filter({ visible: true }).count();
     assert.equal(notes, await page.locator(`#${source(program)} article`).count());
     await page.emulateMedia({ media: "screen" });
+    await page.setViewportSize(sizes.small);
   }
 };
 

@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// In the order of their number: bit 0 SO_REUSEADDR, bit 1 SO_REUSEPORT.
 const OPTIONS: [&str; 4] = ["", "+reuseaddr", "+reuseport", "+reuseaddr+reuseport"];
@@ -21,7 +21,7 @@ fn socket(text: &str) -> Option<(String, usize, bool)> {
     };
     let at = text.find("+reuse").unwrap_or(text.len());
     let number = OPTIONS.iter().position(|options| *options == &text[at..])?;
-    let is_plain = !text[..at].replace("+v6only", "").contains('+');
+    let is_plain = !text[..at].replace("+v6only", "").contains(['+', ',']);
     is_plain.then(|| (text[..at].to_owned(), number, other))
 }
 
@@ -64,6 +64,9 @@ fn elsewhere(run: &Value) -> BTreeMap<&str, Vec<[&str; 2]>> {
     let mut verdicts = BTreeMap::new();
     for cell in run["cells"].as_array().expect("they are a list") {
         let name = cell["cell"].as_str().expect("it has a name");
+        if name.contains(',') {
+            continue; // the page asks about two sockets
+        }
         verdicts.insert(name, &cell["verdict"]);
         for text in cell["history"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             elsewhere.entry(name).or_default().push(["Linux", text]);
@@ -77,6 +80,12 @@ fn elsewhere(run: &Value) -> BTreeMap<&str, Vec<[&str; 2]>> {
         }
     }
     elsewhere
+}
+
+/// The states that may be asked about.
+pub fn states(data: &Value) -> BTreeSet<&str> {
+    let cells = data["cells"].as_object().expect("they have names");
+    cells.keys().filter_map(|name| name.split('/').nth(2)).collect()
 }
 
 /// A table of the bind table: a row for each state, a column for each who may have the option.

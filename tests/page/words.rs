@@ -29,6 +29,11 @@ impl Words {
         &self.0
     }
 
+    /// Whether the answers have a name for a state of the bind table.
+    pub fn has_state(&self, state: &str) -> bool {
+        self.0["answer"]["state"].get(state).is_some()
+    }
+
     /// Those that the script puts on the page.
     pub fn for_script(&self) -> Table {
         let is_for_script = |name: &str| ["caption", "stage", "answer", "note"].contains(&name);
