@@ -140,6 +140,10 @@ fn words(sentence: &str) -> usize {
 fn phrases(text: &str) -> Vec<String> {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase() + " ";
     let found = PHRASES.iter().filter_map(|phrase| Some((phrase, text.split_once(phrase)?)));
+    let is_whole = |phrase: &str, after: &str| {
+        phrase.ends_with(' ') || !after.starts_with(char::is_alphabetic) // "so" is not in "some"
+    };
+    let found = found.filter(|(phrase, (_, after))| is_whole(phrase, after));
     found
         .map(|(phrase, (before, after))| {
             let start: String = before.chars().rev().take(40).collect();

@@ -3,7 +3,7 @@
 //! A [`cell::Cell`] is a pairing: sockets that are there, the state of the first, and a new socket
 //! that binds. [`questions`] has the cells of the table, [`world`] the network in which they are
 //! tried, [`engine`] tries one, and [`run`] all of them. [`rule`] is the kernel's rule as a model,
-//! for a cell and for any two sockets, and [`delivery`] that of who receives. [`expected`] is what others have written, [`report`] what
+//! for a cell and for any two sockets, and [`delivery`] which of them receives. [`expected`] is what others have written, [`report`] what
 //! is printed, saved and compared.
 #![forbid(unsafe_code)]
 

@@ -543,7 +543,7 @@ impl Diff {
     }
 }
 
-/// What the model says of who receives, of each address that something was sent to.
+/// Which sockets receive, as the model says, of each address that something was sent to.
 fn predicted_deliveries(cell: &Cell, result: &Result<Outcome, String>) -> BTreeMap<String, String> {
     let measured = result.iter().flat_map(|outcome| &outcome.deliveries);
     let predicted = |(to, _): &(String, Receiver)| {
