@@ -10,7 +10,8 @@ use libtest_mimic::Trial;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
@@ -41,7 +42,7 @@ pub fn trials() -> Vec<Trial> {
 pub fn prepare(wanted: &[String]) {
     let is_wanted = |name: &str| wanted.iter().any(|wanted| wanted == name);
     for (name, suites, _) in KERNELS {
-        if is_wanted(name) {
+        if is_wanted(name) || (name == KERNELS[2].0 && is_wanted("kernel_refused")) {
             download_kernel(name, suites, "amd64");
         }
     }
@@ -68,7 +69,7 @@ fn program() -> &'static PathBuf {
 
 /// Each cell is measured there, and the model predicts it for that version.
 fn predicted(kernel: &str, version: &str) {
-    let output = run(boot(kernel, &[]).arg(program()).args(["--format", "json"]));
+    let output = run(boot(kernel, &["dummy"]).arg(program()).args(["--format", "json"]));
     assert!(output.status.success(), "{}", output.stderr);
     let table: Value = serde_json::from_str(&output.stdout).expect("it is JSON");
     let release = table["kernel"].as_str().and_then(|kernel| kernel.strip_prefix("Linux "));
@@ -81,12 +82,45 @@ fn predicted(kernel: &str, version: &str) {
     assert!(different.is_empty(), "{release}: {different:#?}");
 }
 
-/// What is no kernel gets one line, and so does a program that does not end.
+/// What is no kernel gets one line. A kernel that does not boot, and a program that does not end, show
+/// the console's last lines. Nothing is left.
 fn refused() {
-    let boot = || Command::new(harness::project("tests/kernels/boot.sh"));
-    let output = run(boot().arg(program()).arg("/bin/true"));
-    assert_eq!(output.status.code(), Some(125));
-    assert!(output.stderr.contains("is a kernel neither of"), "{}", output.stderr);
+    let kernel = boot(KERNELS[2].0, &[]);
+    let image = kernel.get_args().last().expect("it names the image").to_owned();
+    let scratch = Scratch::new();
+    let path = |name: &str| scratch.path().join(name);
+    std::os::unix::fs::symlink(downloaded("qemu"), path("qemu")).expect("the folder is empty");
+    let mut fake = vec![0; 8192];
+    fake[510..512].copy_from_slice(&[0x55, 0xaa]);
+    fake[514..518].copy_from_slice(b"HdrS");
+    fs::write(path("fake"), fake).expect("it is ours");
+    let built = run(Command::new("cc")
+        .args(["-static", "-o"])
+        .arg(path("endless"))
+        .arg(harness::project("tests/runtimes/listener.c")));
+    assert!(built.status.success(), "{}", built.stderr);
+
+    let boot = |image: &Path, what: &str| {
+        let mut script = Command::new(harness::project("tests/kernels/boot.sh"));
+        script.arg("-w").arg(scratch.path()).arg(image).arg(path("endless"));
+        let output = run(script.env("LIMIT", "6"));
+        assert_eq!(output.status.code(), Some(125), "{}", output.stderr);
+        assert!(output.stderr.contains(what), "{}", output.stderr);
+        output.stderr.lines().count()
+    };
+    assert_eq!(boot(Path::new("/bin/true"), "is a kernel neither of x86-64 nor of ARM64"), 1);
+    assert!(boot(&path("fake"), "has not run") > 1);
+    assert!(boot(Path::new(&image), "to its end in 6 s") > 10, "the console has many lines");
+    let mut left: Vec<_> = fs::read_dir(scratch.path()).expect("it is ours").flatten().collect();
+    left.retain(|entry| {
+        !["qemu", "fake", "endless"].contains(&&*entry.file_name().to_string_lossy())
+    });
+    assert!(left.is_empty(), "{left:?}");
+    let ours = scratch.path().to_string_lossy().into_owned();
+    for entry in fs::read_dir("/proc").expect("/proc is mounted").flatten() {
+        let command = fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default();
+        assert!(!command.contains(&ours), "{command:?} is left");
+    }
 }
 
 /// A cell of a run: its name, what was measured if it was tried, and what is predicted.
