@@ -111,17 +111,21 @@ pub fn has_two_users() -> bool {
 
 /// The document has what is measured; of one user, what one user may try.
 fn document() {
-    let table = table("markdown");
-    let (_kernel, table) = table.split_once('\n').expect("it has a head");
-    let table = table.trim_start();
+    let markdown = table("markdown");
+    let (_kernel, rest) = markdown.split_once("\n\n").expect("it has a head");
+    let (rules, rest) = rest.split_once("\n## Where Linux differs").expect("rules come first");
+    let (written, table) = rest.split_once("\n## The tables").expect("tables come last");
+    let (written, table) =
+        (format!("## Where Linux differs{written}"), format!("## The tables{table}"));
+    is_current(DOCUMENT, "rules", rules);
     if has_two_users() {
-        return is_current(DOCUMENT, "table", &format!("{table}\n"));
+        is_current(DOCUMENT, "written", &written);
+        return is_current(DOCUMENT, "table", &table);
     }
+    // One user cannot try all cells, nor all that others have written.
     let document = read(DOCUMENT);
     let (_, document) = document.split_once("<!-- table -->\n").expect("the block is there");
-    // What is written elsewhere is counted there.
-    let cells = |table: &str| table.split("## What is written").next().map(str::to_owned);
-    let (table, document) = (cells(table).expect("it is"), cells(document).expect("it is"));
+    let (document, _) = document.split_once("<!-- /table -->").expect("the block ends");
     let of_one_user = document.lines().zip(table.lines()).map(|(document, here)| {
         let cells = document.split(" | ").zip(here.split(" | "));
         let untried = ["–", "– |"];

@@ -75,15 +75,18 @@ pub fn all() -> Vec<Question> {
     let mut questions = vec![
         who(
             "restart",
-            "TCP, IPv4: who must have set SO_REUSEADDR?",
+            "TCP, IPv4: which side must set SO_REUSEADDR?",
             "A is at 127.0.0.1 in the state of the row; B binds the same address and port, and \
              listens. The column says who has the option. The row TIME_WAIT is the restart of a \
              server.",
             |who, is_a| Socket::at(LOCALHOST).reuseaddr(if is_a { who.1 } else { who.2 }),
         ),
-        who("reuseport", "TCP, IPv4: and SO_REUSEPORT?", "As before, for the other option.", {
-            |who, is_a| Socket::at(LOCALHOST).reuseport(if is_a { who.1 } else { who.2 })
-        }),
+        who(
+            "reuseport",
+            "TCP, IPv4: which side must set SO_REUSEPORT?",
+            "As before, for the other option.",
+            |who, is_a| Socket::at(LOCALHOST).reuseport(if is_a { who.1 } else { who.2 }),
+        ),
     ];
     let at = Socket::at(LOCALHOST);
     let mut options = Vec::new();
@@ -191,7 +194,7 @@ pub fn all() -> Vec<Question> {
 
     questions.push(moments(
         "moments",
-        "TCP, IPv4: when is it set?",
+        "TCP, IPv4: when is the option set?",
         Proto::Tcp,
         &[State::Bound, State::Listening, State::TimeWait],
     ));
@@ -258,7 +261,7 @@ pub fn all() -> Vec<Question> {
     }
     questions.push(Question {
         name: "udp",
-        title: "UDP, IPv4: who must have set what?",
+        title: "UDP, IPv4: which side must set which option?",
         note: "Both at 127.0.0.1. Rows: A's options; columns: B's user and options.",
         corner: "A's state and options",
         columns: by_user(),
@@ -311,7 +314,7 @@ pub fn all() -> Vec<Question> {
     ));
     questions.push(moments(
         "udp-moments",
-        "UDP, IPv4: when is it set?",
+        "UDP, IPv4: when is the option set?",
         Proto::Udp,
         &[State::Bound],
     ));

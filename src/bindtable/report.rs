@@ -8,7 +8,7 @@ use crate::questions::{Question, Show};
 use crate::rule::{Rule, Version, history, predict};
 use crate::run::Results;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 named! {
@@ -156,8 +156,12 @@ pub struct SavedExpectation {
 }
 
 const LEGEND: &str = "\
-    A is there first, then B comes. ✓ B can bind (TCP: and listen). ✗ B cannot: the cell gives the \
-    error, and the failing call if it was not bind. – not tried here.";
+    Socket A is there first, then socket B comes. ✓ B can bind (TCP: and listen). ✗ B cannot: the \
+    cell gives the error, and the failing call if it was not bind. – The cell was not tried here.";
+
+const NUMBERS: &str = "\
+    A cell without an error has EADDRINUSE. The number is that of the rule that decides; 0 if the \
+    kernel did not do what the rules predict.";
 
 impl Report {
     /// The tables, and what is to be said beside them.
@@ -305,29 +309,49 @@ impl Report {
         text
     }
 
+    /// The rules, what others have written, and the tables, folded: each in a section of its own.
     fn markdown(&self) -> String {
-        let mut text = format!("{}.\n\n{LEGEND}\n", self.head());
-        for question in &self.questions {
-            let _ = writeln!(
-                text,
-                "\n## {}\n\n`{}`. {}\n",
-                question.title, question.name, question.note
-            );
-            let _ = writeln!(text, "| {} | {} |", question.corner, question.columns.join(" | "));
-            let _ = writeln!(text, "|---|{}", "---|".repeat(question.columns.len()));
-            for Row { name, cells } in self.rows(question) {
-                let _ = write!(text, "| {name} |");
-                for entry in cells {
-                    let _ = write!(text, " {} |", entry.map_or(String::new(), |entry| entry.text));
-                }
-                text.push('\n');
-            }
+        let rules: BTreeSet<Rule> = self.results.keys().map(|cell| self.predict(cell).1).collect();
+        let number = |rule| rules.iter().position(|other| *other == rule).map_or(0, |at| at + 1);
+        let mut text = format!("{}.\n\n## The rules\n\n", self.head());
+        for rule in &rules {
+            let (function, condition) = rule.text();
+            let (first, rest) = condition.split_at(1);
+            let condition = first.to_uppercase() + rest;
+            let _ = writeln!(text, "{}. {condition}. (`{function}`)", number(*rule));
         }
         for (title, lines) in self.remarks() {
             let _ = writeln!(text, "\n## {title}\n");
             for line in lines {
                 let _ = writeln!(text, "- {line}");
             }
+        }
+        let _ = writeln!(text, "\n## The tables\n\n{LEGEND} {NUMBERS}");
+        for question in &self.questions {
+            let Question { name, title, note, corner, columns, .. } = question;
+            let _ = writeln!(text, "\n<details>\n<summary>{title}</summary>\n\n`{name}`. {note}\n");
+            let _ = writeln!(text, "| {corner} | {} |", columns.join(" | "));
+            let _ = writeln!(text, "|---|{}", "---|".repeat(columns.len()));
+            for (name, cells) in &question.rows {
+                let _ = write!(text, "| {name} |");
+                for (cell, column) in cells.iter().zip(columns) {
+                    let entry = cell.as_ref().map(|cell| {
+                        let shown = self.entry(question, column, cell).text;
+                        let shown = shown.strip_suffix(" EADDRINUSE").unwrap_or(&shown);
+                        let (predicted, rule) = self.predict(cell);
+                        match self.results.get(cell) {
+                            Some(Ok(outcome)) if question.show == Show::Verdict => {
+                                let is_predicted = outcome.verdict == predicted;
+                                format!("{shown} {}", if is_predicted { number(rule) } else { 0 })
+                            }
+                            _ => shown.to_owned(),
+                        }
+                    });
+                    let _ = write!(text, " {} |", entry.unwrap_or_default());
+                }
+                text.push('\n');
+            }
+            text.push_str("\n</details>\n");
         }
         text
     }
@@ -336,25 +360,30 @@ impl Report {
     fn remarks(&self) -> Vec<(String, Vec<String>)> {
         let mut remarks = Vec::new();
         let mut sources: BTreeMap<&str, (usize, Vec<String>)> = BTreeMap::new();
-        for expectation in &self.expectations {
-            let Some(Ok(outcome)) = self.results.get(&expectation.cell) else { continue };
-            let (count, differences) = sources.entry(expectation.source).or_default();
+        for Expectation { source, cell, verdict } in &self.expectations {
+            let Some(Ok(outcome)) = self.results.get(cell) else { continue };
+            let (count, differences) = sources.entry(source).or_default();
             *count += 1;
             let measured = outcome.verdict.name();
-            if measured != expectation.verdict {
-                let Expectation { cell, verdict, .. } = expectation;
-                differences.push(format!("{cell}: written {verdict}, measured {measured}"));
+            if measured != *verdict {
+                differences.push(format!("`{cell}`: {verdict}, here {measured}"));
             }
         }
-        if !sources.is_empty() {
+        let (bsd, linux): (Vec<_>, Vec<_>) =
+            sources.into_iter().partition(|(source, _)| source.ends_with("of BSD"));
+        for (title, word, sources) in [
+            ("Where Linux differs from BSD", "statements are true of this kernel too", bsd),
+            ("What others have written about Linux", "statements are true here", linux),
+        ] {
+            if sources.is_empty() {
+                continue;
+            }
             let mut lines = Vec::new();
             for (source, (count, differences)) in sources {
-                let agree = count - differences.len();
-                lines.push(format!("{source}: {agree} of {count} agree"));
-                lines.extend(differences.into_iter().map(|line| format!("{source}: {line}")));
+                lines.push(format!("{source}: {} of {count} {word}", count - differences.len()));
+                lines.extend(differences);
             }
-            remarks
-                .push(("What is written elsewhere, and what is measured here".to_owned(), lines));
+            remarks.push((title.to_owned(), lines));
         }
 
         let unpredicted: Vec<String> = self

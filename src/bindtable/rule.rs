@@ -74,7 +74,7 @@ pub fn history(cell: &Cell) -> Vec<String> {
 }
 
 /// The condition that decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs)] // `text` says what each is
 pub enum Rule {
     Empty,
