@@ -303,13 +303,13 @@ fn written() {
             if measured == written {
                 agree += 1;
             } else {
-                let difference =
-                    format!("{source}: {cell}: written {written}, measured {measured}");
+                let difference = format!("`{cell}`: {written}, here {measured}");
                 assert!(text.contains(&difference), "{difference}");
             }
         }
         assert!(tried > 0, "{source}");
-        assert!(text.contains(&format!("{source}: {agree} of {tried} agree")), "{source}");
+        let count = format!("{source}: {agree} of {tried} statements are true");
+        assert!(text.contains(&count), "{count}");
     }
 }
 
