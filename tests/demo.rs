@@ -529,6 +529,15 @@ fn split_interrupted() {
         session.ends(status);
     }
 
+    // What fails in tmux is to be read when tmux has gone.
+    let mut demo = Demo::wrapped(&["setsid", "--ctty", "--wait"]);
+    demo.command.env("CARGO_TARGET_DIR", "/proc/none");
+    let text = Session::start(demo, &["--split"]).ends(1);
+    assert!(
+        text.trim_end().ends_with("demo.sh: cannot write to /proc/none: set CARGO_TARGET_DIR"),
+        "{text}"
+    );
+
     let demo =
         Demo::wrapped(&["setsid", "--ctty", "--wait"]).without_tools(&PACKAGE_MANAGERS_AND_TMUX);
     let session = Session::start(demo, &["--split"]);

@@ -19,9 +19,13 @@ build_all() {
 }
 
 run_build() { # COMMAND...: in silence, unless it fails
+    local text
     launch log in_repository "$@" </dev/null
     wait "$launched" && jobs=() && return
-    grep -v '^{' log >&2
+    grep -v '^{' log >errors
+    contents errors
+    printf '%s\n' "$text" >&2
+    keep_errors "$text"
     die "$1 failed: see above"
 }
 

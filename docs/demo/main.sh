@@ -6,6 +6,7 @@
 
 die() { # MESSAGE [STATUS]
     printf 'demo.sh: %s\n' "$1" >&2
+    keep_errors "demo.sh: $1"
     exit "${2:-1}"
 }
 

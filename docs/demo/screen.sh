@@ -106,7 +106,7 @@ said() { # WHO LINE...: of several that print at the same time
     local text terminal indent='  ' prefix=''
     terminal_of "$1"
     if [[ ! ${pane[$terminal]:-} || $1 == @(old|new|thief) ]]; then
-        pad "$1" 6
+        pad "${words[$1]}" 6
         prefix="$dim$text |$plain "
     fi
     shift

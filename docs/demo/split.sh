@@ -2,13 +2,13 @@
 # --split: the same demo in tmux, the story at the top, the server on the left, nc and netstat on the right.
 
 split_screen() { # ARGUMENTS...: starts the demo again, in tmux, and waits for its end
-    local lines columns status tty=0
-    read -r lines columns < <(stty size)
+    local lines=0 columns=0 status text tty
+    read -r lines columns < <(stty size || echo 0 0)
     ((lines >= 24 && columns >= 80)) ||
         die "--split needs a terminal of 80 columns and 24 lines, not $columns and $lines"
     exec {tty}<&0 # a background job has no other standard input
     printf -v text '%q ' env TREUSEADDR_DEMO_PANES="$dir" bash "$folder/../demo.sh" --lang "$language" "$@"
-    printf '%s\n' 'set -g status off' 'set -g destroy-unattached on' 'set -s escape-time 0' >tmux.conf
+    printf '%s\n' 'set -g default-shell /bin/sh' 'set -g status off' 'set -g destroy-unattached on' 'set -s escape-time 0' >tmux.conf
     TMUX='' tmux ${utf8:+-u} -S "$dir/tmux" -f tmux.conf new-session "$text" <&"$tty" 2>tmux.log &
     tmux=$!
     wait "$tmux"
@@ -16,14 +16,19 @@ split_screen() { # ARGUMENTS...: starts the demo again, in tmux, and waits for i
     [[ -r status ]] || { contents tmux.log && die "tmux has ended: $text"; }
     read -r status < <(cat status)
     [[ ! -r report ]] || { contents report && out "$text"; }
+    [[ ! -r errors ]] || cat errors >&2
     exit "$status"
 }
 
 end_tmux() { # with the demo in it, which then cleans up
+    local i
     [[ ${tmux:-} ]] || return 0
     tmux -S "$dir/tmux" kill-server 2>/dev/null
     wait "$tmux"
-    await "the end of the demo in tmux" test -e status
+    for ((i = 0; i < 500; i++)); do
+        [[ ! -e status ]] || break
+        doze
+    done
 }
 
 open_panes() {
@@ -41,6 +46,10 @@ open_pane() { # NAME OPTION...: beside or below the one that is active
     [[ $tty ]] || die "tmux cannot split its window"
     exec {tty}>"$tty"
     pane[$1]=$tty panes+=("$id")
+}
+
+keep_errors() { # LINES, which would go with tmux
+    [[ ! ${TREUSEADDR_DEMO_PANES:-} ]] || printf '%s\n' "$1" >>"$TREUSEADDR_DEMO_PANES/errors"
 }
 
 close_panes() {

@@ -55,12 +55,14 @@ ctrl_c() { # WHO: server or nc
     if [[ $1 == server ]]; then
         kill -INT "$server"
         await "the server to end" gone "$server"
+        wait "$server" # or bash may report the job later
         await "a row in FIN_WAIT2 or TIME_WAIT" rows FIN_WAIT2 TIME_WAIT
         [[ ! $nc_ends ]] || await "nc to end" gone "$client"
         remains=FIN_WAIT2
     else
         kill -INT "$client" 2>/dev/null
         await "nc to end" gone "$client"
+        wait "$client"
     fi
     if ! nc_goes_on; then
         await "a row in TIME_WAIT" rows TIME_WAIT
