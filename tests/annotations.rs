@@ -66,21 +66,27 @@ fn calls(program: Program) -> Vec<(usize, String)> {
     calls.collect()
 }
 
-/// What the document says of each call: line, call, text. A call has a section, or a row of the table
-/// of what repeats the first program.
+/// What the English document says of each call: line, call, text. A call has a section, or a row of
+/// the table of what repeats the first program.
 pub fn parts(program: Program) -> Vec<(usize, String, String)> {
-    let page = read(&page(program));
+    parts_in("docs", program, |repeat| repeat.here.clone())
+}
+
+/// The same of the documents in `folder`. `text` is what is said of a row.
+pub fn parts_in(
+    folder: &str,
+    program: Program,
+    text: impl Fn(&Repeat) -> String,
+) -> Vec<(usize, String, String)> {
+    let page = read(&format!("{folder}/{}.md", program.name()));
     let sections = page.split("\n## ").skip(1).filter_map(|part| {
         let (heading, text) = part.split_once('\n')?;
         let (number, call) = heading.split_once(' ')?;
         Some((number.parse().ok()?, call.to_owned(), text.to_owned()))
     });
-    let repeats = repeats(program).into_iter().map(|Repeat { line, article, call, link, here }| {
-        let first = link.split(['#', '-']).nth(1).unwrap_or_default();
-        let article = article.map_or(String::new(), |line| format!("; line {line} of the article"));
-        let text =
-            format!("\nAs on [line {first}]({link}) of the first program{article}. {here}\n");
-        (line, call, text)
+    let repeats = repeats(&page).into_iter().map(|repeat| {
+        let text = text(&repeat);
+        (repeat.line, repeat.call, text)
     });
     let mut parts: Vec<_> = sections.chain(repeats).collect();
     parts.sort_by_key(|(line, ..)| *line);
@@ -88,21 +94,21 @@ pub fn parts(program: Program) -> Vec<(usize, String, String)> {
 }
 
 /// A row of the table of what repeats the first program.
-struct Repeat {
+pub struct Repeat {
     line: usize,
     /// The article's line; none if the program is not the article's.
-    article: Option<String>,
+    pub article: Option<String>,
     call: String,
     /// The section of the first program that explains it.
-    link: String,
+    pub link: String,
     /// What is different.
-    here: String,
+    pub here: String,
 }
 
-fn repeats(program: Program) -> Vec<Repeat> {
-    let page = read(&page(program));
-    let rows = page.lines().skip_while(|line| !line.ends_with("| call | here |")).skip(2);
-    let rows = rows.map_while(|row| row.strip_prefix("| ")?.strip_suffix(" |"));
+/// The rows that lead to a section of the first program.
+fn repeats(page: &str) -> Vec<Repeat> {
+    let rows = page.lines().filter(|row| row.contains("](treuseaddr.md#"));
+    let rows = rows.filter_map(|row| row.strip_prefix("| ")?.strip_suffix(" |"));
     let repeat = |row: &str| {
         let cells: Vec<&str> = row.split(" | ").collect();
         let (line, article, link, here) = match cells[..] {
@@ -508,7 +514,7 @@ fn traces(program: Program) {
     let shown = shown(program);
     let source = |extension| read(&format!("src/{}.{extension}", program.name()));
     let (c, rust) = (source("c"), source("rs"));
-    let repeats = repeats(program);
+    let repeats = repeats(&read(&page(program)));
     for (number, call) in calls(program) {
         let needs_none =
             ["memset", "htons", "ntohs", "inet_pton", "errno", "memchr"].contains(&&*call);

@@ -82,7 +82,7 @@ fn page(language: &Language) -> String {
         .collect();
     let listings: Vec<Listing> =
         Program::ALL.into_iter().map(|program| Listing::of(program, language)).collect();
-    let table = whole();
+    let table = language.translated(whole());
     let name_of = |choice: &Choice| choice.name;
     let asked = ask::data(&table);
     for state in ask::states(&asked) {

@@ -12,11 +12,12 @@ use crate::harness::{self, project, read};
 use libtest_mimic::Trial;
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 use std::fs;
+use std::sync::LazyLock;
 
 const README: (&str, &str) = ("README.md", "README.zh-CN.md");
 
-/// The words of generated tables: English, a tab, Chinese.
-const WORDS: &str = "tests/zh-CN.tsv";
+/// Blocks that other tests record in each language.
+const ELSEWHERE: [&str; 1] = ["demo"];
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -75,7 +76,7 @@ fn split(text: &str) -> Vec<Section> {
 /// The text without what the tests generate, by the names of those blocks.
 fn generated(text: &str) -> (String, Vec<String>) {
     let (mut rest, mut prose, mut names) = (text, String::new(), Vec::new());
-    while let Some((before, after)) = rest.split_once("<!-- /") {
+    while let Some((before, after)) = rest.split_once("\n<!-- /") {
         let (name, after) = after.split_once(" -->").expect("the comment ends");
         let (before, _) = before.split_once(&format!("<!-- {name} -->")).expect("it has begun");
         prose.push_str(before);
@@ -232,32 +233,42 @@ fn sections() {
 /// What is generated in an English document stands in the Chinese one, with the words of its tables
 /// in Chinese.
 fn blocks() {
-    let words = read(WORDS);
-    let mut words: Vec<(&str, &str)> =
-        words.lines().filter_map(|line| line.split_once('\t')).collect();
-    words.sort_by_key(|(english, _)| std::cmp::Reverse(english.len()));
     for (english, chinese) in pairs() {
         let text = read(&english);
-        for name in generated(&text).1 {
+        let is_ours = |name: &String| !ELSEWHERE.contains(&&**name);
+        for name in generated(&text).1.into_iter().filter(is_ours) {
             let (start, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
             let block = text.split_once(&start).and_then(|(_, rest)| rest.split_once(&end));
             let (block, _) = block.expect("it is there");
-            is_current(&chinese, &name, &translated(block, &words));
+            is_current(&chinese, &name, &translated(block));
         }
     }
 }
 
-/// The rows of tables and the titles with their words replaced; code as it is.
-fn translated(block: &str, words: &[(&str, &str)]) -> String {
+/// Code as it is, and the rest in Chinese.
+fn translated(block: &str) -> String {
     let mut is_code = false;
     let lines = block.lines().map(|line| {
         is_code ^= line.starts_with("```");
-        match is_code {
-            true => line.to_owned(),
-            false => words
-                .iter()
-                .fold(line.to_owned(), |line, (english, chinese)| line.replace(english, chinese)),
-        }
+        if is_code { line.to_owned() } else { in_chinese(line) }
     });
     lines.map(|line| line + "\n").collect()
+}
+
+/// A text of the tests or of bindtable with the phrases of `tests/zh-CN.tsv` replaced, the longest
+/// first. A phrase with = before it is replaced if it is the whole text.
+pub fn in_chinese(text: &str) -> String {
+    static WORDS: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
+        let words = read("tests/zh-CN.tsv");
+        let words = words.lines().filter_map(|line| line.split_once('\t'));
+        let mut words: Vec<_> =
+            words.map(|(english, chinese)| (english.to_owned(), chinese.to_owned())).collect();
+        words.sort_by_key(|(english, _)| std::cmp::Reverse(english.len()));
+        words
+    });
+    WORDS.iter().fold(text.to_owned(), |text, (english, chinese)| match english.strip_prefix('=') {
+        Some(whole) if text == whole => chinese.clone(),
+        Some(_) => text,
+        None => text.replace(english, chinese),
+    })
 }

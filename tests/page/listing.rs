@@ -4,7 +4,7 @@ use super::experiment::Choice;
 use super::highlight;
 use super::markdown::markdown;
 use super::words::Language;
-use crate::annotations::{first, parts, served};
+use crate::annotations::{Repeat, first, parts, parts_in, served};
 use crate::harness::{Program, read};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -78,7 +78,21 @@ impl Listing {
         let document = read(&file);
         let (title, rest) = document.split_once("\n\n").expect("a title stands first");
         let introduction = rest.split("\n## ").next().unwrap_or_default();
-        let notes = parts(program).into_iter().map(|(line, call, text)| Note {
+        let words = language.words();
+        let repeated = |Repeat { article, link, here, .. }: &Repeat| {
+            let line = link.split(['#', '-']).nth(1).unwrap_or_default();
+            let article = article.as_ref().map_or(String::new(), |article| {
+                words.text("note", "article").replace("{line}", article)
+            });
+            words
+                .text("note", "repeats")
+                .replace("{line}", line)
+                .replace("{link}", link)
+                .replace("{article}", &article)
+                .replace("{here}", here)
+        };
+        let parts = parts_in(language.documents, program, repeated);
+        let notes = parts.into_iter().map(|(line, call, text)| Note {
             id: format!("{name}-{line}-{call}"),
             line,
             call,

@@ -66,9 +66,15 @@ fn link(file: &str, target: &str) -> String {
             return format!("#listing-{name}");
         }
     }
-    match target.strip_prefix("../") {
-        Some("README.md#what-you-will-find") => "#first".to_owned(),
-        Some(outside) => format!("{SOURCES}{}", outside.trim_start_matches("../")),
-        None => target.to_owned(),
+    // The page stands beside the English documents; the Chinese ones have a folder there.
+    let folder = file.strip_prefix("docs/").and_then(|file| file.rsplit_once('/'));
+    let up = if folder.is_some() { "../../" } else { "../" };
+    match (target.strip_prefix(up), folder) {
+        (Some(readme), _) if readme.ends_with(".md#what-you-will-find") => "#first".to_owned(),
+        (Some(outside), _) => format!("{SOURCES}{}", outside.trim_start_matches("../")),
+        (None, Some((folder, _))) if !target.contains("://") && !target.starts_with('#') => {
+            format!("{folder}/{target}").replace(&format!("{folder}/../"), "")
+        }
+        (None, _) => target.to_owned(),
     }
 }

@@ -87,3 +87,9 @@ function follow() {
   if ("line" in wanted && !("step" in wanted)) bringIntoView(true);
 }
 addEventListener("popstate", follow);
+
+// The other language shows the same view.
+document.querySelector(".language").addEventListener("click", ({ currentTarget }) => {
+  currentTarget.hash = location.hash;
+  if (location.protocol.startsWith("http")) sessionStorage.language = "chosen";
+});

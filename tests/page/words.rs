@@ -1,6 +1,8 @@
 //! The words of the page: one file for each language.
 
 use crate::harness::read;
+use crate::translations::in_chinese;
+use serde_json::Value;
 use toml::Table;
 
 pub struct Language {
@@ -12,10 +14,33 @@ pub struct Language {
 }
 
 /// The languages that the page is made in.
-pub const LANGUAGES: [Language; 1] =
-    [Language { code: "en", page: "docs/index.html", documents: "docs" }];
+pub const LANGUAGES: [Language; 2] = [
+    Language { code: "en", page: "docs/index.html", documents: "docs" },
+    Language { code: "zh-CN", page: "docs/index.zh-CN.html", documents: "docs/zh-CN" },
+];
 
 impl Language {
+    /// A run of bindtable with what it says to readers in this language.
+    pub fn translated(&self, mut run: Value) -> Value {
+        if self.code == "en" {
+            return run;
+        }
+        let translate = |text: &mut Value| {
+            if let Value::String(text) = text {
+                *text = in_chinese(text);
+            }
+        };
+        for cell in run["cells"].as_array_mut().into_iter().flatten() {
+            translate(&mut cell["condition"]);
+            cell["history"].as_array_mut().into_iter().flatten().for_each(translate);
+        }
+        for question in run["questions"].as_array_mut().into_iter().flatten() {
+            let rows = question["rows"].as_array_mut().into_iter().flatten();
+            rows.for_each(|row| translate(&mut row["name"]));
+        }
+        run
+    }
+
     pub fn words(&self) -> Words {
         let file = format!("tests/page/words.{}.toml", self.code);
         Words(read(&file).parse().unwrap_or_else(|error| panic!("{file}: {error}")))
@@ -30,6 +55,11 @@ impl Words {
     }
 
     /// Whether the answers have a name for a state of the bind table.
+    /// One of them.
+    pub fn text(&self, part: &str, name: &str) -> &str {
+        self.0[part][name].as_str().expect("it is a text")
+    }
+
     pub fn has_state(&self, state: &str) -> bool {
         self.0["answer"]["state"].get(state).is_some()
     }
