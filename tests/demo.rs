@@ -529,6 +529,14 @@ fn split_interrupted() {
         session.ends(status);
     }
 
+    // As where the terminal is closed: tmux, too, gets the signal.
+    for _ in 0..3 {
+        let session = Session::start(Demo::new(), &["--split"]);
+        is_split(&session);
+        killpg(session.process.pid(), Signal::SIGHUP).expect("it runs");
+        session.ends(129);
+    }
+
     // What fails in tmux is to be read when tmux has gone.
     let mut demo = Demo::wrapped(&["setsid", "--ctty", "--wait"]);
     demo.command.env("CARGO_TARGET_DIR", "/proc/none");

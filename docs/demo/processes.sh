@@ -9,6 +9,7 @@ make_folder() { # for the programs and for what they print; the compilers, too, 
         { dir='' && die "cannot make a directory in ${TMPDIR:-/tmp}: set TMPDIR"; }
     CDPATH='' cd -- "$dir" || die "cannot enter $dir"
     export TMPDIR=$dir
+    [[ ! ${TREUSEADDR_DEMO_PANES:-} ]] || : >"$TREUSEADDR_DEMO_PANES/inside" # until there is a status
     mkfifo keys silence && exec {keys}<>keys {silence}<>silence
 }
 

@@ -12,8 +12,8 @@ split_screen() { # ARGUMENTS...: starts the demo again, in tmux, and waits for i
     TMUX='' tmux ${utf8:+-u} -S "$dir/tmux" -f tmux.conf new-session "$text" <&"$tty" 2>tmux.log &
     tmux=$!
     wait "$tmux"
-    tmux=''
     [[ -r status ]] || { contents tmux.log && die "tmux has ended: $text"; }
+    tmux=''
     read -r status < <(cat status)
     [[ ! -r report ]] || { contents report && out "$text"; }
     [[ ! -r errors ]] || cat errors >&2
@@ -26,7 +26,7 @@ end_tmux() { # with the demo in it, which then cleans up
     tmux -S "$dir/tmux" kill-server 2>/dev/null
     wait "$tmux"
     for ((i = 0; i < 500; i++)); do
-        [[ ! -e status ]] || break
+        [[ -e inside && ! -e status ]] || break
         doze
     done
 }
