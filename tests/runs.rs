@@ -203,7 +203,8 @@ fn script_installs() {
 
     let mut script = Script::new(&[], &["node"]);
     assert!(run(script.command.args(["--", "--ignored"])).status.success());
-    assert!(script.log().starts_with("apt-get install -y nodejs\n"), "{}", script.log());
+    // Other tools of the long tests may be missing here, too.
+    assert!(script.log().starts_with("apt-get install -y nodejs"), "{}", script.log());
     assert!(script.log().ends_with("cargo test -- --ignored\n"), "{}", script.log());
 }
 

@@ -175,6 +175,9 @@ pub fn measure(world: &mut World, cell: &Cell) -> Result<Outcome, Trouble> {
     if let Some(is_on) = cell.state.autobind_reuse() {
         world.autobind_reuse(is_on)?;
     }
+    if cell.proto == Proto::Tcp && cell.sockets().any(|socket| socket.route == Route::Connect) {
+        world.no_tw_reuse()?;
+    }
     Attempt { world, cell, port, peer, elsewhere }.run()
 }
 

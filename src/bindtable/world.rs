@@ -263,6 +263,12 @@ impl World {
         set("ip_local_port_range", format!("{first} {last}"))
     }
 
+    /// tcp_tw_reuse off (tcp(7)): its default lets connect take the port of a TIME_WAIT on the loopback
+    /// that is a second old, so that the verdict depends on the time.
+    pub fn no_tw_reuse(&self) -> Result<(), String> {
+        set("tcp_tw_reuse", "0".to_owned())
+    }
+
     /// ip_autobind_reuse (tcp(7)).
     pub fn autobind_reuse(&self, is_on: bool) -> Result<(), String> {
         set("ip_autobind_reuse", u8::from(is_on).to_string())

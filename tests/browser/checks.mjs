@@ -339,19 +339,22 @@ checks.address = async (open) => {
 checks.ask = async (open) => {
   const page = await open();
   const document = read("docs/bind-table.md");
+  const names = read("tests/page/words.en.toml").split("[answer.state]\n")[1].split("\n\n")[0].matchAll(/^(\S+) = "(.*)"$/gm);
+  const states = Object.fromEntries([...names].map(([, state, name]) => [name, state]));
+  const words = await page.evaluate(() => JSON.parse(document.getElementById("data").textContent).words.answer);
+  const sentence = (verdict) => verdict.startsWith("✓") ? `✓ ${words.yes_tcp}` : `✗ ${(verdict.includes("listen") ? words.no_listen : words.no_bind).replace("{errno}", "EADDRINUSE")}`;
   const choose = (name, value) => page.selectOption(`[name="${name}"]`, value);
   const rows = document.split("`restart`.")[1].split("\n\n")[1].split("\n").slice(2).map((row) => row.split("|").slice(1, -1).map((cell) => cell.trim()));
+  const offered = await page.locator('[name="state"] option').evaluateAll((options) => options.map((option) => option.value));
   let count = 0;
-  for (const [state, ...verdicts] of rows) {
-    const label = await page.locator('[name="state"] option').evaluateAll((options, state) => options.find((option) => option.textContent === state)?.value, state);
-    if (!label) continue;
-    await choose("state", label);
+  for (const [name, ...verdicts] of rows) {
+    if (!offered.includes(states[name])) continue;
+    await choose("state", states[name]);
     for (const [who, verdict] of verdicts.entries()) {
       await page.setChecked('[name="a1"]', Boolean(who & 1));
       await page.setChecked('[name="b1"]', Boolean(who & 2));
       const answer = await page.locator("#answer").innerText();
-      const wanted = verdict === "✓" ? /^✓ B binds and listens/ : verdict.includes("listen") ? /^✗ B binds, but cannot listen: EADDRINUSE/ : /^✗ B cannot bind: EADDRINUSE/;
-      assert.match(answer, wanted, `${state}, ${who}`);
+      assert.ok(answer.startsWith(sentence(verdict)), `${name}, ${who}: ${answer}`);
       assert.match(answer, /inet_|sk_reuseport|_get_port/);
       assert.match(answer, /bindtable -- explain tcp\/127\.0\.0\.1/);
       count++;
