@@ -20,7 +20,8 @@ outcome, expected and seen.
   --libc        the Rust ports on the system's C library
   --by-hand     print the commands to type, each after the number of its
                 terminal, and run nothing
-  --lang LANG   en or zh; without it, the locale decides (LC_ALL, LC_MESSAGES, LANG)
+  --lang LANG   en or zh; without it, the locale decides (LC_ALL, LC_MESSAGES,
+                LANG)
   -h, --help    this text
 
 Environment: CARGO_TARGET_DIR (default: target/demo), TMPDIR, NO_COLOR.

@@ -37,9 +37,12 @@ declare -gA words=(
     [seconds]="%s：还剩 %d 秒"
     [no-seconds]="%s 已经到期：按 Enter 重新造一个"
     [anew]="（旧服务器留下的已经到期，这是重新造的。）"
+    [another-sender]="（%s 不能发往组或所有地址：改用 %s）"
     [ctrl-c]="相当于按 Ctrl+C"
     [server]="服务器"
     [child]="子进程"
+    [client]="客户端"
+    [typed]="输入"
     [kernel]="没有进程"
     [columns-of-netstat]="（省略了 netstat 的 Recv-Q 和 Send-Q 两栏；最后一栏是我们加的）"
     [differs]="这里不一样：预期是“%s”，看到的是“%s”。"
@@ -59,6 +62,7 @@ declare -gA words=(
     [ok]="符合"
     [not-ok]="不同"
     [in-use-is]="被占用：打印 \"bind: : Address already in use\"，退出状态 255"
+    [in-use-of-nc]="被占用：打印 \"bind: : Address already in use\"，退出状态 255；nc 打印它自己的话"
     [as-expected]="%d 个结果全部符合预期。"
 
     # ---- 实验一 ----
