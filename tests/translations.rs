@@ -10,7 +10,7 @@
 use crate::documents::{REWRITING, anchor, is_current};
 use crate::harness::{self, project, read};
 use libtest_mimic::Trial;
-use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 use std::fs;
 use std::sync::LazyLock;
 
@@ -96,17 +96,34 @@ fn hash(section: &Section) -> String {
     format!("{hash:08x}")
 }
 
+/// The code of a block, without what is said in words: the comments of commands, and whatever stands
+/// beside the paths of a list of files. Those are in the reader's language.
+fn code(language: &str, text: &str) -> String {
+    let lines = text.lines().map(|line| match language {
+        "sh" => line.split("  # ").next().unwrap_or_default().trim_end().to_owned(),
+        _ => {
+            let is_path = |word: &&str| word.contains(['.', '/']);
+            line.split_whitespace().filter(is_path).collect::<Vec<_>>().join(" ")
+        }
+    });
+    lines.map(|line| line + "\n").collect()
+}
+
 /// What both languages must have: code, links, and rows and items without their words; sorted, since
 /// each language has its own order.
 fn bones(section: &Section, map_link: impl Fn(&str) -> String) -> Vec<String> {
     let mut bones = Vec::new();
-    let mut is_code = false;
+    let mut block = None;
     let (prose, names) = generated(&section.text);
     for event in Parser::new_ext(&prose, Options::ENABLE_TABLES) {
         match event {
-            Event::Start(Tag::CodeBlock(_)) => is_code = true,
-            Event::End(TagEnd::CodeBlock) => is_code = false,
-            Event::Text(text) if is_code => bones.push(text.into_string()),
+            Event::Start(Tag::CodeBlock(kind)) => block = Some(kind),
+            Event::End(TagEnd::CodeBlock) => block = None,
+            Event::Text(text) => {
+                if let Some(CodeBlockKind::Fenced(language)) = &block {
+                    bones.push(code(language, &text));
+                }
+            }
             Event::Code(code) => bones.push(format!("`{code}`")),
             Event::Start(Tag::Link { dest_url, .. }) => bones.push(map_link(&dest_url)),
             Event::Start(Tag::TableRow) => bones.push("a row of a table".to_owned()),
