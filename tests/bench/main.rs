@@ -240,10 +240,10 @@ finds the calls of a library that others use too. C has no bounds check, but cal
 
 ## Where an alternative is ahead
 
-- **Rust std** is level with the raw port in the round trips, and in some runs ahead of it. It calls \
-`recvfrom` and `sendto`, where the article's C calls `read` and `write`. That is probably why: `read` \
-and `write` pass through the kernel's file layer (`vfs_read`, `sock_read_iter`) before they reach \
-the socket.
+- **Rust std** and **Rust tokio** are ahead with messages of 64 KiB. They call `recvfrom` and \
+`sendto`, where the article's C calls `read` and `write`: these pass through the kernel's file layer \
+(`vfs_read`, `sock_read_iter`) before they reach the socket. C gains as much as Rust std if \
+`recv(cfd, buff, 100, 0)` and `send(cfd, buff, num, 0)` take their place.
 "
     )
 }
