@@ -58,7 +58,9 @@ done
 # Which machine: the marks that both kinds of image have at a known place.
 at() { dd if="$image" bs=1 skip="$1" count=4 status=none | tr -d '\0'; }
 if [[ $(at 514) == HdrS ]]; then
-    qemu=(qemu-system-x86_64 -accel 'tcg,thread=multi' -no-user-config) console=ttyS0 cc=gcc
+    # One thread for both processors. With two, a processor may still run the int3 that the other has
+    # already replaced (the kernel patches its code so), and now and then the kernel panics.
+    qemu=(qemu-system-x86_64 -accel 'tcg,thread=single' -no-user-config) console=ttyS0 cc=gcc
 elif [[ $(at 56) == ARMd || $(at 4) == zimg ]]; then
     qemu=(qemu-system-aarch64 -accel 'tcg,thread=multi' -machine virt) console=ttyAMA0 cc=aarch64-linux-gnu-gcc
 else
