@@ -14,9 +14,10 @@ use std::thread;
 
 const DOCUMENT: &str = "docs/bind-table.md";
 
-const TRIALS: [(&str, fn()); 21] = [
+const TRIALS: [(&str, fn()); 22] = [
     ("bindtable_document", document),
     ("bindtable_options", options),
+    ("bindtable_language", language),
     ("bindtable_cells", cells),
     ("bindtable_restart", restart),
     ("bindtable_states", states),
@@ -187,6 +188,84 @@ fn options() {
     for word in ["--proto", "--family", "--state", "--question", "--format", "diff", "explain"] {
         assert!(help.contains(&format!("  {word} ")), "{word}");
     }
+}
+
+/// The locale decides, the first variable of POSIX's that is not empty; `--lang` decides before it.
+fn language() {
+    const CHINESE: &str = "zh_CN.UTF-8";
+    let said = |variables: &[(&str, &str)], arguments: &[&str]| {
+        let mut command = Command::new(program());
+        command.env_remove("LC_ALL").env_remove("LC_MESSAGES").env_remove("LANG");
+        let output = run(command.envs(variables.iter().copied()).args(arguments));
+        (output.status.code(), output.stdout + &output.stderr)
+    };
+    for (variables, arguments, is_translated) in [
+        (&[][..], &[][..], false),
+        (&[("LANG", CHINESE)], &[], true),
+        (&[("LANG", "zh_TW.utf8")], &[], true),
+        (&[("LC_MESSAGES", CHINESE), ("LANG", "de_DE.UTF-8")], &[], true),
+        (&[("LC_ALL", ""), ("LC_MESSAGES", ""), ("LANG", CHINESE)], &[], true),
+        (&[("LC_ALL", CHINESE), ("LC_MESSAGES", "en_US.UTF-8")], &[], true),
+        (&[("LC_ALL", "C"), ("LC_MESSAGES", CHINESE), ("LANG", CHINESE)], &[], false),
+        (&[("LANG", "zh_CN.GB18030")], &[], false), // not the encoding of the words
+        (&[("LANG", "zha_CN.UTF-8")], &[], false),
+        (&[("LANG", CHINESE)], &["--lang", "en"], false),
+        (&[], &["--lang", "zh"], true),
+        (&[], &["--lang=zh"], true),
+        (&[], &["--lang", "en", "--lang=zh"], true),
+    ] {
+        // Before a subcommand, and after it.
+        for arguments in
+            [[arguments, &["port", "0"]].concat(), [&["port", "0"], arguments].concat()]
+        {
+            let (status, text) = said(variables, &arguments);
+            assert_eq!(status, Some(2));
+            assert_eq!(text.contains("任意空闲端口"), is_translated, "{variables:?} {arguments:?}");
+            assert_eq!(text.contains("any free port"), !is_translated, "{text}");
+        }
+    }
+    for arguments in
+        [&["--lang", "xx"][..], &["--lang="], &["--lang"], &["explain", "--lang", "ZH"]]
+    {
+        for (locale, start) in [("C", "bindtable: --lang takes"), (CHINESE, "bindtable: --lang 只")]
+        {
+            let (status, text) = said(&[("LANG", locale)], arguments);
+            assert_eq!(status, Some(2), "{arguments:?}");
+            assert!(text.starts_with(start) && text.contains("en, zh"), "{text}");
+            assert_eq!(text.lines().count(), 1, "{text}");
+        }
+    }
+    // After --, it is no option.
+    let (_, text) = said(&[], &["port", "--", "--lang"]);
+    assert!(text.contains("'--lang' is neither PORT nor ADDRESS:PORT"), "{text}");
+}
+
+/// What is said in Chinese has no English sentence in it, only names and codes.
+pub fn is_chinese(text: &str) {
+    /// What the kernel and other programs say; and commands.
+    const THEIRS: [&str; 5] = [
+        "Address already in use",
+        "Cannot assign requested address",
+        "Permission denied",
+        "port is already allocated",
+        "ip -brief address",
+    ];
+    /// A sentence has one of these.
+    const ENGLISH: [&str; 27] = [
+        "a", "an", "and", "another", "are", "at", "before", "by", "for", "has", "have", "in", "is",
+        "it", "its", "no", "not", "of", "on", "or", "same", "the", "to", "user", "which", "who",
+        "with",
+    ];
+    let is_chinese = |c: char| ('\u{4e00}'..='\u{9fff}').contains(&c);
+    let ends_as_english =
+        |line: &&str| line.contains(is_chinese) && line.ends_with(['.', ';', '?']);
+    assert_eq!(text.lines().find(ends_as_english), None);
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words = THEIRS.iter().fold(words, |words, theirs| words.replace(theirs, ""));
+    let mut words = words.split(|c: char| !c.is_ascii_alphanumeric() && !"-_/.".contains(c));
+    let english = words.find(|word| ENGLISH.contains(word));
+    assert_eq!(english, None, "{text}");
+    assert!(text.contains(is_chinese), "{text}");
 }
 
 /// Of each protocol and each family, a cell that must be and one that must not.

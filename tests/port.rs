@@ -5,6 +5,7 @@ use crate::harness::{
     self, Client, PORT, Process, Program, Row, Runtime, Scratch, Switches, Tally, Variant,
     bindtable as program, read, run, wait_for, wait_for_rows,
 };
+use crate::bindtable::is_chinese;
 use crate::documents::is_current;
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
@@ -28,6 +29,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+use unicode_width::UnicodeWidthStr;
 
 /// How many random situations there are, in so many trials, and how many of these trials are in the
 /// ordinary tests.
@@ -103,13 +105,19 @@ fn text(value: &Value) -> &str {
     value.as_str().expect("it is a text")
 }
 
-/// What it says of a target to a reader, as one line, and its exit status.
+/// What it says of a target to a reader, as one line, and its exit status; and it says
+/// the same in Chinese.
 fn said(arguments: &[&str]) -> (i32, String) {
-    let output = run(Command::new(program()).arg("port").args(arguments));
-    assert_eq!(output.stderr, "", "{arguments:?}");
-    let longest = output.stdout.lines().map(|line| line.chars().count()).max();
-    assert!(longest.is_some_and(|longest| longest <= 100), "{}", output.stdout);
-    (output.status.code().expect("it ends by itself"), flat(&output.stdout))
+    let [english, chinese] = ["en", "zh"].map(|language| {
+        let mut command = Command::new(program());
+        let output = run(command.args(["--lang", language, "port"]).args(arguments));
+        assert_eq!(output.stderr, "", "{command:?}");
+        let longest = output.stdout.lines().map(|line| line.width()).max();
+        assert!(longest.is_some_and(|longest| longest <= 100), "{}", output.stdout);
+        output
+    });
+    is_chinese(&chinese.stdout);
+    (english.status.code().expect("it ends by itself"), flat(&english.stdout))
 }
 
 /// The words of a text, on one line.
@@ -190,10 +198,17 @@ fn holder(scratch: &Scratch, name: &str, socket: TcpListener, words: &[&str]) ->
     let process = Process::start_with_stdin(&mut command, OwnedFd::from(socket).into());
     let file = format!("/proc/{}/comm", process.pid());
     wait_for(name, || (fs::read_to_string(&file).ok()?.trim() == name).then_some(()));
+    drop(command); // with its copy of the socket; one that another trial is starting may have another
+    wait_for("no other holder", || {
+        let (_, finding) = asked(&["3459"]);
+        let of = |socket: &Value| list(&socket["processes"]).len();
+        list(&finding["sockets"]).iter().all(|socket| of(socket) == 1).then_some(())
+    });
     process
 }
 
 const DOCUMENT: &str = "docs/in-use.md";
+const IN_CHINESE: &str = "docs/zh-CN/in-use.md";
 
 /// The document has what the command says of a TIME_WAIT, and fits on a screen. In a PID namespace of
 /// its own the command sees no other trial's processes.
@@ -208,14 +223,17 @@ fn document() {
     wait_for("FIN_WAIT2", || (states(PORT) == [5]).then_some(()));
     drop(client);
     wait_for("TIME_WAIT", || (states(PORT) == [6]).then_some(()));
-    let mut command = Command::new("unshare");
-    command.args(["--pid", "--fork", "--mount-proc"]).arg(program()).args(["port", "3459"]);
-    let output = run(&mut command);
-    assert_eq!(output.status.code(), Some(1), "{}", output.stderr);
-    // However long it took.
-    let late = (30..60).map(|left| format!("{left} seconds"));
-    let text = late.fold(output.stdout, |text, left| text.replace(&left, "60 seconds"));
-    is_current(DOCUMENT, "in-use", &format!("```text\n{text}```\n"));
+    for (language, document, seconds) in [("en", DOCUMENT, "seconds"), ("zh", IN_CHINESE, "秒")] {
+        let mut command = Command::new("unshare");
+        command.args(["--pid", "--fork", "--mount-proc"]).arg(program());
+        let output = run(command.args(["--lang", language, "port", "3459"]));
+        assert_eq!(output.status.code(), Some(1), "{}", output.stderr);
+        // However long it took.
+        let late = (30..60).map(|left| format!("{left} {seconds}"));
+        let text =
+            late.fold(output.stdout, |text, left| text.replace(&left, &format!("60 {seconds}")));
+        is_current(document, "in-use", &format!("```text\n{text}```\n"));
+    }
     let document = read(DOCUMENT);
     assert!(document.lines().count() <= 66, "it fits on a screen");
 }

@@ -17,7 +17,7 @@ use std::sync::LazyLock;
 const README: (&str, &str) = ("README.md", "README.zh-CN.md");
 
 /// Blocks that other tests record in each language.
-const ELSEWHERE: [&str; 1] = ["demo"];
+const ELSEWHERE: [&str; 2] = ["demo", "in-use"];
 
 pub fn trials() -> Vec<Trial> {
     vec![

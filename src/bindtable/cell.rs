@@ -41,7 +41,11 @@ macro_rules! named {
             fn from_str(name: &str) -> Result<Self, String> {
                 Self::ALL.iter().copied().find(|value| value.name() == name).ok_or_else(|| {
                     let names: Vec<&str> = Self::ALL.iter().map(|value| value.name()).collect();
-                    format!("'{name}' is none of {}", names.join(", "))
+                    $crate::say!(
+                        "'{name}' is none of {names}",
+                        "“{name}”不在 {names} 之中",
+                        names = names.join(", ")
+                    )
                 })
             }
         }

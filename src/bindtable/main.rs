@@ -6,6 +6,7 @@ use bindtable::questions::{self, Question};
 use bindtable::report::{Format, Report, Run};
 use bindtable::world::Powers;
 use bindtable::port::Target;
+use bindtable::language::Language;
 use bindtable::{expected, port, run};
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
@@ -109,7 +110,11 @@ fn notes() -> String {
 }
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let arguments = match Language::choose_by(std::env::args_os()) {
+        Ok(arguments) => arguments,
+        Err(trouble) => return refuse(&trouble),
+    };
+    let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) if !error.use_stderr() => return print(&error.to_string(), 0),
         Err(error) => return refuse(&one_line(&error)),

@@ -62,7 +62,8 @@ pub fn start(arguments: &[String]) -> Result<ExitCode, String> {
     // A program's first descriptor is 3, whatever the shell or the editor has left open.
     close_fds::set_fds_cloexec(3, &[]);
     let mut command = Command::new("env");
-    command.arg("--default-signal").args(unshare()?);
+    // What the programs say is read in English, whatever the user's locale is.
+    command.args(["--default-signal", "LC_ALL=C.UTF-8"]).args(unshare()?);
     let mut keeper = spawn(&mut command, Stage::Keeper, arguments, Stdio::piped())?;
     let _open_while_this_process_lives = keeper.stdin.take();
     end_with_parent();

@@ -4,6 +4,7 @@ use super::sockets::State;
 use super::verdict::With;
 use super::{Can, Case, Finding, Socket, Verdict, words};
 use std::net::{IpAddr, SocketAddr};
+use textwrap::core::{Word, display_width};
 
 const WIDTH: usize = 80;
 
@@ -75,8 +76,21 @@ fn paragraph(text: &str, first: &str, others: &str) -> String {
         .initial_indent(first)
         .subsequent_indent(others)
         .break_words(false)
+        .word_separator(textwrap::WordSeparator::Custom(parts))
         .word_splitter(textwrap::WordSplitter::NoHyphenation);
     textwrap::fill(text, options) + "\n"
+}
+
+/// Where a line may end: at a space, or beside a Chinese character where Unicode allows it (UAX 14).
+fn parts(line: &str) -> Box<dyn Iterator<Item = Word<'_>> + '_> {
+    let may_end = move |at: &usize| {
+        let (before, after) = line.split_at(*at);
+        before.ends_with(|c: char| c == ' ' || !c.is_ascii())
+            || !after.starts_with(|c: char| c.is_ascii())
+    };
+    let ends = unicode_linebreak::linebreaks(line).map(|(at, _)| at).filter(may_end);
+    let mut start = 0;
+    Box::new(ends.map(move |end| Word::from(&line[std::mem::replace(&mut start, end)..end])))
 }
 
 /// Sockets that differ in their peer alone, counted.
@@ -111,6 +125,11 @@ fn groups(finding: &Finding) -> Vec<(&Socket, usize)> {
         }
     }
     groups
+}
+
+/// The text, and spaces up to `width` columns: a Chinese character takes two.
+pub fn padded(text: &str, width: usize) -> String {
+    text.to_owned() + &" ".repeat(width.saturating_sub(display_width(text)))
 }
 
 fn header(socket: &Socket, count: usize, port: u16) -> String {
@@ -151,7 +170,8 @@ fn table(finding: &Finding) -> String {
     let names: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
     let wide = names.iter().map(String::len).max().unwrap_or(0).max(9);
     let row = |name: &str, cells: [&str; 3]| {
-        let line = format!("    {name:wide$}  {:<12}  {:<12}  {}", cells[0], cells[1], cells[2]);
+        let [first, second] = [cells[0], cells[1]].map(|cell| padded(cell, 12));
+        let line = format!("    {name:wide$}  {first}  {second}  {}", cells[2]);
         line.trim_end().to_owned() + "\n"
     };
     text += &row("", With::ALL.map(words::option));

@@ -1,54 +1,70 @@
-//! Every sentence that `bindtable port` says to its reader, and nothing else.
+//! Every sentence that `bindtable port` says to its reader, in each language, and nothing else.
 
 use super::holders::Holder;
 use super::sockets::State;
 use super::verdict::With;
 use super::{Can, Case, Finding, Help, Socket, Status, Unseen, User, Verdict, Why};
+use crate::{say, words};
 use std::io;
 use std::net::IpAddr;
 
 // What is wrong with the question.
 
 pub(super) fn port_zero() -> String {
-    "port 0 is no port: bind takes it for \"any free port\". Give a number from 1 to 65535"
-        .to_owned()
+    say!(
+        "port 0 is no port: bind takes it for \"any free port\". Give a number from 1 to 65535",
+        "0 不是端口：对 bind 来说它的意思是“任意空闲端口”。请给出 1 到 65535 的数"
+    )
 }
 
 pub(super) fn port_too_large(port: &str) -> String {
-    format!("port {port} is too large: ports end at 65535")
+    say!("port {port} is too large: ports end at 65535", "端口 {port} 太大：端口最大是 65535")
 }
 
 pub(super) fn no_port(text: &str) -> String {
-    format!("'{text}' is neither PORT nor ADDRESS:PORT: write 3459, 127.0.0.1:3459 or [::1]:3459")
+    say!(
+        "'{text}' is neither PORT nor ADDRESS:PORT: write 3459, 127.0.0.1:3459 or [::1]:3459",
+        "“{text}”既不是端口，也不是“地址:端口”：请写成 3459、127.0.0.1:3459 或 [::1]:3459"
+    )
 }
 
 pub(super) fn only_address(text: &str) -> String {
-    format!("'{text}' is an address without a port: write 127.0.0.1:3459 or [::1]:3459")
+    say!(
+        "'{text}' is an address without a port: write 127.0.0.1:3459 or [::1]:3459",
+        "“{text}”只有地址，没有端口：请写成 127.0.0.1:3459 或 [::1]:3459"
+    )
 }
 
 pub(super) fn no_address(host: &str) -> String {
-    format!("'{host}' is neither an IPv4 nor an IPv6 address: write 127.0.0.1:3459 or [::1]:3459")
+    say!(
+        "'{host}' is neither an IPv4 nor an IPv6 address: write 127.0.0.1:3459 or [::1]:3459",
+        "“{host}”既不是 IPv4 地址，也不是 IPv6 地址：请写成 127.0.0.1:3459 或 [::1]:3459"
+    )
 }
 
 pub(super) fn no_interface(name: &str) -> String {
-    format!("'{name}' is no network interface of this machine")
+    say!("'{name}' is no network interface of this machine", "本机没有名为“{name}”的网络接口")
 }
 
 pub(super) fn nothing_to_read(diag: &io::Error, proc: &io::Error) -> String {
-    format!("the kernel does not list its sockets: sock_diag: {diag}; /proc/net: {proc}")
+    say!(
+        "the kernel does not list its sockets: sock_diag: {diag}; /proc/net: {proc}",
+        "内核没有列出它的套接字：sock_diag：{diag}；/proc/net：{proc}"
+    )
 }
 
 /// What `--format` may be.
 pub fn two_formats() -> String {
-    "--format: port has text and json".to_owned()
+    say!("--format: port has text and json", "--format：port 只有 text 和 json")
 }
 
 /// Said before `--probe` binds.
 pub fn probing(finding: &Finding) -> String {
-    format!(
-        "--probe: each answer below is a real bind of port {}, closed at once. It takes the port for \
-         that moment.",
-        finding.port
+    say!(
+        "--probe: each answer below is a real bind of port {port}, closed at once. It takes the port \
+         for that moment.",
+        "--probe：下面的每个答案都来自对端口 {port} 的一次真正的 bind，随即关闭。在那一瞬间它占用这个端口。",
+        port = finding.port
     )
 }
 
@@ -56,40 +72,48 @@ pub fn probing(finding: &Finding) -> String {
 
 /// The whole answer in one sentence.
 pub(super) fn answer(finding: &Finding, in_the_way: &[usize]) -> String {
-    let protocol = finding.protocol.to_uppercase();
+    let (protocol, port) = (finding.protocol.to_uppercase(), finding.port);
     let what = match finding.address {
-        None => format!("{protocol} port {}", finding.port),
-        Some(IpAddr::V4(ip)) => format!("{protocol} {ip}:{}", finding.port),
-        Some(IpAddr::V6(ip)) => format!("{protocol} [{ip}]:{}", finding.port),
+        None => say!("{protocol} port {port}", "{protocol} 端口 {port} "),
+        Some(IpAddr::V4(ip)) => say!("{protocol} {ip}:{port}", "{protocol} {ip}:{port} "),
+        Some(IpAddr::V6(ip)) => say!("{protocol} [{ip}]:{port}", "{protocol} [{ip}]:{port} "),
     };
     let sockets: Vec<&Socket> = in_the_way.iter().map(|at| &finding.sockets[*at]).collect();
     let Some(first) = sockets.iter().min_by_key(|socket| weight(socket)) else {
         return match finding.status {
-            Status::Free if finding.address.is_some() && !finding.sockets.is_empty() => {
-                format!("{what} is free: the sockets on this port have other addresses.")
-            }
-            Status::Free => {
-                format!(
-                    "{what} is free: no socket in this network namespace has it.{}",
-                    but(finding)
-                )
-            }
-            Status::InUse => format!(
-                "{what} is in use: bind is refused, but the kernel does not list the socket that \
-                 holds it."
+            Status::Free if finding.address.is_some() && !finding.sockets.is_empty() => say!(
+                "{what} is free: the sockets on this port have other addresses.",
+                "{what}空闲：这个端口上的套接字都在别的地址。"
             ),
-            Status::Unknown => format!(
+            Status::Free => say!(
+                "{what} is free: no socket in this network namespace has it.{but}",
+                "{what}空闲：在这个网络命名空间里，没有套接字占着它。{but}",
+                but = but(finding)
+            ),
+            Status::InUse => say!(
+                "{what} is in use: bind is refused, but the kernel does not list the socket that \
+                 holds it.",
+                "{what}被占用：bind 被拒绝，但内核没有列出占着它的套接字。"
+            ),
+            Status::Unknown => say!(
                 "No socket is listed on {what}, but this kernel does not list a socket that is bound \
-                 and does not listen."
+                 and does not listen.",
+                "{what}上没有列出套接字，但这个内核不会列出只绑定、没有监听的套接字。"
             ),
         };
     };
     let others = match sockets.len() - 1 {
         0 => String::new(),
-        1 => " One more socket has the port.".to_owned(),
-        count => format!(" {count} more sockets have the port."),
+        1 => say!(" One more socket has the port.", "还有 1 个套接字也占着这个端口。"),
+        count => {
+            say!(" {count} more sockets have the port.", "还有 {count} 个套接字也占着这个端口。")
+        }
     };
-    format!("{what} is in use: {}.{others}", holds(first))
+    say!(
+        "{what} is in use: {holds}.{others}",
+        "{what}被占用：{holds}。{others}",
+        holds = holds(first)
+    )
 }
 
 /// What keeps a server from a port that nobody has.
@@ -103,9 +127,15 @@ fn but(finding: &Finding) -> String {
     };
     let user = user(&finding.user);
     if is(Why::NotThisMachine) {
-        " But the address is not one of this machine, so bind fails with EADDRNOTAVAIL.".to_owned()
+        say!(
+            " But the address is not one of this machine, so bind fails with EADDRNOTAVAIL.",
+            "但这个地址不属于本机，所以 bind 会报错 EADDRNOTAVAIL。"
+        )
     } else if is(Why::Privileged) {
-        format!(" But user {user} may not bind it: bind fails with EACCES.")
+        say!(
+            " But user {user} may not bind it: bind fails with EACCES.",
+            "但 bind 会报错 EACCES：绑定它需要特权，而现在的用户是 {user}。"
+        )
     } else {
         String::new()
     }
@@ -123,68 +153,100 @@ fn weight(socket: &Socket) -> u8 {
 }
 
 fn holds(socket: &Socket) -> String {
-    let address = place(socket.address);
+    let (address, state) = (place(socket.address), socket.state.name());
     let who = match &socket.processes[..] {
         [] if socket.record => return record(socket),
-        [] if socket.has_inode => "a process that cannot be seen".to_owned(),
+        [] if socket.has_inode => {
+            say!("a process that cannot be seen", "一个看不到的进程")
+        }
         [] => {
-            return format!(
-                "the kernel holds a connection of {address} that no process has, in {}",
-                socket.state.name()
+            return say!(
+                "the kernel holds a connection of {address} that no process has, in {state}",
+                "内核里有 {address} 的一条连接，处于 {state}，没有进程持有它"
             );
         }
-        [holder] => format!("process {} ({})", holder.pid, holder.name),
-        [holder, others @ ..] => {
-            let others: Vec<String> = others.iter().map(|other| other.pid.to_string()).collect();
-            format!("processes {} and {} ({})", holder.pid, others.join(", "), holder.name)
-        }
+        [holder] => named(holder),
+        [holder, others @ ..] => say!(
+            "processes {pid} and {others} ({name})",
+            "进程 {pid}、{others}（{name}）",
+            pid = holder.pid,
+            others = list(others.iter().map(|other| other.pid)),
+            name = holder.name
+        ),
     };
     let several = socket.processes.len() > 1;
     match (socket.state, socket.peer) {
-        (State::Listen, _) if several => format!("{who} listen on {address}"),
-        (State::Listen, _) => format!("{who} listens on {address}"),
-        (State::Bound, _) if several => format!("{who} have bound {address}"),
-        (State::Bound, _) => format!("{who} has bound {address}"),
-        (state, Some(peer)) if several => {
-            format!("{who} have a connection of {address} with {peer}, in {}", state.name())
+        (State::Listen, _) if several => {
+            say!("{who} listen on {address}", "{who}在监听 {address}")
         }
-        (state, Some(peer)) => {
-            format!("{who} has a connection of {address} with {peer}, in {}", state.name())
+        (State::Listen, _) => say!("{who} listens on {address}", "{who}在监听 {address}"),
+        (State::Bound, _) if several => {
+            say!("{who} have bound {address}", "{who}绑定了 {address}")
         }
-        (state, None) => format!("{who} has {address}, in {}", state.name()),
+        (State::Bound, _) => say!("{who} has bound {address}", "{who}绑定了 {address}"),
+        (_, Some(peer)) if several => say!(
+            "{who} have a connection of {address} with {peer}, in {state}",
+            "{who}持有 {address} 与 {peer} 的连接，处于 {state}"
+        ),
+        (_, Some(peer)) => say!(
+            "{who} has a connection of {address} with {peer}, in {state}",
+            "{who}持有 {address} 与 {peer} 的连接，处于 {state}"
+        ),
+        (_, None) => say!("{who} has {address}, in {state}", "{who}占着 {address}，处于 {state}"),
     }
 }
 
 fn record(socket: &Socket) -> String {
-    let address = place(socket.address);
-    let state = socket.state.name();
+    let (address, state) = (place(socket.address), socket.state.name());
     match socket.seconds_left {
-        Some(seconds) => format!(
-            "the kernel remembers a closed connection of {address}, in {state} for {} more",
-            self::seconds(seconds)
+        Some(left) => say!(
+            "the kernel remembers a closed connection of {address}, in {state} for {left} more",
+            "内核还记着 {address} 的一条已关闭的连接，处于 {state}，还剩 {left}",
+            left = seconds(left)
         ),
-        None => format!("the kernel remembers a closed connection of {address}, in {state}"),
+        None => say!(
+            "the kernel remembers a closed connection of {address}, in {state}",
+            "内核还记着 {address} 的一条已关闭的连接，处于 {state}"
+        ),
     }
 }
 
 fn seconds(count: u32) -> String {
-    if count == 1 { "1 second".to_owned() } else { format!("{count} seconds") }
+    match count {
+        1 => say!("1 second", "1 秒"),
+        count => say!("{count} seconds", "{count} 秒"),
+    }
 }
 
 fn place(ip: IpAddr) -> String {
     match ip {
-        IpAddr::V4(ip) if ip.is_unspecified() => "0.0.0.0 (every IPv4 address)".to_owned(),
-        IpAddr::V6(ip) if ip.is_unspecified() => ":: (every address)".to_owned(),
+        IpAddr::V4(ip) if ip.is_unspecified() => {
+            say!("0.0.0.0 (every IPv4 address)", "0.0.0.0（所有 IPv4 地址）")
+        }
+        IpAddr::V6(ip) if ip.is_unspecified() => {
+            say!(":: (every address)", "::（所有地址）")
+        }
         ip => ip.to_string(),
     }
 }
 
 /// `root (0)`, or the number.
 pub fn user(user: &User) -> String {
+    let uid = user.uid;
     match &user.name {
-        Some(name) => format!("{name} ({})", user.uid),
-        None => user.uid.to_string(),
+        Some(name) => say!("{name} ({uid})", "{name}（{uid}）"),
+        None => uid.to_string(),
     }
+}
+
+/// Numbers, one after the other.
+fn list(numbers: impl Iterator<Item = i32>) -> String {
+    numbers.map(|number| number.to_string()).collect::<Vec<_>>().join(words!(", ", "、"))
+}
+
+fn named(holder: &Holder) -> String {
+    let Holder { pid, name, .. } = holder;
+    say!("process {pid} ({name})", "进程 {pid}（{name}）")
 }
 
 // The sockets.
@@ -193,43 +255,51 @@ pub fn user(user: &User) -> String {
 pub(super) fn about(socket: &Socket, count: usize) -> Vec<String> {
     let mut lines: Vec<String> = socket.processes.iter().map(process).collect();
     if let (Some(waiting), Some(backlog)) = (socket.waiting, socket.backlog) {
-        lines.push(format!("{waiting} waiting to be accepted, backlog {backlog}"));
+        lines.push(say!(
+            "{waiting} waiting to be accepted, backlog {backlog}",
+            "{waiting} 条连接在等 accept，backlog 为 {backlog}"
+        ));
     }
     if let Some(left) = socket.seconds_left {
-        let most = if count > 1 { "at most " } else { "" };
-        lines.push(format!("no process; {most}{} left", seconds(left)));
+        let left = seconds(left);
+        lines.push(match count {
+            1 => say!("no process; {left} left", "没有进程；还剩 {left}"),
+            _ => say!("no process; at most {left} left", "没有进程；最多还剩 {left}"),
+        });
     } else if !socket.has_inode {
-        lines.push("no process".to_owned());
+        lines.push(say!("no process", "没有进程"));
     }
     let option = |name: &str, is_set: Option<bool>| match is_set {
-        Some(true) => format!("{name} on"),
-        Some(false) => format!("{name} off"),
-        None => format!("{name} unknown"),
+        Some(true) => say!("{name} on", "{name} 打开"),
+        Some(false) => say!("{name} off", "{name} 关闭"),
+        None => say!("{name} unknown", "{name} 未知"),
     };
-    lines.push(format!(
-        "{}, {}",
-        option("SO_REUSEADDR", socket.reuseaddr),
-        option("SO_REUSEPORT", socket.reuseport)
+    lines.push(say!(
+        "{reuseaddr}, {reuseport}",
+        "{reuseaddr}，{reuseport}",
+        reuseaddr = option("SO_REUSEADDR", socket.reuseaddr),
+        reuseport = option("SO_REUSEPORT", socket.reuseport)
     ));
     if socket.ipv6_only == Some(true) && socket.address.is_unspecified() {
-        lines.push("IPV6_V6ONLY on: it takes no IPv4".to_owned());
+        lines.push(say!("IPV6_V6ONLY on: it takes no IPv4", "IPV6_V6ONLY 打开：它不接受 IPv4"));
     }
     lines
 }
 
 fn process(holder: &Holder) -> String {
-    let descriptors: Vec<String> = holder.descriptors.iter().map(i32::to_string).collect();
-    let word = if descriptors.len() == 1 { "descriptor" } else { "descriptors" };
-    let mut line =
-        format!("process {} ({}), {word} {}", holder.pid, holder.name, descriptors.join(", "));
+    let (who, descriptors) = (named(holder), list(holder.descriptors.iter().copied()));
+    let mut line = match holder.descriptors.len() {
+        1 => say!("{who}, descriptor {descriptors}", "{who}，文件描述符 {descriptors}"),
+        _ => say!("{who}, descriptors {descriptors}", "{who}，文件描述符 {descriptors}"),
+    };
     if let Some(container) = &holder.container {
-        line += &format!(", container {container}");
+        line += &say!(", container {container}", "，容器 {container}");
     } else if let Some(unit) = &holder.unit {
-        line += &format!(", unit {unit}");
+        line += &say!(", unit {unit}", "，单元 {unit}");
     }
     match short(&holder.command) {
         command if command.is_empty() => line,
-        command => format!("{line}: {command}"),
+        command => say!("{line}: {command}", "{line}：{command}"),
     }
 }
 
@@ -243,26 +313,34 @@ fn short(command: &str) -> String {
 }
 
 pub(super) fn of_user(socket: &Socket) -> String {
-    socket.user.as_ref().map_or(String::new(), |whose| format!("user {}", user(whose)))
+    let whose = socket.user.as_ref().map(user);
+    whose.map_or(String::new(), |whose| say!("user {whose}", "用户 {whose}"))
 }
 
 pub(super) fn alike(count: usize) -> String {
-    format!("{count} sockets alike")
+    say!("{count} sockets alike", "{count} 个相同的套接字")
 }
 
 pub(super) fn more_namespaces(count: usize) -> String {
-    format!("{count} more sockets have this port in other network namespaces.")
+    say!(
+        "{count} more sockets have this port in other network namespaces.",
+        "在别的网络命名空间里，还有 {count} 个套接字占着这个端口。"
+    )
 }
 
 // The table.
 
 pub(super) fn can_a_server(finding: &Finding) -> String {
-    format!("Can a new server of user {} bind it now, with which option?", user(&finding.user))
+    say!(
+        "Can a new server of user {user} bind it now, with which option?",
+        "新服务器现在能绑定吗，带哪个选项？它的用户是 {user}。",
+        user = user(&finding.user)
+    )
 }
 
 pub(super) fn option(with: With) -> &'static str {
     match with {
-        With::Nothing => "no option",
+        With::Nothing => words!("no option", "没有选项"),
         With::ReuseAddr => "SO_REUSEADDR",
         With::ReusePort => "SO_REUSEPORT",
     }
@@ -270,9 +348,9 @@ pub(super) fn option(with: With) -> &'static str {
 
 pub(super) fn can(can: Can) -> &'static str {
     match can {
-        Can::Yes => "yes",
-        Can::No => "no",
-        Can::Unknown => "unknown",
+        Can::Yes => words!("yes", "能"),
+        Can::No => words!("no", "不能"),
+        Can::Unknown => words!("unknown", "未知"),
     }
 }
 
@@ -280,24 +358,33 @@ pub(super) fn can(can: Can) -> &'static str {
 pub(super) fn why(verdict: &Verdict) -> String {
     let error = verdict.error.as_deref().unwrap_or_default();
     match verdict.why {
-        Some(Why::NoOption) => {
-            "The addresses conflict, and no option is set in both sockets.".to_owned()
-        }
-        Some(Why::Listens) => {
+        Some(Why::NoOption) => say!(
+            "The addresses conflict, and no option is set in both sockets.",
+            "地址冲突，而且没有一个选项是双方都有的。"
+        ),
+        Some(Why::Listens) => say!(
             "The old socket listens. SO_REUSEADDR does not go past a listener, even if both servers \
-             have it."
-                .to_owned()
+             have it.",
+            "旧套接字正在监听。SO_REUSEADDR 绕不过监听套接字，双方都有也不行。"
+        ),
+        Some(Why::OtherUser) => say!(
+            "Both have SO_REUSEPORT, but they belong to different users.",
+            "双方都有 SO_REUSEPORT，但属于不同的用户。"
+        ),
+        Some(Why::Privileged) => {
+            say!("{error}: the port needs a privilege.", "{error}：绑定这个端口需要特权。")
         }
-        Some(Why::OtherUser) => {
-            "Both have SO_REUSEPORT, but they belong to different users.".to_owned()
+        Some(Why::NotThisMachine) => {
+            say!("{error}: this machine does not have the address.", "{error}：本机没有这个地址。")
         }
-        Some(Why::Privileged) => format!("{error}: the port needs a privilege."),
-        Some(Why::NotThisMachine) => format!("{error}: this machine does not have the address."),
-        Some(Why::Unseen) => {
-            format!("{error}: the kernel refuses, and no socket that is listed explains it.")
+        Some(Why::Unseen) => say!(
+            "{error}: the kernel refuses, and no socket that is listed explains it.",
+            "{error}：内核拒绝了，而列出的套接字都不能解释原因。"
+        ),
+        Some(Why::Other) => say!("bind: {error}.", "bind：{error}。"),
+        None => {
+            say!("It depends on options that could not be read.", "要看选项，而这些选项读不到。")
         }
-        Some(Why::Other) => format!("bind: {error}."),
-        None => "It depends on options that could not be read.".to_owned(),
     }
 }
 
@@ -306,182 +393,234 @@ pub(super) fn why(verdict: &Verdict) -> String {
 pub(super) fn case(case: &Case, finding: &Finding) -> String {
     let port = finding.port;
     let who = |pid: &Option<i32>, name: &Option<String>| match (pid, name) {
-        (Some(pid), Some(name)) => format!("Process {pid} ({name})"),
-        _ => "A process that cannot be seen".to_owned(),
+        (Some(pid), Some(name)) => say!("Process {pid} ({name})", "进程 {pid}（{name}）"),
+        _ => say!("A process that cannot be seen", "一个看不到的进程"),
     };
     match case {
-        Case::Inherited { pids, name } => format!(
-            "{} processes hold this one socket ({}, {name}): a child inherited it from its parent. \
-             The socket stays until the last of them closes it. A child that does not serve \
+        Case::Inherited { pids, name } => say!(
+            "{count} processes hold this one socket ({pids}, {name}): a child inherited it from its \
+             parent. The socket stays until the last of them closes it. A child that does not serve \
              should close the listener.",
-            pids.len(),
-            pids.iter().map(i32::to_string).collect::<Vec<_>>().join(", ")
+            "{count} 个进程持有同一个套接字（{pids}，{name}）：子进程从父进程继承了它。最后一个进程关闭它之前，\
+             套接字一直在。不提供服务的子进程应当关闭监听套接字。",
+            count = pids.len(),
+            pids = list(pids.iter().copied())
         ),
-        Case::NoProcess { address } => format!(
+        Case::NoProcess { address } => say!(
             "No process that can be seen from here has the socket on {address}. Either the kernel \
              itself holds it (NFS does), or a process in another PID namespace: look from the host, \
-             outside the container."
+             outside the container.",
+            "从这里看不到哪个进程持有 {address} 上的套接字。要么是内核自己持有（NFS 就是这样），要么是另一个 PID \
+             命名空间里的进程：请在容器之外的主机上查看。"
         ),
-        Case::Outgoing { pid, name, first, last } => format!(
-            "{} has an outgoing connection here, it seems: no socket listens on port {port}, and \
+        Case::Outgoing { pid, name, first, last } => say!(
+            "{who} has an outgoing connection here, it seems: no socket listens on port {port}, and \
              the kernel chooses ports from {first} to {last} for outgoing connections. SO_REUSEADDR \
              in the server does not help. A server should have a port outside that range.",
-            who(pid, name)
+            "{who}在这里的看来是一条对外的连接：没有套接字在端口 {port} 上监听，而内核从 {first} 到 {last} \
+             里为对外的连接选端口。服务器设置 SO_REUSEADDR 没有用。服务器应当使用这个范围之外的端口。",
+            who = who(pid, name)
         ),
-        Case::SelfConnect { is_over: true, .. } => format!(
+        Case::SelfConnect { is_over: true, .. } => say!(
             "A client was connected to itself: it tried to reach a server on port {port} that did \
-             not run, and the kernel gave the client the same port."
+             not run, and the kernel gave the client the same port.",
+            "有个客户端曾经连接了自己：它要连接端口 {port} 上的服务器，服务器没有运行，而内核恰好给客户端分配了同一个端口。"
         ),
-        Case::SelfConnect { pid, name, .. } => format!(
-            "{} is connected to itself: a client tried to reach a server on port {port} that did \
+        Case::SelfConnect { pid, name, .. } => say!(
+            "{who} is connected to itself: a client tried to reach a server on port {port} that did \
              not run, and the kernel gave the client the same port. It holds the port until the \
              client closes.",
-            who(pid, name)
+            "{who}连接了自己：客户端要连接端口 {port} 上的服务器，服务器没有运行，而内核恰好给客户端分配了同一个端口。\
+             客户端关闭之前，它一直占着端口。",
+            who = who(pid, name)
         ),
-        Case::HoldsIpv4 { .. } => format!(
+        Case::HoldsIpv4 { .. } => say!(
             "The socket on :: takes IPv4 too. That is why 0.0.0.0:{port} and 127.0.0.1:{port} are \
              in use, though no row of IPv4 shows it. To have both, a program sets IPV6_V6ONLY on \
-             the socket of IPv6."
+             the socket of IPv6.",
+            ":: 上的套接字也接受 IPv4。所以 0.0.0.0:{port} 和 127.0.0.1:{port} 被占用，尽管没有哪一行 IPv4 显示它。\
+             两个都要的程序，应当在 IPv6 套接字上设置 IPV6_V6ONLY。"
         ),
-        Case::Published { pid, name, container_ip, container_port } => {
-            let to = match (container_ip, container_port) {
-                (Some(ip), Some(port)) => format!(" It leads to {ip}:{port} in the container."),
+        Case::Published { pid, name, container_ip, container_port } => say!(
+            "Process {pid} ({name}) holds the port for a container that publishes it. Docker says \
+             \"port is already allocated\".{to}",
+            "进程 {pid}（{name}）替发布了这个端口的容器占着它。Docker 会报错 port is already allocated。{to}",
+            to = match (container_ip, container_port) {
+                (Some(ip), Some(port)) => say!(
+                    " It leads to {ip}:{port} in the container.",
+                    "它通向容器里的 {ip}:{port}。"
+                ),
                 _ => String::new(),
-            };
-            format!(
-                "Process {pid} ({name}) holds the port for a container that publishes it. Docker \
-                 says \"port is already allocated\".{to}"
-            )
-        }
-        Case::OtherNamespace { pid, name, address } => format!(
+            }
+        ),
+        Case::OtherNamespace { pid, name, address } => say!(
             "Process {pid} ({name}) has port {port} on {address} in another network namespace. It \
-             is in nobody's way here. To look there: nsenter -t {pid} -n ss -tanp"
+             is in nobody's way here. To look there: nsenter -t {pid} -n ss -tanp",
+            "进程 {pid}（{name}）在另一个网络命名空间里占着 {address} 的端口 {port}。它不妨碍这里的任何套接字。\
+             到那里查看：nsenter -t {pid} -n ss -tanp"
         ),
         Case::LacksOption { count, seconds_left } => {
-            let until = match seconds_left {
-                Some(left) => format!("for {} more", seconds(*left)),
-                None => "until it is gone".to_owned(),
+            let until = match seconds_left.map(seconds) {
+                Some(left) => say!("for {left} more", "今后 {left}内"),
+                None => say!("until it is gone", "在它消失之前"),
             };
             let whose = match count {
-                1 => "The server that closed this connection did not have SO_REUSEADDR".to_owned(),
-                count => format!("Of these {count} closed connections, not all had SO_REUSEADDR"),
+                1 => say!(
+                    "The server that closed this connection did not have SO_REUSEADDR",
+                    "关闭这条连接的服务器没有设置 SO_REUSEADDR"
+                ),
+                count => say!(
+                    "Of these {count} closed connections, not all had SO_REUSEADDR",
+                    "这 {count} 条已关闭的连接并非都有 SO_REUSEADDR"
+                ),
             };
-            format!(
+            say!(
                 "{whose}, and the kernel remembers that: a new server fails with the option too, \
-                 {until}. (Seen by a bind that was closed at once.)"
+                 {until}. (Seen by a bind that was closed at once.)",
+                "{whose}，内核记着这一点：{until}，新服务器有这个选项也会失败。（由一次随即关闭的 bind 得知。）"
             )
         }
         Case::HadOption { count, .. } => {
             let whose = match count {
-                1 => "The server that closed this connection had SO_REUSEADDR".to_owned(),
-                count => format!("All {count} closed connections had SO_REUSEADDR"),
+                1 => say!(
+                    "The server that closed this connection had SO_REUSEADDR",
+                    "关闭这条连接的服务器设置了 SO_REUSEADDR"
+                ),
+                count => say!(
+                    "All {count} closed connections had SO_REUSEADDR",
+                    "这 {count} 条已关闭的连接都有 SO_REUSEADDR"
+                ),
             };
-            format!(
-                "{whose}: a new server with the option may bind now, if nothing else is in the \
-                     way. (Seen by a bind that was closed at once.)"
+            say!(
+                "{whose}: a new server with the option may bind now, if nothing else is in the way. \
+                 (Seen by a bind that was closed at once.)",
+                "{whose}：如果没有别的冲突，带这个选项的新服务器现在就能绑定。（由一次随即关闭的 bind 得知。）"
             )
         }
-        Case::SocketActivated { pid, name } => format!(
+        Case::SocketActivated { pid, name } => say!(
             "Process {pid} ({name}) listens for a service that it starts when a client comes. Stop \
-             the socket unit, and not the service alone."
+             the socket unit, and not the service alone.",
+            "进程 {pid}（{name}）替一个服务监听，有客户端到来时才启动它。要停的是 socket 单元，只停服务不够。"
         ),
-        Case::Orphan { state } => format!(
-            "A connection in {} has no process any more (an orphan): the kernel alone finishes it, \
-             when the peer answers or a timer expires.",
-            state.name()
+        Case::Orphan { state } => say!(
+            "A connection in {state} has no process any more (an orphan): the kernel alone finishes \
+             it, when the peer answers or a timer expires.",
+            "有一条处于 {state} 的连接已经没有进程（orphan，孤儿连接）：只剩内核来结束它，等对方应答，或者定时器到期。",
+            state = state.name()
         ),
-        Case::NotAccepted { count: 1 } => {
-            "One connection has not been accepted yet, so no process has it.".to_owned()
-        }
-        Case::NotAccepted { count } => {
-            format!("{count} connections have not been accepted yet, so no process has them.")
-        }
-        Case::BoundOnly { pid, name } => format!(
-            "{} has bound the port and does not listen. netstat and ss -tan do not show such a \
+        Case::NotAccepted { count: 1 } => say!(
+            "One connection has not been accepted yet, so no process has it.",
+            "有 1 条连接还没有被 accept，所以没有进程持有它。"
+        ),
+        Case::NotAccepted { count } => say!(
+            "{count} connections have not been accepted yet, so no process has them.",
+            "有 {count} 条连接还没有被 accept，所以没有进程持有它们。"
+        ),
+        Case::BoundOnly { pid, name } => say!(
+            "{who} has bound the port and does not listen. netstat and ss -tan do not show such a \
              socket; ss -tanB does (iproute2 6.8).",
-            who(pid, name)
+            "{who}绑定了端口，没有监听。netstat 和 ss -tan 不显示这样的套接字；ss -tanB 显示（iproute2 6.8）。",
+            who = who(pid, name)
         ),
         Case::OtherProtocol { pid, name } => {
             let (other, udp) = match finding.protocol {
                 "tcp" => ("UDP", " --udp"),
                 _ => ("TCP", ""),
             };
-            format!(
-                "{} has {other} port {port}, which does not matter here: see bindtable port \
+            say!(
+                "{who} has {other} port {port}, which does not matter here: see bindtable port \
                  {port}{udp}",
-                who(pid, name)
+                "{who}占着 {other} 端口 {port}，在这里没有影响：见 bindtable port {port}{udp}",
+                who = who(pid, name)
             )
         }
-        Case::Privileged { first } => format!(
+        Case::Privileged { first } => say!(
             "bind fails with EACCES (Permission denied), which is another error than \"Address \
              already in use\": ports below {first} need the capability CAP_NET_BIND_SERVICE, \
-             whoever has them."
+             whoever has them.",
+            "bind 会报错 EACCES（Permission denied），与 Address already in use 不是一回事：绑定小于 {first} \
+             的端口需要 CAP_NET_BIND_SERVICE 能力，不管端口被谁占着。"
         ),
-        Case::NotThisMachine { address } => format!(
+        Case::NotThisMachine { address } => say!(
             "bind fails with EADDRNOTAVAIL (Cannot assign requested address), which is another \
              error than \"Address already in use\": {address} is no address of this machine, or of \
-             this network namespace."
+             this network namespace.",
+            "bind 会报错 EADDRNOTAVAIL（Cannot assign requested address），与 Address already in use 不是一回事：\
+             {address} 不是本机的地址，或者不是这个网络命名空间的地址。"
         ),
-        Case::Refused { address, error } => format!("bind to {address} fails: {error}."),
+        Case::Refused { address, error } => {
+            say!("bind to {address} fails: {error}.", "用 bind 绑定 {address} 失败：{error}。")
+        }
     }
 }
 
 // What helps.
 
 pub(super) fn what_helps() -> &'static str {
-    "What helps, easiest first:"
+    words!("What helps, easiest first:", "怎么办，从最容易的开始：")
 }
 
 pub(super) fn help(help: &Help, finding: &Finding) -> String {
     match help {
-        Help::SetNow { option: With::ReusePort } => {
+        Help::SetNow { option: With::ReusePort } => say!(
             "Set SO_REUSEPORT in the new server: the old one has it, so both may listen, and the \
-             kernel spreads the clients over them."
-                .to_owned()
-        }
-        Help::SetNow { .. } if finding.protocol == "udp" => {
+             kernel spreads the clients over them.",
+            "新服务器设置 SO_REUSEPORT：旧服务器已经有了，所以两个都能监听，内核把客户端分给它们。"
+        ),
+        Help::SetNow { .. } if finding.protocol == "udp" => say!(
             "Set SO_REUSEADDR in the new server: the old one has it. But then the last one that \
-             binds gets the datagrams."
-                .to_owned()
-        }
-        Help::SetNow { .. } => {
-            "Set SO_REUSEADDR in the new server: the old socket has it, so bind succeeds now."
-                .to_owned()
-        }
-        Help::Stop { command } => format!("Stop what holds it: {command}"),
-        Help::Wait { seconds: left, peer_is_open: false } => format!("Wait {}.", seconds(*left)),
-        Help::Wait { seconds: left, peer_is_open: true } => format!(
-            "Wait {}. If the peer closes before that, TIME_WAIT begins, and lasts 60 seconds.",
-            seconds(*left)
+             binds gets the datagrams.",
+            "新服务器设置 SO_REUSEADDR：旧服务器已经有了。但这样一来，数据报归最后绑定的那个。"
         ),
-        Help::WaitForPeer => {
-            "Wait until the peer answers or a timer of the kernel expires.".to_owned()
+        Help::SetNow { .. } => say!(
+            "Set SO_REUSEADDR in the new server: the old socket has it, so bind succeeds now.",
+            "新服务器设置 SO_REUSEADDR：旧套接字已经有了，所以现在 bind 就会成功。"
+        ),
+        Help::Stop { command } => {
+            say!("Stop what holds it: {command}", "停掉占着它的进程：{command}")
         }
-        Help::SetBoth => {
-            "For later restarts: set SO_REUSEADDR before bind in both servers.".to_owned()
+        Help::Wait { seconds: left, peer_is_open: false } => {
+            say!("Wait {left}.", "等 {left}。", left = seconds(*left))
         }
-        Help::V6Only => {
-            "If the new server needs IPv6 alone: set IPV6_V6ONLY, and bind :: beside it.".to_owned()
-        }
-        Help::OtherPort { outside: None } => "Choose another port.".to_owned(),
-        Help::OtherPort { outside: Some((first, last)) } => format!(
+        Help::Wait { seconds: left, peer_is_open: true } => say!(
+            "Wait {left}. If the peer closes before that, TIME_WAIT begins, and lasts 60 seconds.",
+            "等 {left}。如果对方在那之前关闭，就进入 TIME_WAIT，持续 60 秒。",
+            left = seconds(*left)
+        ),
+        Help::WaitForPeer => say!(
+            "Wait until the peer answers or a timer of the kernel expires.",
+            "等对方应答，或者内核的定时器到期。"
+        ),
+        Help::SetBoth => say!(
+            "For later restarts: set SO_REUSEADDR before bind in both servers.",
+            "为了以后的重启：两个服务器都在 bind 之前设置 SO_REUSEADDR。"
+        ),
+        Help::V6Only => say!(
+            "If the new server needs IPv6 alone: set IPV6_V6ONLY, and bind :: beside it.",
+            "如果新服务器只要 IPv6：设置 IPV6_V6ONLY，就能在旁边绑定 ::。"
+        ),
+        Help::OtherPort { outside: None } => say!("Choose another port.", "换一个端口。"),
+        Help::OtherPort { outside: Some((first, last)) } => say!(
             "Choose another port, outside {first} to {last}: the kernel takes ports of that range \
-             for outgoing connections."
+             for outgoing connections.",
+            "换一个端口，在 {first} 到 {last} 之外：内核为对外的连接使用这个范围里的端口。"
         ),
-        Help::Reserve { command } => {
-            format!("Or keep this port out of that range, as root: {command}")
-        }
-        Help::Privilege { command } => {
-            format!(
-                "Run the server as root, give it CAP_NET_BIND_SERVICE, or allow all users: {command}"
-            )
-        }
-        Help::OwnAddress { command } => {
-            format!("Bind an address that this machine has. This lists them: {command}")
-        }
-        Help::Ask { command } => {
-            format!("To find out what is unknown, by a real bind: {command}")
-        }
+        Help::Reserve { command } => say!(
+            "Or keep this port out of that range, as root: {command}",
+            "或者以 root 让这个端口不在那个范围之内：{command}"
+        ),
+        Help::Privilege { command } => say!(
+            "Run the server as root, give it CAP_NET_BIND_SERVICE, or allow all users: {command}",
+            "以 root 运行服务器，或者给它 CAP_NET_BIND_SERVICE，或者允许所有用户：{command}"
+        ),
+        Help::OwnAddress { command } => say!(
+            "Bind an address that this machine has. This lists them: {command}",
+            "绑定本机有的地址。列出这些地址：{command}"
+        ),
+        Help::Ask { command } => say!(
+            "To find out what is unknown, by a real bind: {command}",
+            "用真正的 bind 查清未知的部分：{command}"
+        ),
     }
 }
 
@@ -489,21 +628,24 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
 
 pub(super) fn unseen(unseen: &Unseen) -> String {
     match unseen {
-        Unseen::Processes { count: 1 } => {
-            "Not seen: the descriptors of one process of another user. Ask as root.".to_owned()
-        }
-        Unseen::Processes { count } => {
-            format!("Not seen: the descriptors of {count} processes of other users. Ask as root.")
-        }
-        Unseen::SockDiag { error } => format!(
-            "Not seen: sock_diag is not to be had ({error}), so this is from /proc/net. That does \
-             not show IPV6_V6ONLY."
+        Unseen::Processes { count: 1 } => say!(
+            "Not seen: the descriptors of one process of another user. Ask as root.",
+            "没有看到：另一个用户的 1 个进程的文件描述符。请以 root 再问一次。"
         ),
-        Unseen::Bound => {
+        Unseen::Processes { count } => say!(
+            "Not seen: the descriptors of {count} processes of other users. Ask as root.",
+            "没有看到：其他用户的 {count} 个进程的文件描述符。请以 root 再问一次。"
+        ),
+        Unseen::SockDiag { error } => say!(
+            "Not seen: sock_diag is not to be had ({error}), so this is from /proc/net. That does \
+             not show IPV6_V6ONLY.",
+            "没有看到：sock_diag 不可用（{error}），所以结果来自 /proc/net。那里看不到 IPV6_V6ONLY。"
+        ),
+        Unseen::Bound => say!(
             "Not seen: sockets of TCP that are bound and do not listen. Linux 6.8 and later list \
-             them by sock_diag."
-                .to_owned()
-        }
-        Unseen::Ipv6 => "This kernel has no IPv6.".to_owned(),
+             them by sock_diag.",
+            "没有看到：只绑定、没有监听的 TCP 套接字。Linux 6.8 起，sock_diag 才列出它们。"
+        ),
+        Unseen::Ipv6 => say!("This kernel has no IPv6.", "这个内核没有 IPv6。"),
     }
 }
