@@ -77,7 +77,9 @@ fn thefts() -> usize {
 /// The demo as it is started here, and what it must leave empty.
 struct Demo {
     command: Command,
-    temporary: Scratch,
+    /// In a scratch folder, and longer than the path of a socket may be.
+    temporary: PathBuf,
+    _scratch: Scratch,
     tools: Scratch,
 }
 
@@ -99,13 +101,15 @@ impl Demo {
                 _ => command.arg(argument),
             };
         }
-        let (temporary, tools) = (Scratch::new(), Scratch::new());
+        let (scratch, tools) = (Scratch::new(), Scratch::new());
+        let temporary = scratch.path().join("temporary".repeat(12));
+        fs::create_dir(&temporary).expect("it is ours");
         command
-            .current_dir(temporary.path())
-            .env("TMPDIR", temporary.path())
+            .current_dir(&temporary)
+            .env("TMPDIR", &temporary)
             .env("CARGO_TARGET_DIR", cargo_target("demo"))
             .env("CARGO_NET_OFFLINE", "true");
-        Self { command, temporary, tools }
+        Self { command, temporary, _scratch: scratch, tools }
     }
 
     fn new() -> Self {
@@ -138,9 +142,9 @@ impl Demo {
 
     /// Nothing is left: no file, and no process that has its temporary folder as TMPDIR.
     fn has_cleaned_up(&self) {
-        let files: Vec<_> = fs::read_dir(self.temporary.path()).expect("it is ours").collect();
+        let files: Vec<_> = fs::read_dir(&self.temporary).expect("it is ours").collect();
         assert!(files.is_empty(), "{files:?}");
-        let mark = format!("TMPDIR={}", self.temporary.path().display());
+        let mark = format!("TMPDIR={}", self.temporary.display());
         harness::wait_for("the end of every process of the demo", || {
             let processes = fs::read_dir("/proc").expect("/proc is mounted").filter_map(Result::ok);
             let environments =
@@ -495,7 +499,7 @@ fn split() {
         }
         session.process.ended()
     });
-    assert!(status.success());
+    assert!(status.success(), "{}", session.screen());
     for line in [
         "Experiment 1, step 3/4: start it again",
         "left: $ ./treuseaddr-reuseaddr",
@@ -561,14 +565,16 @@ fn by_hand(only: &str) {
         .args(["--by-hand", "--c", "--only", only])
         .current_dir(project("")));
     assert!(output.status.success(), "{}", output.stderr);
-    let folder = format!("{}/", scratch.path().display());
-    let script = output.stdout.replace("/tmp/", &folder);
+    let script = output.stdout.replace("/tmp/", "\"$SCRATCH\"/"); // it may have a space in its name
 
     let mut shells = [(); 2].map(|()| {
         let terminal = Terminal::new();
         let mut command = Command::new("setsid");
         command.args(["--ctty", "bash", "--norc", "--noprofile", "-i"]).env("TERM", "dumb");
-        command.current_dir(project("")).env_remove("PROMPT_COMMAND");
+        command
+            .current_dir(project(""))
+            .env_remove("PROMPT_COMMAND")
+            .env("SCRATCH", scratch.path());
         let process = Process::start_at_terminal(&mut command, &terminal);
         (terminal, process)
     });
@@ -593,7 +599,7 @@ fn by_hand(only: &str) {
             ("1$ ", command) => {
                 terminal.type_in(format!("{command}\necho do''ne {number}\n").as_bytes());
                 let done = format!("done {number}\n");
-                let start = Instant::now(); // it may be sleep 60
+                let start = Instant::now(); // it may wait for the end of TIME_WAIT
                 while !output.text().contains(&done) {
                     let has_time = start.elapsed() < Duration::from_secs(90);
                     assert!(has_time, "{line}: {}", output.text());

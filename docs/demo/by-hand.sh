@@ -35,10 +35,12 @@ print_by_hand() {
         nc) out "2  Ctrl+C" && nc_runs='' waits=1 ;;
         esac
     }
-    afresh() { # on the same port: what is left must end first; a server ends with its client
+    # On the same port: what is left must end first. A server ends with its client. TIME_WAIT lasts 60 s and
+    # a little more, since the kernel's timers are coarse: steps of 2 s at 250 Hz.
+    afresh() {
         [[ ! $nc_runs ]] || out "2  Ctrl+C"
         [[ ! $runs ]] || out "1\$ kill \$(jobs -p)"
-        [[ ! $waits ]] || out "1\$ sleep 60"
+        [[ ! $waits ]] || out "1\$ while netstat -tna | grep -q ':$port .*TIME_WAIT'; do sleep 1; done"
         runs='' waits='' nc_runs=''
     }
 

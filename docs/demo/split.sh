@@ -7,9 +7,10 @@ split_screen() { # ARGUMENTS...: starts the demo again, in tmux, and waits for i
     ((lines >= 24 && columns >= 80)) ||
         die "--split needs a terminal of 80 columns and 24 lines, not $columns and $lines"
     exec {tty}<&0 # a background job has no other standard input
+    # The socket's path is in $dir, by a name that is short: unix(7) allows 107 bytes.
     printf -v text '%q ' env TREUSEADDR_DEMO_PANES="$dir" bash "$folder/../demo.sh" --lang "$language" "$@"
     printf '%s\n' 'set -g default-shell /bin/sh' 'set -g status off' 'set -g destroy-unattached on' 'set -s escape-time 0' >tmux.conf
-    TMUX='' tmux ${utf8:+-u} -S "$dir/tmux" -f tmux.conf new-session "$text" <&"$tty" 2>tmux.log &
+    TMUX='' tmux ${utf8:+-u} -S "/proc/$$/cwd/tmux" -f tmux.conf new-session "$text" <&"$tty" 2>tmux.log &
     tmux=$!
     wait "$tmux"
     [[ -r status ]] || { contents tmux.log && die "tmux has ended: $text"; }
@@ -23,7 +24,7 @@ split_screen() { # ARGUMENTS...: starts the demo again, in tmux, and waits for i
 end_tmux() { # with the demo in it, which then cleans up
     local i
     [[ ${tmux:-} ]] || return 0
-    tmux -S "$dir/tmux" kill-server 2>/dev/null
+    tmux -S "/proc/$$/cwd/tmux" kill-server 2>/dev/null
     wait "$tmux"
     for ((i = 0; i < 500; i++)); do
         [[ -e inside && ! -e status ]] || break
