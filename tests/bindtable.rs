@@ -11,13 +11,28 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 use std::thread;
+use unicode_width::UnicodeWidthStr;
 
-const DOCUMENT: &str = "docs/bind-table.md";
+/// The languages, and in each the document and the titles of what bindtable writes into it.
+const DOCUMENTS: [(&str, &str, [&str; 4]); 2] = [
+    (
+        "en",
+        "docs/bind-table.md",
+        [
+            "The rules",
+            "The tables",
+            "Where Linux differs from BSD",
+            "What others have written about Linux",
+        ],
+    ),
+    ("zh", "docs/zh-CN/bind-table.md", ["规则", "表格", "Linux 与 BSD 的不同", "别人怎样写 Linux"]),
+];
 
-const TRIALS: [(&str, fn()); 22] = [
-    ("bindtable_document", document),
+const TRIALS: [(&str, fn()); 23] = [
+    ("bindtable_documents", documents),
     ("bindtable_options", options),
     ("bindtable_language", language),
+    ("bindtable_chinese", chinese),
     ("bindtable_cells", cells),
     ("bindtable_restart", restart),
     ("bindtable_states", states),
@@ -62,20 +77,16 @@ fn tried(command: &mut Command) -> (i32, String) {
     (output.status.code().expect("it was not ended"), output.stdout)
 }
 
-/// The whole table, run once for each format.
-pub fn table(format: &str) -> &'static str {
-    static TEXT: OnceLock<String> = OnceLock::new();
-    static MARKDOWN: OnceLock<String> = OnceLock::new();
-    static JSON: OnceLock<String> = OnceLock::new();
-    let made = match format {
-        "text" => &TEXT,
-        "markdown" => &MARKDOWN,
-        _ => &JSON,
-    };
+/// The whole table, run once for each language and format.
+fn table(language: &str, format: &str) -> &'static str {
+    static MADE: [[OnceLock<String>; 3]; 2] = [const { [const { OnceLock::new() }; 3] }; 2];
+    let place = |all: &[&str], one| all.iter().position(|it| *it == one).expect("it is known");
+    let made = &MADE[place(&["en", "zh"], language)][place(&["text", "markdown", "json"], format)];
     // In a network of its own: the trial that asks first may have changed its own.
     made.get_or_init(|| {
         thread::scope(|scope| {
-            let run = scope.spawn(|| in_namespace(|| bindtable(&["--format", format])));
+            let arguments = ["--lang", language, "--format", format];
+            let run = scope.spawn(move || in_namespace(|| bindtable(&arguments)));
             run.join().expect("it has succeeded")
         })
     })
@@ -83,7 +94,12 @@ pub fn table(format: &str) -> &'static str {
 
 /// What is saved of the whole table.
 pub fn whole() -> Value {
-    parsed(table("json"))
+    whole_in("en")
+}
+
+/// The same, with what it says to readers of that language.
+pub fn whole_in(language: &str) -> Value {
+    parsed(table(language, "json"))
 }
 
 fn json(arguments: &[&str]) -> Value {
@@ -110,23 +126,28 @@ pub fn has_two_users() -> bool {
     map.split_whitespace().nth(2) != Some("1")
 }
 
-/// The document has what is measured; of one user, what one user may try.
-fn document() {
-    let markdown = table("markdown");
+/// The documents have what is measured; of one user, what one user may try.
+fn documents() {
+    for (language, document, titles) in DOCUMENTS {
+        is_recorded(table(language, "markdown"), document, titles);
+    }
+}
+
+fn is_recorded(markdown: &str, place: &str, [rules, table, bsd, linux]: [&str; 4]) {
     let (_kernel, sections) = markdown.split_once("\n\n").expect("it has a head");
     let section = |title: &str| {
         let (_, section) = sections.split_once(&format!("## {title}\n\n")).expect("it is there");
         section.split("\n## ").next().unwrap_or_default().to_owned()
     };
-    is_current(DOCUMENT, "rules", &section("The rules"));
-    let table = section("The tables");
+    is_current(place, "rules", &section(rules));
+    let table = section(table);
     if has_two_users() {
-        is_current(DOCUMENT, "bsd", &section("Where Linux differs from BSD"));
-        is_current(DOCUMENT, "linux", &section("What others have written about Linux"));
-        return is_current(DOCUMENT, "table", &table);
+        is_current(place, "bsd", &section(bsd));
+        is_current(place, "linux", &section(linux));
+        return is_current(place, "table", &table);
     }
     // One user cannot try all cells, nor all that others have written.
-    let document = read(DOCUMENT);
+    let document = read(place);
     let (_, document) = document.split_once("<!-- table -->\n").expect("the block is there");
     let (document, _) = document.split_once("<!-- /table -->").expect("the block ends");
     let of_one_user = document.lines().zip(table.lines()).map(|(document, here)| {
@@ -135,7 +156,7 @@ fn document() {
         let cells = cells.map(|(cell, here)| if untried.contains(&here) { here } else { cell });
         cells.collect::<Vec<_>>().join(" | ") + "\n"
     });
-    compare(DOCUMENT, &of_one_user.collect::<String>(), &table);
+    compare(place, &of_one_user.collect::<String>(), &table);
 }
 
 /// What is wrong gets one line, and status 2.
@@ -240,6 +261,56 @@ fn language() {
     assert!(text.contains("'--lang' is neither PORT nor ADDRESS:PORT"), "{text}");
 }
 
+/// The tables in Chinese: their columns are aligned, and for a program the names are the same.
+fn chinese() {
+    let text = table("zh", "text");
+    is_chinese(text);
+    is_chinese(table("zh", "markdown"));
+    let (mut rows, mut heads) = (0, Vec::new());
+    for line in text.lines().filter(|line| line.contains("  ") && !line.starts_with(' ')) {
+        // Where the columns begin.
+        let starts: Vec<usize> = line
+            .char_indices()
+            .filter(|(at, c)| *c != ' ' && line[..*at].ends_with("  "))
+            .map(|(at, _)| line[..at].width())
+            .collect();
+        if line.contains(['✓', '✗']) {
+            assert!(starts.iter().all(|start| heads.contains(start)), "{heads:?}: {line}");
+            rows += 1;
+        } else {
+            heads = starts;
+        }
+    }
+    assert!(rows > 250, "{rows}");
+
+    let explained = bindtable(&["explain", "--lang", "zh", "tcp/::1/time-wait/::1+reuseaddr"]);
+    is_chinese(&explained);
+    assert!(explained.contains("\n规则：inet_bind_conflict, "), "{explained}");
+
+    // What is left, if what readers read is taken out.
+    fn bare(value: &Value) -> Value {
+        const FOR_READERS: [&str; 8] =
+            ["title", "note", "corner", "columns", "text", "condition", "history", "not_tried"];
+        match value {
+            Value::Array(list) => list.iter().map(bare).collect(),
+            Value::Object(fields) => {
+                // A row's name is its label.
+                let is_text = |name: &str| {
+                    FOR_READERS.contains(&name) || (name == "name" && fields.len() == 2)
+                };
+                let fields = fields.iter().map(|(name, value)| {
+                    (name.clone(), if is_text(name) { Value::Null } else { bare(value) })
+                });
+                fields.collect()
+            }
+            other => other.clone(),
+        }
+    }
+    let (english, chinese) = (whole(), whole_in("zh"));
+    assert_ne!(english, chinese);
+    assert!(bare(&english) == bare(&chinese));
+}
+
 /// What is said in Chinese has no English sentence in it, only names and codes.
 pub fn is_chinese(text: &str) {
     /// What the kernel and other programs say; and commands.
@@ -298,7 +369,7 @@ fn cells() {
 
 /// The restart after a TIME_WAIT, as `docs/so_reuseaddr.md` has it, in the table that comes first.
 fn restart() {
-    let text = table("text");
+    let text = table("en", "text");
     let first = text.lines().find(|line| line.ends_with(')')).expect("there are tables");
     assert!(first.ends_with("(restart)"), "{first}");
     let run = json(&["--question", "restart", "--state", "time-wait"]);
@@ -356,7 +427,7 @@ fn predicted() {
 
 /// Each statement of others has its cell, and agrees or is named as a difference.
 fn written() {
-    let (run, text) = (whole(), table("text"));
+    let (run, text) = (whole(), table("en", "text"));
     let verdicts = fields(&run, "verdict");
     let expectations = list(&run["expectations"]);
     for source in [
@@ -464,7 +535,7 @@ fn diff() {
 
 /// Each format has every question, and the tables are whole.
 fn formats() {
-    let (text, markdown, run) = (table("text"), table("markdown"), whole());
+    let (text, markdown, run) = (table("en", "text"), table("en", "markdown"), whole());
     assert!(run["kernel"].as_str().is_some_and(|kernel| kernel.starts_with("Linux ")));
     assert!(!text.contains('\x1b'), "colour is for a terminal");
     let mut columns = 0;

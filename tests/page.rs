@@ -11,7 +11,7 @@ mod listing;
 mod markdown;
 mod words;
 
-use crate::bindtable::{bindtable, whole};
+use crate::bindtable::bindtable;
 use crate::documents::is_whole;
 use crate::harness::{self, Program, read};
 use experiment::{Choice, Runs};
@@ -82,7 +82,7 @@ fn page(language: &Language) -> String {
         .collect();
     let listings: Vec<Listing> =
         Program::ALL.into_iter().map(|program| Listing::of(program, language)).collect();
-    let table = language.translated(whole());
+    let table = language.table();
     let name_of = |choice: &Choice| choice.name;
     let asked = ask::data(&table);
     for state in ask::states(&asked) {

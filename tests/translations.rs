@@ -17,7 +17,7 @@ use std::sync::LazyLock;
 const README: (&str, &str) = ("README.md", "README.zh-CN.md");
 
 /// Blocks that other tests record in each language.
-const ELSEWHERE: [&str; 2] = ["demo", "in-use"];
+const ELSEWHERE: [&str; 6] = ["demo", "in-use", "rules", "bsd", "linux", "table"];
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -272,9 +272,9 @@ fn translated(block: &str) -> String {
     lines.map(|line| line + "\n").collect()
 }
 
-/// A text of the tests or of bindtable with the phrases of `tests/zh-CN.tsv` replaced, the longest
-/// first. A phrase with = before it is replaced if it is the whole text.
-pub fn in_chinese(text: &str) -> String {
+/// A text of the tests with the phrases of `tests/zh-CN.tsv` replaced, the longest
+/// first.
+fn in_chinese(text: &str) -> String {
     static WORDS: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
         let words = read("tests/zh-CN.tsv");
         let words = words.lines().filter_map(|line| line.split_once('\t'));
@@ -283,9 +283,5 @@ pub fn in_chinese(text: &str) -> String {
         words.sort_by_key(|(english, _)| std::cmp::Reverse(english.len()));
         words
     });
-    WORDS.iter().fold(text.to_owned(), |text, (english, chinese)| match english.strip_prefix('=') {
-        Some(whole) if text == whole => chinese.clone(),
-        Some(_) => text,
-        None => text.replace(english, chinese),
-    })
+    WORDS.iter().fold(text.to_owned(), |text, (english, chinese)| text.replace(english, chinese))
 }

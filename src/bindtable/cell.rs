@@ -3,6 +3,7 @@
 //! Its name is `PROTOCOL/THERE/STATE/NEW`, as in
 //! `tcp/127.0.0.1+reuseaddr/time-wait/127.0.0.1+reuseaddr`. The whole grammar: [`grammar`].
 
+use crate::{say, words};
 use std::fmt::{self, Display, Formatter};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
@@ -114,50 +115,94 @@ impl State {
     pub const OF_UDP: [Self; 4] = [Self::Bound, Self::Connected, Self::Exhausted, Self::Closed];
 
     /// As a table shows it.
-    pub const fn words(self) -> &'static str {
+    pub fn words(self) -> &'static str {
         match self {
-            Self::Bound => "bound",
-            Self::Between => "bound, listens before B listens",
+            Self::Bound => words!("bound", "已绑定"),
+            Self::Between => words!("bound, listens before B listens", "已绑定，在 B 之前监听"),
             Self::Listening => "LISTEN",
-            Self::ShutDown => "listener after shutdown(SHUT_RD)",
-            Self::Connection => "LISTEN and ESTABLISHED",
-            Self::Connected => "ESTABLISHED, listener closed",
-            Self::FinWait1 => "FIN_WAIT1, closed",
-            Self::HalfClosed => "FIN_WAIT2, not closed",
+            Self::ShutDown => {
+                words!("listener after shutdown(SHUT_RD)", "shutdown(SHUT_RD) 之后的监听套接字")
+            }
+            Self::Connection => words!("LISTEN and ESTABLISHED", "LISTEN 和 ESTABLISHED"),
+            Self::Connected => {
+                words!("ESTABLISHED, listener closed", "ESTABLISHED，监听套接字已关闭")
+            }
+            Self::FinWait1 => words!("FIN_WAIT1, closed", "FIN_WAIT1，已关闭"),
+            Self::HalfClosed => words!("FIN_WAIT2, not closed", "FIN_WAIT2，未关闭"),
             Self::FinWait2 => "FIN_WAIT2",
             Self::CloseWait => "CLOSE_WAIT",
             Self::LastAck => "LAST_ACK",
             Self::TimeWait => "TIME_WAIT",
-            Self::Closed => "closed",
-            Self::Exhausted => "bound to the last port",
-            Self::ExhaustedReuse0 => "last port, ip_autobind_reuse 0",
-            Self::ExhaustedReuse1 => "last port, ip_autobind_reuse 1",
+            Self::Closed => words!("closed", "已关闭"),
+            Self::Exhausted => words!("bound to the last port", "绑定了最后一个端口"),
+            Self::ExhaustedReuse0 => {
+                words!("last port, ip_autobind_reuse 0", "最后一个端口，ip_autobind_reuse 为 0")
+            }
+            Self::ExhaustedReuse1 => {
+                words!("last port, ip_autobind_reuse 1", "最后一个端口，ip_autobind_reuse 为 1")
+            }
             Self::ExhaustedReuse1Between => {
-                "last port, ip_autobind_reuse 1, listens before B listens"
+                words!(
+                    "last port, ip_autobind_reuse 1, listens before B listens",
+                    "最后一个端口，ip_autobind_reuse 为 1，在 B 之前监听"
+                )
             }
         }
     }
 
     /// What `--help` says of it.
-    const fn about(self) -> &'static str {
+    fn about(self) -> &'static str {
         match self {
-            Self::Bound => "bound, and nothing more",
-            Self::Between => "bound, and A listens between B's bind and B's listen",
+            Self::Bound => words!("bound, and nothing more", "已绑定，仅此而已"),
+            Self::Between => words!(
+                "bound, and A listens between B's bind and B's listen",
+                "已绑定，A 在 B 的 bind 与 listen 之间监听"
+            ),
             Self::Listening => "LISTEN",
-            Self::ShutDown => "a listener after shutdown(SHUT_RD): bound still, not in LISTEN",
-            Self::Connection => "LISTEN, and one connection is accepted",
-            Self::Connected => "ESTABLISHED, the listener closed; UDP: connected to a peer",
-            Self::FinWait1 => "FIN_WAIT1: A has closed, and nobody acknowledges it",
-            Self::HalfClosed => "FIN_WAIT2 by shutdown(SHUT_WR): A's descriptor is open",
-            Self::FinWait2 => "FIN_WAIT2: A has closed",
-            Self::CloseWait => "CLOSE_WAIT: A's peer has closed",
-            Self::LastAck => "LAST_ACK: the peer has closed first, then A has shut down",
+            Self::ShutDown => words!(
+                "a listener after shutdown(SHUT_RD): bound still, not in LISTEN",
+                "shutdown(SHUT_RD) 之后的监听套接字：仍绑定，不在 LISTEN"
+            ),
+            Self::Connection => {
+                words!("LISTEN, and one connection is accepted", "LISTEN，并已 accept 一条连接")
+            }
+            Self::Connected => words!(
+                "ESTABLISHED, the listener closed; UDP: connected to a peer",
+                "ESTABLISHED，监听套接字已关闭；UDP：已 connect 到对方"
+            ),
+            Self::FinWait1 => words!(
+                "FIN_WAIT1: A has closed, and nobody acknowledges it",
+                "FIN_WAIT1：A 已关闭，没有人确认"
+            ),
+            Self::HalfClosed => words!(
+                "FIN_WAIT2 by shutdown(SHUT_WR): A's descriptor is open",
+                "FIN_WAIT2，由 shutdown(SHUT_WR) 而来：A 的文件描述符没有关闭"
+            ),
+            Self::FinWait2 => words!("FIN_WAIT2: A has closed", "FIN_WAIT2：A 已关闭"),
+            Self::CloseWait => {
+                words!("CLOSE_WAIT: A's peer has closed", "CLOSE_WAIT：A 的对方已关闭")
+            }
+            Self::LastAck => words!(
+                "LAST_ACK: the peer has closed first, then A has shut down",
+                "LAST_ACK：对方先关闭，然后 A 也 shutdown"
+            ),
             Self::TimeWait => "TIME_WAIT",
-            Self::Closed => "closed, and nothing is left",
-            Self::Exhausted => "UDP: A has the last port; B asks for any (port 0)",
-            Self::ExhaustedReuse0 => "TCP: the same; the sysctl ip_autobind_reuse is 0",
-            Self::ExhaustedReuse1 => "TCP: the same; the sysctl ip_autobind_reuse is 1",
-            Self::ExhaustedReuse1Between => "as before, and as `between`",
+            Self::Closed => words!("closed, and nothing is left", "已关闭，什么也没有留下"),
+            Self::Exhausted => words!(
+                "UDP: A has the last port; B asks for any (port 0)",
+                "UDP：A 占着最后一个端口；B 要任意端口（端口 0）"
+            ),
+            Self::ExhaustedReuse0 => words!(
+                "TCP: the same; the sysctl ip_autobind_reuse is 0",
+                "TCP：同上；sysctl ip_autobind_reuse 为 0"
+            ),
+            Self::ExhaustedReuse1 => words!(
+                "TCP: the same; the sysctl ip_autobind_reuse is 1",
+                "TCP：同上；sysctl ip_autobind_reuse 为 1"
+            ),
+            Self::ExhaustedReuse1Between => {
+                words!("as before, and as `between`", "同上，并且如同 between")
+            }
         }
     }
 
@@ -376,27 +421,45 @@ impl Socket {
             },
         };
         if !is_here {
-            return Err(format!(
-                "{} is not an address here: there are 127.0.0.0/8, ::1, fd00::2, the wildcards \
+            return Err(say!(
+                "{ip} is not an address here: there are 127.0.0.0/8, ::1, fd00::2, the wildcards \
                  and groups",
-                self.ip
+                "这里没有地址 {ip}：有 127.0.0.0/8、::1、fd00::2、通配地址和组",
+                ip = self.ip
             ));
         }
         if self.v6only && (self.ip.is_ipv4() || is_mapped) {
-            return Err(format!("{self}: +v6only is for IPv6, and {} is IPv4", self.ip));
+            return Err(say!(
+                "{self}: +v6only is for IPv6, and {ip} is IPv4",
+                "{self}：+v6only 只用于 IPv6，而 {ip} 是 IPv4",
+                ip = self.ip
+            ));
         }
         if self.program != Set::Never && self.reuseport != Set::Before {
-            return Err(format!("{self}: a program is for a group, which needs +reuseport"));
+            return Err(say!(
+                "{self}: a program is for a group, which needs +reuseport",
+                "{self}：程序属于组，组需要 +reuseport"
+            ));
         }
         if self.route != Route::Bind {
             if self.ip.is_multicast() || (self.route == Route::Connect && self.is_wildcard()) {
-                return Err(format!("{self}: nothing connects from {}", self.ip));
+                return Err(say!(
+                    "{self}: nothing connects from {ip}",
+                    "{self}：不能从 {ip} 去 connect",
+                    ip = self.ip
+                ));
             }
             if self.device.is_some() {
-                return Err(format!("{self}: a socket with a device does not connect here"));
+                return Err(say!(
+                    "{self}: a socket with a device does not connect here",
+                    "{self}：这里绑定网卡的套接字不去 connect"
+                ));
             }
         } else if self.elsewhere {
-            return Err(format!("{self}: +elsewhere is for a socket that connects"));
+            return Err(say!(
+                "{self}: +elsewhere is for a socket that connects",
+                "{self}：+elsewhere 只用于去 connect 的套接字"
+            ));
         }
         Ok(())
     }
@@ -420,17 +483,17 @@ impl Display for Socket {
 /// A word after the address of a socket.
 struct Modifier {
     name: &'static str,
-    about: &'static str,
+    about: fn() -> &'static str,
     has: fn(&Socket) -> bool,
     give: fn(&mut Socket),
 }
 
 /// A flag of [`Socket`], or a value of one of its fields.
 macro_rules! modifier {
-    ($name:literal, $field:ident, $value:expr, $about:literal) => {
+    ($name:literal, $field:ident, $value:expr, $english:literal, $chinese:literal) => {
         Modifier {
             name: $name,
-            about: $about,
+            about: || words!($english, $chinese),
             has: |socket| socket.$field == $value,
             give: |socket| socket.$field = $value,
         }
@@ -439,33 +502,95 @@ macro_rules! modifier {
 
 /// In the order in which a name has them.
 static MODIFIERS: [Modifier; 17] = [
-    modifier!("v6only", v6only, true, "with IPV6_V6ONLY"),
-    modifier!("device-lo", device, Some(Device::Lo), "SO_BINDTODEVICE: lo, where all arrives"),
-    modifier!("device-other", device, Some(Device::Other), "SO_BINDTODEVICE: another device"),
-    modifier!("reuseaddr", reuseaddr, Set::Before, "SO_REUSEADDR, set before bind"),
-    modifier!("late-reuseaddr", reuseaddr, Set::Late, "set after bind"),
-    modifier!("cleared-reuseaddr", reuseaddr, Set::Cleared, "set before bind, cleared after"),
-    modifier!("reuseport", reuseport, Set::Before, "SO_REUSEPORT, set before bind"),
-    modifier!("late-reuseport", reuseport, Set::Late, "set after bind"),
-    modifier!("cleared-reuseport", reuseport, Set::Cleared, "set before bind, cleared after"),
+    modifier!("v6only", v6only, true, "with IPV6_V6ONLY", "设置了 IPV6_V6ONLY"),
+    modifier!(
+        "device-lo",
+        device,
+        Some(Device::Lo),
+        "SO_BINDTODEVICE: lo, where all arrives",
+        "SO_BINDTODEVICE：lo，一切都从这里到来"
+    ),
+    modifier!(
+        "device-other",
+        device,
+        Some(Device::Other),
+        "SO_BINDTODEVICE: another device",
+        "SO_BINDTODEVICE：另一块网卡"
+    ),
+    modifier!(
+        "reuseaddr",
+        reuseaddr,
+        Set::Before,
+        "SO_REUSEADDR, set before bind",
+        "在 bind 之前设置 SO_REUSEADDR"
+    ),
+    modifier!("late-reuseaddr", reuseaddr, Set::Late, "set after bind", "在 bind 之后设置"),
+    modifier!(
+        "cleared-reuseaddr",
+        reuseaddr,
+        Set::Cleared,
+        "set before bind, cleared after",
+        "在 bind 之前设置，之后清除"
+    ),
+    modifier!(
+        "reuseport",
+        reuseport,
+        Set::Before,
+        "SO_REUSEPORT, set before bind",
+        "在 bind 之前设置 SO_REUSEPORT"
+    ),
+    modifier!("late-reuseport", reuseport, Set::Late, "set after bind", "在 bind 之后设置"),
+    modifier!(
+        "cleared-reuseport",
+        reuseport,
+        Set::Cleared,
+        "set before bind, cleared after",
+        "在 bind 之前设置，之后清除"
+    ),
     modifier!(
         "program",
         program,
         Set::Before,
-        "SO_ATTACH_REUSEPORT_CBPF before bind: takes the first"
+        "SO_ATTACH_REUSEPORT_CBPF before bind: takes the first",
+        "在 bind 之前用 SO_ATTACH_REUSEPORT_CBPF 挂上程序：取第一个"
     ),
-    modifier!("late-program", program, Set::Late, "attached after bind"),
-    modifier!("other-user", other_user, true, "another user's socket"),
-    modifier!("ipv4-client", ipv4_client, true, "A at ::, whose client comes over IPv4"),
+    modifier!("late-program", program, Set::Late, "attached after bind", "在 bind 之后挂上"),
+    modifier!("other-user", other_user, true, "another user's socket", "别的用户的套接字"),
+    modifier!(
+        "ipv4-client",
+        ipv4_client,
+        true,
+        "A at ::, whose client comes over IPv4",
+        "A 在 ::，它的客户端走 IPv4"
+    ),
     modifier!(
         "connects",
         route,
         Route::Connect,
-        "no bind: connect chooses the port (A: a client's socket)"
+        "no bind: connect chooses the port (A: a client's socket)",
+        "没有 bind：由 connect 选端口（A：客户端的套接字）"
     ),
-    modifier!("bind-connects", route, Route::BindConnect, "bind, then connect in place of listen"),
-    modifier!("elsewhere", elsewhere, true, "B connects to another server than A"),
-    modifier!("closed", closed, true, "a third socket that is closed again before B comes"),
+    modifier!(
+        "bind-connects",
+        route,
+        Route::BindConnect,
+        "bind, then connect in place of listen",
+        "bind 之后不是 listen，而是 connect"
+    ),
+    modifier!(
+        "elsewhere",
+        elsewhere,
+        true,
+        "B connects to another server than A",
+        "B 去 connect 的服务器与 A 的不同"
+    ),
+    modifier!(
+        "closed",
+        closed,
+        true,
+        "a third socket that is closed again before B comes",
+        "第三个套接字，在 B 到来之前又关闭了"
+    ),
 ];
 
 impl FromStr for Socket {
@@ -474,13 +599,17 @@ impl FromStr for Socket {
     fn from_str(name: &str) -> Result<Self, String> {
         let mut parts = name.split('+');
         let ip = parts.next().unwrap_or_default();
-        let ip = ip.parse().map_err(|_| format!("'{ip}' is no IP address"))?;
+        let ip = ip.parse().map_err(|_| say!("'{ip}' is no IP address", "“{ip}”不是 IP 地址"))?;
         let mut socket = Self::at(ip);
         for part in parts {
             let known = MODIFIERS.iter().find(|modifier| modifier.name == part);
             let modifier = known.ok_or_else(|| {
                 let names: Vec<_> = MODIFIERS.iter().map(|modifier| modifier.name).collect();
-                format!("'+{part}' is none of +{}", names.join(" +"))
+                say!(
+                    "'+{part}' is none of +{names}",
+                    "“+{part}”不在 +{names} 之中",
+                    names = names.join(" +")
+                )
             })?;
             let before = socket;
             (modifier.give)(&mut socket);
@@ -489,7 +618,11 @@ impl FromStr for Socket {
             if let Some(other) =
                 others.into_iter().find(|other| !(other.has)(&socket) || other.name == part)
             {
-                return Err(format!("'{name}' has +{} and +{part}", other.name));
+                return Err(say!(
+                    "'{name}' has +{other} and +{part}",
+                    "“{name}”同时有 +{other} 和 +{part}",
+                    other = other.name
+                ));
             }
         }
         socket.check()?;
@@ -534,43 +667,68 @@ impl Cell {
     pub fn check(&self) -> Result<(), String> {
         let (proto, state) = (self.proto, self.state);
         let Some((a, others)) = self.there.split_first() else {
-            return Err("nobody is there".to_owned());
+            return Err(say!("nobody is there", "没有旧的套接字"));
         };
         self.sockets().try_for_each(Socket::check)?;
         let is_of_udp = State::OF_UDP.contains(&state);
         if proto == Proto::Udp && !is_of_udp {
             let known = State::OF_UDP.map(State::name).join(", ");
-            return Err(format!("UDP has no state '{}': it has {known}", state.name()));
+            return Err(say!(
+                "UDP has no state '{state}': it has {known}",
+                "UDP 没有“{state}”状态：它有 {known}",
+                state = state.name()
+            ));
         }
         if proto == Proto::Tcp && state == State::Exhausted {
-            return Err(
-                "TCP has exhausted-reuse-0 and exhausted-reuse-1, by ip_autobind_reuse".into()
-            );
+            return Err(say!(
+                "TCP has exhausted-reuse-0 and exhausted-reuse-1, by ip_autobind_reuse",
+                "TCP 有 exhausted-reuse-0 和 exhausted-reuse-1，取决于 ip_autobind_reuse"
+            ));
         }
         if proto == Proto::Tcp && self.sockets().any(|socket| socket.ip.is_multicast()) {
-            return Err("TCP has no multicast".to_owned());
+            return Err(say!("TCP has no multicast", "TCP 没有多播"));
         }
         if a.closed || self.new.closed {
-            return Err("+closed is for a third socket: A's state says it of A".to_owned());
+            return Err(say!(
+                "+closed is for a third socket: A's state says it of A",
+                "+closed 只用于第三个套接字：A 是否关闭由 A 的状态表示"
+            ));
         }
         if state == State::Closed && a.device.is_some() {
-            return Err("a device of a closed socket decides nothing".to_owned());
+            return Err(say!(
+                "a device of a closed socket decides nothing",
+                "已关闭的套接字，网卡不起作用"
+            ));
         }
         let may_connect = match proto {
             Proto::Tcp => State::OF_CLIENT.contains(&state),
             Proto::Udp => matches!(state, State::Connected | State::Closed),
         };
         if a.route != Route::Bind && !may_connect {
-            return Err(format!("a socket that connects is never '{}'", state.name()));
+            return Err(say!(
+                "a socket that connects is never '{state}'",
+                "去 connect 的套接字不会处于“{state}”",
+                state = state.name()
+            ));
         }
         if self.new.route != Route::Bind && (state.is_exhausted() || state.is_between()) {
-            return Err(format!("'{}' is for a B that binds", state.name()));
+            return Err(say!(
+                "'{state}' is for a B that binds",
+                "“{state}”只用于绑定的 B",
+                state = state.name()
+            ));
         }
         if others.iter().any(|socket| socket.route != Route::Bind) {
-            return Err("a third socket binds, and does not connect".to_owned());
+            return Err(say!(
+                "a third socket binds, and does not connect",
+                "第三个套接字绑定，不去 connect"
+            ));
         }
         if a.elsewhere {
-            return Err("+elsewhere is B's: elsewhere than A".to_owned());
+            return Err(say!(
+                "+elsewhere is B's: elsewhere than A",
+                "+elsewhere 只用于 B：与 A 不同的别处"
+            ));
         }
         let has_client = !state.is_bound()
             && !matches!(state, State::Listening | State::ShutDown)
@@ -579,7 +737,10 @@ impl Cell {
         if (a.ipv4_client && !(has_client && is_dual && a.route == Route::Bind))
             || self.sockets().skip(1).any(|socket| socket.ipv4_client)
         {
-            return Err("+ipv4-client is for A at ::, with a connection".to_owned());
+            return Err(say!(
+                "+ipv4-client is for A at ::, with a connection",
+                "+ipv4-client 只用于 :: 上有连接的 A"
+            ));
         }
         Ok(())
     }
@@ -599,7 +760,10 @@ impl FromStr for Cell {
     fn from_str(name: &str) -> Result<Self, String> {
         let parts: Vec<&str> = name.split('/').collect();
         let [proto, there, state, new] = parts[..] else {
-            return Err(format!("'{name}' is not of the form PROTOCOL/THERE/STATE/NEW"));
+            return Err(say!(
+                "'{name}' is not of the form PROTOCOL/THERE/STATE/NEW",
+                "“{name}”不是 PROTOCOL/THERE/STATE/NEW 的形式"
+            ));
         };
         let cell = Self {
             proto: proto.parse()?,
@@ -614,19 +778,36 @@ impl FromStr for Cell {
 
 /// The names of cells, for `--help`.
 pub fn grammar() -> String {
-    let mut text = "\
+    let mut text = words!(
+        "\
 A cell is PROTOCOL/THERE/STATE/NEW, as in tcp/127.0.0.1+reuseaddr/time-wait/127.0.0.1+reuseaddr.
 THERE is socket A; or A, a comma, and more sockets, each bound to the same port after A.
 NEW is socket B, which comes last. TCP listens after its bind.
 A socket is an address, with any of:
+",
+        "\
+一格写成 PROTOCOL/THERE/STATE/NEW，例如 tcp/127.0.0.1+reuseaddr/time-wait/127.0.0.1+reuseaddr。
+THERE 是套接字 A；或者是 A、逗号和更多套接字，它们在 A 之后绑定同一端口。
+NEW 是最后到来的套接字 B。TCP 在 bind 之后监听。
+套接字写成地址，后面可以有：
 "
+    )
     .to_owned();
     for Modifier { name, about, .. } in &MODIFIERS {
-        text += &format!("  +{name:<18}  {about}\n");
+        text += &format!("  +{name:<18}  {}\n", about());
     }
-    text += "The addresses are 127.0.0.0/8, ::1, fd00::2, ::ffff:127.0.0.1, the wildcards 0.0.0.0, :: and\n\
-             ::ffff:0.0.0.0; for UDP groups, too.\n\
-             STATE is A's, when B comes:\n";
+    text += words!(
+        "\
+The addresses are 127.0.0.0/8, ::1, fd00::2, ::ffff:127.0.0.1, the wildcards 0.0.0.0, :: and
+::ffff:0.0.0.0; for UDP groups, too.
+STATE is A's, when B comes:
+",
+        "\
+地址有 127.0.0.0/8、::1、fd00::2、::ffff:127.0.0.1，以及通配地址 0.0.0.0、:: 和 ::ffff:0.0.0.0；
+UDP 还有组。
+STATE 是 B 到来时 A 的状态：
+"
+    );
     for state in State::ALL {
         text += &format!("  {:<26} {}\n", state.name(), state.about());
     }

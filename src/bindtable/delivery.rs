@@ -2,6 +2,7 @@
 
 use crate::cell::{Cell, Device, Proto, Route, Set, Socket, State};
 use crate::engine::Receiver;
+use crate::{say, words};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Who gets what is sent or connected to `to` (an address, perhaps with ` from A's peer`), where A
@@ -30,7 +31,13 @@ pub fn predict(cell: &Cell, to: &str) -> Option<(Receiver, &'static str)> {
             (false, true) => Receiver::B,
             _ => Receiver::Nobody,
         };
-        return Some((who, "each socket whose address and group it is gets a copy"));
+        return Some((
+            who,
+            words!(
+                "each socket whose address and group it is gets a copy",
+                "地址和组相符的套接字各得一份"
+            ),
+        ));
     }
     // The newest comes first; of IPv6, with SO_REUSEPORT, last.
     let b_is_last = b.is_ipv6 && cell.new.reuseport.at_bind();
@@ -58,27 +65,57 @@ pub fn predict(cell: &Cell, to: &str) -> Option<(Receiver, &'static str)> {
         if is_group && a.peer.is_none() && b.peer.is_none() {
             let has_program = cell.there[0].program != Set::Never || cell.new.program != Set::Never;
             return Some(match has_program {
-                true => (Receiver::A, "the group's program takes the first"),
-                false => {
-                    (Receiver::Spread, "a hash of both addresses and ports chooses in the group")
+                true => {
+                    (Receiver::A, words!("the group's program takes the first", "组的程序取第一个"))
                 }
+                false => (
+                    Receiver::Spread,
+                    words!(
+                        "a hash of both addresses and ports chooses in the group",
+                        "由两个地址和端口的哈希在组里选出"
+                    ),
+                ),
             });
         }
         let others = order.iter().any(|(other, _)| other.score(packet, is_exact).is_some())
             && order.iter().all(|(other, _)| other.score(packet, is_exact).is_some());
         let why = match (others && order.len() == 2, is_exact) {
-            (true, _) if taker.peer.is_some() => "a connected socket gets all that its peer sends",
+            (true, _) if taker.peer.is_some() => words!(
+                "a connected socket gets all that its peer sends",
+                "已经 connect 的套接字收下对方发来的一切"
+            ),
             (true, _) if a.is_on_lo != b.is_on_lo && cell.proto == Proto::Udp => {
-                "a socket that is bound to the device wins"
+                words!("a socket that is bound to the device wins", "绑定了网卡的套接字优先")
             }
-            (true, _) if a.is_ipv6 != b.is_ipv6 => "for IPv4 a socket of IPv4 comes first",
-            (true, _) => "of equals, the one that comes first in the list",
-            (false, true) => "its address is the one that is sent to",
-            (false, false) => "nobody has the address itself",
+            (true, _) if a.is_ipv6 != b.is_ipv6 => {
+                words!("for IPv4 a socket of IPv4 comes first", "对 IPv4 来说，IPv4 套接字优先")
+            }
+            (true, _) => words!(
+                "of equals, the one that comes first in the list",
+                "条件相同，取列表里的第一个"
+            ),
+            (false, true) => {
+                words!("its address is the one that is sent to", "它的地址就是发往的地址")
+            }
+            (false, false) => words!("nobody has the address itself", "没有套接字正好在这个地址"),
         };
         return Some((who, why));
     }
-    Some((Receiver::Nobody, "neither has the address, the device or the peer"))
+    Some((
+        Receiver::Nobody,
+        words!("neither has the address, the device or the peer", "双方都没有这个地址、网卡或对方"),
+    ))
+}
+
+/// Where is sent to, and perhaps by whom, in words.
+pub fn place(to: &str) -> String {
+    match to.split_once(" from ") {
+        None => to.to_owned(),
+        Some((ip, from)) => {
+            let who = from.trim_end_matches("'s peer");
+            say!("{ip} from {who}'s peer", "{ip}，来自 {who} 的对方")
+        }
+    }
 }
 
 /// What is sent, and by whom: nobody that they know, or the peer of A or B.

@@ -2,6 +2,7 @@
 
 use crate::cell::{Cell, Device, Proto, Route, Set, Socket, State};
 use crate::netlink::LOOPBACK;
+use crate::{say, words};
 use crate::world::{self, OTHER_DEVICE, Powers, Trouble, World, as_other_user, states, wait_for};
 use nix::libc::{BPF_K, BPF_RET, sock_filter, sock_fprog};
 use nix::sys::socket::{setsockopt, sockopt};
@@ -98,6 +99,16 @@ pub enum Receiver {
 
 impl Receiver {
     /// As a table shows it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Both => words!("both", "都收到"),
+            Self::Spread => words!("spread", "分散"),
+            Self::Nobody => words!("nobody", "都没有"),
+            one => one.name(),
+        }
+    }
+
+    /// As it is saved.
     pub const fn name(self) -> &'static str {
         match self {
             Self::A => "A",
@@ -214,7 +225,8 @@ impl Drop for Stand {
 
 impl Attempt<'_> {
     fn run(&self) -> Result<Outcome, Trouble> {
-        let (a, others) = self.cell.there.split_first().ok_or("there is nobody")?;
+        let (a, others) =
+            self.cell.there.split_first().ok_or(words!("there is nobody", "没有旧的套接字"))?;
         let mut stand = Stand::default();
         match (self.cell.proto, a.route) {
             (Proto::Tcp, Route::Bind) => self.bring(a, self.bound(a)?, &mut stand)?,
@@ -239,10 +251,13 @@ impl Attempt<'_> {
             let mut after = self.states()?;
             if self.cell.proto == Proto::Tcp && verdict == Verdict::Ok {
                 let listening = after.iter().position(|state| *state == "LISTEN");
-                after.remove(listening.ok_or("B does not listen")?);
+                after.remove(listening.ok_or(words!("B does not listen", "B 没有监听"))?);
             }
             if after != found {
-                let trouble = format!("A was in {found:?}, and when B had come, in {after:?}");
+                let trouble = say!(
+                    "A was in {found:?}, and when B had come, in {after:?}",
+                    "A 原来处于 {found:?}，B 到来之后处于 {after:?}"
+                );
                 return Err(trouble.into());
             }
         }
@@ -281,15 +296,15 @@ impl Attempt<'_> {
             };
             return match Verdict::of(Call::Connect, connected) {
                 Verdict::Failed { errno: Errno::INPROGRESS, .. } => {
-                    Err("B's connect takes too long".into())
+                    Err(words!("B's connect takes too long", "B 的 connect 太久").into())
                 }
                 verdict => Ok(verdict),
             };
         }
         if is_tcp {
             if self.cell.state.is_between() {
-                let a = stand.a.as_ref().ok_or("A is gone")?;
-                a.listen(64).map_err(failed("A's listen"))?;
+                let a = stand.a.as_ref().ok_or(words!("A is gone", "A 不见了"))?;
+                a.listen(64).map_err(failed(words!("A's listen", "A 的 listen")))?;
             }
             return Ok(Verdict::of(Call::Listen, fd.listen(64)));
         }
@@ -395,7 +410,11 @@ impl Attempt<'_> {
         let fd = self.socket(socket)?;
         let verdict = self.bind(&fd, socket)?;
         if verdict != Verdict::Ok {
-            return Err(format!("{socket} should be there, but: {}", verdict.name()));
+            return Err(say!(
+                "{socket} should be there, but: {is}",
+                "{socket} 本应在那里，但是：{is}",
+                is = verdict.name()
+            ));
         }
         self.set_after(&fd, socket)?;
         self.has_port(&fd, socket)?;
@@ -406,7 +425,7 @@ impl Attempt<'_> {
     fn has_port(&self, fd: &Fd, socket: &Socket) -> Result<(), String> {
         match local_address(fd)?.port() {
             port if port == self.port => Ok(()),
-            port => Err(format!("{socket} has port {port}")),
+            port => Err(say!("{socket} has port {port}", "{socket} 的端口是 {port}")),
         }
     }
 
@@ -423,7 +442,7 @@ impl Attempt<'_> {
             stand.a = Some(fd);
             return self.is(&[]);
         }
-        fd.listen(64).map_err(failed("A's listen"))?;
+        fd.listen(64).map_err(failed(words!("A's listen", "A 的 listen")))?;
         self.is(&["LISTEN"])?;
         if state == State::ShutDown {
             fd.shutdown(Shutdown::Read).map_err(failed("shutdown"))?;
@@ -441,7 +460,9 @@ impl Attempt<'_> {
         };
         let client = self.outside(Type::STREAM, a.destination())?;
         if let Some(ip) = client_ip {
-            client.bind(&SocketAddr::new(ip, 0).into()).map_err(failed("the client's bind"))?;
+            client
+                .bind(&SocketAddr::new(ip, 0).into())
+                .map_err(failed(words!("the client's bind", "客户端的 bind")))?;
         }
         client.connect(&self.address(a.destination()).into()).map_err(failed("connect"))?;
         let child = self.accepted(&fd, a.other_user)?;
@@ -466,7 +487,10 @@ impl Attempt<'_> {
         match self.cell.state {
             State::Connected => stand.connection = vec![own, peer],
             State::FinWait1 => {
-                self.world.vanish(peer_ip.ok_or("the client has no address of its own")?)?;
+                self.world.vanish(peer_ip.ok_or(words!(
+                    "the client has no address of its own",
+                    "客户端没有自己的地址"
+                ))?)?;
                 drop(own);
                 self.is(&["FIN_WAIT1"])?;
                 stand.connection = vec![peer];
@@ -525,13 +549,14 @@ impl Attempt<'_> {
         let fd = match a.route {
             Route::Connect => {
                 let fd = self.socket(a)?;
-                self.with_one_port(|| fd.connect(&peer.into()))?.map_err(failed("A's connect"))?;
+                self.with_one_port(|| fd.connect(&peer.into()))?
+                    .map_err(failed(words!("A's connect", "A 的 connect")))?;
                 self.set_after(&fd, a)?;
                 fd
             }
             _ => {
                 let fd = self.bound(a)?;
-                fd.connect(&peer.into()).map_err(failed("A's connect"))?;
+                fd.connect(&peer.into()).map_err(failed(words!("A's connect", "A 的 connect")))?;
                 fd
             }
         };
@@ -571,9 +596,10 @@ impl Attempt<'_> {
     /// To whom a socket connects: a listener, or a socket of UDP.
     fn peer(&self, ip: IpAddr, port: u16) -> Result<Fd, String> {
         let fd = self.outside(self.kind(), ip)?;
-        fd.bind(&SocketAddr::new(ip, port).into()).map_err(failed("the peer's bind"))?;
+        fd.bind(&SocketAddr::new(ip, port).into())
+            .map_err(failed(words!("the peer's bind", "对方的 bind")))?;
         if self.cell.proto == Proto::Tcp {
-            fd.listen(64).map_err(failed("the peer's listen"))?;
+            fd.listen(64).map_err(failed(words!("the peer's listen", "对方的 listen")))?;
         }
         Ok(fd)
     }
@@ -658,7 +684,7 @@ impl Attempt<'_> {
             } else {
                 fd.join_multicast_v6(&GROUP_IPV6, LOOPBACK)
             };
-            joined.map_err(failed("joining the group"))?;
+            joined.map_err(failed(words!("joining the group", "加入组")))?;
             fd.set_nonblocking(true).map_err(failed("O_NONBLOCK"))?;
         }
         // A datagram to itself, after the others on the same way: when it is there, they are.
@@ -690,7 +716,12 @@ impl Attempt<'_> {
                     Err(error) if error.kind() == io::ErrorKind::NetworkUnreachable => {
                         continue 'destinations;
                     }
-                    Err(error) => return Err(format!("a datagram to {ip}: {error}")),
+                    Err(error) => {
+                        return Err(say!(
+                            "a datagram to {ip}: {error}",
+                            "发往 {ip} 的数据报：{error}"
+                        ));
+                    }
                 }
                 each.push(arrived()?);
             }
@@ -726,7 +757,9 @@ fn family(ip: IpAddr) -> Domain {
 
 fn local_address(fd: &Fd) -> Result<SocketAddr, String> {
     let address = fd.local_addr().map_err(failed("getsockname"))?;
-    address.as_socket().ok_or_else(|| "getsockname: no address of IP".to_owned())
+    address
+        .as_socket()
+        .ok_or_else(|| say!("getsockname: no address of IP", "getsockname：不是 IP 地址"))
 }
 
 /// A program for the socket's group that always takes the first: one instruction.
@@ -738,5 +771,5 @@ fn attach_program(fd: &Fd) -> io::Result<()> {
 }
 
 fn failed(what: &'static str) -> impl Fn(io::Error) -> String {
-    move |error| format!("{what}: {error}")
+    move |error| say!("{what}: {error}", "{what}：{error}")
 }

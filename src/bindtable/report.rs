@@ -7,9 +7,11 @@ use crate::expected::Expectation;
 use crate::questions::{Question, Show};
 use crate::rule::{Rule, Version, history, predict};
 use crate::run::Results;
+use crate::{say, words};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use textwrap::core::display_width;
 
 named! {
     /// How a result is printed.
@@ -155,13 +157,24 @@ pub struct SavedExpectation {
     pub verdict: String,
 }
 
-const LEGEND: &str = "\
-    Socket A is there first, then socket B comes. ✓ B can bind (TCP: and listen). ✗ B cannot: the \
-    cell gives the error, and the failing call if it was not bind. – The cell was not tried here.";
+fn legend() -> &'static str {
+    words!(
+        "Socket A is there first, then socket B comes. ✓ B can bind (TCP: and listen). ✗ B cannot: \
+         the cell gives the error, and the failing call if it was not bind. – The cell was not tried \
+         here.",
+        "套接字 A 先在那里，然后套接字 B 到来。✓ B 能绑定（TCP：并且监听）。✗ B 不能：格子里是错误，\
+         如果失败的不是 bind，还有失败的调用。– 这一格没有试。"
+    )
+}
 
-const NUMBERS: &str = "\
-    A cell without an error has EADDRINUSE. The number is that of the rule that decides; 0 if the \
-    kernel did not do what the rules predict.";
+/// What the cells of a document have in addition.
+fn numbers() -> &'static str {
+    words!(
+        " A cell without an error has EADDRINUSE. The number is that of the rule that decides; 0 if \
+         the kernel did not do what the rules predict.",
+        "没有写错误的格子是 EADDRINUSE。数字是起决定作用的规则；内核没有照规则的预测去做时是 0。"
+    )
+}
 
 impl Report {
     /// The tables, and what is to be said beside them.
@@ -188,32 +201,57 @@ impl Report {
             };
             line(format!("{code}{cell}{code}"));
             match result {
-                Err(obstacle) => line(format!("{}: not tried: {obstacle}", self.kernel)),
+                Err(obstacle) => line(say!(
+                    "{kernel}: not tried: {obstacle}",
+                    "{kernel}：没有试：{obstacle}",
+                    kernel = self.kernel
+                )),
                 Ok(outcome) => {
-                    line(format!("{}: {}", self.kernel, outcome.verdict.name()));
+                    line(say!(
+                        "{kernel}: {is}",
+                        "{kernel}：{is}",
+                        kernel = self.kernel,
+                        is = outcome.verdict.name()
+                    ));
                     if !outcome.found.is_empty() {
-                        line(format!("A, when B came: {}", outcome.found.join(", ")));
+                        line(say!(
+                            "A, when B came: {found}",
+                            "B 到来时，A 处于：{found}",
+                            found = outcome.found.join(words!(", ", "、"))
+                        ));
                     }
                     for (to, who) in &outcome.deliveries {
-                        line(match delivery::predict(cell, to) {
-                            Some((predicted, why)) if predicted == *who => {
-                                format!("to {to}: {} ({why})", who.name())
-                            }
-                            _ => format!("to {to}: {} (the model has another)", who.name()),
-                        });
+                        let why = match delivery::predict(cell, to) {
+                            Some((predicted, why)) if predicted == *who => why,
+                            _ => words!("the model has another", "与模型的预测不同"),
+                        };
+                        line(say!(
+                            "to {to}: {who} ({why})",
+                            "发往 {to}：{who}（{why}）",
+                            to = delivery::place(to),
+                            who = who.words()
+                        ));
                     }
                 }
             }
-            line(format!("rule: {code}{function}{code}: {condition}"));
+            line(say!(
+                "rule: {code}{function}{code}: {condition}",
+                "规则：{code}{function}{code}：{condition}"
+            ));
             for era in history(cell) {
-                line(format!("version: {era}"));
+                line(say!("version: {era}", "版本：{era}"));
             }
+            let predicted_name = predicted.name();
             match result {
-                Err(_) => line(format!("By that rule it would be: {}.", predicted.name())),
-                Ok(outcome) if predicted != outcome.verdict => line(format!(
-                    "But by that rule, of Linux {}, it would be: {}. This kernel has another.",
-                    self.version(),
-                    predicted.name()
+                Err(_) => line(say!(
+                    "By that rule it would be: {predicted_name}.",
+                    "按这条规则，结果会是：{predicted_name}。"
+                )),
+                Ok(outcome) if predicted != outcome.verdict => line(say!(
+                    "But by that rule, of Linux {version}, it would be: {predicted_name}. This kernel \
+                     has another.",
+                    "但是按 Linux {version} 的这条规则，结果会是：{predicted_name}。这个内核与它不同。",
+                    version = self.version()
                 )),
                 Ok(_) => {}
             }
@@ -237,7 +275,7 @@ impl Report {
 
     fn head(&self) -> String {
         let cells = self.results.values().filter(|result| result.is_ok()).count();
-        format!("{}: {cells} cells", self.kernel)
+        say!("{kernel}: {cells} cells", "{kernel}：{cells} 格", kernel = self.kernel)
     }
 
     fn entry(&self, question: &Question, column: &str, cell: &Cell) -> Entry {
@@ -246,7 +284,7 @@ impl Report {
                 (Show::Deliveries, Verdict::Ok) => {
                     let is_here = |(to, _): &&(String, _)| to == column;
                     let who = outcome.deliveries.iter().find(is_here);
-                    who.map_or("", |(_, who)| who.name()).to_owned()
+                    who.map_or("", |(_, who)| who.words()).to_owned()
                 }
                 (_, Verdict::Ok) => "✓".to_owned(),
                 (_, verdict) => {
@@ -271,25 +309,25 @@ impl Report {
     }
 
     fn text(&self) -> String {
-        let mut text = format!("{}\n{LEGEND}\n", self.head());
+        let mut text = format!("{}\n{}\n", self.head(), legend());
         for question in &self.questions {
             let corner = [question.corner.to_owned()].into_iter();
-            let mut lines: Vec<Vec<String>> =
-                vec![corner.chain(question.columns.iter().cloned()).collect()];
+            let mut lines: Vec<Vec<String>> = vec![corner.chain(columns(question)).collect()];
             for Row { name, cells } in self.rows(question) {
                 let entries =
                     cells.into_iter().map(|entry| entry.map_or(String::new(), |entry| entry.text));
                 lines.push([name].into_iter().chain(entries).collect());
             }
             let width = |column: usize| {
-                lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default()
+                lines.iter().map(|line| display_width(&line[column])).max().unwrap_or_default()
             };
             let widths: Vec<usize> = (0..lines[0].len()).map(width).collect();
-            let _ = writeln!(text, "\n{} ({})\n{}\n", question.title, question.name, question.note);
+            let Question { name, title, note, .. } = question;
+            text += &say!("\n{title} ({name})\n{note}\n\n", "\n{title}（{name}）\n{note}\n\n");
             for line in &lines {
                 let mut written = String::new();
                 for (entry, width) in line.iter().zip(&widths) {
-                    let padding = " ".repeat(width - entry.chars().count() + 2);
+                    let padding = " ".repeat(width - display_width(entry) + 2);
                     let _ = match entry.chars().next().filter(|_| self.colour) {
                         Some('✓') => write!(written, "\x1b[32m{entry}\x1b[0m{padding}"),
                         Some('✗') => write!(written, "\x1b[31m{entry}\x1b[0m{padding}"),
@@ -313,12 +351,18 @@ impl Report {
     fn markdown(&self) -> String {
         let rules: BTreeSet<Rule> = self.results.keys().map(|cell| self.predict(cell).1).collect();
         let number = |rule| rules.iter().position(|other| *other == rule).map_or(0, |at| at + 1);
-        let mut text = format!("{}.\n\n## The rules\n\n", self.head());
+        let mut text =
+            say!("{head}.\n\n## The rules\n\n", "{head}。\n\n## 规则\n\n", head = self.head());
         for rule in &rules {
             let (function, condition) = rule.text();
-            let (first, rest) = condition.split_at(1);
+            let (first, rest) =
+                condition.split_at(condition.chars().next().map_or(0, char::len_utf8));
             let condition = first.to_uppercase() + rest;
-            let _ = writeln!(text, "{}. {condition}. (`{function}`)", number(*rule));
+            let number = number(*rule);
+            text += &say!(
+                "{number}. {condition}. (`{function}`)\n",
+                "{number}. {condition}。（`{function}`）\n"
+            );
         }
         for (title, lines) in self.remarks() {
             let _ = writeln!(text, "\n## {title}\n");
@@ -326,11 +370,14 @@ impl Report {
                 let _ = writeln!(text, "- {line}");
             }
         }
-        let _ = writeln!(text, "\n## The tables\n\n{LEGEND} {NUMBERS}");
+        let tables = words!("The tables", "表格");
+        let _ = writeln!(text, "\n## {tables}\n\n{}{}", legend(), numbers());
         for question in &self.questions {
             let Question { name, title, note, corner, columns, .. } = question;
-            let _ = writeln!(text, "\n<details>\n<summary>{title}</summary>\n\n`{name}`. {note}\n");
-            let _ = writeln!(text, "| {corner} | {} |", columns.join(" | "));
+            let _ = writeln!(text, "\n<details>\n<summary>{title}</summary>\n");
+            text += &say!("`{name}`. {note}\n\n", "`{name}`。{note}\n\n");
+            let heads: Vec<String> = self::columns(question).collect();
+            let _ = writeln!(text, "| {corner} | {} |", heads.join(" | "));
             let _ = writeln!(text, "|---|{}", "---|".repeat(columns.len()));
             for (name, cells) in &question.rows {
                 let _ = write!(text, "| {name} |");
@@ -366,21 +413,39 @@ impl Report {
             *count += 1;
             let measured = outcome.verdict.name();
             if measured != *verdict {
-                differences.push(format!("`{cell}`: {verdict}, here {measured}"));
+                differences.push(say!(
+                    "`{cell}`: {verdict}, here {measured}",
+                    "`{cell}`：{verdict}，这里是 {measured}"
+                ));
             }
         }
         let (bsd, linux): (Vec<_>, Vec<_>) =
             sources.into_iter().partition(|(source, _)| source.ends_with("of BSD"));
-        for (title, word, sources) in [
-            ("Where Linux differs from BSD", "statements are true of this kernel too", bsd),
-            ("What others have written about Linux", "statements are true here", linux),
-        ] {
+        let titles = [
+            (words!("Where Linux differs from BSD", "Linux 与 BSD 的不同"), bsd, true),
+            (words!("What others have written about Linux", "别人怎样写 Linux"), linux, false),
+        ];
+        for (title, sources, is_of_bsd) in titles {
             if sources.is_empty() {
                 continue;
             }
             let mut lines = Vec::new();
             for (source, (count, differences)) in sources {
-                lines.push(format!("{source}: {} of {count} {word}", count - differences.len()));
+                let agree = count - differences.len();
+                let source = match source.split_once(", of ") {
+                    Some((source, of)) => say!("{source}, of {of}", "{source}（关于 {of}）"),
+                    None => source.to_owned(),
+                };
+                lines.push(match is_of_bsd {
+                    true => say!(
+                        "{source}: {agree} of {count} statements are true of this kernel too",
+                        "{source}：{count} 条说法中，有 {agree} 条对这个内核也成立"
+                    ),
+                    false => say!(
+                        "{source}: {agree} of {count} statements are true here",
+                        "{source}：{count} 条说法中，有 {agree} 条在这里成立"
+                    ),
+                });
                 lines.extend(differences);
             }
             remarks.push((title.to_owned(), lines));
@@ -392,7 +457,12 @@ impl Report {
             .filter_map(|(cell, result)| {
                 let (predicted, measured) = (self.predict(cell).0, result.as_ref().ok()?.verdict);
                 (predicted != measured).then(|| {
-                    format!("{cell}: predicted {}, measured {}", predicted.name(), measured.name())
+                    say!(
+                        "{cell}: predicted {predicted}, measured {measured}",
+                        "{cell}：预测 {predicted}，实测 {measured}",
+                        predicted = predicted.name(),
+                        measured = measured.name()
+                    )
                 })
             })
             .collect();
@@ -402,14 +472,23 @@ impl Report {
                 deliveries.filter_map(move |(to, who)| {
                     let (predicted, _) = delivery::predict(cell, to)?;
                     (predicted != *who).then(|| {
-                        let (predicted, who) = (predicted.name(), who.name());
-                        format!("{cell}: to {to}: predicted {predicted}, measured {who}")
+                        say!(
+                            "{cell}: to {to}: predicted {predicted}, measured {who}",
+                            "{cell}：发往 {to}：预测 {predicted}，实测 {who}",
+                            to = delivery::place(to),
+                            predicted = predicted.words(),
+                            who = who.words()
+                        )
                     })
                 })
             }));
         let unpredicted: Vec<String> = unpredicted.collect();
         if !unpredicted.is_empty() {
-            let title = format!("Not as the rule of Linux {} predicts", self.version());
+            let title = say!(
+                "Not as the rule of Linux {version} predicts",
+                "与 Linux {version} 规则的预测不同",
+                version = self.version()
+            );
             remarks.push((title, unpredicted));
         }
 
@@ -418,9 +497,10 @@ impl Report {
             *obstacles.entry(obstacle).or_default() += 1;
         }
         if !obstacles.is_empty() {
-            let lines =
-                obstacles.into_iter().map(|(obstacle, count)| format!("{count} cells: {obstacle}"));
-            remarks.push(("Not tried here".to_owned(), lines.collect()));
+            let lines = obstacles.into_iter().map(|(obstacle, count)| {
+                say!("{count} cells: {obstacle}", "{count} 格：{obstacle}")
+            });
+            remarks.push((say!("Not tried here", "这里没有试"), lines.collect()));
         }
         remarks
     }
@@ -446,7 +526,7 @@ impl Report {
             title: question.title.to_owned(),
             note: question.note.to_owned(),
             corner: question.corner.to_owned(),
-            columns: question.columns.clone(),
+            columns: columns(question).collect(),
             rows: self.rows(question).collect(),
         };
         let expectation = |Expectation { source, cell, verdict }: &Expectation| SavedExpectation {
@@ -544,13 +624,16 @@ impl Diff {
     /// The differences, and how many cells are equal.
     pub fn print(&self, format: Format) -> String {
         let Self { saved, here, equal, differ, not_tried, only_saved, only_here } = self;
-        let mut text = format!(
-            "saved: {saved}; here: {here}\n{equal} cells are equal, {} differ, {} were not tried in \
-             one of the two, {} are in the saved run alone, {} here alone\n",
-            differ.len(),
-            not_tried.len(),
-            only_saved.len(),
-            only_here.len()
+        let mut text = say!(
+            "saved: {saved}; here: {here}\n{equal} cells are equal, {differ} differ, {not_tried} were \
+             not tried in one of the two, {only_saved} are in the saved run alone, {only_here} here \
+             alone\n",
+            "保存的：{saved}；这里：{here}\n{equal} 格相同，{differ} 格不同，{not_tried} 格至少有一边没有试，\
+             {only_saved} 格只在保存的运行里，{only_here} 格只在这里\n",
+            differ = differ.len(),
+            not_tried = not_tried.len(),
+            only_saved = only_saved.len(),
+            only_here = only_here.len()
         );
         match format {
             Format::Json => {
@@ -558,11 +641,14 @@ impl Diff {
             }
             Format::Text => {
                 for Difference { cell, was, is } in differ {
-                    let _ = writeln!(text, "{cell}: was {}, is {}", was.words(), is.words());
+                    let (was, is) = (was.words(), is.words());
+                    text +=
+                        &say!("{cell}: was {was}, is {is}\n", "{cell}：原来 {was}，现在 {is}\n");
                 }
             }
             Format::Markdown => {
-                let _ = write!(text, "\n| cell | {saved} | {here} |\n|---|---|---|\n");
+                let cell = words!("cell", "格");
+                let _ = write!(text, "\n| {cell} | {saved} | {here} |\n|---|---|---|\n");
                 for Difference { cell, was, is } in differ {
                     let _ = writeln!(text, "| `{cell}` | {} | {} |", was.words(), is.words());
                 }
@@ -570,6 +656,14 @@ impl Diff {
         }
         text
     }
+}
+
+/// The heads of a question's columns, in words.
+fn columns(question: &Question) -> impl Iterator<Item = String> {
+    question.columns.iter().map(|column| match question.show {
+        Show::Deliveries => delivery::place(column),
+        Show::Verdict => column.clone(),
+    })
 }
 
 /// Which sockets receive, as the model says, of each address that something was sent to.

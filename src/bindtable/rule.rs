@@ -5,6 +5,7 @@
 
 use crate::cell::{Cell, Device, Proto, Route, Set, Socket, State};
 use crate::engine::{Call, Verdict};
+use crate::{say, words};
 use rustix::io::Errno;
 use std::fmt::{self, Display, Formatter};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -62,13 +63,24 @@ pub fn history(cell: &Cell) -> Vec<String> {
     }
     match eras[..] {
         [_] => Vec::new(),
-        [(_, before), (start, _)] => vec![format!("since {start}; before: {}", before.name())],
+        [(_, before), (start, _)] => vec![say!(
+            "since {start}; before: {before}",
+            "从 {start} 起；之前：{before}",
+            before = before.name()
+        )],
         [(_, before), (from, between), (to, now)] if before == now => {
-            vec![format!("{from} to {} only: {}", to.before(), between.name())]
+            vec![say!(
+                "{from} to {last} only: {between}",
+                "只在 {from} 到 {last}：{between}",
+                last = to.before(),
+                between = between.name()
+            )]
         }
         _ => eras
             .iter()
-            .map(|(start, verdict)| format!("since {start}: {}", verdict.name()))
+            .map(|(start, verdict)| {
+                say!("since {start}: {is}", "从 {start} 起：{is}", is = verdict.name())
+            })
             .collect(),
     }
 }
@@ -106,7 +118,7 @@ pub enum Rule {
 
 impl Rule {
     /// The function of the kernel, and its condition.
-    pub const fn text(self) -> (&'static str, &'static str) {
+    pub fn text(self) -> (&'static str, &'static str) {
         const GET_PORT: &str = "inet_csk_get_port, net/ipv4/inet_connection_sock.c";
         const CONFLICT: &str = "inet_bind_conflict, net/ipv4/inet_connection_sock.c";
         const ADDRESS: &str = "inet_rcv_saddr_equal, net/ipv4/inet_connection_sock.c";
@@ -115,81 +127,177 @@ impl Rule {
         const ESTABLISHED: &str = "__inet_check_established, net/ipv4/inet_hashtables.c";
         const UDP: &str = "udp_lib_lport_inuse, net/ipv4/udp.c";
         match self {
-            Self::Empty => (GET_PORT, "the port has no owner: there is nothing to compare"),
+            Self::Empty => (
+                GET_PORT,
+                words!(
+                    "the port has no owner: there is nothing to compare",
+                    "端口没有所有者：没有什么可比较"
+                ),
+            ),
             Self::FastReuse => (
                 GET_PORT,
-                "before Linux 6.8: the port's bucket remembers (fastreuse) that every owner had \
+                words!(
+                    "before Linux 6.8: the port's bucket remembers (fastreuse) that every owner had \
                  SO_REUSEADDR and none has listened; the new socket has it, too: nobody is compared",
+                    "Linux 6.8 之前：端口的桶记得（fastreuse）每个所有者都有 SO_REUSEADDR，并且没有谁监听过；新套接字也有：不再比较"
+                ),
             ),
             Self::FastReusePort => (
                 "sk_reuseport_match, net/ipv4/inet_connection_sock.c",
-                "the port's bucket remembers (fastreuseport) an owner with SO_REUSEPORT, its user and \
+                words!(
+                    "the port's bucket remembers (fastreuseport) an owner with SO_REUSEPORT, its user and \
                  its address; the new socket has the same: nobody else is compared",
+                    "端口的桶记得（fastreuseport）一个有 SO_REUSEPORT 的所有者，以及它的用户和地址；新套接字与它相同：不再与别的比较"
+                ),
             ),
-            Self::OtherAddress => {
-                (ADDRESS, "no owner of the port has the address, and neither is the wildcard's")
-            }
-            Self::OtherDevice => (CONFLICT, "both are bound to a device, each to another"),
-            Self::BothReuse => {
-                (CONFLICT, "both have SO_REUSEADDR, and the old one is not in state LISTEN")
-            }
-            Self::BothReusePort => (CONFLICT, "both have SO_REUSEPORT, and the same user"),
+            Self::OtherAddress => (
+                ADDRESS,
+                words!(
+                    "no owner of the port has the address, and neither is the wildcard's",
+                    "端口的所有者都没有这个地址，双方也都不是通配地址"
+                ),
+            ),
+            Self::OtherDevice => (
+                CONFLICT,
+                words!(
+                    "both are bound to a device, each to another",
+                    "双方各绑定一块网卡，而且不同"
+                ),
+            ),
+            Self::BothReuse => (
+                CONFLICT,
+                words!(
+                    "both have SO_REUSEADDR, and the old one is not in state LISTEN",
+                    "双方都有 SO_REUSEADDR，并且旧的不在 LISTEN 状态"
+                ),
+            ),
+            Self::BothReusePort => (
+                CONFLICT,
+                words!(
+                    "both have SO_REUSEPORT, and the same user",
+                    "双方都有 SO_REUSEPORT，并且用户相同"
+                ),
+            ),
             Self::ReusePortTimeWait => (
                 CONFLICT,
-                "both have SO_REUSEPORT, and the old one is a TIME_WAIT's record, which has no user",
+                words!(
+                    "both have SO_REUSEPORT, and the old one is a TIME_WAIT's record, which has no user",
+                    "双方都有 SO_REUSEPORT，旧的是 TIME_WAIT 的记录，没有用户"
+                ),
             ),
             Self::Listens => (
                 CONFLICT,
-                "both have SO_REUSEADDR, but the old one is in state LISTEN, and they do not both \
+                words!(
+                    "both have SO_REUSEADDR, but the old one is in state LISTEN, and they do not both \
                  have SO_REUSEPORT",
+                    "双方都有 SO_REUSEADDR，但旧的在 LISTEN 状态，并且不是双方都有 SO_REUSEPORT"
+                ),
             ),
-            Self::NoOption => (CONFLICT, "the same address, and no option that both of them have"),
-            Self::OtherUser => (CONFLICT, "both have SO_REUSEPORT, but they are different users'"),
+            Self::NoOption => (
+                CONFLICT,
+                words!(
+                    "the same address, and no option that both of them have",
+                    "地址相同，没有双方都有的选项"
+                ),
+            ),
+            Self::OtherUser => (
+                CONFLICT,
+                words!(
+                    "both have SO_REUSEPORT, but they are different users'",
+                    "双方都有 SO_REUSEPORT，但用户不同"
+                ),
+            ),
             Self::Program => (
                 CONFLICT,
-                "both have SO_REUSEPORT, but the new one has a group of its own: its program was \
+                words!(
+                    "both have SO_REUSEPORT, but the new one has a group of its own: its program was \
                  attached before bind",
+                    "双方都有 SO_REUSEPORT，但新的自成一组：它的程序在 bind 之前就挂上了"
+                ),
             ),
             Self::LastPort => (
                 OPEN_PORT,
-                "every port has an owner; in the second round (ip_autobind_reuse) it is enough \
+                words!(
+                    "every port has an owner; in the second round (ip_autobind_reuse) it is enough \
                  that both have SO_REUSEADDR and the owner is not in state LISTEN",
+                    "每个端口都有所有者；在第二轮（ip_autobind_reuse）里，双方都有 SO_REUSEADDR 并且所有者不在 LISTEN 状态就够了"
+                ),
             ),
             Self::LastPortOnlyRound => (
                 OPEN_PORT,
-                "every port has an owner, and there is no second round: ip_autobind_reuse is 0",
+                words!(
+                    "every port has an owner, and there is no second round: ip_autobind_reuse is 0",
+                    "每个端口都有所有者，也没有第二轮：ip_autobind_reuse 是 0"
+                ),
             ),
             Self::LastPortReusePort => (
                 OPEN_PORT,
-                "every port has an owner, and no second round helps: not both have SO_REUSEADDR, \
+                words!(
+                    "every port has an owner, and no second round helps: not both have SO_REUSEADDR, \
                  or both have SO_REUSEPORT, too, and the same user",
+                    "每个端口都有所有者，第二轮也没有用：不是双方都有 SO_REUSEADDR，或者双方还都有 SO_REUSEPORT 并且用户相同"
+                ),
             ),
-            Self::ConnectFree => (CONNECT, "the port has no owner"),
+            Self::ConnectFree => (CONNECT, words!("the port has no owner", "端口没有所有者")),
             Self::ConnectOtherPeer => (
                 ESTABLISHED,
-                "the owner has its port by connect, too, and no connection has the same two \
+                words!(
+                    "the owner has its port by connect, too, and no connection has the same two \
                  addresses and ports",
+                    "所有者的端口也来自 connect，并且没有两个地址和端口都相同的连接"
+                ),
             ),
-            Self::ConnectSamePeer => {
-                (ESTABLISHED, "a connection has the same two addresses and ports")
-            }
+            Self::ConnectSamePeer => (
+                ESTABLISHED,
+                words!(
+                    "a connection has the same two addresses and ports",
+                    "已有一条两个地址和端口都相同的连接"
+                ),
+            ),
             Self::ConnectTimeWait => (
                 "tcp_twsk_unique, net/ipv4/tcp_ipv4.c",
-                "the connection with the same two addresses and ports is a TIME_WAIT's record, with \
+                words!(
+                    "the connection with the same two addresses and ports is a TIME_WAIT's record, with \
                  timestamps, and the port was named by bind: it takes the record's place",
+                    "两个地址和端口都相同的是 TIME_WAIT 的记录，带时间戳，而且端口由 bind 指定：它取代这个记录"
+                ),
             ),
             Self::ConnectBound => (
                 CONNECT,
-                "the only port that there is has an owner by bind: connect takes none that was bound",
+                words!(
+                    "the only port that there is has an owner by bind: connect takes none that was bound",
+                    "唯一的端口由 bind 占着：connect 不用绑定过的端口"
+                ),
             ),
-            Self::UdpBothReuse => (UDP, "both have SO_REUSEADDR"),
-            Self::UdpBothReusePort => (UDP, "both have SO_REUSEPORT, and the same user"),
-            Self::UdpNoOption => (UDP, "the same address, and no option that both of them have"),
-            Self::UdpOtherUser => (UDP, "both have SO_REUSEPORT, but they are different users'"),
+            Self::UdpBothReuse => (UDP, words!("both have SO_REUSEADDR", "双方都有 SO_REUSEADDR")),
+            Self::UdpBothReusePort => (
+                UDP,
+                words!(
+                    "both have SO_REUSEPORT, and the same user",
+                    "双方都有 SO_REUSEPORT，并且用户相同"
+                ),
+            ),
+            Self::UdpNoOption => (
+                UDP,
+                words!(
+                    "the same address, and no option that both of them have",
+                    "地址相同，没有双方都有的选项"
+                ),
+            ),
+            Self::UdpOtherUser => (
+                UDP,
+                words!(
+                    "both have SO_REUSEPORT, but they are different users'",
+                    "双方都有 SO_REUSEPORT，但用户不同"
+                ),
+            ),
             Self::UdpProgram => (
                 UDP,
-                "both have SO_REUSEPORT, but the new one has a group of its own: its program was \
+                words!(
+                    "both have SO_REUSEPORT, but the new one has a group of its own: its program was \
                  attached before bind",
+                    "双方都有 SO_REUSEPORT，但新的自成一组：它的程序在 bind 之前就挂上了"
+                ),
             ),
         }
     }

@@ -3,6 +3,7 @@
 use crate::cell::{Cell, State};
 use crate::engine::{Outcome, measure, obstacle};
 use crate::world::{Powers, World};
+use crate::{say, words};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
@@ -25,7 +26,7 @@ pub fn run(mut cells: Vec<Cell>, powers: &Powers, jobs: usize) -> Result<Results
     // The states that do not come here: it is waited for each of them once.
     let late: Mutex<BTreeMap<State, String>> = Mutex::new(BTreeMap::new());
     let work = || -> Result<(), String> {
-        let poisoned = "a thread has failed";
+        let poisoned = words!("a thread has failed", "有线程失败");
         let mut world = World::new(powers)?;
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
@@ -50,19 +51,19 @@ pub fn run(mut cells: Vec<Cell>, powers: &Powers, jobs: usize) -> Result<Results
     let threads = if powers.namespaces.is_ok() { jobs.clamp(1, cells.len().max(1)) } else { 1 };
     let finished: Result<(), String> = thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        workers
-            .into_iter()
-            .try_for_each(|worker| worker.join().map_err(|_| "a thread has failed")?)
+        workers.into_iter().try_for_each(|worker| {
+            worker.join().map_err(|_| words!("a thread has failed", "有线程失败"))?
+        })
     });
     clear_progress();
     finished?;
-    results.into_inner().map_err(|_| "a thread has failed".to_owned())
+    results.into_inner().map_err(|_| words!("a thread has failed", "有线程失败").to_owned())
 }
 
 fn show_progress(done: usize, all: usize) {
     let mut stderr = std::io::stderr();
     if done.is_multiple_of(16) && stderr.is_terminal() {
-        let _ = write!(stderr, "\r{done} of {all} cells");
+        let _ = write!(stderr, "\r{}", say!("{done} of {all} cells", "{done} / {all} 格"));
     }
 }
 

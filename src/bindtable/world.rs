@@ -3,6 +3,7 @@
 
 use crate::cell::Proto;
 use crate::netlink::Netlink;
+use crate::{say, words};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
@@ -58,16 +59,25 @@ impl Powers {
                 // that it is quickly read (Linux 6.1).
                 let _ = fs::write("/proc/sys/net/ipv4/tcp_child_ehash_entries", "1024");
                 let netlink = Netlink::new().map_err(|errno| fail("netlink", errno))?;
-                netlink.loopback_up().map_err(|errno| fail("the loopback", errno))?;
+                netlink
+                    .loopback_up()
+                    .map_err(|errno| fail(words!("the loopback", "回环接口"), errno))?;
                 powers.devices = netlink.add_device(OTHER_DEVICE).map_err(|errno| {
-                    let kinds = "no device of the kinds dummy, veth, bridge or ifb";
-                    format!("this kernel makes {kinds}: {}", words(errno))
+                    let kinds = words!(
+                        "no device of the kinds dummy, veth, bridge or ifb",
+                        "dummy、veth、bridge、ifb 中任何一种网卡"
+                    );
+                    say!(
+                        "this kernel makes {kinds}: {error}",
+                        "这个内核不能创建 {kinds}：{error}",
+                        error = words(errno)
+                    )
                 });
             }
             Err(reason) => powers.devices = Err(reason.clone()),
         }
         if powers.ipv6.is_ok() && !may_bind(SocketType::STREAM, Ipv6Addr::LOCALHOST.into(), 0) {
-            powers.ipv6 = Err("::1 can't be bound here".to_owned());
+            powers.ipv6 = Err(say!("::1 can't be bound here", "这里不能绑定 ::1"));
         }
         Ok(powers)
     }
@@ -77,19 +87,26 @@ impl Powers {
 fn has_ipv6() -> Result<(), String> {
     let flags = SocketFlags::CLOEXEC;
     if let Err(errno) = socket_with(AddressFamily::INET6, SocketType::STREAM, flags, None) {
-        return Err(format!("this kernel has no IPv6: {}", words(errno)));
+        return Err(say!(
+            "this kernel has no IPv6: {error}",
+            "这个内核没有 IPv6：{error}",
+            error = words(errno)
+        ));
     }
     for name in ["all", "lo"] {
         let is_off = fs::read_to_string(format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6"));
         if is_off.is_ok_and(|is_off| is_off.trim() == "1") {
-            return Err(format!("IPv6 is switched off: net.ipv6.conf.{name}.disable_ipv6 is 1"));
+            return Err(say!(
+                "IPv6 is switched off: net.ipv6.conf.{name}.disable_ipv6 is 1",
+                "IPv6 已关闭：net.ipv6.conf.{name}.disable_ipv6 为 1"
+            ));
         }
     }
     Ok(())
 }
 
 fn has_two_users() -> Result<(), String> {
-    let reason = "two users are needed: run it as root";
+    let reason = words!("two users are needed: run it as root", "需要两个用户：请以 root 运行");
     if geteuid() == Uid::from_raw(OTHER_USER) {
         return Err(reason.to_owned());
     }
@@ -100,7 +117,10 @@ fn has_two_users() -> Result<(), String> {
 fn enter() -> Result<(), String> {
     let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
     let refused = |what: &str, error: String| {
-        let mut reason = format!("a network namespace is needed: {what}: {error}; run it as root");
+        let mut reason = say!(
+            "a network namespace is needed: {what}: {error}; run it as root",
+            "需要网络命名空间：{what}：{error}；请以 root 运行"
+        );
         for (sysctl, forbidding, allowing) in [
             ("kernel/apparmor_restrict_unprivileged_userns", "1", "0"),
             ("kernel/unprivileged_userns_clone", "0", "1"),
@@ -108,7 +128,11 @@ fn enter() -> Result<(), String> {
         ] {
             let value = fs::read_to_string(format!("/proc/sys/{sysctl}")).unwrap_or_default();
             if value.trim() == forbidding {
-                reason += &format!(", or set {}={allowing}", sysctl.replace('/', "."));
+                reason += &say!(
+                    ", or set {sysctl}={allowing}",
+                    "，或者设置 {sysctl}={allowing}",
+                    sysctl = sysctl.replace('/', ".")
+                );
             }
         }
         Err(reason)
@@ -149,7 +173,7 @@ pub fn words(errno: Errno) -> String {
 }
 
 fn fail(what: &str, errno: Errno) -> String {
-    format!("{what}: {}", words(errno))
+    say!("{what}: {error}", "{what}：{error}", error = words(errno))
 }
 
 /// Runs `action` with this thread as another user's.
@@ -186,23 +210,30 @@ impl World {
         if powers.namespaces.is_err() {
             return Ok(world);
         }
-        unshare(UnshareFlags::NEWNET).map_err(|errno| fail("a network namespace", errno))?;
+        unshare(UnshareFlags::NEWNET)
+            .map_err(|errno| fail(words!("a network namespace", "网络命名空间"), errno))?;
         let netlink = Netlink::new().map_err(|errno| fail("netlink", errno))?;
-        netlink.loopback_up().map_err(|errno| fail("the loopback", errno))?;
+        netlink.loopback_up().map_err(|errno| fail(words!("the loopback", "回环接口"), errno))?;
         if powers.devices.is_ok() {
-            netlink.add_device(OTHER_DEVICE).map_err(|errno| fail("a second device", errno))?;
+            netlink
+                .add_device(OTHER_DEVICE)
+                .map_err(|errno| fail(words!("a second device", "第二块网卡"), errno))?;
         }
         world.netlink = Some(netlink);
         if world.has_ipv6 {
             world.add(SECOND_IPV6.into())?;
             let netlink = world.netlink()?;
-            netlink.route_groups().map_err(|errno| fail("a route for multicast", errno))?;
+            netlink
+                .route_groups()
+                .map_err(|errno| fail(words!("a route for multicast", "多播的路由"), errno))?;
         }
         Ok(world)
     }
 
     fn netlink(&self) -> Result<&Netlink, String> {
-        self.netlink.as_ref().ok_or_else(|| "a network namespace is needed".to_owned())
+        self.netlink
+            .as_ref()
+            .ok_or_else(|| say!("a network namespace is needed", "需要网络命名空间"))
     }
 
     /// A port that nothing is on: neither protocol, neither family.
@@ -220,7 +251,7 @@ impl World {
                 return Ok(port);
             }
         }
-        Err("no port is free".to_owned())
+        Err(say!("no port is free", "没有空闲端口"))
     }
 
     /// A client's address, which may vanish.
@@ -236,7 +267,7 @@ impl World {
         self.netlink()?.add_address(ip).map_err(|errno| fail(&ip.to_string(), errno))?;
         let IpAddr::V6(ip) = ip else { return Ok(()) };
         let hex: String = ip.octets().iter().map(|octet| format!("{octet:02x}")).collect();
-        let waited = wait_for(&format!("a way to {ip}"), || {
+        let waited = wait_for(&say!("a way to {ip}", "通向 {ip} 的路由"), || {
             let file = "/proc/thread-self/net/ipv6_route";
             // Without this file, or with an empty one (gVisor), there is nothing to wait for.
             let routes = fs::read_to_string(file).unwrap_or_default();
@@ -277,7 +308,7 @@ impl World {
 
 fn set(sysctl: &str, text: String) -> Result<(), String> {
     let file = format!("/proc/sys/net/ipv4/{sysctl}");
-    fs::write(&file, text).map_err(|error| format!("{file}: {error}"))
+    fs::write(&file, text).map_err(|error| say!("{file}: {error}", "{file}：{error}"))
 }
 
 /// `include/uapi/linux/ipv6_route.h`.
@@ -309,7 +340,7 @@ pub fn states(proto: Proto, port: u16) -> Result<Vec<&'static str>, String> {
         let file = format!("/proc/thread-self/net/{file}");
         let table = match fs::read_to_string(&file) {
             Err(_) if file.ends_with('6') => continue, // a kernel without IPv6
-            table => table.map_err(|error| format!("{file}: {error}"))?,
+            table => table.map_err(|error| say!("{file}: {error}", "{file}：{error}"))?,
         };
         states.extend(table.lines().skip(1).filter_map(|line| {
             let mut fields = line.split_whitespace().skip(1);
@@ -356,7 +387,10 @@ pub fn wait_for<T>(
             return Ok(value);
         }
         if start.elapsed() > LIMIT {
-            return Err(Trouble { text: format!("waited {LIMIT:?} for {what}"), is_late: true });
+            return Err(Trouble {
+                text: say!("waited {LIMIT:?} for {what}", "等 {what} 等了 {LIMIT:?}"),
+                is_late: true,
+            });
         }
         std::thread::sleep(Duration::from_micros(200)); // between two looks
     }

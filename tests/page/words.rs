@@ -1,7 +1,7 @@
 //! The words of the page: one file for each language.
 
+use crate::bindtable::whole_in;
 use crate::harness::read;
-use crate::translations::in_chinese;
 use serde_json::Value;
 use toml::Table;
 
@@ -20,25 +20,9 @@ pub const LANGUAGES: [Language; 2] = [
 ];
 
 impl Language {
-    /// A run of bindtable with what it says to readers in this language.
-    pub fn translated(&self, mut run: Value) -> Value {
-        if self.code == "en" {
-            return run;
-        }
-        let translate = |text: &mut Value| {
-            if let Value::String(text) = text {
-                *text = in_chinese(text);
-            }
-        };
-        for cell in run["cells"].as_array_mut().into_iter().flatten() {
-            translate(&mut cell["condition"]);
-            cell["history"].as_array_mut().into_iter().flatten().for_each(translate);
-        }
-        for question in run["questions"].as_array_mut().into_iter().flatten() {
-            let rows = question["rows"].as_array_mut().into_iter().flatten();
-            rows.for_each(|row| translate(&mut row["name"]));
-        }
-        run
+    /// A run of bindtable, which speaks this language.
+    pub fn table(&self) -> Value {
+        whole_in(&self.code[..2])
     }
 
     pub fn words(&self) -> Words {
