@@ -38,19 +38,12 @@ impl Browser {
     }
 }
 
-/// Checks that look for English words: the pages in other languages are not checked by them yet.
-const IN_ENGLISH: [&str; 8] =
-    ["drag", "every_line", "keyboard", "links", "picture", "pin", "surprise", "touch"];
-
 /// Not among the ordinary trials: they need browsers, and Node.js with its packages.
 pub fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
     for language in &LANGUAGES {
         for browser in &BROWSERS {
             for check in browser.checks() {
-                if language.code != "en" && IN_ENGLISH.contains(&&*check) {
-                    continue;
-                }
                 let name = format!("{}_{}_{check}", browser.name, language.code);
                 let browse = move || browse(browser, language.page, &check);
                 trials.push(harness::trial(name, browse).with_ignored_flag(true));

@@ -17,7 +17,7 @@ use crate::harness::{self, Program, read};
 use experiment::{Choice, Runs};
 use libtest_mimic::Trial;
 use listing::{Listing, explained};
-use markdown::markdown;
+use markdown::{link, markdown};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context};
@@ -92,6 +92,7 @@ fn page(language: &Language) -> String {
         "runs": Choice::ALL.iter().map(name_of).zip(&runs).collect::<std::collections::BTreeMap<_, _>>(),
         "order": listing::order(),
         "ask": asked,
+        "document": link(&format!("{documents}/index.html"), "bind-table.md"),
         "words": words.for_script(),
     });
     // The one run for readers without JavaScript: the surprise.
@@ -100,6 +101,7 @@ fn page(language: &Language) -> String {
     let context = context! {
         w => Value::from(Serde(words.all())),
         lang => language.code,
+        picture => language.page.trim_start_matches("docs/").replace(".html", ".png"),
         style => Value::from_safe_string(STYLES.map(part).concat()),
         script => Value::from_safe_string(SCRIPTS.map(part).concat()),
         data => Value::from_safe_string(data.to_string().replace("</", "<\\/")),

@@ -1,6 +1,7 @@
 // What a reader does with the page, done in Chromium: node checks.mjs PAGE CHROMIUM CHECK
 import assert from "node:assert/strict";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
 import { address, binds, executable, file, lines, programs, read, run, url } from "./open.mjs";
@@ -17,13 +18,61 @@ checks.opens = async (open) => {
   for (const name of ["description", "og:title", "og:description", "og:image", "og:image:alt"]) {
     assert.ok((await page.getAttribute(`meta[name="${name}"], meta[property="${name}"]`, "content")).length > 5, name);
   }
+  assert.ok(existsSync(file(await page.getAttribute('meta[property="og:image"]', "content"))));
   assert.match(await page.getAttribute("link[rel=icon]", "href"), /^data:image\/svg\+xml,/);
   // A link leads into the page, to a file beside it, or to a host.
   for (const href of await page.locator("a[href]").evaluateAll((links) => links.map((link) => link.getAttribute("href")))) {
     if (/^https:\/\//.test(href)) continue;
     if (!href.startsWith("#")) assert.ok(existsSync(file(href.split("#")[0])), href);
     else if (!href.includes("=")) assert.equal(await page.locator(`[id="${href.slice(1)}"]`).count(), 1, href);
+    // To a document in the language of the page.
+    const lang = await page.getAttribute("html", "lang");
+    if (/^[^/#]+\.md/.test(href)) assert.ok(!existsSync(file(`${lang}/${href.split("#")[0]}`)), `${href} is there in ${lang}, too`);
   }
+};
+
+// From a file, the page is the one that was opened; from the web, it is the one in the reader's
+// language, until the reader has chosen. The switch keeps the view.
+checks.language = async (open) => {
+  const hash = "#program=treuseaddr2-close-listener&old=1&new=0&step=7&line=67&ask=udp/127.0.0.1+reuseaddr/bound/0.0.0.0";
+  const here = url.split("/").at(-1);
+  const shown = (page) => page.evaluate(() => [location.hash, document.querySelector("[name=program]:checked").value,
+    ...Object.values(document.querySelector(".cell[aria-checked=true]").dataset), document.querySelector("#count").textContent,
+    document.querySelector(".pinned").dataset.n, ...[...document.querySelectorAll("#question select, #question input")].map(({ value, checked }) => `${value} ${checked}`)]);
+  const server = createServer((request, response) => response.setHeader("Content-Type", "text/html").end(readFileSync(file(request.url.slice(1)))));
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  const site = `http://127.0.0.1:${server.address().port}/`;
+  for (const locale of ["en-GB", "zh-CN", "zh-TW", "de-DE"]) {
+    const page = await open("", { locale, site });
+    assert.equal(page.url().split("#")[0], url, "from a file");
+    await page.goto(`${site}index.html${hash}`);
+    const own = locale.startsWith("zh") ? "index.zh-CN.html" : "index.html";
+    await page.waitForURL(site + own + hash);
+    await page.goto("about:blank");
+    await page.goto(`${site}index.zh-CN.html${hash}`);
+    await page.waitForURL(`${site}index.zh-CN.html${hash}`);
+    for (const folder of [site, url.slice(0, -here.length)]) {
+      const page = await open("", { locale, site: folder });
+      await page.goto("about:blank");
+      await page.goto(folder + here + hash);
+      await page.waitForURL(folder + (folder === site && here === "index.html" ? own : here) + hash);
+      const view = await shown(page);
+      assert.equal(view[0], hash);
+      for (let times = 0; times < 2; times++) {
+        const there = await page.getAttribute(".language", "href");
+        await page.click(".language");
+        await page.waitForURL(folder + there);
+        assert.deepEqual(await shown(page), view);
+        await page.reload();
+        assert.equal(page.url(), folder + there);
+      }
+      const there = await page.getAttribute(".language", "href");
+      const [tab] = await Promise.all([page.context().waitForEvent("page"), page.click(".language", { button: "middle" })]);
+      await tab.waitForURL(folder + there);
+      assert.deepEqual(await shown(tab), view);
+    }
+  }
+  server.close();
 };
 
 // The 2x2 and the last word of every run, against the table that other trials measure.
@@ -57,9 +106,10 @@ checks.surprise = async (open) => {
   assert.deepEqual(old, { zone: "nobody", state: "TIME_WAIT", flag: false });
   assert.deepEqual(anew, { zone: "new", state: "CLOSED", flag: true });
   const second = page.locator("#questions li").nth(1);
-  assert.match(await second.innerText(), /✗ no/);
+  const { stage } = await wordsOf(page);
+  assert.equal(await second.locator(".mark").innerText(), `✗ ${stage.no}`);
   assert.equal(await second.locator(".good").count(), 0);
-  assert.match(await page.locator("#questions li").nth(2).innerText(), /not asked/);
+  assert.equal(await page.locator("#questions li").nth(2).locator(".mark").innerText(), stage.not_asked);
   assert.match(await page.locator(".verdict").innerText(), /EADDRINUSE/);
   for (const column of ["c", "rs"]) {
     const now = await page.locator(`#listing-treuseaddr pre.${column} .now`).evaluateAll((lines) => lines.map((line) => line.dataset.n));
@@ -181,9 +231,9 @@ checks.pin = async (open) => {
   await line(17).click();
   assert.ok(await page.isHidden("#note"));
   await line(38).click();
-  await page.click('#note [aria-label="next call"]');
+  await page.click("#note .next");
   await isPinned(page, 40, "perror");
-  await page.click('#note [aria-label="close"]');
+  await page.click("#note .close");
   assert.ok(await page.isHidden("#note"));
 };
 
@@ -193,12 +243,12 @@ checks.every_line = async (open) => {
     for (const program of ["treuseaddr", "treuseaddr2-close-listener", "ureuseaddr"]) {
       const page = await open(address({ program, old: 1, new: 1 }), { viewport });
       const listing = page.locator(`#listing-${source(program)}`);
-      const calls = await listing.locator(".g a").evaluateAll((links) => links.map((link) => [link.textContent, link.getAttribute("aria-label")]));
+      const calls = await listing.locator(".g:has(a)").evaluateAll((gutter) => gutter.map(({ dataset }) => [dataset.n, dataset.notes]));
       assert.ok(calls.length > 15);
-      for (const [number, label] of calls) {
+      const { list } = (await wordsOf(page)).punctuation;
+      for (const [number, notes] of calls) {
         await listing.locator(`pre.c [data-n="${number}"]`).click({ position: { x: 30, y: 6 } });
-        const call = /^line \d+, (.*)$/.exec(label)[1];
-        await isPinned(page, number, call);
+        await isPinned(page, number, notes.split(" ").map((note) => note.split("-").at(-1)).join(list));
         const [line, bar, note] = await page.evaluate((number) => {
           const box = (element) => element.getBoundingClientRect().toJSON();
           return [box(document.querySelector(`.listing:not([hidden]) pre.c [data-n="${number}"]`)), box(document.querySelector(".bar")), box(document.querySelector("#note"))];
@@ -253,7 +303,8 @@ checks.drag = async (open) => {
   }
   for (const column of ["c", "rs"]) {
     await page.click(`#listing-treuseaddr .copy[data-column="${column}"]`);
-    await page.waitForFunction((column) => document.querySelector(`#listing-treuseaddr .copy[data-column="${column}"]`).textContent === "copied", column);
+    const { note } = await wordsOf(page);
+    await page.waitForFunction(([column, copied]) => document.querySelector(`#listing-treuseaddr .copy[data-column="${column}"]`).textContent === copied, [column, note.copied]);
     assert.equal(await copied(), read(`src/treuseaddr.${column}`));
   }
 };
@@ -341,7 +392,7 @@ checks.ask = async (open) => {
   const document = read("docs/bind-table.md");
   const names = read("tests/page/words.en.toml").split("[answer.state]\n")[1].split("\n\n")[0].matchAll(/^(\S+) = "(.*)"$/gm);
   const states = Object.fromEntries([...names].map(([, state, name]) => [name, state]));
-  const words = await page.evaluate(() => JSON.parse(document.getElementById("data").textContent).words.answer);
+  const words = (await wordsOf(page)).answer;
   const sentence = (verdict) => verdict.startsWith("✓") ? `✓ ${words.yes_tcp}` : `✗ ${(verdict.includes("listen") ? words.no_listen : words.no_bind).replace("{errno}", "EADDRINUSE")}`;
   const choose = (name, value) => page.selectOption(`[name="${name}"]`, value);
   const rows = document.split("`restart`.")[1].split("\n\n")[1].split("\n").slice(2).map((row) => row.split("|").slice(1, -1).map((cell) => cell.trim()));
@@ -377,7 +428,10 @@ checks.ask = async (open) => {
 
 checks.keyboard = async (open) => {
   const page = await open(address({ program: "treuseaddr", old: 0, new: 1 }));
-  const focused = () => page.evaluate(() => document.activeElement?.getAttribute("aria-label") ?? document.activeElement?.name ?? "");
+  const focused = () => page.evaluate(() => document.activeElement.getAttribute("aria-label"));
+  const { note, stage } = await wordsOf(page);
+  const call = (line, calls) => filled(note.line, { line, calls });
+  const cell = (old, anew, verdict) => filled(stage.cell, { old: stage.owner.treuseaddr.old, old_flag: old, new: stage.owner.treuseaddr.new, new_flag: anew, verdict });
   let stops = 0;
   const seen = new Set();
   for (; stops < 60; stops++) {
@@ -390,13 +444,13 @@ checks.keyboard = async (open) => {
   // The square is one, and the arrows go from field to field.
   await page.focus('.cell[aria-checked="true"]');
   await page.keyboard.press("ArrowDown");
-  assert.match(await focused(), /with SO_REUSEADDR.*with SO_REUSEADDR: listens/);
+  assert.equal(await focused(), cell(stage.flag, stage.flag, stage.listens));
   await page.keyboard.press("ArrowLeft");
-  assert.match(await focused(), /: EADDRINUSE/);
+  assert.equal(await focused(), cell(stage.flag, stage.no_flag, "EADDRINUSE"));
   // The listing is one, and the arrows go from call to call.
   await page.locator('#listing-treuseaddr .g a[tabindex="0"]').focus();
-  assert.equal(await focused(), "line 11, socket");
-  for (let presses = 0; (await focused()) !== "line 26, bind"; presses++) {
+  assert.equal(await focused(), call(11, "socket"));
+  for (let presses = 0; (await focused()) !== call(26, "bind"); presses++) {
     assert.ok(presses < 12, await focused());
     await page.keyboard.press("ArrowDown");
   }
@@ -405,7 +459,7 @@ checks.keyboard = async (open) => {
   assert.equal(await page.evaluate(() => document.activeElement.id), "note");
   await page.keyboard.press("Escape");
   assert.ok(await page.isHidden("#note"));
-  assert.equal(await focused(), "line 26, bind");
+  assert.equal(await focused(), call(26, "bind"));
   // What is read aloud: the new step, and the answer.
   const live = await page.locator("[aria-live], [role=status], [role=alert], output").evaluateAll((parts) =>
     parts.filter((part) => part.getAttribute("aria-live") !== "off").map((part) => part.id));
@@ -443,7 +497,7 @@ checks.touch = async (open) => {
   assert.ok(note.y > 844 / 2 && Math.abs(note.y + note.height - 844) < 2, "a sheet from below");
   assert.ok((await page.locator(".bar").boundingBox()).height < 70, "one sticky row");
   assert.ok((await page.locator("#note .turn").evaluateAll((turns) => turns.every((turn) => turn.offsetHeight >= 44))));
-  await page.tap('#note [aria-label="close"]');
+  await page.tap("#note .close");
   assert.ok(await page.isHidden("#note"));
 };
 
@@ -571,7 +625,7 @@ checks.picture = async (open) => {
     body { overflow: hidden; padding: 30px 0 } .brand, .lede, .choose, .player, .proof, main > :not(#stage) { display: none !important }
     header, #stage { padding-inline: 60px !important } #stage { display: block } h1 { font-size: 44px } .caption { font-size: 22px; min-height: 0; margin: 14px 0 12px }` });
   const picture = await page.screenshot();
-  const saved = file("index.png");
+  const saved = new URL(url.replace(/html$/, "png"));
   if (process.env.TREUSEADDR_UPDATE) return writeFileSync(saved, picture);
   const small = (bytes) => page.evaluate(async (bytes) => {
     const image = await createImageBitmap(await (await fetch(`data:image/png;base64,${bytes}`)).blob());
@@ -583,7 +637,7 @@ checks.picture = async (open) => {
   const [now, then] = [await small(picture), await small(readFileSync(saved))];
   assert.deepEqual(then.slice(0, 2), [1200, 630]);
   const difference = now.reduce((sum, value, at) => sum + Math.abs(value - then[at]), 0) / now.length;
-  assert.ok(difference < 6, `docs/index.png differs by ${difference} (TREUSEADDR_UPDATE=1 rewrites it)`);
+  assert.ok(difference < 6, `${saved} differs by ${difference} (TREUSEADDR_UPDATE=1 rewrites it)`);
 };
 
 // Each run, at its verdict.
@@ -613,6 +667,10 @@ function cards(page) {
 // Two frames: what was changed is on the screen.
 const frame = (page) => page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
 
+// The words of `tests/page/words.*.toml` that the script has, and what belongs in their braces put there.
+const wordsOf = (page) => page.evaluate(() => JSON.parse(document.getElementById("data").textContent).words);
+const filled = (text, parts) => text.replace(/\{(\w+)\}/g, (_, name) => parts[name]);
+
 // The note is that of the line, with what the page says of it; the line is marked in both columns.
 async function isPinned(page, number, call) {
   await page.waitForFunction((number) => document.querySelector("#note .title b")?.textContent === number, String(number));
@@ -633,7 +691,7 @@ await run(checks, async (check) => {
   const browser = await chromium.launch({ executablePath: executable, args });
   const troubles = [];
   try {
-    await check(async (hash = "", options = {}) => {
+    await check(async (hash = "", { site, ...options } = {}) => {
       const context = await browser.newContext({ viewport: sizes.small, ...options });
       context.setDefaultTimeout(20_000);
       const page = await context.newPage();
@@ -642,7 +700,7 @@ await run(checks, async (check) => {
       page.on("requestfailed", (request) => troubles.push(`request failed: ${request.url()}`));
       page.on("console", (message) => troubles.push(`console: ${message.text()}`));
       page.on("pageerror", (error) => troubles.push(`error: ${error.message}`));
-      context.on("close", () => troubles.push(...page.requests.filter((request) => request !== url && !request.startsWith("data:"))));
+      context.on("close", () => troubles.push(...page.requests.filter((request) => request !== url && !request.startsWith("data:") && !(site && request.startsWith(site)))));
       if (hash !== "about:blank") await page.goto(url + hash);
       return page;
     });

@@ -58,11 +58,11 @@ function answer() {
   const at = bits("a") * 4 + bits("b") + (field("user").value === "1" ? 16 : 0);
   const outcome = table.outcomes[(row.codePointAt(at) ?? 0) - 48];
   const command = `cargo run -p bindtable -- explain ${name}`;
-  const explain = make("p", "explain", `${words.answer.explain}: `, make("code", "", command));
+  const explain = make("p", "explain", words.answer.explain + colon, make("code", "", command));
   const link = make("a", "", words.answer.link);
   link.href = address({ ask: name });
   const all = make("a", "", words.answer.table);
-  all.href = "bind-table.md";
+  all.href = data.document;
   const end = make("p", "more", link, " · ", all);
   if (!outcome) {
     byId("answer").className = "answer unknown";
@@ -72,20 +72,20 @@ function answer() {
   const [verdict, rule, deliveries] = outcome;
   const isGood = verdict === "ok";
   const [call, errno] = verdict.split(" ");
-  const sentence = isGood ? words.answer[`yes_${proto}`] : words.answer[`no_${call}`]?.replace("{errno}", errno) ?? verdict;
+  const sentence = isGood ? words.answer[`yes_${proto}`] : filled(words.answer[`no_${call}`] ?? verdict, { errno });
   const [condition, kernel] = table.rules[rule];
   const got = Object.entries(deliveries ?? {}).map(([to, who]) => make("li", "", make("code", "", to), ` → ${words.answer[who] ?? who}`));
   byId("answer").className = `answer ${isGood ? "good" : "bad"}`;
   byId("answer").replaceChildren(
     make("p", "sentence", make("b", "", isGood ? "✓ " : "✗ "), sentence),
-    make("p", "because", condition[0].toUpperCase() + condition.slice(1) + "."),
+    make("p", "because", condition[0].toUpperCase() + condition.slice(1) + fullStop),
     make("p", "kernel", make("code", "", kernel)),
     ...(got.length ? [make("p", "who", words.answer.who), make("ul", "", ...got)] : []),
     ...(table.elsewhere[name] ?? []).map(([where, what]) => {
       // "stackoverflow.com/q/14388706, of BSD": who says it, and of what.
       const [who, of] = where.split(", of ");
       const says = what === "ok" ? words.answer.yes_udp : what;
-      return make("p", "elsewhere", make("b", "", `${of ?? who}: `), says, of ? ` (${who})` : "");
+      return make("p", "elsewhere", make("b", "", (of ?? who) + colon), says, of ? brackets.join(who) : "");
     }),
     explain, end);
 }

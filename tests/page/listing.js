@@ -40,7 +40,7 @@ views.push(() => {
     for (const badge of all(".off", listing)) {
       const isOn = badge.dataset.switch === "reuseaddr" ? Boolean(option()) : closes;
       badge.setAttribute("aria-pressed", isOn);
-      badge.setAttribute("aria-label", `${badge.dataset.switch}: ${badge.querySelector(isOn ? ".is-on" : ".is-off").textContent}`);
+      badge.setAttribute("aria-label", badge.dataset.switch + colon + badge.querySelector(isOn ? ".is-on" : ".is-off").textContent);
     }
     for (const line of all(".now", byId("lines"))) line.classList.remove("now");
     for (const call of step.calls) mark(program, call.line, "now", true);
@@ -54,7 +54,7 @@ views.push(() => {
     byId("old").checked = state.old;
     byId("new").checked = state.new;
     const server = words.stage.owner[state.program][isNew(step) ? "new" : "old"];
-    byId("which").textContent = words.note.acting.replace("{program}", program).replace("{server}", server).replace("{step}", state.step);
+    byId("which").textContent = filled(words.note.acting, { program, server, step: state.step });
   }
   const pin = state.line ? `${program}-${state.line}` : "";
   if (pin !== pinned) {
@@ -76,18 +76,18 @@ function showNote() {
   const list = links();
   const at = list.findIndex((link) => Number(link.textContent) === state.line);
   const turn = (name, by, sign) => {
-    const button = make("button", "turn", sign);
+    const button = make("button", `turn ${name}`, sign);
     button.type = "button";
     button.setAttribute("aria-label", words.note[name]);
     button.disabled = !list[at + by];
-    button.addEventListener("click", () => { go({ line: Number(list[at + by].textContent) }); bringIntoView(); note.querySelector(`[aria-label="${words.note[name]}"]`)?.focus({ preventScroll: true }); });
+    button.addEventListener("click", () => { go({ line: Number(list[at + by].textContent) }); bringIntoView(); note.querySelector(`.${name}`)?.focus({ preventScroll: true }); });
     return button;
   };
-  const close = make("button", "turn", "✕");
+  const close = make("button", "turn close", "✕");
   close.type = "button";
   close.setAttribute("aria-label", words.note.close);
   close.addEventListener("click", unpin);
-  const calls = articles.map((article) => article.querySelector("h3").lastChild.textContent.trim()).join(", ");
+  const calls = articles.map((article) => article.querySelector("h3").lastChild.textContent.trim()).join(comma);
   const title = make("h3", "", make("b", "", `${state.line}`), ` ${calls}`);
   const bodies = articles.map((article) => {
     const body = make("div", "body");
@@ -97,7 +97,7 @@ function showNote() {
   });
   note.replaceChildren(make("div", "title", title, turn("previous", -1, "‹"), turn("next", 1, "›"), close), ...bodies);
   note.scrollTop = 0;
-  note.setAttribute("aria-label", `${words.note.line} ${state.line}, ${calls}`);
+  note.setAttribute("aria-label", filled(words.note.line, { line: state.line, calls }));
   for (const wide of all("pre, .wide", note)) if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0;
 }
 

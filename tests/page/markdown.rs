@@ -49,7 +49,7 @@ fn squeeze(line: &str) -> String {
 
 /// `treuseaddr.md#11-socket` is a note of the page, `../src/treuseaddr.c` its listing; what else is
 /// outside the page's folder is read at the host of the sources.
-fn link(file: &str, target: &str) -> String {
+pub fn link(file: &str, target: &str) -> String {
     let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
     let own = file.rsplit('/').next().unwrap_or(file);
     let path = if path.is_empty() { own } else { path };

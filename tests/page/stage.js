@@ -24,7 +24,7 @@ function card(socket) {
   const element = make("div", `card ${socket.state.toLowerCase()}`);
   element.dataset.key = keyOf(socket);
   const head = make("div", "head", make("b", "", socket.state), flagOf(socket.flag));
-  const seconds = socket.seconds && make("span", "seconds", stage.seconds.replace("{n}", socket.seconds));
+  const seconds = socket.seconds && make("span", "seconds", filled(stage.seconds, { n: socket.seconds }));
   const peer = socket.peer && make("span", "peer", `⇄ ${socket.peer}`);
   const descriptors = make("div", "held", ...socket.held.slice(-1).map(([, fd]) => make("span", "fd", `fd ${fd}`)));
   element.append(descriptors, head, make("span", "local", socket.local ?? stage.unbound), peer ?? "", seconds ?? "");
@@ -111,7 +111,7 @@ function drawQuestions(before) {
   const answers = (field, isBad) => asks.map((ask) => {
     const value = ask[field];
     const socket = list[asked].sockets.find((socket) => socket.id === ask.id);
-    const name = asks.length > 1 ? `${socket.state}: ` : "";
+    const name = asks.length > 1 ? socket.state + colon : "";
     if (!isAsked) return undefined;
     if (value === null) return make("span", "mark none", `${name}${isUdp && field === "listens" ? stage.ask_udp : stage.not_asked}`);
     // What lets it pass is ticked.
@@ -183,7 +183,7 @@ function drawProof() {
   const terminals = isUdp ? [0, 1].map((at) => panel(`terminal t${at}`, stage.terminals[at], terminal(list, at))) : [panel("terminal", stage.terminal, terminal(list, 0))];
   const netstat = step.netstat.length ? make("pre", "", ...step.netstat.map(rowOf)) : make("p", "none", stage.no_rows);
   const options = isUdp ? "-una" : "-tna";
-  const sent = step.sent ? [make("p", "sent", `${isUdp ? stage.sender : stage.client}: `, make("code", "", step.sent.trim()), step.received ? " ⇄" : " →")] : [];
+  const sent = step.sent ? [make("p", "sent", (isUdp ? stage.sender : stage.client) + colon, make("code", "", step.sent.trim()), step.received ? " ⇄" : " →")] : [];
   const packets = step.packets.length ? make("ol", "", ...step.packets.map(packet)) : make("p", "none", stage.no_packets);
   byId("proof").className = isUdp ? "proof four" : "proof";
   byId("proof").replaceChildren(
@@ -214,7 +214,8 @@ views.push((before) => {
     cell.lastChild.textContent = binds ? (state.program === "ureuseaddr" ? stage.binds : stage.listens) : stage.fails;
     const has = (is) => (is ? stage.flag : stage.no_flag);
     const owner = stage.owner[state.program];
-    cell.setAttribute("aria-label", `${owner.old} ${has(old)}, ${owner.new} ${has(anew)}: ${cell.lastChild.textContent}`);
+    const parts = { old: owner.old, old_flag: has(old), new: owner.new, new_flag: has(anew), verdict: cell.lastChild.textContent };
+    cell.setAttribute("aria-label", filled(stage.cell, parts));
   }
   const captions = words.caption;
   const caption = captions[state.program]?.[step.key] ?? captions.all[step.key];
@@ -224,8 +225,7 @@ views.push((before) => {
   drawProof();
   byId("scrub").max = list.length;
   byId("scrub").value = state.step;
-  const count = `${stage.step} ${state.step} ${stage.of} ${list.length}`;
-  byId("scrub").setAttribute("aria-valuetext", count);
+  byId("scrub").setAttribute("aria-valuetext", filled(stage.count, { step: state.step, count: list.length }));
   byId("scrub").style.setProperty("--done", (state.step - 1) / (list.length - 1));
   byId("count").textContent = byId("bar-step").textContent = `${state.step} / ${list.length}`;
   for (const id of ["back", "bar-back"]) byId(id).disabled = state.step === 1;

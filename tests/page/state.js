@@ -5,6 +5,7 @@ const byId = (id) => document.getElementById(id);
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const data = JSON.parse(byId("data").textContent);
 const words = data.words;
+const { colon, list: comma, stop: fullStop, brackets } = words.punctuation;
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 // An element with its class, its attributes and what is in it.
@@ -20,6 +21,8 @@ function said(text) {
     part[0] === "`" ? make("code", "", part.slice(1, -1)) :
     part.startsWith("**") ? make("strong", "", part.slice(2, -2)) : part);
 }
+// The words with what belongs in their braces.
+const filled = (text, parts) => text.replace(/\{(\w+)\}/g, (_, name) => parts[name]);
 const flagOf = (is) => {
   const flag = make("span", is ? "flag on" : "flag");
   flag.innerHTML = '<svg aria-hidden="true"><use href="#flag"/></svg>';
@@ -27,6 +30,7 @@ const flagOf = (is) => {
   return flag;
 };
 
+const language = document.querySelector(".language");
 const programs = Object.keys(data.runs);
 const start = { program: "treuseaddr", old: 0, new: 1, step: 0, line: 0, ask: "" };
 const state = { ...start }; // no step: that of the verdict
@@ -76,6 +80,8 @@ function go(change, how = "push") {
   state.step = Math.min(state.step || verdict(), steps().length);
   for (const view of views) view(before);
   if (how && address() !== location.hash) history[`${how}State`](null, "", address());
+  // The other language shows the same view.
+  language.setAttribute("href", language.getAttribute("href").split("#")[0] + location.hash);
 }
 
 // Back, Forward, a link within the page, and an address that is typed.
@@ -88,8 +94,6 @@ function follow() {
 }
 addEventListener("popstate", follow);
 
-// The other language shows the same view.
-document.querySelector(".language").addEventListener("click", ({ currentTarget }) => {
-  currentTarget.hash = location.hash;
+language.addEventListener("click", () => {
   if (location.protocol.startsWith("http")) sessionStorage.language = "chosen";
 });

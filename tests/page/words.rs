@@ -38,19 +38,19 @@ impl Words {
         &self.0
     }
 
-    /// Whether the answers have a name for a state of the bind table.
     /// One of them.
     pub fn text(&self, part: &str, name: &str) -> &str {
         self.0[part][name].as_str().expect("it is a text")
     }
 
+    /// Whether the answers have a name for a state of the bind table.
     pub fn has_state(&self, state: &str) -> bool {
         self.0["answer"]["state"].get(state).is_some()
     }
 
     /// Those that the script puts on the page.
     pub fn for_script(&self) -> Table {
-        let is_for_script = |name: &str| ["caption", "stage", "answer", "note"].contains(&name);
+        let is_for_script = |name: &str| ["punctuation", "caption", "stage", "answer", "note"].contains(&name);
         self.0.clone().into_iter().filter(|(name, _)| is_for_script(name)).collect()
     }
 }
