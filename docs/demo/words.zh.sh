@@ -6,11 +6,11 @@ declare -gA words=(
     [usage]="用法：docs/demo.sh [--c | --libc] [--only 1|2|3 | --all] [--pause | --split]
       docs/demo.sh --by-hand [--c | --libc] [--only 1|2|3 | --all]
 
-编译服务器，用 nc 和 netstat 演示文章关于 SO_REUSEADDR 的两个实验，以及每个实验
-里的一个意外；最后用一张表列出每个结果，预期的和看到的。
+编译服务器，用 nc 和 netstat 演示文章的两个 SO_REUSEADDR 实验，每个实验都有
+一个意外；最后用一张表列出全部结果，对照预期与实际。
 
   --only 1|2|3  只做一个实验：treuseaddr（1），treuseaddr2（2），或者 UDP 和 TCP
-                会让第二个程序拿走什么（3）
+                会让第二个程序抢走什么（3）
   --all         三个都做；不写 --only 和 --all 时，做 1 和 2
   --pause       每次提问之后，先等您按 Enter，再显示答案
   --split       在 tmux 里显示同样的内容：左边是服务器，右边是 nc 和 netstat
@@ -23,7 +23,7 @@ declare -gA words=(
 环境变量：CARGO_TARGET_DIR（默认 target/demo），TMPDIR，NO_COLOR。
 退出状态：0 全部符合预期，1 有结果不同或者出了错，2 用法不对，
 129、130、141、143 分别由 SIGHUP、SIGINT、SIGPIPE、SIGTERM 结束
-（在 nohup 之下，SIGHUP 一直被忽略）。"
+（用 nohup 运行时，SIGHUP 始终被忽略）。"
 
     # ---- 框架 ----
     [build]="编译程序，不带选项的和带选项的"
@@ -32,12 +32,12 @@ declare -gA words=(
 改用本机的端口 %d，每个 TIME_WAIT 都得等它结束。"
     [waiting]="端口 %d 上的 TIME_WAIT：还剩 %d 秒"
     [count]="实验 %d，第 %d/%d 步 ·"
-    [recap]="请记住"
+    [recap]="小结"
     [enter]="[Enter]"
     [seconds]="%s：还剩 %d 秒"
-    [no-seconds]="%s 已经到期：按 Enter 重新造一个"
-    [anew]="（旧服务器留下的已经到期，这是重新造的。）"
-    [another-sender]="（%s 不能发往组或所有地址：改用 %s）"
+    [no-seconds]="%s 已经到期：按 Enter 重新生成一个"
+    [anew]="（旧服务器留下的已经到期，这是重新生成的。）"
+    [another-sender]="（%s 发不了多播和广播：改用 %s）"
     [ctrl-c]="相当于按 Ctrl+C"
     [server]="服务器"
     [child]="子进程"
@@ -45,11 +45,11 @@ declare -gA words=(
     [typed]="输入"
     [kernel]="没有进程"
     [columns-of-netstat]="（省略了 netstat 的 Recv-Q 和 Send-Q 两栏；最后一栏是我们加的）"
-    [differs]="这里不一样：预期是“%s”，看到的是“%s”。"
+    [differs]="这里不一样：预期“%s”，实际“%s”。"
 
     # ---- 结果表 ----
     [outcomes]="全部结果"
-    [columns]="实验|旧服务器|新服务器|预期|看到"
+    [columns]="实验|旧服务器|新服务器|预期|实际"
     [without]="不带选项"
     [with]="带选项"
     [in-use]="被占用"
@@ -57,12 +57,12 @@ declare -gA words=(
     [old]="旧的"
     [new]="新的"
     [both]="两个"
-    [thief]="小偷"
+    [thief]="劫持者"
     [nobody]="没有"
     [ok]="符合"
     [not-ok]="不同"
     [in-use-is]="被占用：打印 \"bind: : Address already in use\"，退出状态 255"
-    [in-use-of-nc]="被占用：打印 \"bind: : Address already in use\"，退出状态 255；nc 打印它自己的话"
+    [in-use-of-nc]="被占用：打印 \"bind: : Address already in use\"，退出状态 255；nc 打印自己的报错"
     [as-expected]="%d 个结果全部符合预期。"
 
     # ---- 实验一 ----
@@ -73,80 +73,80 @@ declare -gA words=(
     [three-rows]="*三行*：监听套接字，以及连接的两端。服务器那一端是另一个套接字，端口相同。"
 
     [the-server-stops-first]="服务器先停"
-    [does-its-end-go-with-it]="在服务器上按 Ctrl+C。连接的服务器一端会跟着消失吗？"
-    [the-kernel-keeps-it]="*不会*。内核留着它，它没有进程，直到 nc 关闭另一端。"
+    [does-its-end-go-with-it]="在服务器上按 Ctrl+C。连接在服务器这一端会跟着消失吗？"
+    [the-kernel-keeps-it]="*不会*。内核还留着它，没有进程，直到 nc 关闭另一端。"
     [is-the-port-free-without-nc]="现在把 nc 也停掉。进程都没有了。还剩哪几行？"
-    [time-wait]="*TIME_WAIT*：先关闭的一端再留 60 秒。先关闭的是服务器。"
+    [time-wait]="*TIME_WAIT*：先关闭的一端还要留 60 秒。这里先关闭的是服务器。"
     [time-wait-at-once]="*不会*。这个 nc 也关闭了，但先关闭的服务器一端留在 *TIME_WAIT*，
 持续 60 秒，没有进程。"
 
     [start-it-again]="再次启动"
     [can-the-same-server-bind]="再启动同一个服务器。它能绑定自己的地址吗？"
-    [time-wait-holds-the-address]="*不能*。TIME_WAIT 占着地址。"
+    [time-wait-holds-the-address]="*不能*。TIME_WAIT 占用着地址。"
     [can-a-server-with-the-option-bind]="文章的办法是 SO_REUSEADDR。带选项的新服务器能绑定吗？"
-    [surprise-1]="意外一：*不能*。TIME_WAIT 记得旧服务器没有设置选项。只有新服务器设置，
-还不够。"
+    [surprise-1]="意外一：*不能*。TIME_WAIT 记得旧服务器没有设置选项。只在新服务器里
+设置，还不够。"
 
     [both-have-the-option]="双方都带选项"
     [does-this-time-wait-look-different]="再来一遍，但旧服务器带选项。它的 TIME_WAIT 会不同吗？"
-    [the-flag-is-not-shown]="netstat 显示*没有不同*。但是这个 TIME_WAIT 有一个标志，是从它的服务器复制来的，
-netstat 不显示。"
+    [the-flag-is-not-shown]="在 netstat 里*看不出不同*。其实这个 TIME_WAIT 带着一个标志，是从它的服务器
+复制来的，只是 netstat 不显示。"
     [one-without-and-one-with]="先启动一个不带选项的新服务器，再启动一个带选项的。哪个能绑定？"
-    [both-need-it]="*第二个*：新旧服务器都设置了选项。bind 绕过了 TIME_WAIT，而 TIME_WAIT 还在。"
-    [recap-1]="- 先关闭的一端留在 TIME_WAIT 60 秒，占着地址。
+    [both-need-it]="*第二个*：新旧服务器都设置了选项。TIME_WAIT 还在，但不再挡住 bind。"
+    [recap-1]="- 先关闭的一端进入 TIME_WAIT，占用地址 60 秒。
 - 旧服务器*和*新服务器都设置，SO_REUSEADDR 才有用。
-- 所以，加上选项之后，服务器还要等最后一个 TIME_WAIT。"
+- 所以，刚加上选项时，服务器还要等最后一个 TIME_WAIT 结束。"
 
     # ---- 实验二 ----
     [the-parent-exits-its-child-stays]="父进程退出，子进程留下"
     [who-listens-now]="treuseaddr2 会 fork：父进程退出，子进程与 nc 通信。现在谁在监听？"
-    [the-child-listens]="*子进程*。fork 给了它一份监听描述符，它没有关闭。它也永远不会 accept 客户端。"
-    [can-one-without-or-with-bind]="没有 TIME_WAIT。新服务器能绑定吗，不带选项，或者带选项？"
-    [listen-is-enough]="*都不能*。处于 LISTEN 的套接字占着地址，它的服务器走了也一样。"
+    [the-child-listens]="*子进程*。fork 给了它一份监听描述符，它没有关闭，也永远不会 accept。"
+    [can-one-without-or-with-bind]="没有 TIME_WAIT。新服务器不带选项能绑定吗？带选项呢？"
+    [listen-is-enough]="*都不能*。子进程有一个套接字处于 LISTEN，占用着地址。"
 
     [the-option-in-both]="双方都带选项"
     [does-the-option-close-the-listener]="再来一遍，但旧服务器带选项。子进程现在还在监听吗？"
     [the-child-listens-still]="*还在*：选项对子进程没有影响。"
     [does-the-article-s-restart-work]="文章说，带选项的新服务器现在能启动。能吗？"
-    [surprise-2]="意外二：*不能*。SO_REUSEADDR 绝不绕过 LISTEN 的套接字：子进程活着，服务器就
-重启不了。（双方都设置 SO_REUSEPORT 就能启动。但是子进程会分走一部分客户端，
-永远不 accept。）"
+    [surprise-2]="意外二：*不能*。SO_REUSEADDR 绕不过处于 LISTEN 的套接字：子进程还在，
+服务器就重启不了。（双方都设置 SO_REUSEPORT 就能启动，但子进程会分走一部分
+客户端，又永远不 accept。）"
 
     [the-child-closes-the-listener]="子进程关闭监听套接字"
     [who-listens-after-close]="给子进程加一行 close(lfd)，放在循环之前。现在谁在监听？"
-    [nobody-listens]="*没有谁*。只剩下连接。"
-    [is-that-enough]="旧服务器不带选项。新服务器能绑定吗，不带选项，或者带选项？"
-    [the-connection-lacks-the-flag]="*都不能*。连接也带着旧服务器标志的副本。"
+    [nobody-listens]="*谁也不在监听*，只剩下连接。"
+    [is-that-enough]="旧服务器不带选项。新服务器不带选项能绑定吗？带选项呢？"
+    [the-connection-lacks-the-flag]="*都不能*。连接也复制了旧服务器的标志，而旧服务器没有设置。"
     [and-with-the-option-in-the-old-server]="再来一遍，但旧服务器带选项。哪个新服务器能绑定？"
-    [the-article-is-right]="*带选项的*：没有谁在监听，双方都设置了选项。对这个程序，文章说得对。"
+    [the-article-is-right]="*带选项的*：没有谁在监听，双方都设置了选项。对这个程序，文章的说法成立。"
     [recap-2]="- fork 之后，子进程也有监听套接字，直到它关闭自己那一份。
-- SO_REUSEADDR 绝不绕过 LISTEN：这样的子进程活着，就不能重启。
-- 子进程关闭了监听套接字之后，仍然要双方都设置。"
+- SO_REUSEADDR 绕不过 LISTEN：这样的子进程还在，就不能重启。
+- 子进程关闭了监听套接字，仍然要双方都设置。"
 
     # ---- 实验三 ----
     [the-first-receiver-has-no-option]="第一个接收者不带选项"
-    [can-a-second-receiver-bind]="一个接收数据报的程序占着端口，不带选项。第二个能绑定吗，不带选项，或者带选项？"
+    [can-a-second-receiver-bind]="一个接收者占用着端口，不带选项。第二个不带选项能绑定吗？带选项呢？"
     [no-option-no-sharing]="*都不能*：不带选项的接收者不与别人共用端口。"
     [both-receivers-have-the-option]="两个接收者都带选项"
     [can-one-without-the-option-join]="现在第一个接收者带选项。不带选项的能绑定吗？数据报归谁？"
-    [the-first-is-served]="*不能*，这里也要双方都有；数据报归唯一的接收者。"
-    [who-gets-what]="第二个接收者带选项。发往双方都加入的组的数据报，归谁？广播呢？
+    [the-first-is-served]="*不能*，UDP 也要双方都有；数据报归唯一的接收者。"
+    [who-gets-what]="第二个接收者带选项。双方都加入了一个多播组：发往组的数据报归谁？广播呢？
 发往 127.0.0.1 的呢？"
-    [the-last-gets-the-unicast]="组播和广播到达*两个*。发往 127.0.0.1 的只到达*最后绑定的*，第一个收不到。"
-    [a-thief]="小偷"
+    [the-last-gets-the-unicast]="多播和广播*两个都收到*。发往 127.0.0.1 的只归*最后绑定的*，第一个收不到。"
+    [a-thief]="劫持者"
     [can-another-user-take-it]="用户 nobody 启动第三个。下一个发往 127.0.0.1 的数据报归谁？"
-    [the-thief-has-it]="*小偷*：三个都设置了选项，内核不再问别的。"
-    [no-other-user]="别的用户能不能拿走，这里试不了（%s）：
-请以 root 运行。"
+    [the-thief-has-it]="*劫持者*：三个都设置了选项，内核不再问别的。"
+    [no-other-user]="别的用户能不能抢走，这里试不了（%s）：
+请用 root 运行。"
     [tcp-does-not-share]="TCP 不共用"
     [can-a-second-server-take-the-clients]="TCP：服务器不带选项。带选项的第二个能抢走它的客户端吗？"
     [the-first-answers]="*不能*。它绑定不了，应答的是第一个。"
-    [and-if-the-first-one-has-the-option]="如果第一个带选项呢？试一个不带的，一个带的，还有在所有地址上的 nc，
-它自己会设置选项。"
-    [not-while-it-listens]="*不能*。第一个在这个地址上监听的时候，SO_REUSEADDR 没有用。"
+    [and-if-the-first-one-has-the-option]="如果第一个带选项呢？试三个：不带选项的，带选项的，还有绑定所有地址的 nc
+（nc 自己会设置选项）。"
+    [not-while-it-listens]="*不能*。只要第一个还在这个地址上监听，SO_REUSEADDR 就没有用。"
     [and-on-a-more-specific-address]="现在 nc 在所有地址上监听，带选项。服务器能绑定 127.0.0.1 吗？"
-    [specific-is-no-way-in]="*不能*。在 Linux 上，更具体的地址也进不去。"
-    [recap-3]="- UDP：一个端口上的接收者必须都设置；最后绑定的收到单播。
-- 所以，设置了选项的接收者会被偷，别的用户也能偷。
-- TCP：在该地址上监听的服务器，SO_REUSEADDR 抢不走它的客户端。"
+    [specific-is-no-way-in]="*不能*。在 Linux 上，换成更具体的地址也不行。"
+    [recap-3]="- UDP：同一端口上的接收者都要设置；单播归最后绑定的。
+- 所以，设置了选项的接收者可能被劫持，别的用户也能做到。
+- TCP：服务器还在该地址上监听，SO_REUSEADDR 就抢不走它的客户端。"
 )
