@@ -196,11 +196,7 @@ fn options() {
         (&["diff", "/dev/null/none"], "/dev/null/none"),
         (&["diff", "/dev/null"], "no saved run"),
     ] {
-        let output = run(Command::new(program()).args(arguments));
-        assert_eq!((output.status.code(), &*output.stdout), (Some(2), ""), "{arguments:?}");
-        assert!(output.stderr.starts_with("bindtable: "), "{}", output.stderr);
-        assert!(output.stderr.contains(word), "{}", output.stderr);
-        assert_eq!(output.stderr.lines().count(), 1, "{}", output.stderr);
+        assert!(refusal(arguments).contains(word), "{arguments:?}");
     }
     let full = run(Command::new("sh").args(["-c", "\"$0\" --help >/dev/full"]).arg(program()));
     assert_eq!(full.status.code(), Some(2));
@@ -209,6 +205,19 @@ fn options() {
     for word in ["--proto", "--family", "--state", "--question", "--format", "diff", "explain"] {
         assert!(help.contains(&format!("  {word} ")), "{word}");
     }
+}
+
+/// What it says of such arguments, on one line; and the same in Chinese.
+pub fn refusal(arguments: &[&str]) -> String {
+    let [english, chinese] = ["en", "zh"].map(|language| {
+        let output = run(Command::new(program()).args(["--lang", language]).args(arguments));
+        assert_eq!((output.status.code(), &*output.stdout), (Some(2), ""), "{arguments:?}");
+        assert!(output.stderr.starts_with("bindtable: "), "{}", output.stderr);
+        assert_eq!(output.stderr.lines().count(), 1, "{}", output.stderr);
+        output.stderr
+    });
+    is_chinese(&chinese);
+    english
 }
 
 /// The locale decides, the first variable of POSIX's that is not empty; `--lang` decides before it.
@@ -283,6 +292,13 @@ fn chinese() {
     }
     assert!(rows > 250, "{rows}");
 
+    for command in
+        [&["--help"][..], &["help"], &["help", "port"], &["explain", "-h"], &["diff", "-h"]]
+    {
+        let help = bindtable(&[&["--lang", "zh"], command].concat());
+        is_chinese(&help);
+        assert!(!help.contains("[default") && !help.contains("Usage"), "{help}");
+    }
     let explained = bindtable(&["explain", "--lang", "zh", "tcp/::1/time-wait/::1+reuseaddr"]);
     is_chinese(&explained);
     assert!(explained.contains("\n规则：inet_bind_conflict, "), "{explained}");
@@ -314,9 +330,11 @@ fn chinese() {
 /// What is said in Chinese has no English sentence in it, only names and codes.
 pub fn is_chinese(text: &str) {
     /// What the kernel and other programs say; and commands.
-    const THEIRS: [&str; 5] = [
+    const THEIRS: [&str; 7] = [
         "Address already in use",
         "Cannot assign requested address",
+        "EOF while parsing a value at line 1 column 0",
+        "Not a directory",
         "Permission denied",
         "port is already allocated",
         "ip -brief address",
@@ -328,13 +346,15 @@ pub fn is_chinese(text: &str) {
         "with",
     ];
     let is_chinese = |c: char| ('\u{4e00}'..='\u{9fff}').contains(&c);
-    let ends_as_english =
-        |line: &&str| line.contains(is_chinese) && line.ends_with(['.', ';', '?']);
+    let ends_as_english = |line: &&str| {
+        let is_english = line.ends_with(['.', ';', '?']) && !line.ends_with("...");
+        is_english && line.contains(is_chinese)
+    };
     assert_eq!(text.lines().find(ends_as_english), None);
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let words = THEIRS.iter().fold(words, |words, theirs| words.replace(theirs, ""));
     let mut words = words.split(|c: char| !c.is_ascii_alphanumeric() && !"-_/.".contains(c));
-    let english = words.find(|word| ENGLISH.contains(word));
+    let english = words.find(|word| *word != "A" && ENGLISH.contains(&&*word.to_lowercase()));
     assert_eq!(english, None, "{text}");
     assert!(text.contains(is_chinese), "{text}");
 }

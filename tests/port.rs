@@ -5,7 +5,7 @@ use crate::harness::{
     self, Client, PORT, Process, Program, Row, Runtime, Scratch, Switches, Tally, Variant,
     bindtable as program, read, run, wait_for, wait_for_rows,
 };
-use crate::bindtable::is_chinese;
+use crate::bindtable::{is_chinese, refusal};
 use crate::documents::is_current;
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
@@ -274,15 +274,9 @@ fn input() {
         ("127.0.0.256:3459", "'127.0.0.256' is neither"),
         ("[::1%none]:3459", "'none' is no network interface"),
     ] {
-        let output = run(Command::new(program()).args(["port", target]));
-        assert_eq!((output.status.code(), &*output.stdout), (Some(2), ""), "{target}");
-        assert!(output.stderr.starts_with("bindtable: "), "{}", output.stderr);
-        assert!(output.stderr.contains(word), "{target}: {}", output.stderr);
-        assert_eq!(output.stderr.lines().count(), 1, "{}", output.stderr);
+        assert!(refusal(&["port", target]).contains(word), "{target}");
     }
-    let output = run(Command::new(program()).args(["port", "3459", "--format", "markdown"]));
-    assert_eq!(output.status.code(), Some(2));
-    assert!(output.stderr.contains("text and json"), "{}", output.stderr);
+    assert!(refusal(&["port", "3459", "--format", "markdown"]).contains("text and json"));
     // As ss and netstat write an address, and with an interface.
     for (target, ip) in [
         ("*:3459", Value::Null),
@@ -350,6 +344,12 @@ fn names() {
     );
     assert_eq!(only(&finding)["processes"][0]["pid"], std::process::id());
     assert_eq!(only(&finding)["backlog"], 8);
+    let (_, chinese) = asked(&["3459", "--lang", "zh"]);
+    assert!(text(&chinese["answer"]).contains("被占用"), "{chinese}");
+    assert_eq!(keys(&chinese), keys(&finding));
+    for part in ["status", "verdicts"] {
+        assert_eq!(chinese[part], finding[part], "{part}");
+    }
 }
 
 /// Leaves the TIME_WAIT of a server that was stopped while its client was connected.
