@@ -257,17 +257,25 @@ fn blocks() {
             let (start, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
             let block = text.split_once(&start).and_then(|(_, rest)| rest.split_once(&end));
             let (block, _) = block.expect("it is there");
-            is_current(&chinese, &name, &translated(block));
+            is_current(&chinese, &name, &translated(&name, block));
         }
     }
 }
 
+/// Blocks whose code has lines in words: the phrases with a = in front.
+const WITH_WORDS: [&str; 2] = ["drawing", "run"];
+
 /// Code as it is, and the rest in Chinese.
-fn translated(block: &str) -> String {
+fn translated(name: &str, block: &str) -> String {
     let mut is_code = false;
     let lines = block.lines().map(|line| {
         is_code ^= line.starts_with("```");
-        if is_code { line.to_owned() } else { in_chinese(line) }
+        let words = line.trim_start();
+        match is_code {
+            true if !WITH_WORDS.contains(&name) => line.to_owned(),
+            true => line.replace(words, in_chinese(&format!("={words}")).trim_start_matches('=')),
+            false => in_chinese(line),
+        }
     });
     lines.map(|line| line + "\n").collect()
 }
