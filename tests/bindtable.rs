@@ -1,10 +1,10 @@
 //! `bindtable`: the options, the cells, what is written elsewhere, and what is left behind.
 
 use crate::documents::{compare, is_current};
-use crate::harness::{self, Scratch, bindtable as program, in_namespace, read, run};
+use crate::harness::{self, Scratch, bindtable as program, in_namespace, project, read, run};
 use libtest_mimic::Trial;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::{Ipv6Addr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -28,11 +28,12 @@ const DOCUMENTS: [(&str, &str, [&str; 4]); 2] = [
     ("zh", "docs/zh-CN/bind-table.md", ["规则", "表格", "Linux 与 BSD 的不同", "别人怎样写 Linux"]),
 ];
 
-const TRIALS: [(&str, fn()); 23] = [
+const TRIALS: [(&str, fn()); 24] = [
     ("bindtable_documents", documents),
     ("bindtable_options", options),
     ("bindtable_language", language),
     ("bindtable_chinese", chinese),
+    ("bindtable_sentences", sentences),
     ("bindtable_cells", cells),
     ("bindtable_restart", restart),
     ("bindtable_states", states),
@@ -325,6 +326,37 @@ fn chinese() {
     let (english, chinese) = (whole(), whole_in("zh"));
     assert_ne!(english, chinese);
     assert!(bare(&english) == bare(&chinese));
+}
+
+/// Both formats of a sentence say the same values. That each is there, the compiler sees.
+fn sentences() {
+    /// The first literal, and what follows it.
+    fn literal(text: &str) -> (&str, &str) {
+        let (_, text) = text.split_once('"').expect("a literal begins");
+        let is_end = |at: &usize| !text[..*at].ends_with('\\');
+        let mut ends = text.match_indices('"').map(|(at, _)| at);
+        text.split_at(ends.find(is_end).expect("the literal ends"))
+    }
+    fn values(format: &str) -> BTreeSet<&str> {
+        format.split('{').skip(1).filter_map(|rest| rest.split(['}', ':']).next()).collect()
+    }
+    let mut count = 0;
+    for folder in ["src/bindtable", "src/bindtable/port"] {
+        for entry in fs::read_dir(project(folder)).expect("it is a folder") {
+            let path = entry.expect("it is a folder").path();
+            if path.extension().is_none_or(|extension| extension != "rs") {
+                continue;
+            }
+            let source = fs::read_to_string(&path).expect("it is UTF-8");
+            for call in source.split("say!(").skip(1) {
+                let (english, rest) = literal(call);
+                let (chinese, _) = literal(&rest[1..]);
+                assert_eq!(values(english), values(chinese), "{path:?}: {english}, {chinese}");
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 150, "{count}");
 }
 
 /// What is said in Chinese has no English sentence in it, only names and codes.

@@ -893,7 +893,7 @@ fn stop(target: Target, proto: Proto, in_the_way: &[&Socket]) -> Option<String> 
         return Some(format!("docker stop $(docker ps -q --filter publish={port}/{proto})"));
     }
     if is_named("systemd") {
-        return Some("systemctl list-sockets, then systemctl stop NAME.socket".to_owned());
+        return Some("systemctl list-sockets; systemctl stop NAME.socket".to_owned());
     }
     let units: BTreeSet<&String> =
         holders.iter().filter_map(|holder| holder.unit.as_ref()).collect();
