@@ -50,7 +50,8 @@ impl Words {
 
     /// Those that the script puts on the page.
     pub fn for_script(&self) -> Table {
-        let is_for_script = |name: &str| ["punctuation", "caption", "stage", "answer", "note"].contains(&name);
+        let is_for_script =
+            |name: &str| ["punctuation", "caption", "stage", "answer", "note"].contains(&name);
         self.0.clone().into_iter().filter(|(name, _)| is_for_script(name)).collect()
     }
 }
