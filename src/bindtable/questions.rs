@@ -64,7 +64,7 @@ fn sides() -> [(&'static str, bool, bool); 4] {
 /// What a socket may have.
 fn options() -> [(&'static str, bool, bool); 4] {
     [
-        (words!("none", "没有"), false, false),
+        (words!("none", "没有选项"), false, false),
         ("SO_REUSEADDR", true, false),
         ("SO_REUSEPORT", false, true),
         (words!("both options", "两个选项"), true, true),
@@ -158,7 +158,7 @@ pub fn all() -> Vec<Question> {
         title: words!("TCP, IPv4: which addresses conflict?", "TCP，IPv4：哪些地址冲突？"),
         note: words!("Rows: A's address; columns: B's. A connection of a listener at 0.0.0.0 is at \
                127.0.0.1, where its client connected to.", "行：A 的地址；列：B 的地址。0.0.0.0 上的监听套接字的连接在 127.0.0.1，因为客户端连的是这个地址。"),
-        corner: words!("A's state, options, A's address", "A 的状态，选项，A 的地址"),
+        corner: words!("A's state, options, A's address", "A 的状态、选项、A 的地址"),
         columns: ipv4.iter().map(Socket::to_string).collect(),
         rows: addresses,
         show: Show::Verdict,
@@ -351,7 +351,7 @@ pub fn all() -> Vec<Question> {
             "239.1.2.3 is a multicast group. Rows: A's address; columns: B's.",
             "239.1.2.3 是多播组。行：A 的地址；列：B 的地址。"
         ),
-        corner: words!("options, A's address", "选项，A 的地址"),
+        corner: words!("options, A's address", "选项、A 的地址"),
         columns: udp_ipv4.iter().map(Socket::to_string).collect(),
         rows: shared()
             .into_iter()
@@ -606,7 +606,7 @@ fn deliveries(
         name,
         title,
         note,
-        corner: words!("options, addresses", "选项，地址"),
+        corner: words!("options, addresses", "选项、地址"),
         columns: columns.iter().map(IpAddr::to_string).collect(),
         rows,
         show: Show::Deliveries,
@@ -693,7 +693,7 @@ fn ipv4_clients() -> Question {
                ::ffff:127.0.0.1, or ::1. Columns: B's address.",
             "A 在 :: 上监听。它的连接用客户端所连的地址：::ffff:127.0.0.1 或 ::1。列：B 的地址。"
         ),
-        corner: words!("A's state, its client, options", "A 的状态，它的客户端，选项"),
+        corner: words!("A's state, its client, options", "A 的状态、它的客户端、选项"),
         columns: places.iter().map(Socket::to_string).collect(),
         rows,
         show: Show::Verdict,
@@ -727,7 +727,7 @@ fn devices(name: &'static str, title: &'static str, proto: Proto, states: &[Stat
             "Both at 127.0.0.1; SO_BINDTODEVICE before bind. Columns: B's device.",
             "双方都在 127.0.0.1；bind 之前设置 SO_BINDTODEVICE。列：B 的网卡。"
         ),
-        corner: words!("A's state, options, A's device", "A 的状态，选项，A 的网卡"),
+        corner: words!("A's state, options, A's device", "A 的状态、选项、A 的网卡"),
         columns: devices.map(|(name, _)| of("B", name)).to_vec(),
         rows,
         show: Show::Verdict,
@@ -883,7 +883,7 @@ fn udp_groups() -> Question {
             "The option that both need is the same as for any other address.",
             "双方需要的选项与其他地址相同。"
         ),
-        corner: words!("group, A's options", "组，A 的选项"),
+        corner: words!("group, A's options", "组、A 的选项"),
         columns: by_user(),
         rows,
         show: Show::Verdict,
@@ -925,7 +925,7 @@ fn udp_connected() -> Question {
                left.",
             "绑定 0.0.0.0 的套接字在 connect 之后，只剩一个地址。B 没有 bind 就去 connect，会先要端口，那时它还没有地址，而只剩 A 的端口。"
         ),
-        corner: words!("A, options", "A，选项"),
+        corner: words!("A, options", "A、选项"),
         columns: [
             words!("binds 127.0.0.1", "绑定 127.0.0.1"),
             words!("binds 127.0.0.2", "绑定 127.0.0.2"),
