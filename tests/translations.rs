@@ -23,6 +23,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         harness::trial("translations_blocks", blocks),
         harness::trial("translations_sections", sections),
+        harness::trial("translations_typography", typography),
     ]
 }
 
@@ -292,4 +293,48 @@ fn in_chinese(text: &str) -> String {
         words
     });
     WORDS.iter().fold(text.to_owned(), |text, (english, chinese)| text.replace(english, chinese))
+}
+
+/// What else is written in Chinese: the words of the page, of the demo, and of bindtable.
+const WORDS: [&str; 3] =
+    ["tests/page/words.zh-CN.toml", "docs/demo/words.zh.sh", "src/bindtable/language.rs"];
+
+/// Chinese punctuation, a space between Chinese and Latin text or code, no full-width letters.
+fn typography() {
+    // A bar between words needs no spaces around it: in words.zh.sh it separates columns.
+    autocorrect::config::load(r#"{"rules": {"space-punctuation": 0}}"#).expect("it is a rule");
+    let documents = pairs().into_iter().map(|(_, chinese)| chinese);
+    let files: Vec<String> = documents.chain(WORDS.map(str::to_owned)).collect();
+    let trouble: Vec<String> = files.iter().flat_map(|file| untidy(file, &read(file))).collect();
+    assert!(trouble.is_empty(), "{}", trouble.join("\n"));
+    for file in ["words.md", "words.toml", "words.sh", "words.rs"] {
+        assert_eq!(untidy(file, "x = \"内核检查 `bind` 的结果，然后返回。\""), [""; 0]);
+        for wrong in
+            ["内核检查bind的结果", "内核检查`bind`的结果", "检查结果,然后返回", "Ａ 的结果"]
+        {
+            assert!(!untidy(file, &format!("x = \"{wrong}\"")).is_empty(), "{file}: {wrong}");
+        }
+    }
+}
+
+/// What autocorrect would write in another way. It looks past code, and so at no space beside that:
+/// here a word stands in its place.
+fn untidy(file: &str, text: &str) -> Vec<String> {
+    let mut is_code = false;
+    let lines = text.lines().map(|line| {
+        is_code ^= line.trim_start().starts_with("```");
+        match is_code {
+            true => line.to_owned(),
+            false => {
+                let parts = line.split('`').enumerate();
+                parts.map(|(at, part)| if at % 2 == 1 { "code" } else { part }).collect()
+            }
+        }
+    });
+    let lines: Vec<String> = lines.collect();
+    let kind = if file.ends_with(".rs") { "rs" } else { "md" }; // the other kinds overlook some words
+    let found = autocorrect::lint_for(&lines.join("\n"), kind);
+    assert!(!found.has_error(), "{file}: {}", found.error);
+    let found = found.lines.into_iter();
+    found.map(|line| format!("{file}:{}: {} -> {}", line.line, line.old, line.new)).collect()
 }
