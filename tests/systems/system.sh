@@ -21,10 +21,12 @@ in_namespaces_make() { # FOLDER SUITE TARGET
     project=$1/$place/treuseaddr
     mkdir -p -- "$project"
     tar -C "$root" --exclude=./target --exclude=./.git -c . | tar -C "$project" -x
-    # The crates that this Rust has built already. The project itself is built anew.
+    # The crates that this Rust has built already for the ordinary trials. The project itself is built anew.
     mkdir -p -- "$project/target"
     (cd -- "$3" && find . \( -name '*treuseaddr*' -o -name '*bindtable*' -o -name 'tests-*' -o -name 'bench-*' -o \
-        -name incremental -o -path './tmp/run*' -o -path ./tmp/target/static \) -prune -o \
+        -name incremental -o -path './tmp/[!t]*' -o \
+        -path ./tmp/target/static -o -path './tmp/target/mach*' -o -path ./tmp/target/musl -o \
+        -path ./tmp/target/listeners \) -prune -o \
         -type f -path '*/*/*' -print0) |
         tar -C "$3" --null -T - --ignore-failed-read -c 2>/dev/null | tar -C "$project/target" -x
     chmod 755 "$1" "$1/$place"
