@@ -84,6 +84,9 @@ fn leave(experiment: Experiment, mut command: Command) -> (Process, Client) {
         Program::Treuseaddr => {
             server.signal(Signal::SIGINT);
             assert_eq!(server.wait(), -(Signal::SIGINT as i32));
+            // If the client closed before the server's FIN is there, both would close at once, and both sides
+            // would be left in TIME_WAIT.
+            assert_eq!(client.receive_rest(), (vec![], false));
             client.shutdown();
             wait_for("TIME_WAIT alone", || (rows() == [Row::TIME_WAIT]).then_some(()));
         }
