@@ -22,18 +22,18 @@ pub const FORK: (u32, i32) = (__NR_clone, SIGCHLD as i32);
 /// # Safety
 /// The call may have the argument.
 pub unsafe fn syscall(number: u32, argument: i32) -> i32 {
-    let result;
+    let result: usize;
     // SAFETY: syscall(2) names the registers that are read and written.
     unsafe {
         asm!(
             "svc 0",
             in("x8") number as usize,
-            inlateout("x0") argument => result,
-            in("x1") 0, // clone(2): the child goes on with the stack as it is
+            inlateout("x0") argument as usize => result,
+            in("x1") 0usize, // clone(2): the child goes on with the stack as it is
             options(nostack),
         );
     }
-    result
+    result as i32
 }
 
 /// memcpy(3): the compiler calls it for a copy.

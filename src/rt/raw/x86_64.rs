@@ -21,19 +21,19 @@ pub const FORK: (u32, i32) = (__NR_fork, 0);
 /// # Safety
 /// The call may have the argument.
 pub unsafe fn syscall(number: u32, argument: i32) -> i32 {
-    let result;
+    let result: usize;
     // SAFETY: syscall(2) names the registers that are read and written.
     unsafe {
         asm!(
             "syscall",
-            inlateout("eax") number => result,
-            in("edi") argument,
+            inlateout("rax") number as usize => result,
+            in("rdi") argument as usize,
             lateout("rcx") _,
             lateout("r11") _,
             options(nostack),
         );
     }
-    result
+    result as i32
 }
 
 /// memcpy(3): the compiler calls it for a copy.
