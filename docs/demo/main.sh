@@ -66,27 +66,7 @@ declare -A code=([ESTABLISHED]=01 [FIN_WAIT2]=05 [TIME_WAIT]=06 [LISTEN]=0A) # o
 declare -A last_words=([treuseaddr]=connected [treuseaddr2]=exit) # once a client is there
 declare -A pane=() pid=() words=()
 
-# shellcheck source=docs/demo/by-hand.sh
-. "$folder/by-hand.sh"
-# shellcheck source=docs/demo/build.sh
-. "$folder/build.sh"
-# shellcheck source=docs/demo/install.sh
-. "$folder/install.sh"
-# shellcheck source=docs/demo/network.sh
-. "$folder/network.sh"
-# shellcheck source=docs/demo/options.sh
-. "$folder/options.sh"
-# shellcheck source=docs/demo/processes.sh
-. "$folder/processes.sh"
-# shellcheck source=docs/demo/report.sh
-. "$folder/report.sh"
-# shellcheck source=docs/demo/screen.sh
-. "$folder/screen.sh"
-# shellcheck source=docs/demo/split.sh
-. "$folder/split.sh"
-# shellcheck source=docs/demo/stage.sh
-. "$folder/stage.sh"
-# shellcheck source=docs/demo/states.sh
-. "$folder/states.sh"
-# shellcheck source=docs/demo/tools.sh
-. "$folder/tools.sh"
+for file in by-hand build install network options processes report screen split stage states tools; do
+    # shellcheck disable=SC1090
+    . "$folder/$file.sh"
+done

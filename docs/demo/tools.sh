@@ -26,8 +26,8 @@ find_tools() {
     has cc || missing+=(cc) # Rust links with it
     [[ $kind == rust ]] || has stdbuf || missing+=(stdbuf)
     [[ ! $split ]] || has tmux || missing+=(tmux)
-    ((!${#missing[@]})) || return
-    learn_the_nc
+    ((!${#nc[@]})) || learn_the_nc
+    ((!${#missing[@]}))
 }
 
 help_of() { # COMMAND...: into $text

@@ -147,8 +147,8 @@ and the first receiver does not get it."
     [a-thief]="a thief"
     [can-another-user-take-it]="The user nobody starts a third one. Who gets the next datagram to 127.0.0.1?"
     [the-thief-has-it]="*The thief*: all three have set the option, and the kernel asks for no more."
-    [no-other-user]="Whether another user can take it can't be tried here (%s):
-run this as root."
+    [no-other-user]="Whether another user can take it can't be tried here: run this as root.
+(%s)"
     [tcp-does-not-share]="TCP does not share"
     [can-a-second-server-take-the-clients]="TCP: a server without the option. Can a second one with it take its clients?"
     [the-first-answers]="*No*. It cannot bind, and the first one answers."

@@ -136,8 +136,8 @@ declare -gA words=(
     [a-thief]="劫持者"
     [can-another-user-take-it]="用户 nobody 启动第三个。下一个发往 127.0.0.1 的数据报归谁？"
     [the-thief-has-it]="*劫持者*：三个都设置了选项，内核不再问别的。"
-    [no-other-user]="别的用户能不能抢走，这里试不了（%s）：
-请用 root 运行。"
+    [no-other-user]="别的用户能不能抢走，这里试不了：请用 root 运行。
+（%s）"
     [tcp-does-not-share]="TCP 不共用"
     [can-a-second-server-take-the-clients]="TCP：服务器不带选项。带选项的第二个能抢走它的客户端吗？"
     [the-first-answers]="*不能*。它绑定不了，应答的是第一个。"
