@@ -13,6 +13,7 @@ const MACHINES: [(&str, &str); 3] = [
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=src/rt/raw.ld");
+    println!("cargo::rerun-if-env-changed=MOLD_PATH");
     if env::var_os("CARGO_FEATURE_LIBC").is_some() {
         return;
     }

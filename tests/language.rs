@@ -139,18 +139,21 @@ fn words(sentence: &str) -> usize {
 /// The phrases that are in a text, a line for each.
 fn phrases(text: &str) -> Vec<String> {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase() + " ";
-    let found = PHRASES.iter().filter_map(|phrase| Some((phrase, text.split_once(phrase)?)));
     let is_whole = |phrase: &str, after: &str| {
         phrase.ends_with(' ') || !after.starts_with(char::is_alphabetic) // "so" is not in "some"
     };
-    let found = found.filter(|(phrase, (_, after))| is_whole(phrase, after));
+    let mut found = Vec::new();
+    for phrase in PHRASES {
+        for (at, _) in text.match_indices(phrase) {
+            let (before, after) = (&text[..at], &text[at + phrase.len()..]);
+            if is_whole(phrase, after) {
+                let start: String = before.chars().rev().take(40).collect();
+                let start: String = start.chars().rev().collect();
+                found.push(format!("the phrase {phrase:?}: ...{start}{phrase}{after:.40}"));
+            }
+        }
+    }
     found
-        .map(|(phrase, (before, after))| {
-            let start: String = before.chars().rev().take(40).collect();
-            let start: String = start.chars().rev().collect();
-            format!("the phrase {phrase:?}: ...{start}{phrase}{after:.40}")
-        })
-        .collect()
 }
 
 /// The English documents.
