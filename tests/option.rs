@@ -24,7 +24,7 @@ const DOCUMENT: &str = "docs/so_reuseaddr.md";
 const LOCALHOST: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const ANY: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
 
-const TRIALS: [(&str, fn()); 16] = [
+const TRIALS: [(&str, fn()); 17] = [
     ("option_drawing", || is_current(DOCUMENT, "drawing", &drawing())),
     ("option_rule", || is_current(DOCUMENT, "rule", &rule())),
     ("option_addresses", addresses),
@@ -36,6 +36,7 @@ const TRIALS: [(&str, fn()); 16] = [
     ("option_tcp_takeover", tcp_takeover),
     ("option_nobody_accepts", nobody_accepts),
     ("option_udp_unicast", udp_unicast),
+    ("option_udp_attacker", udp_attacker),
     ("option_udp_multicast", udp_multicast),
     ("option_udp_broadcast", udp_broadcast),
     ("option_culprit", culprit),
@@ -403,6 +404,42 @@ fn udp_unicast() {
     assert_eq!(receivers(LOCALHOST, [&first, &any]), [true, false]);
     let second = bound_udp(Flag::ReuseAddr, LOCALHOST);
     assert_eq!(receivers(LOCALHOST, [&first, &any, &second]), [false, false, true]);
+}
+
+/// A socket that is connected to a peer, or bound to a device, loses its datagrams to a later one that is
+/// so too, and keeps them from one that is not.
+fn udp_attacker() {
+    use nix::sys::socket::sockopt::{BindToDevice, ReuseAddr};
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, setsockopt, socket};
+    use std::os::fd::AsRawFd;
+
+    let peer = UdpSocket::bind((LOCALHOST, 0)).expect("ports are left");
+    let address = peer.local_addr().expect("the socket is bound");
+    let victim_or_attacker = || {
+        let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::empty(), None)
+            .expect("descriptors are left");
+        setsockopt(&socket, ReuseAddr, &true).expect("the descriptor is a socket");
+        let address = SockaddrIn::from(SocketAddrV4::new(LOCALHOST, PORT));
+        bind(socket.as_raw_fd(), &address).expect("both have the option");
+        let socket = UdpSocket::from(socket);
+        socket.set_nonblocking(true).expect("the descriptor is a socket");
+        socket
+    };
+    let connected = |socket: &UdpSocket| socket.connect(address).expect("it is on loopback");
+    let on_device = |socket: &UdpSocket| {
+        setsockopt(socket, BindToDevice, &"lo".into()).expect("the device exists");
+    };
+    for narrow in [&connected as &dyn Fn(&UdpSocket), &on_device] {
+        let sockets = [(); 2].map(|()| victim_or_attacker());
+        narrow(&sockets[0]);
+        for expected in [[true, false], [false, true]] {
+            peer.send_to(b"hello", (LOCALHOST, PORT)).expect("the address is on loopback");
+            let waiting = |socket: &UdpSocket| socket.peek(&mut [0]).is_ok();
+            wait_for("a datagram", || sockets.iter().any(waiting).then_some(()));
+            assert_eq!(sockets.each_ref().map(|socket| socket.recv(&mut [0; 8]).is_ok()), expected);
+            narrow(&sockets[1]);
+        }
+    }
 }
 
 /// A datagram to a group goes to all sockets at the wildcard address while one of them is a member, even
