@@ -13,6 +13,7 @@ mod table;
 use alternatives::Alternative;
 use process::run;
 use std::env;
+use std::fmt::Display;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -24,7 +25,7 @@ Usage: cargo bench [-- OPTIONS]
 Builds the alternatives to the raw port, measures them round by round, and prints one table.
 
 Options:
-  --write  write docs/performance.md too
+  --write  write the table into docs/performance.md too
   --quick  run a few rounds, to see that everything works: do not quote its numbers
   --help   print this";
 
@@ -129,13 +130,14 @@ fn bench(write: bool, quick: bool) -> Result<(), String> {
     if !missing.is_empty() {
         report += &format!("\nMissing:\n\n- {}\n", missing.join("\n- "));
     }
-    report += &format!("\n{}\n", machine(&alternatives, &load));
+    report += &format!("\n{}\n\n{}\n", machine(&alternatives, &load), rounds(&counts));
     println!("\n{report}");
     eprintln!("{} s in all", start.elapsed().as_secs());
     if write {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/performance.md");
-        fs::write(&path, page(&alternatives, &report, &counts))
-            .map_err(|error| format!("{}: {error}", path.display()))?;
+        let recipe = |it: &Alternative| format!("- **{}**: {}\n", it.name, it.recipe);
+        let recipes: String = alternatives.iter().map(recipe).collect();
+        document(&path, &[("measured", &report), ("alternatives", &recipes)])?;
     }
     Ok(())
 }
@@ -166,86 +168,27 @@ fn machine(alternatives: &[Alternative], load: &str) -> String {
     )
 }
 
-fn page(alternatives: &[Alternative], report: &str, counts: &Counts) -> String {
-    let recipes: String = alternatives
-        .iter()
-        .map(|alternative| format!("- **{}**: {}\n", alternative.name, alternative.recipe))
-        .collect();
+/// How often each row was measured, in one line.
+fn rounds(counts: &Counts) -> String {
     let Counts { starts, starts_to_look_at, conversations, trips: [short, long] } = counts;
     format!(
-        "\
-# Performance
-
-What does the raw port of `treuseaddr` cost, compared with what you would use instead? The first \
-column has its numbers, and the others say how many times as much each alternative takes. The first \
-two rows are instructions, which are the same in every run; the times depend on the machine and on \
-what else it does. `cargo bench -- --write` builds every alternative, measures them, and writes this \
-page.
-
-{report}
-## How to read the table
-
-- The column of the raw port has its numbers. The others have ratios to it: 2.00 means twice as \
-long, as large or as many. For instructions and system calls they have the number itself.
-- Less is better, except in the rows with an arrow. A dash means that the alternative has no part \
-in that row.
-- Each number is a median. The number after ± is half the distance between the quartiles.
-- In each round every alternative has its turn. A ratio compares two numbers of the same round, so \
-a slow minute of the machine changes both.
-- The rows of starts have {starts} rounds, the rows of memory {starts_to_look_at}, and the round \
-trips {conversations}. A round has {short} round trips, or {long} of 64 KiB.
-
-## The alternatives
-
-{recipes}
-## How each row is measured
-
-- Each row is measured on the loopback interface of a network namespace of its own, with an empty \
-environment. Server and client share one CPU.
-- **Instructions**: what the processor executes outside the kernel, counted by valgrind's callgrind. \
-It does not count the last block of a program, which ends in `exit_group`. The first row goes from \
-the start to the end of a server whose port is in use. A round trip is the difference between 110 \
-and 10 of 100 bytes, divided by 100.
-- **Calls before `socket`**: from `execve` on, with `strace`.
-- **Memory and page faults**: of a process that waits in `accept`. The page faults include those of \
-making the process, 2 or 3 for any program. Pss counts a page that n processes share as 1/n of a \
-page.
-- **Starts**: the clock starts before the process is made. If the port is in use, it stops when the \
-process has ended. Otherwise it stops when a client, which connects again and again, has its first \
-byte back.
-- **Round trips**: per second. The client sets TCP_NODELAY, and for long messages TCP_QUICKACK. The \
-servers set neither, and have a buffer of 100 bytes.
-- **CPU time**: the server's, user and system, while it echoes messages of 64 KiB. The number is \
-scaled to 10⁹ bytes from the amount in the label.
-
-## Why 27 instructions for a round trip, and not fewer
-
-`objdump -d` shows the loop of lines 46 to 64 as the x86-64 build has it. In the last column stands \
-what a compiler could do with the same checks:
-
-| what | instructions | executed | needed |
-|---|---|---:|---:|
-| line 47, three arguments and the call `read` | `mov` `xor` `mov` `syscall` | 4 | 4 |
-| did it fail? | `mov` `cmp` `setge` `test` `sets` `test` `je` | 7 | 3 |
-| line 48, is it 0? | `test` `je` | 2 | 2 |
-| line 59, is it within the buffer? | `cmp` `jae` | 2 | 2 |
-| three arguments and the call `write` | `mov` `mov` `mov` `syscall` | 4 | 4 |
-| did it fail, or is it another number? | `cmp` `setl` `test` `setns` `cmp` `jne` `or` `jne` | 8 | 4 |
-
-The difference of 8 is in the two checks for an error. A result between -4095 and -1 is an error, and \
-one comparison of an unsigned number would tell. In rustix each result is a pointer (`RetReg` in its \
-`reg.rs`). LLVM does not merge two comparisons of a pointer as it merges those of a number. Our own \
-`read` and `write` would save the 8, and 19 would remain. The ports use rustix's, so that a reader \
-finds the calls of a library that others use too. C has no bounds check, but calls the C library twice.
-
-## Where an alternative is ahead
-
-- **Rust std** and **Rust tokio** are ahead with messages of 64 KiB. They call `recvfrom` and \
-`sendto`, where the article's C calls `read` and `write`: these pass through the kernel's file layer \
-(`vfs_read`, `sock_read_iter`) before they reach the socket. C gains as much as Rust std if \
-`recv(cfd, buff, 100, 0)` and `send(cfd, buff, num, 0)` take their place.
-"
+        "Rounds: {starts} of the starts, {starts_to_look_at} of the memory, {conversations} of the \
+         round trips, each with {short} of them, or {long} of 64 KiB."
     )
+}
+
+/// Puts the blocks into the document.
+fn document(path: &Path, blocks: &[(&str, &str)]) -> Result<(), String> {
+    let trouble = |error: &dyn Display| format!("{}: {error}", path.display());
+    let mut document = fs::read_to_string(path).map_err(|error| trouble(&error))?;
+    for (name, block) in blocks {
+        let (start, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
+        let found = document.split_once(&start);
+        let found = found.and_then(|(before, rest)| Some((before, rest.split_once(&end)?.1)));
+        let (before, after) = found.ok_or_else(|| trouble(&format!("no block {name}")))?;
+        document = [before, &start, block, &end, after].concat();
+    }
+    fs::write(path, document).map_err(|error| trouble(&error))
 }
 
 fn read(path: &str) -> String {
