@@ -27,7 +27,8 @@ const DOCUMENT: &str = "docs/kernels.md";
 
 /// All but one are not among the ordinary trials: they download kernels, QEMU and the other stacks.
 pub fn trials() -> Vec<Trial> {
-    let trial = |(name, _, version)| harness::trial(name, move || predicted(name, version));
+    let trial =
+        |(name, _, version)| harness::trial(name, move || predicted(name, program(), version));
     let others: [(&str, fn()); 3] =
         [("kernel_refused", refused), ("stack_lwip", lwip), ("stack_gvisor", gvisor)];
     let others = others.map(|(name, check)| harness::trial(name, check));
@@ -68,8 +69,8 @@ fn program() -> &'static PathBuf {
 }
 
 /// Each cell is measured there, and the model predicts it for that version.
-fn predicted(kernel: &str, version: &str) {
-    let output = run(boot(kernel, &["dummy"]).arg(program()).args(["--format", "json"]));
+pub fn predicted(kernel: &str, program: &Path, version: &str) {
+    let output = run(boot(kernel, &["dummy"], &[]).arg(program).args(["--format", "json"]));
     assert!(output.status.success(), "{}", output.stderr);
     let table: Value = serde_json::from_str(&output.stdout).expect("it is JSON");
     let release = table["kernel"].as_str().and_then(|kernel| kernel.strip_prefix("Linux "));
@@ -85,7 +86,7 @@ fn predicted(kernel: &str, version: &str) {
 /// What is no kernel gets one line. A kernel that does not boot, and a program that does not end, show
 /// the console's last lines. Nothing is left.
 fn refused() {
-    let kernel = boot(KERNELS[2].0, &[]);
+    let kernel = boot(KERNELS[2].0, &[], &[]);
     let image = kernel.get_args().last().expect("it names the image").to_owned();
     let scratch = Scratch::new();
     let path = |name: &str| scratch.path().join(name);

@@ -2,10 +2,11 @@
 //! that machine, under qemu-user. The calls are those that QEMU's `-strace` shows.
 
 use crate::builds::{converse, is_small_and_hard};
+use crate::kernels::predicted;
 use crate::harness::{
     self, Client, MULTICAST, Process, Program, Scratch, Sender, Switches, UNICAST, cargo_target,
-    compile, download_std, hold_port, hold_udp_port, in_namespace, is_blocked, run, std_source,
-    wait_for, wait_for_rows,
+    compile, boot, download, download_kernel, download_std, downloaded, project, hold_port,
+    hold_udp_port, in_namespace, is_blocked, run, std_source, wait_for, wait_for_rows,
 };
 use crate::runtime;
 use libtest_mimic::Trial;
@@ -31,11 +32,20 @@ static MACHINES: [Machine; 2] = [
     Machine::new("riscv64", "riscv64gc-unknown-linux-gnu"),
 ];
 
+/// Debian's kernel for ARM64, under the name that its download has.
+const KERNEL: &str = "kernel_arm64";
+
+const BINDTABLE: &str = "machine_aarch64_bindtable";
+
 const MUSL: &str = "x86_64-unknown-linux-musl";
 
 /// Not among the ordinary trials: they build Rust's `core` for each machine.
 pub fn trials() -> Vec<Trial> {
-    let mut trials = vec![harness::trial("machine_x86_64_musl", musl)];
+    let mut trials = vec![
+        harness::trial("machine_x86_64_musl", musl),
+        harness::trial("machine_aarch64_kernel", kernel),
+        harness::trial(BINDTABLE, bindtable),
+    ];
     for machine in &MACHINES {
         for (name, check) in [
             ("each_build", Machine::each_build as fn(&Machine)),
@@ -56,6 +66,10 @@ pub fn prepare(wanted: &[String]) {
     if wanted.iter().any(|name| name.starts_with("machine_")) {
         let [first, second] = MACHINES.each_ref().map(|machine| machine.target);
         download_std(&[first, second, MUSL]);
+    }
+    if wanted.iter().any(|name| name == "machine_aarch64_kernel" || name == BINDTABLE) {
+        download_kernel(KERNEL, "bookworm", "arm64");
+        download("busybox-arm64", &["bookworm", "arm64", "{}", "busybox-static"]);
     }
 }
 
@@ -458,6 +472,70 @@ fn named(call: &str) -> String {
         Some((before, _)) => before.to_owned(),
         None => text,
     }
+}
+
+/// cargo for a program on std that needs no library, to run on ARM64.
+fn static_cargo() -> Command {
+    let target = MACHINES[0].target;
+    let mut cargo = harness::cargo("build", &cargo_target("machines-std"));
+    cargo.args(["--offline", "--release", "--target", target]);
+    if let Some(source) = std_source(target) {
+        cargo.args(["-Z", "build-std=std,panic_abort"]);
+        cargo.env("RUSTC_BOOTSTRAP", "1").env("__CARGO_TESTS_ONLY_SRC_ROOT", source);
+    }
+    cargo.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc");
+    cargo.env("RUSTFLAGS", "-C target-feature=+crt-static");
+    cargo
+}
+
+fn static_program(name: &str) -> PathBuf {
+    cargo_target("machines-std").join(MACHINES[0].target).join("release").join(name)
+}
+
+/// The restart outcomes and the claims, on Debian's kernel for ARM64: with the ports and the C twins.
+fn kernel() {
+    let machine = &MACHINES[0];
+    machine.is_built.get_or_init(|| machine.build());
+    let package = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guest");
+    fs::create_dir_all(&package).expect("the target folder is writable");
+    let manifest = format!(
+        "[package]\nname = \"guest\"\nedition = \"2024\"\n\n[[bin]]\nname = \"guest\"\npath = {:?}\n\n\
+         [dependencies]\nclose_fds = \"0.3\"\nfastrand = \"2\"\nlibtest-mimic = \"0.8\"\n\
+         nix = {{ version = \"0.31\", features = [\"feature\", \"fs\", \"mount\", \"process\", \"sched\", \
+         \"signal\", \"socket\", \"term\", \"user\"] }}\n\
+         rustix = {{ version = \"1.1\", default-features = false, features = [\"event\", \"net\", \
+         \"process\"] }}\n\n[workspace]\n",
+        project("tests/machines/guest.rs")
+    );
+    fs::write(package.join("Cargo.toml"), manifest).expect("the target folder is writable");
+    fs::copy(project("Cargo.lock"), package.join("Cargo.lock")).expect("it is there");
+    let mut cargo = static_cargo();
+    // Where the harness of the guest looks for the programs.
+    succeed(cargo.current_dir(&package).env("CARGO_TARGET_TMPDIR", "/tests"));
+
+    let files = Scratch::new();
+    for (kind, runtime) in [("c", "c"), ("release", "raw")] {
+        for switches in Switches::ALL {
+            let variant = [&[runtime][..], &switches.features()].concat().join("-");
+            for program in Program::ALL {
+                let file = files.path().join(format!("{variant}~{}", program.name()));
+                fs::copy(machine.path(kind, switches, program), file).expect("it is built");
+            }
+        }
+    }
+    let busybox = downloaded("busybox-arm64").join("bin/busybox");
+    fs::copy(busybox, files.path().join("busybox")).expect("Debian has it there");
+    let files: Vec<PathBuf> =
+        fs::read_dir(files.path()).expect("it is ours").flatten().map(|file| file.path()).collect();
+    let output = run(boot(KERNEL, &[], &files).arg(static_program("guest")));
+    let passed = output.stdout.matches("... ok").count();
+    assert!(output.status.success() && passed > 30, "{}\n{}", output.stdout, output.stderr);
+}
+
+/// Every cell of the bind table, on Debian's kernel for ARM64: the model predicts it, as on x86-64.
+fn bindtable() {
+    succeed(static_cargo().args(["--package", "bindtable"]));
+    predicted(KERNEL, &static_program("bindtable"), "6.1.");
 }
 
 /// rustc links start files for this target all the same, which define `_start`.

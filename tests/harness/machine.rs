@@ -104,8 +104,8 @@ pub fn downloaded(name: &str) -> PathBuf {
 }
 
 /// `boot.sh`, ready for the program and its arguments: boots the kernel that `download_kernel` has
-/// brought, with those of its modules that are named and that it has.
-pub fn boot(kernel: &str, modules: &[&str]) -> Command {
+/// brought, with those of its modules that are named and that it has, and with files in its root folder.
+pub fn boot(kernel: &str, modules: &[&str], beside: &[PathBuf]) -> Command {
     downloaded("qemu");
     let folder = downloaded(kernel);
     let mut command = Command::new(boot_script());
@@ -122,6 +122,9 @@ pub fn boot(kernel: &str, modules: &[&str]) -> Command {
         if let Some(file) = files.iter().find(is_it) {
             command.arg("-m").arg(file);
         }
+    }
+    for file in beside {
+        command.arg("-f").arg(file);
     }
     let is_image = |file: &&PathBuf| {
         file.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz"))
