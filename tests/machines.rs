@@ -74,14 +74,14 @@ pub fn prepare(wanted: &[String]) {
 }
 
 /// cargo for a target whose libraries this toolchain may not have.
-fn cargo(target: &str, folder: &str) -> Command {
+fn cargo(target: &str, folder: &str, libraries: &str) -> Command {
     let mut cargo = harness::cargo("build", &cargo_target(folder));
     cargo.args(["--offline", "--target", target]);
     if let Some(source) = std_source(target) {
         // Rust's `core` without optimization calls memcmp(3), which the libraries as they are
         // installed do not.
         let optimized = ["--config", "profile.dev.package.core.opt-level=3"];
-        cargo.args(["-Z", "build-std=core"]).args(optimized);
+        cargo.args(["-Z", &format!("build-std={libraries}")]).args(optimized);
         cargo.env("RUSTC_BOOTSTRAP", "1").env("__CARGO_TESTS_ONLY_SRC_ROOT", source);
     }
     cargo
@@ -110,7 +110,7 @@ impl Machine {
         let variable = self.target.to_uppercase().replace('-', "_");
         for switches in Switches::ALL {
             for (profile, kind) in [("dev", "debug"), ("release", "release")] {
-                let mut cargo = cargo(self.target, "machines");
+                let mut cargo = cargo(self.target, "machines", "core");
                 cargo.args([
                     "--bins",
                     "--profile",
@@ -202,7 +202,7 @@ impl Machine {
     /// memcpy(3) and memset(3), for each length and alignment.
     fn memory(&self) {
         let variable = self.target.to_uppercase().replace('-', "_");
-        let mut cargo = cargo(self.target, "machines-rt");
+        let mut cargo = cargo(self.target, "machines-rt", "core");
         cargo.args(["--release", "--bin", "memory"]).current_dir(runtime::package());
         let compiler = format!("{}-linux-gnu-gcc", self.name);
         succeed(cargo.env(format!("CARGO_TARGET_{variable}_LINKER"), compiler));
@@ -476,13 +476,8 @@ fn named(call: &str) -> String {
 
 /// cargo for a program on std that needs no library, to run on ARM64.
 fn static_cargo() -> Command {
-    let target = MACHINES[0].target;
-    let mut cargo = harness::cargo("build", &cargo_target("machines-std"));
-    cargo.args(["--offline", "--release", "--target", target]);
-    if let Some(source) = std_source(target) {
-        cargo.args(["-Z", "build-std=std,panic_abort"]);
-        cargo.env("RUSTC_BOOTSTRAP", "1").env("__CARGO_TESTS_ONLY_SRC_ROOT", source);
-    }
+    let mut cargo = cargo(MACHINES[0].target, "machines-std", "std,panic_abort");
+    cargo.arg("--release");
     cargo.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc");
     cargo.env("RUSTFLAGS", "-C target-feature=+crt-static");
     cargo
@@ -547,7 +542,7 @@ fn musl() {
         let output = run(Command::new(compiler).arg(format!("-print-file-name={file}")));
         PathBuf::from(output.stdout.trim())
     };
-    let mut cargo = cargo(MUSL, "musl");
+    let mut cargo = cargo(MUSL, "musl", "core");
     if std_source(MUSL).is_some() {
         for (compiler, file) in [
             ("musl-gcc", "rcrt1.o"),
