@@ -1,7 +1,7 @@
 //! `bindtable`: the options, the cells, what is written elsewhere, and what is left behind.
 
 use crate::documents::{compare, is_current};
-use crate::harness::{self, Scratch, bindtable as program, in_namespace, project, read, run};
+use crate::harness::{self, Scratch, bindtable as program, block, in_namespace, project, read, run};
 use libtest_mimic::Trial;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -149,8 +149,7 @@ fn is_recorded(markdown: &str, place: &str, [rules, table, bsd, linux]: [&str; 4
     }
     // One user cannot try all cells, nor all that others have written.
     let document = read(place);
-    let (_, document) = document.split_once("<!-- table -->\n").expect("the block is there");
-    let (document, _) = document.split_once("<!-- /table -->").expect("the block ends");
+    let [_, document, _] = block(&document, "table").expect("the block is there, and ends");
     let of_one_user = document.lines().zip(table.lines()).map(|(document, here)| {
         let cells = document.split(" | ").zip(here.split(" | "));
         let untried = ["–", "– |"];

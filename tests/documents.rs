@@ -2,7 +2,7 @@
 //! `TREUSEADDR_UPDATE=1 cargo test documents` rewrites the quotations.
 
 use crate::annotations::served;
-use crate::harness::{self, Program, Runtime, Switches, project, read, words};
+use crate::harness::{self, Program, Runtime, Switches, block, project, read, words};
 use crate::outcomes::{EXPERIMENTS, listens};
 use libtest_mimic::Trial;
 use nix::sys::utsname::uname;
@@ -75,11 +75,9 @@ fn is_update() -> bool {
 pub fn is_current(file: &str, name: &str, text: &str) {
     let _one_at_a_time = REWRITING.lock();
     let document = read(file);
-    let (start, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->\n"));
-    let (before, rest) = document.split_once(&start).expect("the block is there");
-    let (block, after) = rest.split_once(&end).expect("the block ends");
+    let [before, block, after] = block(&document, name).expect("the block is there, and ends");
     match is_update() {
-        true => write(file, &[before, &start, text, &end, after].concat()),
+        true => write(file, &[before, text, after].concat()),
         false => compare(&format!("{file}: {name}"), block, text),
     }
 }

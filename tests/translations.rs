@@ -8,7 +8,7 @@
 //! `TREUSEADDR_UPDATE=1 cargo test translations`. `tests/zh-CN.tsv` has the words of its tables.
 
 use crate::documents::{REWRITING, anchor, is_current};
-use crate::harness::{self, project, read};
+use crate::harness::{self, block, project, read};
 use libtest_mimic::Trial;
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 use std::fs;
@@ -255,9 +255,7 @@ fn blocks() {
         let text = read(&english);
         let is_ours = |name: &String| !ELSEWHERE.contains(&&**name);
         for name in generated(&text).1.into_iter().filter(is_ours) {
-            let (start, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
-            let block = text.split_once(&start).and_then(|(_, rest)| rest.split_once(&end));
-            let (block, _) = block.expect("it is there");
+            let [_, block, _] = block(&text, &name).expect("it is there");
             is_current(&chinese, &name, &translated(&name, block));
         }
     }

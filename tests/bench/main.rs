@@ -1,6 +1,8 @@
 //! What the raw port costs, compared with what a reader would use instead: `cargo bench`.
 
 mod alternatives;
+#[path = "../harness/block.rs"]
+mod block;
 mod measure;
 #[path = "../harness/net.rs"]
 #[allow(dead_code, reason = "the tests use the rest")]
@@ -182,11 +184,9 @@ fn document(path: &Path, blocks: &[(&str, &str)]) -> Result<(), String> {
     let trouble = |error: &dyn Display| format!("{}: {error}", path.display());
     let mut document = fs::read_to_string(path).map_err(|error| trouble(&error))?;
     for (name, block) in blocks {
-        let (start, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
-        let found = document.split_once(&start);
-        let found = found.and_then(|(before, rest)| Some((before, rest.split_once(&end)?.1)));
-        let (before, after) = found.ok_or_else(|| trouble(&format!("no block {name}")))?;
-        document = [before, &start, block, &end, after].concat();
+        let found = block::block(&document, name);
+        let [before, _, after] = found.ok_or_else(|| trouble(&format!("no block {name}")))?;
+        document = [before, block, after].concat();
     }
     fs::write(path, document).map_err(|error| trouble(&error))
 }

@@ -1,6 +1,7 @@
 //! What the tests share: the programs built in every variant, a network namespace for each trial,
 //! processes that do not outlive it, and waiting for a state in place of sleeping.
 
+mod block;
 mod capture;
 mod keeper;
 mod machine;
@@ -10,6 +11,7 @@ mod strace;
 mod tools;
 mod variant;
 
+pub use block::block;
 pub use capture::Capture;
 pub use keeper::{SCRATCH, Stage, keep, start};
 pub use machine::{
