@@ -59,7 +59,7 @@ main() { # ARGUMENTS...
 
 root=${folder%/docs/demo}
 port=3459 hex_port=0D83 limit=20
-unbuffered=() inside=() jobs=() zombies=() results=() done_so_far=()
+unbuffered=() inside=() jobs=() results=() done_so_far=()
 receivers=() panes=() other=()
 dir='' network='' tcp='' launched='' quiet='' pending='' titled='' prompt='' noted='' sender_noted='' surprised='' remains='' restarted='' tmux='' n=0
 declare -A code=([ESTABLISHED]=01 [FIN_WAIT2]=05 [TIME_WAIT]=06 [LISTEN]=0A) # of /proc/net/tcp

@@ -35,13 +35,12 @@ end_jobs() {
             in_state ^ZX "$job" || break
             doze
         done
-        gone "-$job" || zombies+=("$job") # an orphan that init has not reaped yet
     done
     jobs=()
 }
 
 clean_up() {
-    local job i=0 status=$?
+    local status=$?
     trap '' HUP INT PIPE TERM
     [[ ! $prompt ]] || echo 2>/dev/null >&2
     [[ $dir ]] || return
@@ -50,7 +49,4 @@ clean_up() {
     end_jobs
     [[ ! ${TREUSEADDR_DEMO_PANES:-} ]] || echo "$status" >"$TREUSEADDR_DEMO_PANES/status"
     cd / && rm -rf -- "$dir"
-    for job in "${zombies[@]}"; do
-        until gone "-$job" || ((++i > 150)); do doze; done
-    done
 }

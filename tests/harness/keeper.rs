@@ -11,9 +11,10 @@
 //! The first one ends with cargo, the keeper with the first one, the tests with the keeper.
 
 use super::run;
+use nix::errno::Errno;
 use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::waitpid;
+use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Pid, setsid};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{PidfdFlags, getppid, pidfd_open, pidfd_send_signal};
@@ -117,19 +118,26 @@ pub fn keep(arguments: &[String]) -> Result<ExitCode, String> {
     let scratch = scratch().map_err(|error| format!("{TMPDIR}: {error}"))?;
     let mut command = Command::new("env");
     command.env(SCRATCH, &scratch);
-    let mut tests = spawn(&mut command, Stage::Tests, arguments, Stdio::null())?;
-    let pid = Pid::from_raw(tests.id().cast_signed());
-    let pid = rustix::process::Pid::from_raw(pid.as_raw()).expect("it is no 0");
+    let tests = spawn(&mut command, Stage::Tests, arguments, Stdio::null())?;
+    let pid = rustix::process::Pid::from_raw(tests.id().cast_signed()).expect("it is no 0");
     let pidfd =
         pidfd_open(pid, PidfdFlags::empty()).map_err(|error| format!("pidfd_open: {error}"))?;
     thread::spawn(move || {
         let _ = io::copy(&mut io::stdin(), &mut io::sink()); // to the end of the first process
         let _ = pidfd_send_signal(pidfd, rustix::process::Signal::KILL);
     });
-    let status = tests.wait();
+    let tests = Pid::from_raw(tests.id().cast_signed());
+    let code = loop {
+        match waitpid(None, None) {
+            Ok(WaitStatus::Exited(pid, code)) if pid == tests => break u8::try_from(code).ok(),
+            Ok(WaitStatus::Signaled(pid, ..)) if pid == tests => break None,
+            Ok(_) | Err(Errno::EINTR) => {} // a process that had lost its parent
+            Err(errno) => return Err(format!("waitpid: {errno}")),
+        }
+    };
     end_children();
     let _ = fs::remove_dir_all(scratch);
-    Ok(code(status))
+    Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
 /// A new folder for the files of the tests, which the keeper removes.
