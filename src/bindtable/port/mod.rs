@@ -20,6 +20,7 @@ use sockets::{Listed, State};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::str::FromStr;
+use std::sync::LazyLock;
 use verdict::{Answer, Owner, With};
 
 /// What is asked: a port, and perhaps an address.
@@ -122,8 +123,9 @@ pub struct User {
 
 impl User {
     fn new(uid: u32) -> Self {
-        let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-        let name = accounts.lines().find_map(|line| {
+        static ACCOUNTS: LazyLock<String> =
+            LazyLock::new(|| std::fs::read_to_string("/etc/passwd").unwrap_or_default());
+        let name = ACCOUNTS.lines().find_map(|line| {
             let mut fields = line.split(':');
             let name = fields.next()?;
             (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
