@@ -470,7 +470,6 @@ fn settled(
         let holders = if inodes.is_empty() { Holders::default() } else { holders::find(&inodes) };
         found.0 = sockets.iter().map(|socket| Socket::new(socket, &holders)).collect();
         found.1 = holders.unreadable;
-        ask_the_kernel(&mut found.0, target.port, user.uid);
         let again = list()?;
         let key = |socket: &Listed| {
             (socket.cookie, socket.state, socket.local, socket.peer, socket.inode)
@@ -480,6 +479,7 @@ fn settled(
         }
         sockets = again;
     }
+    ask_the_kernel(&mut found.0, target.port, user.uid);
     unseen.extend(refusal.map(|error| Unseen::SockDiag { error }));
     Ok(found)
 }
@@ -487,10 +487,11 @@ fn settled(
 /// Finds out the options that a TIME_WAIT, or another socket without a process, has kept: nobody
 /// can read them, but a bind at its address decides by them.
 ///
-/// This bind is in nobody's way, and so is made without `--probe`. While it stands, a server
-/// without an option could not bind for the sake of the TIME_WAIT itself. A server with
-/// SO_REUSEADDR may stand beside a socket with SO_REUSEADDR that does not listen. It is made only
-/// where everything else at the address is known.
+/// It is made without `--probe`, once for each option, and only where everything else at the address
+/// is known. A server with the same option may bind, and listen, while it stands: it does not listen.
+/// A server without an option fails for the sake of the TIME_WAIT itself. Kept out for that instant is
+/// a server with one option alone where the TIME_WAIT has both, and one with SO_REUSEPORT of another
+/// user.
 fn ask_the_kernel(sockets: &mut [Socket], port: u16, user: u32) {
     let is_asked = |socket: &Socket| {
         socket.is_owner
