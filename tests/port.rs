@@ -41,7 +41,7 @@ const SAMPLE: u16 = 1;
 static TALLY: Tally = Tally::new();
 static UNKNOWN: AtomicU32 = AtomicU32::new(0);
 
-const TRIALS: [(&str, fn()); 27] = [
+const TRIALS: [(&str, fn()); 28] = [
     ("port_document", document),
     ("port_by_hand", by_hand),
     ("port_input", input),
@@ -49,6 +49,7 @@ const TRIALS: [(&str, fn()); 27] = [
     ("port_names", names),
     ("port_time_wait_without_the_option", time_wait_without_the_option),
     ("port_time_wait_with_the_option", time_wait_with_the_option),
+    ("port_several_time_waits", several_time_waits),
     ("port_child", child),
     ("port_inherited", inherited),
     ("port_no_process", no_process),
@@ -423,6 +424,55 @@ fn time_wait_with_the_option() {
             assert!(server.ended().is_none(), "{}", server.stderr.to_end());
         }
     });
+}
+
+/// Of several at one address, the kernel tells whether all have the option, and of no single one
+/// that it lacks it.
+fn several_time_waits() {
+    let known: [(&str, &[bool], Value); 3] = [
+        ("127.0.0.1", &[false, true], Value::Null),
+        ("127.0.0.2", &[true, true], true.into()),
+        ("127.0.0.3", &[false], false.into()),
+    ];
+    let mut all = 0;
+    for (ip, options, _) in &known {
+        let listener = listener(ip);
+        let connections = options.iter().map(|reuseaddr| {
+            set_socket_reuseaddr(&listener, *reuseaddr).expect("it is a socket");
+            let client = TcpStream::connect(local(ip)).expect("it listens");
+            (accept_with(&listener, SocketFlags::CLOEXEC).expect("it came"), client)
+        });
+        let (servers, clients): (Vec<Fd>, Vec<TcpStream>) = connections.unzip();
+        drop((listener, servers));
+        let count = |state| states(PORT).iter().filter(|found| **found == state).count();
+        wait_for("FIN_WAIT2", || (count(5) == options.len()).then_some(()));
+        drop(clients);
+        all += options.len();
+        wait_for("TIME_WAIT", || (count(6) == all).then_some(()));
+    }
+    for (ip, options, reuseaddr) in &known {
+        let (_, finding) = asked(&[&format!("{ip}:3459")]);
+        let sockets = list(&finding["sockets"]).iter().filter(|socket| socket["address"] == *ip);
+        let found: Vec<&Value> = sockets.map(|socket| &socket["reuseaddr"]).collect();
+        assert_eq!(found, vec![reuseaddr; options.len()], "{finding}");
+        let may = if *reuseaddr == Value::Bool(true) { "yes" } else { "no" };
+        assert_eq!(can(&finding, ip, "SO_REUSEADDR"), may, "{finding}");
+        let counts = ["lacks-option", "had-option"].map(|name| &case(&finding, name)["count"]);
+        assert_eq!(counts, [3, 2], "{finding}");
+    }
+    let (_, text) = said(&["3459"]);
+    for words in [
+        "SO_REUSEADDR unknown, SO_REUSEPORT unknown",
+        "Of these 3 closed connections, at least one did not have SO_REUSEADDR, and",
+        "fails with the option too, for at most ",
+        "All 2 closed connections had SO_REUSEADDR",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let chinese = run(Command::new(program()).args(["--lang", "zh", "port", "3459"])).stdout;
+    for words in ["SO_REUSEADDR 未知", "这 3 条已关闭的连接中至少有一条没有 SO_REUSEADDR"] {
+        assert!(chinese.lines().collect::<String>().replace("  ", "").contains(words), "{chinese}");
+    }
 }
 
 /// With treuseaddr2's child alive, it names the child, and its descriptor 3.

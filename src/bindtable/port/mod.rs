@@ -161,6 +161,10 @@ pub struct Socket {
     pub reuseport: Option<bool>,
     /// Whether it is the small record that the kernel keeps of a closed connection.
     pub record: bool,
+    /// SO_REUSEADDR and SO_REUSEPORT, as a bind decides by them. Of several sockets without a
+    /// process at one address, the kernel tells whether all have the option.
+    #[serde(skip)]
+    all_have: [Option<bool>; 2],
     /// Whether some process, or a queue, still has it (its inode is not 0).
     #[serde(skip)]
     pub has_inode: bool,
@@ -170,7 +174,9 @@ pub struct Socket {
 
 impl Socket {
     fn new(listed: &Listed, holders: &Holders) -> Self {
-        let options = holders.options.get(&listed.inode).copied();
+        let options = holders.options.get(&listed.inode);
+        let reuseaddr = options.map(|options| options.reuseaddr);
+        let reuseport = options.map(|options| options.reuseport);
         let listens = listed.state == State::Listen;
         Self {
             state: listed.state,
@@ -185,9 +191,10 @@ impl Socket {
                 .map(|milliseconds| milliseconds.div_ceil(1000)),
             waiting: listens.then_some(listed.waiting),
             backlog: listens.then_some(listed.room),
-            reuseaddr: options.map(|options| options.reuseaddr),
-            reuseport: options.map(|options| options.reuseport),
+            reuseaddr,
+            reuseport,
             record: listed.is_record,
+            all_have: [reuseaddr, reuseport],
             has_inode: listed.inode != 0,
             is_owner: listed.is_owner(),
         }
@@ -198,8 +205,8 @@ impl Socket {
         Owner {
             ip: self.address,
             v6only: self.ipv6_only,
-            reuseaddr: self.reuseaddr,
-            reuseport: self.reuseport,
+            reuseaddr: self.all_have[0],
+            reuseport: self.all_have[1],
             user: self.user.as_ref().map_or(0, |user| user.uid),
             listens: self.state == State::Listen,
             is_record: self.record,
@@ -232,7 +239,7 @@ pub enum Why {
     NoOption,
     /// The old one listens, which no SO_REUSEADDR goes past.
     Listens,
-    /// Both have SO_REUSEPORT, but for different users.
+    /// For SO_REUSEPORT both would have to be of one user.
     OtherUser,
     /// A port below `ip_unprivileged_port_start`.
     Privileged,
@@ -267,7 +274,7 @@ pub struct Verdict {
     pub why: Option<Why>,
     /// The error of bind, by name.
     pub error: Option<String>,
-    /// The socket that decides, by its place in `sockets`.
+    /// The socket that decides, or one of several that may, by its place in `sockets`.
     pub socket: Option<usize>,
     /// Whether a real bind has said so, and not the model.
     pub probed: bool,
@@ -297,7 +304,7 @@ pub enum Case {
     },
     /// A listener in another network namespace.
     OtherNamespace { pid: i32, name: String, address: IpAddr },
-    /// TIME_WAIT, or what comes before it, of a server without the option.
+    /// TIME_WAIT, or what comes before it, of a server without the option: at least one of them.
     LacksOption { count: usize, seconds_left: Option<u32> },
     /// TIME_WAIT of a server with the option.
     HadOption { count: usize, seconds_left: Option<u32> },
@@ -502,30 +509,35 @@ fn ask_the_kernel(sockets: &mut [Socket], port: u16, user: u32) {
     let addresses: BTreeSet<IpAddr> =
         sockets.iter().filter(|socket| is_asked(socket)).map(|socket| socket.address).collect();
     for ip in addresses {
-        for with in [With::ReuseAddr, With::ReusePort] {
+        for (at, with) in [With::ReuseAddr, With::ReusePort].into_iter().enumerate() {
             let new = verdict::new_socket(ip, with, user, false);
-            let near: Vec<&Socket> = sockets
-                .iter()
-                .filter(|socket| {
-                    socket.is_owner && verdict::meets(Proto::Tcp, &new, &socket.owner())
-                })
-                .collect();
-            let others = near.iter().filter(|socket| socket.has_inode || socket.address != ip);
-            let others: Vec<Owner> = others.map(|socket| socket.owner()).collect();
-            if verdict::judge(Proto::Tcp, &new, &others) != Answer::Yes {
-                continue; // they decide, whatever the records have
+            let near = sockets.iter().filter(|socket| {
+                socket.is_owner && verdict::meets(Proto::Tcp, &new, &socket.owner())
+            });
+            let (asked, others): (Vec<&Socket>, Vec<&Socket>) =
+                near.partition(|socket| !socket.has_inode && socket.address == ip);
+            let judge = |sockets: &[&Socket]| {
+                let owners: Vec<Owner> = sockets.iter().map(|socket| socket.owner()).collect();
+                verdict::judge(Proto::Tcp, &new, &owners)
+            };
+            // The others decide, whatever these have; or these do, by their user.
+            if judge(&others) != Answer::Yes || matches!(judge(&asked), Answer::No(..)) {
+                continue;
             }
             let had = match verdict::probe(Proto::Tcp, SocketAddr::new(ip, port), with) {
                 Ok(()) => true,
                 Err(Errno::ADDRINUSE) => false,
                 Err(_) => break, // a privileged port, or an address that is gone
             };
+            let is_known = had || asked.len() == 1;
             for socket in sockets.iter_mut().filter(|socket| socket.address == ip) {
                 if socket.is_owner && !socket.has_inode {
-                    match with {
-                        With::ReusePort => socket.reuseport = Some(had),
-                        _ => socket.reuseaddr = Some(had),
-                    }
+                    socket.all_have[at] = Some(had);
+                    let option = match with {
+                        With::ReusePort => &mut socket.reuseport,
+                        _ => &mut socket.reuseaddr,
+                    };
+                    *option = is_known.then_some(had);
                 }
             }
         }
@@ -700,7 +712,7 @@ impl Finding {
         }
         for had in [false, true] {
             let records = self.sockets.iter().filter(|socket| {
-                !socket.has_inode && socket.is_owner && socket.reuseaddr == Some(had)
+                !socket.has_inode && socket.is_owner && socket.all_have[0] == Some(had)
             });
             let seconds: Vec<Option<u32>> = records.map(|socket| socket.seconds_left).collect();
             let (count, seconds_left) = (seconds.len(), seconds.into_iter().flatten().max());

@@ -368,8 +368,8 @@ pub(super) fn why(verdict: &Verdict) -> String {
             "旧套接字正在监听。SO_REUSEADDR 绕不过监听套接字，双方都有也不行。"
         ),
         Some(Why::OtherUser) => say!(
-            "Both have SO_REUSEPORT, but they belong to different users.",
-            "双方都有 SO_REUSEPORT，但属于不同的用户。"
+            "SO_REUSEPORT helps sockets of one user alone, and these belong to different users.",
+            "SO_REUSEPORT 只对同一个用户的套接字有用，而它们属于不同的用户。"
         ),
         Some(Why::Privileged) => {
             say!("{error}: the port needs a privilege.", "{error}：绑定这个端口需要特权。")
@@ -461,7 +461,8 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
         ),
         Case::LacksOption { count, seconds_left } => {
             let until = match seconds_left.map(seconds) {
-                Some(left) => say!("for {left} more", "今后 {left}内"),
+                Some(left) if *count == 1 => say!("for {left} more", "今后 {left}内"),
+                Some(left) => say!("for at most {left} more", "今后最多 {left}内"),
                 None => say!("until it is gone", "在它消失之前"),
             };
             let whose = match count {
@@ -470,8 +471,8 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
                     "关闭这条连接的服务器没有设置 SO_REUSEADDR"
                 ),
                 count => say!(
-                    "Of these {count} closed connections, not all had SO_REUSEADDR",
-                    "这 {count} 条已关闭的连接并非都有 SO_REUSEADDR"
+                    "Of these {count} closed connections, at least one did not have SO_REUSEADDR",
+                    "这 {count} 条已关闭的连接中至少有一条没有 SO_REUSEADDR"
                 ),
             };
             say!(
