@@ -27,6 +27,7 @@ pub fn trials() -> Vec<Trial> {
         harness::trial("demo_pause", || pause(Pause::Short)),
         harness::trial("demo_pause_outlasts_time_wait", || pause(Pause::Long))
             .with_ignored_flag(true),
+        harness::trial("demo_datagrams_late", datagrams_late).with_ignored_flag(true),
         harness::trial("demo_at_80_columns", at_80_columns),
         harness::trial("demo_no_color", no_color),
         harness::trial("demo_split", split),
@@ -114,14 +115,27 @@ impl Demo {
     }
 
     /// A PATH on which `name` is `tool` alone.
-    fn with_tool(mut self, name: &str, tool: &str) -> Self {
+    fn with_tool(self, name: &str, tool: &str) -> Self {
         let path = harness::which(tool).expect("prepare has found it");
         symlink(path, self.tools.path().join(name)).expect("it is ours");
+        self.with_tools_first()
+    }
+
+    fn with_tools_first(mut self) -> Self {
         let mut path = self.tools.path().as_os_str().to_owned();
         path.push(":");
         path.push(std::env::var_os("PATH").unwrap_or_default());
         self.command.env("PATH", path);
         self
+    }
+
+    /// A PATH on which `name` is this shell script.
+    fn with_script(self, name: &str, script: &str) -> Self {
+        // By another process: a file that is open for writing, in a child too, cannot be run.
+        let mut make = Command::new("sh");
+        make.args(["-c", "printf '#!/bin/sh\n%s' \"$1\" >\"$2\" && chmod +x \"$2\"", "sh", script]);
+        assert!(run(make.arg(self.tools.path().join(name))).status.success());
+        self.with_tools_first()
     }
 
     /// A PATH with everything of this machine but `absent`.
@@ -256,6 +270,20 @@ fn datagrams(nc: &str, is_user: bool) {
     let has_another = shown.contains("(nc cannot send to a group or to all: we take ");
     let is_its_own = shown.contains("| nc -u ");
     assert_eq!((is_its_own, has_another), (nc != "busybox", nc == "busybox"), "{shown}");
+}
+
+/// On a loopback so slow that a datagram is delivered some time after its sender has ended.
+fn datagrams_late() {
+    let ip = harness::which("ip").expect("iproute2 has it");
+    let slow = "tc qdisc add dev lo root tbf rate 4000bit burst 100 limit 100000";
+    let scratch = Scratch::new();
+    let log = scratch.path().join("log");
+    let script = format!("{} \"$@\" && {slow} 2>>{log:?} && echo slow >>{log:?}\n", ip.display());
+    let mut demo = Demo::new().with_script("ip", &script);
+    demo.command.args(["--only", "3"]);
+    demo.shows(OUTCOMES[2] + thefts());
+    let log = fs::read_to_string(log).unwrap_or_default();
+    assert!(!log.is_empty() && log.lines().all(|line| line == "slow"), "no tbf(8) here: {log}");
 }
 
 /// Also by way of a link, from a folder with a space in its name.

@@ -180,7 +180,7 @@ receiver() { # NAME COMMAND
 }
 
 send() { # TEXT ADDRESS EXPECTED: which of the receivers gets it?
-    local who line lines found text seen=''
+    local who line lines found text before seen=''
     if [[ ${sender[*]} != "${nc[*]} -u"* ]]; then
         printf -v text "${words[another-sender]}" "${nc[*]}" "${sender[0]}"
         [[ $sender_noted ]] || out "  $dim$text$plain"
@@ -190,8 +190,11 @@ send() { # TEXT ADDRESS EXPECTED: which of the receivers gets it?
     pending=1
     wait_here
     echo "$1" >datagram
+    count_delivered
+    before=$n
     launch sent "${sender[@]}" "$2" "$port" <datagram
     wait "$launched" || { contents sent && die "${sender[0]} has not sent it: $text"; }
+    await "the datagram to be delivered" is_delivered "$before" "$1"
     for who in "${receivers[@]}"; do await "the $who receiver to read" has_read "${pid[$who]}"; done
     for who in "${receivers[@]}"; do
         mapfile -t lines <"$who"

@@ -61,7 +61,21 @@ listens_or_gone() { # HOLDERS_BEFORE
 gone() { ! kill -0 "$1" 2>/dev/null; } # PID, or a group as -PID
 in_state() { grep -qsE "\) [$1] [0-9]+ $2 " /proc/[0-9]*/stat; } # STATES GROUP: is a process of it?
 unread() { grep -qs ":$hex_port [^ ]* 0$2 [^ ]*:0*[1-9A-F]" "$1" "${1}6"; } # TABLE STATE: something received
-has_read() { in_state S "$1" && ! unread "${tcp%tcp}udp" 7; } # all that was sent, and waits
+# All that was delivered, and waits. In this order: a receiver still sleeps in the moment before it is woken.
+has_read() { ! unread "${tcp%tcp}udp" 7 && in_state S "$1"; }
+
+count_delivered() { # n says how many packets IP has delivered, as it counts them: after their sockets have them
+    local protocol count
+    while read -r protocol _ _ _ _ _ _ _ _ count _; do
+        [[ $protocol != Ip: ]] || n=$count # the first such row has the names
+    done <"${tcp%tcp}snmp"
+}
+
+# sendto(2) may return before its datagram is delivered: if ksoftirqd or another processor has to do that.
+is_delivered() { # BEFORE TEXT; on this machine's own network, IP counts the packets of other programs too
+    count_delivered
+    ((n > $1)) && { [[ $network != host ]] || grep -qs ": $2\$" -- "${receivers[@]}"; }
+}
 
 contents() { # FILE: into $text, without the last newline
     IFS= read -rd '' text <"$1" # false, for there is no \0
