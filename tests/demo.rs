@@ -22,6 +22,7 @@ pub fn trials() -> Vec<Trial> {
         harness::trial("demo_without_namespaces", without_namespaces), // the longest comes first
         harness::trial("demo_busy_port", busy_port),
         harness::trial("demo_busybox_netstat", busybox_netstat),
+        harness::trial("demo_netstat_fails", netstat_fails),
         harness::trial("demo_ordinary_user", ordinary_user),
         harness::trial("demo_twice_from_elsewhere", twice_from_elsewhere),
         harness::trial("demo_pause", || pause(Pause::Short)),
@@ -248,6 +249,21 @@ fn busybox_netstat() {
         Demo::new().with_tool("nc", "busybox").without_tools(&["netstat", "ifconfig", "ip"]);
     demo.command.arg("--all");
     assert!(demo.shows(all()).contains("$ busybox netstat -tna | grep 3459\n"));
+}
+
+/// With a status other than 0; or with 0, as busybox's does. No table of IPv6 is no failure.
+fn netstat_fails() {
+    let says = |what: &str, status| {
+        let script = format!("echo 'netstat: {what}' >&2; busybox netstat \"$@\"{status}\n");
+        let mut demo = Demo::new().with_script("netstat", &script);
+        demo.command.args(["--only", "1"]);
+        demo
+    };
+    let words = "netstat has failed: netstat: no support";
+    says("no support for AF INET (tcp)", " && exit 1").refuses(1, words);
+    let words = "netstat has failed: netstat: /proc/net/tcp: Permission denied";
+    says("/proc/net/tcp: Permission denied", "").refuses(1, words);
+    says("/proc/net/tcp6: No such file or directory", "").shows(OUTCOMES[0]);
 }
 
 /// The start of a command as an ordinary user.

@@ -74,10 +74,12 @@ ctrl_c() { # WHO: server or nc
 nc_goes_on() { ! gone "$client"; }
 
 look() { # COMMAND...: netstat's rows on the port, without two columns, and whose each socket is
-    local protocol own peer state color owner listeners=() servers=() clients=()
+    local protocol own peer state color owner text listeners=() servers=() clients=()
     typed netstat "${netstat[*]} ${*:2} | grep $port"
     wait_here
-    "${inside[@]}" "${netstat[@]}" "${@:2}" >rows 2>&1
+    # busybox's goes on without a table: it may do so without those of IPv6.
+    { "${inside[@]}" "${netstat[@]}" "${@:2}" >rows 2>why && ! grep -q '/proc/net/...: ' why; } ||
+        { contents why && die "${netstat[*]} has failed: ${text##*$'\n'}"; }
     while read -r protocol _ _ own peer state _; do
         [[ "$own $peer" == *:$port* ]] || continue
         color=$yellow owner=${words[kernel]}
