@@ -12,6 +12,7 @@ use rustix::thread::{UnshareFlags, set_thread_res_uid};
 use std::fs;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 /// A second address of IPv6, since `::1` is all that the loopback has.
@@ -194,7 +195,8 @@ fn may_bind(kind: SocketType, ip: IpAddr, port: u16) -> bool {
 
 /// The network of one thread. Each cell has a port of its own there.
 pub struct World {
-    next_port: u16,
+    /// The ports that no cell has had yet.
+    ports: RangeInclusive<u16>,
     has_ipv6: bool,
     netlink: Option<Netlink>,
 }
@@ -206,7 +208,8 @@ impl World {
     ///
     /// The namespace can't be made ready.
     pub fn new(powers: &Powers) -> Result<Self, String> {
-        let mut world = Self { next_port: 2000, has_ipv6: powers.ipv6.is_ok(), netlink: None };
+        let mut world =
+            Self { ports: 2000..=u16::MAX, has_ipv6: powers.ipv6.is_ok(), netlink: None };
         if powers.namespaces.is_err() {
             return Ok(world);
         }
@@ -242,16 +245,13 @@ impl World {
         if self.has_ipv6 {
             families.push(Ipv6Addr::UNSPECIFIED.into());
         }
-        for port in self.next_port..=u16::MAX {
-            self.next_port = port + 1;
-            let is_free = |&ip: &IpAddr| {
-                may_bind(SocketType::STREAM, ip, port) && may_bind(SocketType::DGRAM, ip, port)
-            };
-            if self.netlink.is_some() || families.iter().all(is_free) {
-                return Ok(port);
-            }
-        }
-        Err(say!("no port is free", "没有空闲端口"))
+        let is_free = |port: &u16| {
+            families.iter().all(|&ip| {
+                may_bind(SocketType::STREAM, ip, *port) && may_bind(SocketType::DGRAM, ip, *port)
+            })
+        };
+        let port = self.ports.find(|port| self.netlink.is_some() || is_free(port));
+        port.ok_or_else(|| say!("no port is free", "没有空闲端口"))
     }
 
     /// A client's address, which may vanish.
