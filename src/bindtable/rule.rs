@@ -19,8 +19,9 @@ impl Version {
     pub const TODAY: Self = Self(6, 18);
     /// The oldest kernel on which the model was checked.
     const OLDEST: Self = Self(5, 10);
-    /// A second hash table of owners, by port and address (bhash2).
-    const BHASH2: Self = Self(6, 1);
+    /// The stable series that took over one patch of 6.8 without its successor, and the release that
+    /// did (`Bucket::overlooks`). For the model every release of these series has it.
+    const HALF_OF_6_8: [(Self, &str); 2] = [(Self(6, 1), "6.1.168"), (Self(6, 6), "6.6.131")];
     /// A port's bucket lists the owners of bhash2, and none of its own.
     const ONE_LIST: Self = Self(6, 8);
     /// A socket without a process keeps its user (`sk_uid`, in place of `sock_i_uid`).
@@ -35,12 +36,8 @@ impl Version {
         Some(Self(numbers.next()?.ok()?, numbers.next()?.ok()?))
     }
 
-    /// The last one before this; there was a 5.19, and the series of 6 is not over before 6.19.
-    fn before(self) -> Self {
-        match self {
-            Self(6, 0) => Self(5, 19),
-            Self(major, minor) => Self(major, minor - 1),
-        }
+    fn has_half_of_6_8(self) -> bool {
+        Self::HALF_OF_6_8.iter().any(|(series, _)| *series == self)
     }
 }
 
@@ -53,7 +50,7 @@ impl Display for Version {
 /// When the verdict of a cell was another, in words; empty if it has always been the same.
 pub fn history(cell: &Cell) -> Vec<String> {
     use Version as V;
-    let starts = [V::OLDEST, V::BHASH2, V::ONE_LIST, V::ORPHANS_USER, V::CONNECT_AGAIN];
+    let starts = [V::OLDEST, V::ONE_LIST, V::ORPHANS_USER, V::CONNECT_AGAIN];
     let mut eras: Vec<(V, Verdict)> = Vec::new();
     for start in starts {
         let verdict = predict(cell, start).0;
@@ -61,28 +58,30 @@ pub fn history(cell: &Cell) -> Vec<String> {
             eras.push((start, verdict));
         }
     }
-    match eras[..] {
+    let mut changes = match eras[..] {
         [_] => Vec::new(),
         [(_, before), (start, _)] => vec![say!(
             "since {start}; before: {before}",
             "从 {start} 起；之前：{before}",
             before = before.name()
         )],
-        [(_, before), (from, between), (to, now)] if before == now => {
-            vec![say!(
-                "{from} to {last} only: {between}",
-                "只在 {from} 到 {last}：{between}",
-                last = to.before(),
-                between = between.name()
-            )]
-        }
         _ => eras
             .iter()
             .map(|(start, verdict)| {
                 say!("since {start}: {is}", "从 {start} 起：{is}", is = verdict.name())
             })
             .collect(),
+    };
+    let [(series, first), (_, second)] = V::HALF_OF_6_8;
+    let verdict = predict(cell, series).0;
+    if verdict != eras[0].1 {
+        changes.push(say!(
+            "only in two stable series, since {first} and {second}: {is}",
+            "只在两个稳定版系列里，从 {first} 和 {second} 起：{is}",
+            is = verdict.name()
+        ));
     }
+    changes
 }
 
 /// The condition that decides.
@@ -532,13 +531,12 @@ impl Bucket {
         }
     }
 
-    /// Whether a conflict with this owner is overlooked: in Linux 6.1 to 6.7 a socket bound to a mapped
+    /// Whether a conflict with this owner is overlooked: in two stable series a socket bound to a mapped
     /// address does not look into the wildcard's bucket of bhash2, if its first owner was bound to
-    /// `::ffff:0.0.0.0` (`inet_bind2_bucket_match_addr_any`). The stable series 6.1 does so from
-    /// 6.1.168 on, and is what the model knows of these versions.
+    /// `::ffff:0.0.0.0` (`inet_bind2_bucket_match_addr_any`).
     fn overlooks(&self, new: &Sock, old: &Sock) -> bool {
         let is_any = |sock: &Sock| sock.is_mapped() && sock.ipv4().is_unspecified();
-        (Version::BHASH2..Version::ONE_LIST).contains(&self.version)
+        self.version.has_half_of_6_8()
             && (new.ip.is_ipv6() && new.is_mapped() && !is_any(new))
             && is_any(old)
             && self
