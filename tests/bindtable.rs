@@ -28,7 +28,7 @@ const DOCUMENTS: [(&str, &str, [&str; 4]); 2] = [
     ("zh", "docs/zh-CN/bind-table.md", ["规则", "表格", "Linux 与 BSD 的不同", "别人怎样写 Linux"]),
 ];
 
-const TRIALS: [(&str, fn()); 24] = [
+const TRIALS: [(&str, fn()); 25] = [
     ("bindtable_documents", documents),
     ("bindtable_options", options),
     ("bindtable_language", language),
@@ -52,6 +52,7 @@ const TRIALS: [(&str, fn()); 24] = [
     ("bindtable_proc_missing", proc_missing),
     ("bindtable_ordinary_user", ordinary_user),
     ("bindtable_without_namespaces", without_namespaces),
+    ("bindtable_without_sock_diag", without_sock_diag),
     ("bindtable_leaves_nothing", leaves_nothing),
 ];
 
@@ -832,19 +833,19 @@ fn sysctl_missing() {
     assert_eq!(cells.len(), all.count());
 }
 
-/// Without /proc no state of TCP can be seen; UDP, which has none, is tried.
+/// Without /proc no sysctl can be set; the states of TCP come from sock_diag.
 fn proc_missing() {
     let script = "mount -t tmpfs none /proc && exec \"$0\" --format json";
     let mut unshare = Command::new("unshare");
     let run = as_in_the_whole(unshare.args(["-m", "sh", "-c", script]).arg(program()));
     let (reasons, tried) = not_tried(&run);
-    assert!(tried > 100, "{tried}");
-    assert!(reasons.keys().any(|reason| reason.starts_with("/proc/thread-self/net/tcp: ")));
+    assert!(tried > 1000, "{tried}");
+    assert!(reasons.keys().any(|reason| reason.starts_with("/proc/sys/")));
     for (reason, cells) in reasons {
         let expected: &[&str] = match reason {
             _ if reason.starts_with("two users") => &["+other-user"],
             _ if reason.starts_with("/proc/sys/") => &["/exhausted", "+connects"],
-            _ => &["tcp/"],
+            reason => panic!("{reason}: {cells:?}"),
         };
         for cell in cells {
             assert!(expected.iter().any(|word| cell.contains(word)), "{cell}: {reason}");
@@ -890,6 +891,30 @@ fn without_namespaces() {
     assert_eq!(status, 3);
     assert!(text.contains("not tried: a network namespace is needed: "), "{text}");
     assert!(text.contains("By that rule it would be: bind EADDRINUSE"), "{text}");
+}
+
+/// Without sock_diag the states come from /proc/net/tcp, and without that there are none. On the
+/// loopback itself, where nothing else is asked by netlink.
+fn without_sock_diag() {
+    let copy = Copy::new("proc");
+    let tried = |start: &str| {
+        let mut strace = Command::new("strace");
+        strace.args(["-f", "-qqq", "-o", "/dev/null", "-e", "inject=sendto:error=EPERM"]);
+        let script = format!("{start} exec unshare -U \"$0\" \"$@\"");
+        strace.args(["unshare", "-m", "sh", "-c", &script]);
+        let run = as_in_the_whole(
+            strace.arg(&copy.0).args(["--question", "restart", "--format", "json"]),
+        );
+        let (reasons, tried) = not_tried(&run);
+        let reasons: Vec<String> = reasons.into_keys().map(str::to_owned).collect();
+        (tried, reasons)
+    };
+    let (count, reasons) = tried("");
+    assert_eq!((count, reasons.len()), (44, 1), "{reasons:?}");
+    let (count, reasons) = tried("mount -t tmpfs none /proc;");
+    assert_eq!(count, 0);
+    let is_it = |reason: &String| reason.starts_with("/proc/thread-self/net/tcp: ");
+    assert!(reasons.iter().any(is_it), "{reasons:?}");
 }
 
 /// The network that it was started in stays as it was.

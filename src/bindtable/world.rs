@@ -3,6 +3,7 @@
 
 use crate::cell::Proto;
 use crate::netlink::Netlink;
+use crate::port::sockets;
 use crate::{say, words};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -314,43 +315,18 @@ fn set(sysctl: &str, text: String) -> Result<(), String> {
 /// `include/uapi/linux/ipv6_route.h`.
 const RTF_LOCAL: u32 = 0x8000_0000;
 
-/// The states of the sockets that have the port as their own, sorted: from /proc/net/tcp and tcp6.
+/// The states of the sockets that have the port as their own, sorted; of UDP, which has none, nothing.
+/// From sock_diag(7), which is quicker, or else from /proc/net/tcp and tcp6.
 pub fn states(proto: Proto, port: u16) -> Result<Vec<&'static str>, String> {
-    /// By number from 1, `include/net/tcp_states.h`.
-    const STATES: [&str; 12] = [
-        "ESTABLISHED",
-        "SYN_SENT",
-        "SYN_RECV",
-        "FIN_WAIT1",
-        "FIN_WAIT2",
-        "TIME_WAIT",
-        "CLOSE",
-        "CLOSE_WAIT",
-        "LAST_ACK",
-        "LISTEN",
-        "CLOSING",
-        "NEW_SYN_RECV",
-    ];
-    let mut states = Vec::new();
     if proto == Proto::Udp {
-        return Ok(states); // it has none
+        return Ok(Vec::new());
     }
-    let port = format!(":{port:04X}");
-    for file in ["tcp", "tcp6"] {
-        let file = format!("/proc/thread-self/net/{file}");
-        let table = match fs::read_to_string(&file) {
-            Err(_) if file.ends_with('6') => continue, // a kernel without IPv6
-            table => table.map_err(|error| say!("{file}: {error}", "{file}：{error}"))?,
-        };
-        states.extend(table.lines().skip(1).filter_map(|line| {
-            let mut fields = line.split_whitespace().skip(1);
-            let (local, _remote) = (fields.next()?, fields.next()?);
-            let state = usize::from_str_radix(fields.next()?, 16).ok()?;
-            let state = *STATES.get(state.checked_sub(1)?)?;
-            // gVisor lists what is bound, too, as CLOSE.
-            (local.ends_with(&port) && state != "CLOSE").then_some(state)
-        }));
-    }
+    let folder = "/proc/thread-self/net";
+    let listed = sockets::listed(proto, port, sockets::ALL_BUT_BOUND)
+        .or_else(|_| sockets::in_proc(folder, proto, port))
+        .map_err(|error| say!("{folder}/tcp: {error}", "{folder}/tcp：{error}"))?;
+    let mut states: Vec<&str> = listed.iter().map(|socket| socket.state.name()).collect();
+    states.retain(|state| *state != "BOUND"); // gVisor lists what is bound, too
     states.sort_unstable();
     Ok(states)
 }

@@ -462,7 +462,7 @@ fn settled(
     const TRIES: usize = 5;
     let mut refusal = None;
     let mut list = || -> Result<Vec<Listed>, String> {
-        sockets::listed(proto, target.port).or_else(|error| {
+        sockets::listed(proto, target.port, sockets::ALL).or_else(|error| {
             let sockets = sockets::in_proc("/proc/thread-self/net", proto, target.port);
             let sockets = sockets.map_err(|second| words::nothing_to_read(&error, &second))?;
             refusal = Some(error.to_string());
@@ -547,7 +547,7 @@ fn ask_the_kernel(sockets: &mut [Socket], port: u16, user: u32) {
 /// Whether this kernel lists sockets of TCP that are bound and do not listen.
 fn lists_bound() -> bool {
     let Ok((socket, port)) = verdict::bound_somewhere() else { return false };
-    let listed = sockets::listed(Proto::Tcp, port);
+    let listed = sockets::listed(Proto::Tcp, port, sockets::ALL);
     drop(socket);
     listed.is_ok_and(|sockets| sockets.iter().any(|socket| socket.state == State::Bound))
 }
@@ -952,7 +952,7 @@ fn elsewhere(target: Target, proto: Proto) -> Vec<Case> {
 /// Whether the other protocol has the port.
 fn other_protocol(target: Target, proto: Proto) -> Option<Case> {
     let other = if proto == Proto::Tcp { Proto::Udp } else { Proto::Tcp };
-    let sockets = sockets::listed(other, target.port).unwrap_or_default();
+    let sockets = sockets::listed(other, target.port, sockets::ALL).unwrap_or_default();
     let socket = sockets.iter().find(|socket| socket.peer.is_none() && socket.inode != 0)?;
     let holders = holders::find(&[socket.inode].into());
     let holder = holders.of.get(&socket.inode).and_then(|holders| holders.first());

@@ -113,15 +113,21 @@ impl Listed {
     }
 }
 
-/// Every socket on `port`, or why the kernel does not list them.
+/// The states in which sock_diag lists sockets: all but `Bound`, for which it looks at every port.
+pub const ALL_BUT_BOUND: u32 = 0x1fff;
+
+/// Every state: `TCPF_BOUND_INACTIVE` too, which has no name in the library.
+pub const ALL: u32 = !0;
+
+/// Every socket on `port` in one of the `states`, or why the kernel does not list them.
 ///
 /// # Errors
 ///
 /// What socket(2), send(2) or recv(2) on sock_diag(7) say; an answer that is not understood.
-pub fn listed(proto: Proto, port: u16) -> io::Result<Vec<Listed>> {
+pub fn listed(proto: Proto, port: u16, states: u32) -> io::Result<Vec<Listed>> {
     let mut all = Vec::new();
     for family in [AF_INET, AF_INET6] {
-        match dump(proto, family, port) {
+        match dump(proto, family, port, states) {
             // A kernel without IPv6 has no such table.
             Err(error) if family == AF_INET6 && error.raw_os_error() == Some(2) => {}
             sockets => all.extend(sockets?),
@@ -130,14 +136,14 @@ pub fn listed(proto: Proto, port: u16) -> io::Result<Vec<Listed>> {
     Ok(all)
 }
 
-fn dump(proto: Proto, family: u8, port: u16) -> io::Result<Vec<Listed>> {
+fn dump(proto: Proto, family: u8, port: u16, states: u32) -> io::Result<Vec<Listed>> {
     let mut socket_id = if family == AF_INET { SocketId::new_v4() } else { SocketId::new_v6() };
     socket_id.source_port = port;
     let request = InetRequest {
         family,
         protocol: if proto == Proto::Tcp { IPPROTO_TCP } else { IPPROTO_UDP },
         extensions: ExtensionFlags::empty(),
-        states: StateFlags::from_bits_retain(!0), // TCPF_BOUND_INACTIVE too, which has no name there
+        states: StateFlags::from_bits_retain(states),
         socket_id,
     };
     let mut header = NetlinkHeader::default();
