@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need and is missing, and runs `cargo test` with the arguments given: for example
-# `tests/run.sh outcome`, or `tests/run.sh -- --ignored` for the long tests and what they need.
+# `tests/run.sh outcome`, or `tests/run.sh -- --ignored` for the long tests, of which each may need more.
 
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # typed as "sh tests/run.sh"
 set -u +o posix
@@ -27,17 +27,26 @@ cd -- "$root" || die "cannot enter $root"
 export PATH=$PATH:/usr/sbin:/sbin:${CARGO_HOME:-${HOME:-}/.cargo}/bin
 command -v cargo >/dev/null || die "missing: cargo: install Rust 1.88 or newer (https://rustup.rs)"
 
-missing=() packages=()
-while read -r trials tool names; do
-    if [[ $trials == '#'* || -z $trials ]] || is_there "$tool"; then continue; fi
-    [[ $trials == '*' || " $* " == *" --ignored "* || " $* " == *" --include-ignored "* ]] || continue
-    tool=${tool%%|*}
-    [[ " ${missing[*]} " != *" $tool "* ]] || continue # it has two rows
-    missing+=("$tool") packages+=("$names") package[$tool]=$names
-done <tests/tools.txt
-if ((${#missing[@]})); then
+install_for() { # TRIAL...: what these need and is missing; * stands for all trials
+    local start tool names missing=() packages=()
+    while read -r start tool names; do
+        [[ $start && $start != '#'* && " $*" == *" $start"* ]] || continue
+        is_there "$tool" && continue
+        tool=${tool%%|*}
+        [[ " ${missing[*]} " != *" $tool "* ]] || continue # it has two rows
+        missing+=("$tool") packages+=("$names") package[$tool]=$names
+    done <tests/tools.txt
+    ((${#missing[@]})) || return 0
     command -v apt-get >/dev/null ||
         die "missing: ${missing[*]}: install what has them (Debian's packages: ${packages[*]})"
     install_tools "${missing[@]}"
+}
+
+install_for '*'
+if [[ " $* " == *" --"@(ignored|include-ignored)" "* && " $* " != *" --list "* ]]; then
+    trials=()
+    list=$(cargo test "$@" --list) || exit
+    while read -r line; do [[ $line != *": test" ]] || trials+=("${line%: test}"); done <<<"$list"
+    install_for "${trials[@]}"
 fi
 exec cargo test "$@"
