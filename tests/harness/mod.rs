@@ -75,13 +75,17 @@ pub fn words(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Waits until `state` gives something, and panics with `what` where it does not.
-pub fn wait_for<T>(what: &str, mut state: impl FnMut() -> Option<T>) -> T {
+pub fn wait_for<T>(what: &str, state: impl FnMut() -> Option<T>) -> T {
+    wait_at_most(LIMIT, what, state)
+}
+
+fn wait_at_most<T>(limit: Duration, what: &str, mut state: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(value) = state() {
             return value;
         }
-        assert!(start.elapsed() < LIMIT, "waited {LIMIT:?} for {what}");
+        assert!(start.elapsed() < limit, "waited {limit:?} for {what}");
         std::thread::sleep(Duration::from_millis(1)); // between two looks
     }
 }

@@ -1,6 +1,6 @@
 //! Processes that end with the trial, and what they say on their standard streams.
 
-use super::wait_for;
+use super::{wait_at_most, wait_for};
 use nix::fcntl::OFlag;
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::signal::{Signal, kill, killpg};
@@ -15,6 +15,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 /// What a finished command has said.
 pub struct Output {
@@ -23,15 +24,15 @@ pub struct Output {
     pub stderr: String,
 }
 
-/// Runs `command` to its end, with nothing on its standard input.
+/// The longest that `run` waits: in a fresh system, one command builds and runs all ordinary trials.
+const RUN_LIMIT: Duration = Duration::from_secs(3600);
+
+/// Runs `command` to its end, with nothing on its standard input. What it has started ends with it.
 pub fn run(command: &mut Command) -> Output {
-    let output = command.stdin(Stdio::null()).output();
-    let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    Output {
-        status: output.status,
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
+    let mut process = Process::start(command);
+    let what = format!("the end of {command:?}");
+    let status = wait_at_most(RUN_LIMIT, &what, || process.ended());
+    Output { status, stdout: process.stdout.to_end(), stderr: process.stderr.to_end() }
 }
 
 /// What has come out of a stream so far.
