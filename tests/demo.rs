@@ -42,6 +42,7 @@ pub fn trials() -> Vec<Trial> {
         harness::trial("demo_interrupted_200_times", || interrupted_at_random(200))
             .with_ignored_flag(true),
         harness::trial("demo_signals_ignored", signals_ignored),
+        harness::trial("demo_ends_its_own", ends_its_own),
         harness::trial("demo_output_closed", output_closed),
         harness::trial("demo_missing_tools", missing_tools),
         harness::trial("demo_wrong_options", wrong_options),
@@ -879,6 +880,27 @@ fn signals_ignored() {
     process.signal(Signal::SIGHUP);
     assert_eq!(process.wait(), 0);
     demo.has_cleaned_up();
+}
+
+/// At its end it kills its own processes, an orphan too, and says if one does not end. It kills no
+/// process group that has got the number of one of its own.
+fn ends_its_own() {
+    let script = r#"
+        set -u && folder=$0 && . "$0/main.sh" && trap clean_up EXIT && make_folder && limit=0
+        launch own sh -c 'tail -f /dev/null &'
+        wait "$launched" && own=("$launched") && launch own tail -f /dev/null && own+=("$launched" "$1")
+        kill() { :; }
+        jobs=("${own[@]}") && end_jobs && exit 2
+        unset -f kill && limit=20
+        jobs=("${own[@]}") && end_jobs && ! in_state ^ZX "${own[0]}" && ! in_state ^ZX "${own[1]}""#;
+    let mut stranger = Process::start(Command::new("tail").args(["-f", "/dev/null"]));
+    let mut bash = Command::new("bash");
+    bash.args(["-c", script]).arg(project("docs/demo")).arg(stranger.pid().to_string());
+    let output = run(&mut bash);
+    assert_eq!(output.status.code(), Some(0), "{}", output.stderr);
+    assert_eq!(output.stderr.lines().count(), 1, "{}", output.stderr);
+    assert!(output.stderr.starts_with("demo.sh: waited 0 s for"), "{}", output.stderr);
+    assert!(stranger.ended().is_none(), "it has killed a stranger");
 }
 
 /// `docs/demo.sh | head -3`

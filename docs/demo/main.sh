@@ -5,9 +5,13 @@
 # process substitution or from a file does not.
 
 die() { # MESSAGE [STATUS]
+    complain "$1"
+    exit "${2:-1}"
+}
+
+complain() { # MESSAGE
     printf 'demo.sh: %s\n' "$1" >&2
     keep_errors "demo.sh: $1"
-    exit "${2:-1}"
 }
 
 trap_signals() { # ARGUMENTS...

@@ -4,7 +4,7 @@
 afresh() { # nothing of the part before is left
     local text
     [[ $network == host ]] && forgo_time_wait
-    end_jobs
+    end_jobs || exit
     clear_panes
     done_so_far=() receivers=() remains='' pid=()
     if [[ $network == host ]]; then
@@ -29,11 +29,13 @@ new_network() { # a network namespace, kept open by a process of its own
 }
 
 find_network() {
-    local text="unshare or nsenter is missing"
+    local status text="unshare or nsenter is missing"
     if has unshare && has nsenter; then
         for network in root user; do
-            new_network && end_jobs && return
-            end_jobs
+            new_network
+            status=$?
+            end_jobs || exit
+            ((status)) || return 0
         done
         contents network
     fi
@@ -73,7 +75,8 @@ free_port() { # waits out what is left in TIME_WAIT
 }
 
 forgo_time_wait() { # a process that is killed with unread data resets its connection
-    rows ESTABLISHED || return 0
+    local left
+    rows ESTABLISHED && find_groups "$server" || return 0
     kill -STOP -- "-$server"
     await "the process to stop" in_state T "$server"
     echo unread >&"$keys"

@@ -25,18 +25,32 @@ launch() { # FILE COMMAND...: in the background, its words into the file
 }
 
 end_jobs() {
-    local job i groups=("${jobs[@]}")
+    local job left=() end=$((SECONDS + limit))
     jobs -p >"$dir/started" # one may have started that launch has not noted yet
-    while read -r job; do groups+=("$job"); done <"$dir/started"
+    while read -r job; do jobs+=("$job"); done <"$dir/started"
     disown -a 2>/dev/null # or the shell would report each as killed
-    for job in "${groups[@]}"; do
-        kill -KILL -- "-$job" 2>/dev/null
-        for ((i = 0; i < 100; i++)); do
-            in_state ^ZX "$job" || break
-            doze
-        done
+    while find_groups "${jobs[@]}"; do
+        if ((SECONDS >= end)); then
+            jobs=()
+            complain "waited $limit s for the process group ${left[*]} to end, in vain"
+            return 1
+        fi
+        for job in "${left[@]}"; do kill -KILL -- "-$job" 2>/dev/null; done
+        doze
     done
     jobs=()
+}
+
+# In which of these process groups is a process of this demo left? Another program may have the number of one that
+# has ended. Our processes are the children of this shell, and those that have our TMPDIR.
+find_groups() { # GROUP...: into $left
+    local line groups="$*" parent group
+    left=()
+    while read -r line; do
+        read -r _ parent group _ <<<"${line##*) }"
+        if ((parent == $$)) || grep -qsF -- "TMPDIR=$dir" "/proc/${line%% *}/environ"; then left+=("$group"); fi
+    done < <(grep -hsE "\) [^ZX] [0-9]+ (${groups// /|}) " /proc/[0-9]*/stat)
+    ((${#left[@]}))
 }
 
 clean_up() {
@@ -46,7 +60,8 @@ clean_up() {
     [[ $dir ]] || return
     close_panes # or tmux would go on with them
     end_tmux
-    end_jobs
+    end_jobs || status=1
     [[ ! ${TREUSEADDR_DEMO_PANES:-} ]] || echo "$status" >"$TREUSEADDR_DEMO_PANES/status"
     cd / && rm -rf -- "$dir"
+    exit "$status"
 }
