@@ -902,9 +902,8 @@ fn without_sock_diag() {
         strace.args(["-f", "-qqq", "-o", "/dev/null", "-e", "inject=sendto:error=EPERM"]);
         let script = format!("{start} exec unshare -U \"$0\" \"$@\"");
         strace.args(["unshare", "-m", "sh", "-c", &script]);
-        let run = as_in_the_whole(
-            strace.arg(&copy.0).args(["--question", "restart", "--format", "json"]),
-        );
+        strace.arg(&copy.0).args(["--question", "restart", "--format", "json"]);
+        let run = as_in_the_whole(&mut strace);
         let (reasons, tried) = not_tried(&run);
         let reasons: Vec<String> = reasons.into_keys().map(str::to_owned).collect();
         (tried, reasons)

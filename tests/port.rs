@@ -470,7 +470,8 @@ fn several_time_waits() {
         assert!(text.contains(words), "{words}: {text}");
     }
     let chinese = run(Command::new(program()).args(["--lang", "zh", "port", "3459"])).stdout;
-    for words in ["SO_REUSEADDR 未知", "这 3 条已关闭的连接中至少有一条没有 SO_REUSEADDR"] {
+    for words in ["SO_REUSEADDR 未知", "这 3 条已关闭的连接中至少有一条没有 SO_REUSEADDR"]
+    {
         assert!(chinese.lines().collect::<String>().replace("  ", "").contains(words), "{chinese}");
     }
 }
