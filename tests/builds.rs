@@ -48,27 +48,29 @@ fn quietly(command: &mut Command) {
     assert_eq!(output.stderr, "", "{command:?}");
 }
 
-/// One datagram to a receiver that has just been built.
-fn receive(folder: &Path) {
+/// One conversation with a server, or one datagram to the receiver, that has just been built.
+pub fn converse(program: Program, command: &mut Command) {
     harness::in_namespace(|| {
-        let path = folder.join(Program::Ureuseaddr.name());
-        let receiver = Process::start_on_terminal(&mut Command::new(path));
-        wait_for("recvfrom", || is_blocked(receiver.pid(), SYS_recvfrom).then_some(()));
-        Sender::new().send(MULTICAST, b"hello\n");
-        receiver.stdout.wait_for(&format!("[{}] {}: hello\n", receiver.pid(), Sender::PORT));
-    });
-}
-
-/// One conversation with a server that has just been built.
-pub fn converse(program: Program, path: &Path) {
-    harness::in_namespace(|| {
-        let mut server = Process::start_on_terminal(&mut Command::new(path));
+        let mut process = Process::start_on_terminal(command);
+        if program == Program::Ureuseaddr {
+            wait_for("recvfrom", || is_blocked(process.pid(), SYS_recvfrom).then_some(()));
+            Sender::new().send(MULTICAST, b"hello\n");
+            let line = format!("[{}] {}: hello\n", process.pid(), Sender::PORT);
+            return process.stdout.wait_for(&line);
+        }
         let mut client = Client::connect();
         client.exchange("hello\n");
         client.shutdown();
-        assert_eq!(server.wait(), 0);
-        server.stdout.wait_for(&format!("{}client close: 4\n", program.prefix()));
+        assert_eq!(process.wait(), 0);
+        process.stdout.wait_for(&format!("{}client close: 4\n", program.prefix()));
     });
+}
+
+/// A conversation with each program in a folder.
+fn converse_with_all(folder: &Path) {
+    for program in Program::ALL {
+        converse(program, &mut Command::new(folder.join(program.name())));
+    }
 }
 
 fn in_each_profile() {
@@ -85,10 +87,7 @@ fn in_each_profile() {
                 }
                 quietly(&mut cargo);
                 let folder = target.join(if profile == "dev" { "debug" } else { profile });
-                for program in Program::SERVERS {
-                    converse(program, &folder.join(program.name()));
-                }
-                receive(&folder);
+                converse_with_all(&folder);
             }
         }
     }
@@ -102,10 +101,7 @@ fn install() {
         .arg(scratch.path());
     let output = run(&mut cargo);
     assert!(output.status.success(), "{}", output.stderr);
-    for program in Program::SERVERS {
-        converse(program, &scratch.path().join("bin").join(program.name()));
-    }
-    receive(&scratch.path().join("bin"));
+    converse_with_all(&scratch.path().join("bin"));
 }
 
 fn package() {
@@ -121,10 +117,7 @@ fn linked_by(linker: &str) {
     let output = run(cargo.env("RUSTFLAGS", format!("-C link-arg=-fuse-ld={linker}")));
     assert!(output.status.success(), "{}", output.stderr); // rustc warns of gold
     let folder = target.join("release");
-    for program in Program::SERVERS {
-        converse(program, &folder.join(program.name()));
-    }
-    receive(&folder);
+    converse_with_all(&folder);
     for program in Program::ALL {
         is_small_and_hard(&folder.join(program.name()));
     }

@@ -2,11 +2,12 @@
 //! that machine, under qemu-user. The calls are those that QEMU's `-strace` shows.
 
 use crate::builds::{converse, is_small_and_hard};
+use crate::echo::echo;
 use crate::kernels::predicted;
 use crate::harness::{
     self, Client, MULTICAST, Process, Program, Scratch, Sender, Switches, UNICAST, cargo_target,
     compile, boot, download, download_kernel, download_std, downloaded, project, hold_port,
-    hold_udp_port, in_namespace, is_blocked, run, std_source, wait_for, wait_for_rows,
+    hold_udp_port, in_namespace, is_blocked, run, std_source, wait_for,
 };
 use crate::runtime;
 use libtest_mimic::Trial;
@@ -14,11 +15,9 @@ use nix::libc::{SYS_accept4, SYS_read, SYS_recvfrom, c_long};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
-use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
-use std::thread;
 
 /// A machine, under the name that Debian's cross compilers and QEMU have for it.
 struct Machine {
@@ -146,26 +145,9 @@ impl Machine {
     fn each_build(&self) {
         for kind in ["c", "debug", "release"] {
             for switches in Switches::ALL {
-                for program in Program::SERVERS {
-                    in_namespace(|| {
-                        let mut command = self.command(kind, switches, program);
-                        let mut server = Process::start_on_terminal(&mut command);
-                        let mut client = Client::connect();
-                        client.exchange("hello\n");
-                        client.shutdown();
-                        assert_eq!(server.wait(), 0);
-                        let end = format!("{}client close: 4\n", program.prefix());
-                        server.stdout.wait_for(&end);
-                    });
+                for program in Program::ALL {
+                    converse(program, &mut self.command(kind, switches, program));
                 }
-                in_namespace(|| {
-                    let mut command = self.command(kind, switches, Program::Ureuseaddr);
-                    let receiver = Process::start_on_terminal(&mut command);
-                    wait_for("recvfrom", || is_blocked(receiver.pid(), SYS_recvfrom).then_some(()));
-                    Sender::new().send(MULTICAST, b"hello\n");
-                    let line = format!("[{}] {}: hello\n", receiver.pid(), Sender::PORT);
-                    receiver.stdout.wait_for(&line);
-                });
                 if kind == "release" {
                     for program in Program::ALL {
                         is_small_and_hard(&self.path(kind, switches, program));
@@ -178,24 +160,7 @@ impl Machine {
     /// What is sent comes back, byte for byte, however it is cut.
     fn echo(&self) {
         for size in [1, 99, 100, 101, 65_537, 1_000_000] {
-            let mut random = fastrand::Rng::with_seed(size);
-            let data: Vec<u8> = (0..size).map(|_| random.u8(..)).collect();
-            let mut command = self.command("release", Switches::default(), Program::Treuseaddr);
-            let mut server = Process::start(&mut command);
-            let client = Client::connect();
-            let mut reader = client.0.try_clone().expect("descriptors are left");
-            let echo = thread::spawn(move || {
-                let mut echo = Vec::new();
-                reader.read_to_end(&mut echo).map(|_| echo)
-            });
-            (&client.0).write_all(&data).expect("the server reads");
-            client.shutdown();
-            let echo = echo.join().expect("it does not panic").expect("the server writes");
-            assert!(echo == data, "{size} bytes: {} came back", echo.len());
-            assert_eq!(server.wait(), 0);
-            wait_for_rows("the server's socket to go", |rows| {
-                rows.iter().all(|row| !row.is_server)
-            });
+            echo(&mut self.command("release", Switches::default(), Program::Treuseaddr), size);
         }
     }
 
@@ -559,8 +524,6 @@ fn musl() {
     for program in Program::ALL {
         let path = cargo_target("musl").join(MUSL).join("release").join(program.name());
         is_small_and_hard(&path);
-        if Program::SERVERS.contains(&program) {
-            converse(program, &path);
-        }
+        converse(program, &mut Command::new(path));
     }
 }
