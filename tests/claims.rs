@@ -4,7 +4,7 @@ use crate::harness::{
     self, BROADCAST, MULTICAST, Process, Program, Runtime, Sender, Switches, UNICAST, Variant,
     in_namespace, is_blocked, run, wait_for,
 };
-use crate::outcomes::{EXPERIMENTS, listens};
+use crate::outcomes::{EXPERIMENTS, PAIRS, listens};
 use libtest_mimic::Trial;
 use nix::libc::SYS_recvfrom;
 use std::net::Ipv4Addr;
@@ -80,7 +80,7 @@ fn who<const N: usize>(to: Ipv4Addr, receivers: [&Process; N]) -> [bool; N] {
 
 /// True if each sets the option before `bind`, and only then.
 fn udp_several_bind_one_port(runtime: Runtime) {
-    for (old, new) in [(false, false), (false, true), (true, false), (true, true)] {
+    for (old, new) in PAIRS {
         in_namespace(|| {
             let _old = started(&mut command(runtime, old)).expect("the address is free");
             let is_in = started(&mut command(runtime, new)).is_some();

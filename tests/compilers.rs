@@ -1,7 +1,7 @@
 //! The C twins by other compilers than `cc`: no warning, the same outcomes and the same messages.
 
 use crate::harness::{self, Client, Process, Program, Scratch, Switches, compile, in_namespace, which};
-use crate::outcomes::{EXPERIMENTS, listens_built};
+use crate::outcomes::{EXPERIMENTS, PAIRS, listens_built};
 use libtest_mimic::Trial;
 use std::process::Command;
 use std::sync::Mutex;
@@ -48,7 +48,7 @@ fn compare(compiler: &'static str, words: &str) {
     let command = |program: Program, switches| Command::new(folder(switches).join(program.name()));
 
     for experiment in EXPERIMENTS {
-        for (old, new) in [(false, false), (false, true), (true, false), (true, true)] {
+        for (old, new) in PAIRS {
             let built = |switches| command(experiment.program, switches);
             let seen = in_namespace(|| listens_built(experiment, built, old, new));
             let expected = experiment.listens[usize::from(old)][usize::from(new)];

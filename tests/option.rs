@@ -3,8 +3,8 @@
 use crate::bindtable::{bindtable, has_two_users};
 use crate::documents::is_current;
 use crate::harness::{
-    self, Capture, Client, PORT, Process, Program, Row, Runtime, Switches, Variant, read, rows,
-    run, wait_for, words,
+    self, Capture, Client, PORT, Process, Program, Row, Runtime, Switches, Variant,
+    close_server_first, read, rows, run, time_wait_left, wait_for, wait_for_exactly, words,
 };
 use crate::outcomes;
 use libtest_mimic::Trial;
@@ -124,18 +124,6 @@ fn connection(listener: &OwnedFd) -> (OwnedFd, TcpStream) {
     (server, client)
 }
 
-fn wait_for_rows(expected: &[Row]) {
-    harness::wait_for_rows(&format!("{expected:?}"), |rows| rows == expected);
-}
-
-/// Closes both ends, the server's first: its TIME_WAIT is left.
-fn close_server_first((server, client): (OwnedFd, TcpStream)) {
-    drop(server);
-    wait_for_rows(&[Row::client("CLOSE_WAIT"), Row::server("FIN_WAIT2")]);
-    drop(client);
-    wait_for_rows(&[Row::TIME_WAIT]);
-}
-
 /// Whether a new socket can bind and listen at the address.
 fn may_listen(flag: Flag) -> bool {
     match bound_tcp(flag, LOCALHOST) {
@@ -205,16 +193,16 @@ fn stand(state: &str, flag: Flag) -> (Option<OwnedFd>, Option<TcpStream>) {
     drop(listener);
     match state {
         "ESTABLISHED" => {
-            wait_for_rows(&[Row::client("ESTABLISHED"), Row::server("ESTABLISHED")]);
+            wait_for_exactly(&[Row::client("ESTABLISHED"), Row::server("ESTABLISHED")]);
             (Some(server), Some(client))
         }
         "FIN_WAIT2" => {
             drop(server);
-            wait_for_rows(&[Row::client("CLOSE_WAIT"), Row::server("FIN_WAIT2")]);
+            wait_for_exactly(&[Row::client("CLOSE_WAIT"), Row::server("FIN_WAIT2")]);
             (None, Some(client))
         }
         _ => {
-            close_server_first((server, client));
+            close_server_first(server, client);
             (None, None)
         }
     }
@@ -246,10 +234,10 @@ fn is_the_connections() {
         let after = |change: fn(&OwnedFd, &OwnedFd, bool)| {
             harness::in_namespace(|| {
                 let listener = listener(flag);
-                let connection = connection(&listener);
-                change(&listener, &connection.0, !is_set);
+                let (server, client) = connection(&listener);
+                change(&listener, &server, !is_set);
                 drop(listener);
-                close_server_first(connection);
+                close_server_first(server, client);
                 bound_tcp(Flag::ReuseAddr, LOCALHOST).is_ok()
             })
         };
@@ -277,7 +265,7 @@ fn client_closes_first() {
     client.exchange("hello\n");
     client.shutdown();
     assert_eq!(old.wait(), 0);
-    wait_for_rows(&[Row::client("TIME_WAIT")]);
+    wait_for_exactly(&[Row::client("TIME_WAIT")]);
     let _new = server(false);
     wait_for("LISTEN", || rows().contains(&Row::LISTEN).then_some(()));
 }
@@ -290,25 +278,14 @@ fn reset_leaves_nothing() {
     wait_for("unread data", || waiting(&server).then_some(()));
     drop(listener);
     drop(server);
-    wait_for_rows(&[]);
+    wait_for_exactly(&[]);
     bound_tcp(Flag::None, LOCALHOST).expect("nothing is left");
 }
 
-/// TIME_WAIT begins with 60 seconds. /proc/net/tcp shows them in hundredths.
+/// TIME_WAIT begins with 60 seconds.
 fn time_wait_lasts() {
-    let listener = listener(Flag::None);
-    let connection = connection(&listener);
-    drop(listener);
-    close_server_first(connection);
-    let table = fs::read_to_string("/proc/thread-self/net/tcp").expect("/proc is mounted");
-    let row = table.lines().nth(1).expect("the table has a row");
-    let (kind, left) = row
-        .split_whitespace()
-        .nth(5)
-        .and_then(|timer| timer.split_once(':'))
-        .expect("the row has a timer");
-    let left = u32::from_str_radix(left, 16).expect("the field is a number");
-    assert_eq!(kind, "03", "the timer of a TIME_WAIT");
+    stand("TIME_WAIT", Flag::None);
+    let left = time_wait_left();
     assert!((5000..=6000).contains(&left), "{left} hundredths of a second");
 }
 
@@ -361,7 +338,7 @@ fn nobody_accepts() {
     let _second = TcpStream::connect((LOCALHOST, PORT)).expect("the server listens");
     let established = [Row::client("ESTABLISHED"), Row::server("ESTABLISHED")];
     let expected = [established[0], established[0], established[1], established[1], Row::LISTEN];
-    wait_for_rows(&expected);
+    wait_for_exactly(&expected);
     let table = fs::read_to_string("/proc/thread-self/net/tcp").expect("/proc is mounted");
     let has_no_file = |row: &&str| row.split_whitespace().nth(9) == Some("0");
     assert_eq!(table.lines().filter(has_no_file).count(), 1, "{table}");
@@ -485,7 +462,7 @@ fn culprit() {
     server.signal(Signal::SIGINT);
     server.wait();
     drop(client);
-    wait_for_rows(&[Row::TIME_WAIT]);
+    wait_for_exactly(&[Row::TIME_WAIT]);
     let table = netstat();
     let row = table.lines().find(|row| row.contains("TIME_WAIT")).expect("the TIME_WAIT is left");
     assert!(row.trim_end().ends_with(" -"), "{table}");
@@ -505,7 +482,7 @@ fn drawing() -> String {
             if states.is_empty() { "-".to_owned() } else { states.join(", ") }
         };
         text.push_str(&line("", what, ""));
-        wait_for_rows(expected);
+        wait_for_exactly(expected);
         for packet in capture.packets() {
             let label = format!(" {} ", packet.text);
             let arrow = match packet.is_server {

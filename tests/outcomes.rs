@@ -1,6 +1,9 @@
 //! Can a new server listen while the old one's TIME_WAIT is left, or while its child still listens?
 
-use crate::harness::{self, Client, Process, Program, Row, Runtime, Switches, Variant, rows, wait_for};
+use crate::harness::{
+    self, Client, Process, Program, Row, Runtime, Switches, Variant, rows, wait_for,
+    wait_for_exactly,
+};
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
 use std::process::Command;
@@ -35,11 +38,14 @@ pub const EXPERIMENTS: [Experiment; 3] = [
     },
 ];
 
+/// Whether the old server has the option, and whether the new one has.
+pub const PAIRS: [(bool, bool); 4] = [(false, false), (false, true), (true, false), (true, true)];
+
 pub fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
     for experiment in EXPERIMENTS {
         for runtime in Runtime::ALL {
-            for (old, new) in [(false, false), (false, true), (true, false), (true, true)] {
+            for (old, new) in PAIRS {
                 let word = |reuseaddr| if reuseaddr { "yes" } else { "no" };
                 let (name, runtime_name) = (experiment.name, runtime.name());
                 let name = format!("outcome_{name}_{runtime_name}_{}_{}", word(old), word(new));
@@ -88,7 +94,7 @@ fn leave(experiment: Experiment, mut command: Command) -> (Process, Client) {
             // would be left in TIME_WAIT.
             assert_eq!(client.receive_rest(), (vec![], false));
             client.shutdown();
-            wait_for("TIME_WAIT alone", || (rows() == [Row::TIME_WAIT]).then_some(()));
+            wait_for_exactly(&[Row::TIME_WAIT]);
         }
         _ => {
             assert_eq!(server.wait(), 0, "the parent exits");
@@ -97,7 +103,7 @@ fn leave(experiment: Experiment, mut command: Command) -> (Process, Client) {
             if !experiment.close_listener {
                 expected.push(Row::LISTEN);
             }
-            wait_for(&format!("{expected:?}"), || (rows() == expected).then_some(()));
+            wait_for_exactly(&expected);
         }
     }
     (server, client)

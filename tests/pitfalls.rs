@@ -2,8 +2,9 @@
 //! this kernel.
 
 use crate::harness::{
-    self, Capture, Client, PORT, Process, Program, Row, Runtime, Scratch, Variant, in_namespace,
-    rows, run, wait_for, wait_for_rows,
+    self, Capture, Client, PORT, Process, Program, Row, Runtime, Scratch, Variant,
+    close_server_first, in_namespace, rows, run, time_wait_left, wait_for, wait_for_exactly,
+    wait_for_rows,
 };
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
@@ -104,33 +105,18 @@ fn connect_from(port: u16) -> Result<OwnedFd, Errno> {
     Ok(client)
 }
 
-fn has_rows(expected: &[Row]) {
-    wait_for_rows(&format!("{expected:?}"), |rows| rows == expected);
-}
-
-/// Closes the server's end first and then the client's: the server's port keeps a TIME_WAIT.
-fn leave_time_wait(server: OwnedFd, client: OwnedFd) {
-    drop(server);
-    has_rows(&[Row::client("CLOSE_WAIT"), Row::server("FIN_WAIT2")]);
-    drop(client);
-    has_rows(&[Row::TIME_WAIT]);
-}
-
-/// A TIME_WAIT whose listener had the option or not; the client's port was EPHEMERAL.
-fn time_wait(reuseaddr: bool) {
+/// Both ends of a connection whose listener, closed again, had the option or not, the server's first.
+/// The client's port is EPHEMERAL.
+fn connection(reuseaddr: bool) -> (OwnedFd, OwnedFd) {
     let listener = listener(reuseaddr);
     let client = connect_from(EPHEMERAL).expect("it listens");
-    let server = accept(&listener).expect("it has connected");
-    drop(listener);
-    leave_time_wait(server, client);
+    (accept(&listener).expect("it has connected"), client)
 }
 
-/// The rest of the timer of the only row, in hundredths of a second.
-fn timer() -> u32 {
-    let table = fs::read_to_string("/proc/thread-self/net/tcp").expect("/proc is mounted");
-    let field = table.lines().nth(1).and_then(|row| row.split_whitespace().nth(5));
-    let (_, left) = field.and_then(|timer| timer.split_once(':')).expect("it has a timer");
-    u32::from_str_radix(left, 16).expect("it is a number")
+/// A TIME_WAIT, from such a connection.
+fn time_wait(reuseaddr: bool) {
+    let (server, client) = connection(reuseaddr);
+    close_server_first(server, client);
 }
 
 /// Each namespace has its own ports: a listener in one is not in the way in another.
@@ -142,14 +128,11 @@ fn other_namespace() {
 
 /// After `shutdown(SHUT_WR)` a TIME_WAIT stands although the process still has the descriptor.
 fn shutdown_keeps_the_descriptor() {
-    let listener = listener(false);
-    let client = connect_from(EPHEMERAL).expect("it listens");
-    let server = accept(&listener).expect("it has connected");
-    drop(listener);
+    let (server, client) = connection(false);
     shutdown(&server, Shutdown::Write).expect("it is connected");
-    has_rows(&[Row::client("CLOSE_WAIT"), Row::server("FIN_WAIT2")]);
+    wait_for_exactly(&[Row::client("CLOSE_WAIT"), Row::server("FIN_WAIT2")]);
     drop(client);
-    has_rows(&[Row::TIME_WAIT]);
+    wait_for_exactly(&[Row::TIME_WAIT]);
     assert_eq!(recv(&server, &mut [0; 8], RecvFlags::empty()), Ok((0, 0)));
     assert_eq!(try_listen(LOCALHOST, PORT, true).err(), Some(Errno::ADDRINUSE));
 }
@@ -167,15 +150,12 @@ fn not_accepted_yet() {
 
 /// SO_LINGER with 0 s: `close` resets the connection, and no TIME_WAIT is left.
 fn linger_0() {
-    let listener = listener(false);
-    let client = connect_from(EPHEMERAL).expect("it listens");
-    let server = accept(&listener).expect("it has connected");
-    drop(listener);
+    let (server, client) = connection(false);
     set_socket_linger(&server, Some(Duration::ZERO)).expect("it is a socket");
     drop(server);
-    has_rows(&[]);
+    wait_for_exactly(&[]);
     assert_eq!(recv(&client, &mut [0; 8], RecvFlags::empty()), Err(Errno::CONNRESET));
-    self::listener(false);
+    listener(false);
 }
 
 /// Settings that do not shorten a TIME_WAIT, and one that forbids all of them.
@@ -184,7 +164,7 @@ fn settings() {
         in_namespace(|| {
             sysctl(name, value);
             time_wait(false);
-            let left = timer();
+            let left = time_wait_left();
             assert!((5000..=6000).contains(&left), "{name}: {left} hundredths of a second");
             assert_eq!(try_listen(LOCALHOST, PORT, false).err(), Some(Errno::ADDRINUSE), "{name}");
         });
@@ -195,27 +175,23 @@ fn settings() {
 
 fn no_time_wait_at_all() {
     sysctl("tcp_max_tw_buckets", "0");
-    let listener = listener(false);
-    let client = connect_from(EPHEMERAL).expect("it listens");
-    let server = accept(&listener).expect("it has connected");
-    drop((listener, server));
-    has_rows(&[Row::client("CLOSE_WAIT")]);
+    let (server, client) = connection(false);
+    drop(server);
+    wait_for_exactly(&[Row::client("CLOSE_WAIT")]);
     drop(client);
-    has_rows(&[]);
-    self::listener(false);
+    wait_for_exactly(&[]);
+    listener(false);
 }
 
 /// `tcp_fin_timeout` ends a FIN_WAIT2 whose peer never closes; then the address is free.
 fn fin_timeout() {
     sysctl("tcp_fin_timeout", "1");
-    let listener = listener(false);
-    let _client = connect_from(EPHEMERAL).expect("it listens");
-    drop(accept(&listener).expect("it has connected"));
-    drop(listener);
-    has_rows(&[Row::client("CLOSE_WAIT"), Row::server("FIN_WAIT2")]);
+    let (server, _client) = connection(false);
+    drop(server);
+    wait_for_exactly(&[Row::client("CLOSE_WAIT"), Row::server("FIN_WAIT2")]);
     assert_eq!(try_listen(LOCALHOST, PORT, false).err(), Some(Errno::ADDRINUSE));
-    has_rows(&[Row::client("CLOSE_WAIT")]);
-    self::listener(false);
+    wait_for_exactly(&[Row::client("CLOSE_WAIT")]);
+    listener(false);
 }
 
 /// `ss -K` removes a TIME_WAIT, if the kernel was built with CONFIG_INET_DIAG_DESTROY.
@@ -225,7 +201,7 @@ fn ss_kill() {
     assert!(killed.status.success(), "{}", killed.stderr);
     // It prints the sockets that it has removed, below a title.
     if killed.stdout.lines().count() > 1 {
-        has_rows(&[]);
+        wait_for_exactly(&[]);
         listener(false);
     } else {
         assert_eq!(rows(), [Row::TIME_WAIT]);
@@ -240,7 +216,7 @@ fn syn_reopens_time_wait() {
     assert_eq!(rows(), [Row::LISTEN, Row::TIME_WAIT]);
     let _client = connect_from(EPHEMERAL).expect("it listens");
     let _server = accept(&listener).expect("it has connected");
-    has_rows(&[Row::client("ESTABLISHED"), Row::server("ESTABLISHED"), Row::LISTEN]);
+    wait_for_exactly(&[Row::client("ESTABLISHED"), Row::server("ESTABLISHED"), Row::LISTEN]);
 }
 
 /// A RST in sequence ends a TIME_WAIT where `tcp_rfc1337` is 0, as it is unless changed.
@@ -253,7 +229,7 @@ fn reset_ends_time_wait() {
             let sequence = wait_for("the client's FIN", || capture.after_clients_fin());
             reset(sequence);
             if is_ended {
-                has_rows(&[]);
+                wait_for_exactly(&[]);
             } else {
                 assert_eq!(rows(), [Row::TIME_WAIT]);
             }

@@ -18,8 +18,9 @@ pub use machine::{
     boot, download, download_kernel, download_std, download_with, downloaded, std_source,
 };
 pub use net::{
-    BROADCAST, Client, MULTICAST, PORT, Row, Sender, UNICAST, forbid_memberships, hold_port,
-    hold_udp_port, in_namespace, return_to_first_network, rows, state_name, wait_for_rows,
+    BROADCAST, Client, MULTICAST, PORT, Row, Sender, UNICAST, close_server_first,
+    forbid_memberships, hold_port, hold_udp_port, in_namespace, return_to_first_network, rows,
+    state_name, time_wait_left, wait_for_exactly, wait_for_rows,
 };
 pub use process::{Output, Process, Terminal, run};
 pub use strace::{Observation, Place, Strace, is_blocked, stop};

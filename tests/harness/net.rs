@@ -159,6 +159,28 @@ pub fn wait_for_rows(what: &str, are_so: impl Fn(&[Row]) -> bool) -> Vec<Row> {
     wait_for(what, || Some(rows()).filter(|rows| are_so(rows)))
 }
 
+/// Waits until the namespace's rows are these; `expected` is sorted.
+pub fn wait_for_exactly(expected: &[Row]) {
+    wait_for_rows(&format!("{expected:?}"), |rows| rows == expected);
+}
+
+/// Closes both ends of a connection, the server's first: a TIME_WAIT on the server's port is left, alone.
+pub fn close_server_first(server: impl Sized, client: impl Sized) {
+    drop(server);
+    wait_for_exactly(&[Row::client("CLOSE_WAIT"), Row::server("FIN_WAIT2")]);
+    drop(client);
+    wait_for_exactly(&[Row::TIME_WAIT]);
+}
+
+/// How long the only row, a TIME_WAIT, will still last: in hundredths of a second, as proc(5) shows it.
+pub fn time_wait_left() -> u32 {
+    let table = fs::read_to_string("/proc/thread-self/net/tcp").expect("/proc is mounted");
+    let field = table.lines().nth(1).and_then(|row| row.split_whitespace().nth(5));
+    let (kind, left) = field.and_then(|timer| timer.split_once(':')).expect("the row has a timer");
+    assert_eq!(kind, "03", "the timer of a TIME_WAIT");
+    u32::from_str_radix(left, 16).expect("the field is a number")
+}
+
 /// A connection to the server.
 pub struct Client(pub TcpStream);
 
