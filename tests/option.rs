@@ -17,7 +17,7 @@ use rustix::net::{
 };
 use std::fs;
 use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddrV4, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream, UdpSocket};
 use std::process::Command;
 
 const DOCUMENT: &str = "docs/so_reuseaddr.md";
@@ -390,32 +390,35 @@ fn udp_attacker() {
     use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, setsockopt, socket};
     use std::os::fd::AsRawFd;
 
-    let peer = UdpSocket::bind((LOCALHOST, 0)).expect("ports are left");
-    let address = peer.local_addr().expect("the socket is bound");
     let victim_or_attacker = || {
-        let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::empty(), None)
+        // Without SOCK_CLOEXEC, processes of other trials would keep the socket, and get its datagrams.
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let socket = socket(AddressFamily::Inet, SockType::Datagram, flags, None)
             .expect("descriptors are left");
         setsockopt(&socket, ReuseAddr, &true).expect("the descriptor is a socket");
         let address = SockaddrIn::from(SocketAddrV4::new(LOCALHOST, PORT));
         bind(socket.as_raw_fd(), &address).expect("both have the option");
-        let socket = UdpSocket::from(socket);
-        socket.set_nonblocking(true).expect("the descriptor is a socket");
-        socket
+        UdpSocket::from(socket)
     };
-    let connected = |socket: &UdpSocket| socket.connect(address).expect("it is on loopback");
-    let on_device = |socket: &UdpSocket| {
+    let connected = |socket: &UdpSocket, peer| socket.connect(peer).expect("it is on loopback");
+    let on_device = |socket: &UdpSocket, _| {
         setsockopt(socket, BindToDevice, &"lo".into()).expect("the device exists");
     };
-    for narrow in [&connected as &dyn Fn(&UdpSocket), &on_device] {
-        let sockets = [(); 2].map(|()| victim_or_attacker());
-        narrow(&sockets[0]);
-        for expected in [[true, false], [false, true]] {
-            peer.send_to(b"hello", (LOCALHOST, PORT)).expect("the address is on loopback");
-            let waiting = |socket: &UdpSocket| socket.peek(&mut [0]).is_ok();
-            wait_for("a datagram", || sockets.iter().any(waiting).then_some(()));
-            assert_eq!(sockets.each_ref().map(|socket| socket.recv(&mut [0; 8]).is_ok()), expected);
-            narrow(&sockets[1]);
-        }
+    for narrow in [&connected as &dyn Fn(&UdpSocket, SocketAddr), &on_device] {
+        harness::in_namespace(|| {
+            let peer = UdpSocket::bind((LOCALHOST, 0)).expect("ports are left");
+            let address = peer.local_addr().expect("the socket is bound");
+            let sockets = [(); 2].map(|()| victim_or_attacker());
+            narrow(&sockets[0], address);
+            for expected in [[true, false], [false, true]] {
+                peer.send_to(b"hello", (LOCALHOST, PORT)).expect("the address is on loopback");
+                let waiting = |socket: &UdpSocket| socket.peek(&mut [0]).is_ok();
+                wait_for("a datagram", || sockets.iter().any(waiting).then_some(()));
+                let received = sockets.each_ref().map(|socket| socket.recv(&mut [0; 8]).is_ok());
+                assert_eq!(received, expected);
+                narrow(&sockets[1], address);
+            }
+        });
     }
 }
 
