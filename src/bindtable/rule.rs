@@ -195,8 +195,8 @@ impl Rule {
             Self::NoOption => (
                 CONFLICT,
                 words!(
-                    "the same address, and no option that both of them have",
-                    "地址相同，没有双方都有的选项"
+                    "the addresses conflict, and the two have no option in common",
+                    "地址冲突，双方没有共同的选项"
                 ),
             ),
             Self::OtherUser => (
@@ -279,8 +279,8 @@ impl Rule {
             Self::UdpNoOption => (
                 UDP,
                 words!(
-                    "the same address, and no option that both of them have",
-                    "地址相同，没有双方都有的选项"
+                    "the addresses conflict, and the two have no option in common",
+                    "地址冲突，双方没有共同的选项"
                 ),
             ),
             Self::UdpOtherUser => (
