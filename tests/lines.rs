@@ -20,15 +20,25 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
-/// The calls that Rust spells differently: C, Rust.
-const SPELLINGS: [(&str, &str); 7] = [
-    ("setsockopt", "set_socket_reuseaddr"),
-    ("setsockopt", "set_ip_add_membership"),
-    ("accept", "acceptfrom"),
-    ("memchr", "position"),
-    ("printf", "printf!"),
-    ("return", "exit"),
-    ("defined", "cfg!"),
+/// The calls: how Rust spells each, and its C name.
+const CALLS: [(&str, &str); 17] = [
+    ("socket(", "socket"),
+    ("set_socket_reuseaddr(", "setsockopt"),
+    ("set_ip_add_membership(", "setsockopt"),
+    ("bind(", "bind"),
+    ("listen(", "listen"),
+    ("acceptfrom(", "accept"),
+    ("fork(", "fork"),
+    ("getpid(", "getpid"),
+    ("recvfrom(", "recvfrom"),
+    ("position(", "memchr"),
+    ("read(", "read"),
+    ("write(", "write"),
+    ("close(", "close"),
+    ("perror(", "perror"),
+    ("printf!(", "printf"),
+    ("exit(", "return"),
+    ("cfg!(", "defined"),
 ];
 
 /// Calls of C that Rust does not need. The comment on the Rust line names them.
@@ -254,20 +264,19 @@ fn translated(program: Program) {
         };
         let (code, comment) = rust.split_once("// ").unwrap_or((&rust, ""));
         let complain = |what: &str| panic!("line {number}: {what}\n  C:    {c}\n  Rust: {rust}");
+        let calls: Vec<_> = CALLS.iter().filter(|(rust, _)| has_call(code, rust)).collect();
         for call in c_calls(&c) {
-            let known = SPELLINGS.iter().filter(|(c, _)| *c == call).map(|(_, rust)| *rust);
-            let mut spellings = known.chain([call]);
             if NEEDLESS.contains(&call) {
                 if !comment.contains(call) {
                     complain(&format!("no word on {call}"));
                 }
-            } else if !spellings.any(|spelling| code.contains(&format!("{spelling}("))) {
+            } else if !calls.iter().any(|(_, c_call)| *c_call == call) {
                 complain(&format!("no {call}"));
             }
         }
-        for (_, rust_call) in rust_calls(code) {
-            if !c_calls(&c).contains(&rust_call) {
-                complain(&format!("{rust_call} is not in the C"));
+        for (_, call) in calls {
+            if !c_calls(&c).contains(call) {
+                complain(&format!("{call} is not in the C"));
             }
         }
         for text in c.split('"').skip(1).step_by(2) {
@@ -303,29 +312,6 @@ pub fn c_calls(line: &str) -> Vec<&str> {
             is_call || ["return", "errno"].contains(&word)
         })
         .collect()
-}
-
-/// The calls of a Rust line: how Rust spells each, and its C name.
-fn rust_calls(code: &str) -> Vec<(&str, &'static str)> {
-    const CALLS: [(&str, &str); 16] = [
-        ("socket(", "socket"),
-        ("set_socket_reuseaddr(", "setsockopt"),
-        ("set_ip_add_membership(", "setsockopt"),
-        ("bind(", "bind"),
-        ("listen(", "listen"),
-        ("acceptfrom(", "accept"),
-        ("fork(", "fork"),
-        ("getpid(", "getpid"),
-        ("recvfrom(", "recvfrom"),
-        ("position(", "memchr"),
-        ("read(", "read"),
-        ("write(", "write"),
-        ("close(", "close"),
-        ("perror(", "perror"),
-        ("printf!(", "printf"),
-        ("exit(", "return"),
-    ];
-    CALLS.into_iter().filter(|(rust, _)| has_call(code, rust)).collect()
 }
 
 /// Whether the line has `call`, and not as the end of a longer name.
