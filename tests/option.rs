@@ -404,7 +404,12 @@ fn udp_attacker() {
     let on_device = |socket: &UdpSocket, _| {
         setsockopt(socket, BindToDevice, &"lo".into()).expect("the device exists");
     };
-    for narrow in [&connected as &dyn Fn(&UdpSocket, SocketAddr), &on_device] {
+    // Before 6.13 the kernel prefers, of two connected sockets, the one that it has served last on the same
+    // processor (`sk_incoming_cpu`); since then they have a table of their own, and the last comes first.
+    let has_table = harness::kernel() >= (6, 13);
+    for (narrow, the_last_wins) in
+        [(&connected as &dyn Fn(&UdpSocket, SocketAddr), has_table), (&on_device, true)]
+    {
         harness::in_namespace(|| {
             let peer = UdpSocket::bind((LOCALHOST, 0)).expect("ports are left");
             let address = peer.local_addr().expect("the socket is bound");
@@ -415,7 +420,14 @@ fn udp_attacker() {
                 let waiting = |socket: &UdpSocket| socket.peek(&mut [0]).is_ok();
                 wait_for("a datagram", || sockets.iter().any(waiting).then_some(()));
                 let received = sockets.each_ref().map(|socket| socket.recv(&mut [0; 8]).is_ok());
-                assert_eq!(received, expected);
+                if the_last_wins || expected[0] {
+                    assert_eq!(received, expected);
+                } else {
+                    assert_ne!(received[0], received[1]);
+                    eprintln!(
+                        "before Linux 6.13 the second of two connected sockets may get nothing"
+                    );
+                }
                 narrow(&sockets[1], address);
             }
         });

@@ -31,6 +31,7 @@ pub use variant::{
 
 use libtest_mimic::{Failed, Trial};
 use nix::sys::prctl::set_child_subreaper;
+use nix::sys::utsname::uname;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -52,6 +53,16 @@ pub fn trial(name: impl Into<String>, check: impl FnOnce() + Send + 'static) -> 
         in_namespace(check);
         Ok::<(), Failed>(())
     })
+}
+
+/// The version of this kernel: the first two numbers of its release (uname(2)).
+pub fn kernel() -> (u16, u16) {
+    let name = uname().expect("uname has room");
+    let release = name.release().to_string_lossy();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+    let mut next =
+        || numbers.next().and_then(Result::ok).expect("a release begins with two numbers");
+    (next(), next())
 }
 
 /// Where `tool` is on the PATH.
