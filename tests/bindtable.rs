@@ -199,12 +199,17 @@ fn options() {
         (&["--jobs", "0"], "invalid value '0'"),
         (&["diff", "/dev/null/none"], "/dev/null/none"),
         (&["diff", "/dev/null"], "no saved run"),
+        (&["diff", ""], "a value is required"),
+        (&["diff", "/dev/null/x\ny"], "/dev/null/x y"),
+        (&["--question", "x\ny"], "'x y' is none of restart"),
     ] {
         assert!(refusal(arguments).contains(word), "{arguments:?}");
     }
     let full = run(Command::new("sh").args(["-c", "\"$0\" --help >/dev/full"]).arg(program()));
     assert_eq!(full.status.code(), Some(2));
     assert!(full.stderr.contains("No space left"), "{}", full.stderr);
+    let silent = run(Command::new("sh").args(["-c", "\"$0\" bogus 2>/dev/full"]).arg(program()));
+    assert_eq!(silent.status.code(), Some(2));
     let help = bindtable(&["--help"]);
     for word in ["--proto", "--family", "--state", "--question", "--format", "diff", "explain"] {
         assert!(help.contains(&format!("  {word} ")), "{word}");
@@ -547,6 +552,12 @@ fn diff() {
         fs::write(&file, serde_json::to_string_pretty(run).expect("it is JSON"))
             .expect("it is ours");
     };
+    for (field, value) in [("/bindtable", 3.into()), ("/cells/0/verdict", 5.into())] {
+        let mut other = saved.clone();
+        *other.pointer_mut(field).expect("it is there") = value;
+        write(&other);
+        assert!(refusal(&["diff", path]).contains(" is no saved run ("), "{field}");
+    }
     write(&saved);
     let same = bindtable(&[&["diff", path][..], &narrow].concat());
     assert!(same.ends_with(&counts(52, 0, 0, 0)), "{same}");
@@ -726,6 +737,11 @@ fn receivers() {
 fn jobs() {
     let three = |jobs| bindtable(&["--question", "three", "--jobs", jobs]);
     assert_eq!(three("1"), three("7"));
+    // Where there may be no more threads, the first one finds it, too.
+    let copy = Copy::new("alone");
+    let mut prlimit = Command::new("prlimit");
+    prlimit.arg("--nproc=1").arg(&copy.0).args(["--question", "restart", "--jobs", "7"]);
+    assert_eq!(printed(&mut unprivileged(&prlimit)), bindtable(&["--question", "restart"]));
 }
 
 /// What was not tried, by its reason: each of those cells, and how many others were tried.

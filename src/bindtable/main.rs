@@ -3,11 +3,12 @@
 
 use bindtable::cell::{self, Cell, Family, Proto, State};
 use bindtable::questions::{self, Question};
-use bindtable::report::{Format, Report, Run};
+use bindtable::report::{Format, Report, Run, SavedCell, VERSION};
 use bindtable::world::Powers;
 use bindtable::port::Target;
 use bindtable::language::Language;
 use bindtable::{expected, port, run, say, words};
+use clap::builder::NonEmptyStringValueParser;
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::error::Error;
@@ -84,7 +85,7 @@ enum Task {
         #[arg(help = words!(
             "Made by `bindtable --format json > FILE`, here or on another kernel",
             "由 bindtable --format json > FILE 保存，在这里或者在别的内核上"
-        ))]
+        ), value_parser = NonEmptyStringValueParser::new())]
         file: String,
         #[command(flatten)]
         filter: Filter,
@@ -244,8 +245,9 @@ fn main() -> ExitCode {
     }
 }
 
+/// One line on standard error, whatever was typed, and even if nothing can be written there.
 fn refuse(trouble: &str) -> ExitCode {
-    eprintln!("bindtable: {trouble}");
+    let _ = writeln!(std::io::stderr(), "bindtable: {}", port::holders::printable(trouble));
     ExitCode::from(2)
 }
 
@@ -358,12 +360,28 @@ fn answer(arguments: Arguments) -> Result<(String, u8), String> {
         Some(Task::Diff { file, filter, output }) => {
             let saved = std::fs::read_to_string(&file)
                 .map_err(|error| say!("{file}: {error}", "读不了 {file}：{error}"))?;
-            let saved: Run = serde_json::from_str(&saved).map_err(|error| {
+            let no_run = |why: String| {
                 say!(
-                    "{file} is no saved run ({error}): bindtable --format json > FILE makes one",
-                    "{file} 不是保存的运行（{error}）：用 bindtable --format json > FILE 保存"
+                    "{file} is no saved run ({why}): bindtable --format json > FILE makes one",
+                    "{file} 不是保存的运行（{why}）：用 bindtable --format json > FILE 保存"
                 )
-            })?;
+            };
+            let saved: Run =
+                serde_json::from_str(&saved).map_err(|error| no_run(error.to_string()))?;
+            if saved.bindtable != VERSION {
+                let theirs = saved.bindtable;
+                return Err(no_run(say!(
+                    "version {theirs} of the form, and not {VERSION}",
+                    "格式的版本是 {theirs}，不是 {VERSION}"
+                )));
+            }
+            let is_void = |cell: &&SavedCell| cell.measured.is_none() && cell.not_tried.is_none();
+            if let Some(SavedCell { cell, .. }) = saved.cells.iter().find(is_void) {
+                return Err(no_run(say!(
+                    "{cell} has neither a verdict nor a reason",
+                    "{cell} 既没有结果，也没有原因"
+                )));
+            }
             let report = table(&filter)?;
             let wants = |cell: &Cell| match filter.question {
                 Some(_) => report.results.contains_key(cell),

@@ -50,7 +50,12 @@ pub fn run(mut cells: Vec<Cell>, powers: &Powers, jobs: usize) -> Result<Results
     // On the machine's own loopback two threads could take one port.
     let threads = if powers.namespaces.is_ok() { jobs.clamp(1, cells.len().max(1)) } else { 1 };
     let finished: Result<(), String> = thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let spawn = |_| thread::Builder::new().spawn_scoped(scope, work);
+        // As many as there may be (RLIMIT_NPROC); without any, this one does it.
+        let workers: Vec<_> = (0..threads).map(spawn).map_while(Result::ok).collect();
+        if workers.is_empty() {
+            return work();
+        }
         workers.into_iter().try_for_each(|worker| {
             worker.join().map_err(|_| words!("a thread has failed", "有线程失败"))?
         })

@@ -135,7 +135,7 @@ fn holder(pid: i32, descriptors: Vec<i32>) -> Option<Holder> {
 }
 
 /// A text that a terminal may be given: without control characters, on one line.
-fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
