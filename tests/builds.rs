@@ -41,7 +41,7 @@ pub fn trials() -> Vec<Trial> {
 /// rustc takes rust-lld by itself: the other trials link with it.
 const LINKERS: [&str; 4] = ["bfd", "gold", "lld", "mold"];
 
-/// The command, which must succeed and have nothing to say.
+/// Runs the command, which must succeed and print nothing on standard error.
 fn quietly(command: &mut Command) {
     let output = run(command);
     assert!(output.status.success(), "{command:?}\n{}{}", output.stdout, output.stderr);
@@ -189,7 +189,7 @@ fn unsafe_in_rt_alone() {
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let source = fs::read_to_string(&path).expect("it is a text");
                 for word in ["unsafe {", "unsafe fn", "unsafe impl", "#[unsafe("] {
-                    // This file has them as texts.
+                    // In this file the words stand in string literals.
                     let found =
                         source.lines().any(|line| line.contains(word) && !line.contains('"'));
                     assert!(!found, "{path:?} has {word:?}");
@@ -222,8 +222,8 @@ pub fn is_small_and_hard(path: &Path) {
     assert!(relocations.contains("There are no relocations"), "{relocations}");
 }
 
-/// A read that returns more than it may is the one thing here that makes the ports panic;
-/// rustix keeps the receiver's number to the buffer's length.
+/// The ports panic only if read returns more than its buffer holds, which strace fakes here. rustix limits
+/// the receiver's number to the buffer's length.
 fn panics_with_a_place(program: Program) {
     let line = read(&format!("src/{}.rs", program.name()))
         .lines()

@@ -14,7 +14,7 @@ const COMPILERS: [(&str, &str); 4] = [
     ("musl-gcc", "Address in use"),
 ];
 
-/// Those whose programs were the same.
+/// The compilers whose programs passed.
 static COMPARED: Mutex<Vec<&str>> = Mutex::new(Vec::new());
 
 /// A trial for each compiler. Where the compiler is not installed, the trial is an ignored one; asked for

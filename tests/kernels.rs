@@ -85,8 +85,8 @@ pub fn predicted(kernel: &str, program: &Path, version: &str) {
     assert!(different.is_empty(), "{release}: {different:#?}");
 }
 
-/// What is no kernel gets one line. A kernel that does not boot, and a program that does not end, show
-/// the console's last lines. Nothing is left.
+/// `boot.sh` refuses a file that is no kernel, with one line. If a kernel does not boot, or a program does
+/// not end, it prints the console's last lines. It leaves nothing behind.
 fn refused() {
     let kernel = boot(KERNELS[2].0, &[], &[]);
     let image = kernel.get_args().last().expect("it names the image").to_owned();
@@ -160,7 +160,7 @@ fn document() {
     is_current(DOCUMENT, "changes", &format!("{text}\n"));
 }
 
-/// What the test suites of other systems expect: Linux gives the same, or the difference has a reason.
+/// Linux does what the test suites of other systems expect, or the table gives the reason for the difference.
 fn other_systems() {
     let run = whole();
     let table: BTreeMap<&str, Option<&str>> =
@@ -215,7 +215,8 @@ fn other_systems() {
 /// Why a stack differs from Linux, and in which cells: those of which this is true.
 type Reason = (&'static str, fn(&str) -> bool);
 
-/// What another stack does in the cells that it has tried: the table of the document, by reason.
+/// Compares the verdicts of another stack with Linux's. Each difference needs a reason, and the document has
+/// an example of each reason.
 fn compare_stack(block: &str, reasons: &[Reason], verdicts: &BTreeMap<String, String>) {
     let table = whole();
     let linux: BTreeMap<&str, &str> =

@@ -157,7 +157,7 @@ impl Machine {
         }
     }
 
-    /// What is sent comes back, byte for byte, however it is cut.
+    /// The server returns every byte, however the client cuts the data.
     fn echo(&self) {
         for size in [1, 99, 100, 101, 65_537, 1_000_000] {
             echo(&mut self.command("release", Switches::default(), Program::Treuseaddr), size);

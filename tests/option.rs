@@ -383,8 +383,8 @@ fn udp_unicast() {
     assert_eq!(receivers(LOCALHOST, [&first, &any, &second]), [false, false, true]);
 }
 
-/// A socket that is connected to a peer, or bound to a device, loses its datagrams to a later one that is
-/// so too, and keeps them from one that is not.
+/// A victim that is connected to its peer, or bound to a device, keeps its datagrams until the attacker's
+/// socket is connected or bound in the same way.
 fn udp_attacker() {
     use nix::sys::socket::sockopt::{BindToDevice, ReuseAddr};
     use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, setsockopt, socket};

@@ -270,8 +270,8 @@ fn accept_all(listener: &OwnedFd) -> Vec<OwnedFd> {
     std::iter::from_fn(|| accept(listener).ok()).collect()
 }
 
-/// With SO_REUSEPORT a second server may listen beside a forgotten listener, and loses the clients
-/// that the kernel gives to that one.
+/// With SO_REUSEPORT a second server can listen beside a forgotten listener. It loses the clients that the
+/// kernel gives to the forgotten one.
 fn inherited_listener_takes_clients() {
     let (forgotten, served) = (member(), member());
     let _clients: Vec<TcpStream> =
@@ -281,7 +281,8 @@ fn inherited_listener_takes_clients() {
     assert_eq!(accept_all(&forgotten).len(), 64 - served);
 }
 
-/// What a closed listener of a group had not accepted is reset, unless `tcp_migrate_req` is 1.
+/// When a listener of a group is closed, the kernel resets the connections in its queue, unless
+/// `tcp_migrate_req` is 1.
 fn hand_over() {
     for (migrate, is_lost) in [("0", true), ("1", false)] {
         in_namespace(|| {

@@ -139,7 +139,8 @@ fn link_tools(folder: &Path, absent: &[&str]) {
     let others = ["bash", "cat", "env", "mktemp", "readlink", "rm", "sh"];
     let tools: BTreeSet<&str> = tools.chain(others).collect(); // some have two rows
     for tool in tools.into_iter().filter(|tool| !absent.contains(tool)) {
-        // What is not on this machine is there all the same: nothing but its name is looked for.
+        // A tool that this machine lacks gets a link all the same: the programs under test look only for its
+        // name.
         let path = which(tool).unwrap_or_else(|| "/bin/true".into());
         symlink(path, folder.join(tool)).expect("the folder is empty");
     }
@@ -239,7 +240,7 @@ fn script_asks() {
     }
 }
 
-/// Who may not install is told what to do, in one line.
+/// A user without the right to install reads in one line what to do.
 fn script_refuses() {
     const USER: [&str; 4] = ["unshare", "--user", "--map-user=1000", "--map-group=1000"];
     let command = "apt-get update && apt-get install -y strace\"";

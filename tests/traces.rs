@@ -12,8 +12,8 @@ use nix::sys::signal::{Signal, kill};
 use std::io::{Read, Write};
 use std::net::Ipv4Addr;
 
-/// What happens to the server, from its start on. After a wait for a state, nothing that comes
-/// next depends on who is the quicker.
+/// What happens to the server, from its start on. A scenario waits for a state before each step, so that
+/// no result depends on whether the server or the client is faster.
 type Scenario = fn(&dyn Fn() -> Strace) -> Strace;
 
 const SCENARIOS: [(&str, Scenario); 17] = [
@@ -110,8 +110,8 @@ fn compare(
         return Err(format!("C into pipes {c_pipes:?}, kept {kept:?}, libc {libc_pipes:?}"));
     }
 
-    // The raw port calls nothing before socket, and it neither keeps what it says nor asks where
-    // it goes.
+    // The raw port makes no call before socket. It does not buffer its messages, and does not ask whether
+    // descriptor 1 is a terminal.
     let is_first = matches!(&raw.before[..], [execve] if execve.starts_with("execve("));
     let is_same = (&raw.processes, raw.status) == (&raw_pipes.processes, raw_pipes.status)
         && raw.stdout == [&*raw_pipes.stdout, &raw_pipes.stderr].concat();
@@ -129,7 +129,7 @@ fn echo_and_close(start: &dyn Fn() -> Strace) -> Strace {
     server
 }
 
-/// What is sent at once arrives at once, and is read a buffer at a time.
+/// The client sends up to 1,000 bytes at once, and the server reads them 100 at a time.
 fn several_reads(start: &dyn Fn() -> Strace) -> Strace {
     let server = start();
     let mut client = server.connect();
@@ -268,7 +268,7 @@ fn stop_and_continue_in_read(start: &dyn Fn() -> Strace) -> Strace {
     server
 }
 
-/// One is accepted, the other stays in the backlog until the server closes it.
+/// The server accepts one client. The other client waits in the backlog until the server closes its listener.
 fn second_client_waits(start: &dyn Fn() -> Strace) -> Strace {
     let server = start();
     server.wait_for_accept();
@@ -304,7 +304,7 @@ fn datagrams(start: &dyn Fn() -> Strace) -> Strace {
     )
 }
 
-/// What does not fit into the buffer is lost.
+/// The kernel discards the bytes of a datagram that do not fit into the receiver's buffer.
 fn lengths(start: &dyn Fn() -> Strace) -> Strace {
     let bytes = [b'x'; 65_507]; // the longest there is
     let lengths = [0, 1, 99, 100, 101, 1_000, bytes.len()];
@@ -340,7 +340,7 @@ fn receiver_ends(start: &dyn Fn() -> Strace, signal: Signal) -> Strace {
     receiver
 }
 
-/// What comes to a receiver that is stopped waits for it.
+/// Datagrams for a stopped receiver wait in its socket.
 fn receiver_stops_and_continues(start: &dyn Fn() -> Strace) -> Strace {
     let receiver = start();
     receiver.wait_for_read();

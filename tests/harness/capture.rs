@@ -12,11 +12,11 @@ pub struct Capture {
     /// From the IP header on.
     seen: HashSet<Vec<u8>>,
     segments: Vec<Segment>,
-    /// How many of them have been given out.
+    /// How many of `segments` `packets` has given out.
     given: usize,
 }
 
-/// A packet, as people are told of it.
+/// A packet, as the documents and the page show it.
 pub struct Packet {
     /// Whether it comes from the server.
     pub is_server: bool,
@@ -27,7 +27,7 @@ pub struct Packet {
 
 struct Segment {
     is_server: bool,
-    /// Where it goes to, of a datagram, which has no flags and no numbers.
+    /// The destination of a datagram, which has no flags and no numbers; none for a segment of TCP.
     to: Option<Ipv4Addr>,
     sequence: u32,
     acknowledgment: u32,
@@ -56,6 +56,7 @@ impl Segment {
 }
 
 impl Capture {
+    /// Begins to capture: a packet socket, which needs CAP_NET_RAW in the namespace.
     pub fn start() -> Self {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let all = Some(eth::ALL);
@@ -64,8 +65,8 @@ impl Capture {
         Self { socket, seen: HashSet::new(), segments: Vec::new(), given: 0 }
     }
 
-    /// What has come since the last time, each SYN and FIN with its acknowledgment. One that
-    /// acknowledges the words alone is left out: when it is sent is a matter of timing.
+    /// The packets since the last call. Waits until each SYN and FIN has its acknowledgment. A segment that
+    /// acknowledges only data is left out: timing decides when the kernel sends it.
     pub fn packets(&mut self) -> Vec<Packet> {
         wait_for("the packets", || {
             self.take();

@@ -30,6 +30,7 @@ const TMPDIR: &str = env!("CARGO_TARGET_TMPDIR");
 /// The variable that tells the tests their folder.
 pub const SCRATCH: &str = "TREUSEADDR_SCRATCH";
 
+/// The three processes of a run, in the order in which they start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     First,
@@ -63,7 +64,7 @@ pub fn start(arguments: &[String]) -> Result<ExitCode, String> {
     // A program's first descriptor is 3, whatever the shell or the editor has left open.
     close_fds::set_fds_cloexec(3, &[]);
     let mut command = Command::new("env");
-    // What the programs say is read in English, whatever the user's locale is.
+    // The tests read the programs' messages in English, whatever the user's locale is.
     command.args(["--default-signal", "LC_ALL=C.UTF-8"]).args(unshare()?);
     let mut keeper = spawn(&mut command, Stage::Keeper, arguments, Stdio::piped())?;
     let _open_while_this_process_lives = keeper.stdin.take();

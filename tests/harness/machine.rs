@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-/// What has been started, by name: the process until it is waited for, and then nothing, or the line
-/// that says why it has failed.
+/// The downloads, by name: the process while it runs; then nothing, or the line that says why it has
+/// failed.
 static DOWNLOADS: Mutex<BTreeMap<String, Download>> = Mutex::new(BTreeMap::new());
 
 type Download = Arc<Mutex<Result<Option<Child>, String>>>;

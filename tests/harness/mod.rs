@@ -102,13 +102,14 @@ fn wait_at_most<T>(limit: Duration, what: &str, mut state: impl FnMut() -> Optio
     }
 }
 
-/// How many things have been compared, and how many were not as they must be.
+/// How many things the trials have compared, and how many were not as they must be.
 pub struct Tally {
     compared: AtomicU32,
     different: AtomicU32,
 }
 
 impl Tally {
+    /// Nothing compared yet.
     pub const fn new() -> Self {
         Self { compared: AtomicU32::new(0), different: AtomicU32::new(0) }
     }
@@ -122,7 +123,7 @@ impl Tally {
         }
     }
 
-    /// What is to be said at the end, where anything has been compared.
+    /// The line for the end of the run, with `what` as the name of the things; none if nothing was compared.
     pub fn summary(&self, what: &str) -> Option<String> {
         let compared = self.compared.load(Ordering::Relaxed);
         let different = self.different.load(Ordering::Relaxed);
@@ -135,6 +136,7 @@ impl Tally {
 pub struct Scratch(PathBuf);
 
 impl Scratch {
+    /// Makes the folder, among the files of this run.
     pub fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("scratch-{}", COUNT.fetch_add(1, Ordering::Relaxed));
@@ -143,6 +145,7 @@ impl Scratch {
         Self(path)
     }
 
+    /// Where the folder is.
     pub fn path(&self) -> &Path {
         &self.0
     }

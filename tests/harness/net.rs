@@ -9,6 +9,7 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket
 use std::process::Command;
 use std::sync::OnceLock;
 
+/// The port of the programs.
 pub const PORT: u16 = 3459;
 
 /// The network in which this process was started.
@@ -51,12 +52,12 @@ fn loopback_up() -> std::io::Result<()> {
     }
 }
 
-/// Listens on the port, so that no server can.
+/// Listens on the port, so that no server can bind.
 pub fn hold_port() -> TcpListener {
     TcpListener::bind((Ipv4Addr::LOCALHOST, PORT)).expect("the port is free")
 }
 
-/// Has the port for datagrams, without the option, so that no receiver can.
+/// Binds the port for datagrams, without the option, so that no receiver can.
 pub fn hold_udp_port() -> UdpSocket {
     UdpSocket::bind((Ipv4Addr::UNSPECIFIED, PORT)).expect("the port is free")
 }
@@ -66,17 +67,21 @@ pub fn forbid_memberships() {
     fs::write("/proc/sys/net/ipv4/igmp_max_memberships", "0").expect("the namespace is ours");
 }
 
-/// Where a datagram is sent to: one address, the group that the receivers join, every address.
+/// The address to which a datagram for one receiver is sent.
 pub const UNICAST: Ipv4Addr = Ipv4Addr::LOCALHOST;
+/// The group that the receivers join.
 pub const MULTICAST: Ipv4Addr = Ipv4Addr::new(239, 255, 34, 59);
+/// The broadcast address of the loopback.
 pub const BROADCAST: Ipv4Addr = Ipv4Addr::new(127, 255, 255, 255);
 
-/// What datagrams are sent from: always one port, so that what a receiver prints is known.
+/// A socket that sends datagrams, always from one port, which a receiver prints.
 pub struct Sender(UdpSocket);
 
 impl Sender {
+    /// The port that it sends from.
     pub const PORT: u16 = 40_000;
 
+    /// Binds the socket, and waits for the port if another process still holds it.
     pub fn new() -> Self {
         // Not at once: a process that another trial starts meanwhile holds a copy of the last one
         // until its exec.
@@ -86,7 +91,7 @@ impl Sender {
         Self(socket)
     }
 
-    /// Sends a datagram. On loopback they who get it have it when this is back.
+    /// Sends a datagram. On loopback it is in its receivers' buffers when `send` returns.
     pub fn send(&self, to: Ipv4Addr, bytes: &[u8]) {
         self.0.send_to(bytes, (to, PORT)).expect("it is on loopback");
     }
@@ -102,13 +107,17 @@ pub struct Row {
 }
 
 impl Row {
+    /// The row of a listener.
     pub const LISTEN: Self = Self::server("LISTEN");
+    /// The row of a TIME_WAIT on the server's port.
     pub const TIME_WAIT: Self = Self::server("TIME_WAIT");
 
+    /// The server's row of a connection in `state`.
     pub const fn server(state: &'static str) -> Self {
         Self { state, is_server: true }
     }
 
+    /// The client's row of a connection in `state`.
     pub const fn client(state: &'static str) -> Self {
         Self { state, is_server: false }
     }
@@ -154,7 +163,7 @@ pub fn rows() -> Vec<Row> {
     rows
 }
 
-/// Waits until the namespace's rows are as they must be.
+/// Waits until `are_so` is true of the namespace's rows, and returns them; `what` names the state.
 pub fn wait_for_rows(what: &str, are_so: impl Fn(&[Row]) -> bool) -> Vec<Row> {
     wait_for(what, || Some(rows()).filter(|rows| are_so(rows)))
 }

@@ -17,10 +17,13 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// What a finished command has said.
+/// How a command has ended, and what it has printed.
 pub struct Output {
+    /// Its exit status or signal.
     pub status: ExitStatus,
+    /// Its standard output.
     pub stdout: String,
+    /// Its standard error.
     pub stderr: String,
 }
 
@@ -35,7 +38,7 @@ pub fn run(command: &mut Command) -> Output {
     Output { status, stdout: process.stdout.to_end(), stderr: process.stderr.to_end() }
 }
 
-/// What has come out of a stream so far.
+/// What processes have written to a pipe or terminal so far, and whether all have closed it.
 #[derive(Clone, Default)]
 pub struct Stream(Arc<Mutex<(Vec<u8>, bool)>>);
 
@@ -65,6 +68,7 @@ impl Stream {
         stream
     }
 
+    /// What has been written so far.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.0.lock().expect("no panic holds it").0).into_owned()
     }
@@ -86,7 +90,9 @@ impl Stream {
 /// A process with its descendants, which end when this is dropped.
 pub struct Process {
     child: Child,
+    /// Standard output, if it is a pipe or a terminal.
     pub stdout: Stream,
+    /// Standard error, if it is a pipe.
     pub stderr: Stream,
 }
 
@@ -117,7 +123,7 @@ impl Process {
         Self::start_with_stdin(command, Stdio::null())
     }
 
-    /// Starts `command` with that as its standard input.
+    /// Starts `command` with `stdin` as its standard input.
     pub fn start_with_stdin(command: &mut Command, stdin: Stdio) -> Self {
         let child = command.stdin(stdin).process_group(0).spawn();
         let mut child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -128,7 +134,7 @@ impl Process {
         }
     }
 
-    /// How a descendant whose parent has ended has ended, where it has: as `wait` says it.
+    /// The status of a descendant whose parent has ended, as `wait` returns it; none while it runs.
     pub fn descendant_ended(&self, pid: Pid) -> Option<i32> {
         match waitpid(pid, Some(WaitPidFlag::WNOHANG)).expect("it has become ours, see prepare") {
             WaitStatus::Exited(_, status) => Some(status),
@@ -137,11 +143,12 @@ impl Process {
         }
     }
 
+    /// The process number.
     pub fn pid(&self) -> Pid {
         Pid::from_raw(self.child.id().cast_signed())
     }
 
-    /// Another process of the group, where there is one.
+    /// Another process of the group, if the group has one.
     pub fn descendant(&self) -> Option<Pid> {
         let names = fs::read_dir("/proc").expect("/proc is mounted").filter_map(Result::ok);
         let mut pids =
@@ -154,7 +161,7 @@ impl Process {
         kill(self.pid(), signal).expect("it has not been waited for");
     }
 
-    /// How the process has ended, where it has.
+    /// The status of the process; none while it runs.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("it is ours")
     }
@@ -179,10 +186,12 @@ impl Drop for Process {
 pub struct Terminal {
     keyboard: File,
     end: File,
+    /// What the processes have written to it.
     pub output: Stream,
 }
 
 impl Terminal {
+    /// Opens a new one.
     pub fn new() -> Self {
         // Not openpty(3): what it opens would stay open in every process started meanwhile.
         let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;

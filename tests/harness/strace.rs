@@ -15,6 +15,7 @@ pub enum Place {
 }
 
 impl Place {
+    /// Both.
     pub const ALL: [Self; 2] = [Self::Terminal, Self::Pipes];
 
     fn start(self, command: &mut Command) -> Process {
@@ -48,12 +49,14 @@ pub struct Observation {
     pub processes: Vec<Vec<String>>,
     /// How the first process has ended: its status, or the negative number of its signal.
     pub status: i32,
+    /// What the processes have written to standard output; on a terminal to both streams.
     pub stdout: String,
+    /// What they have written to standard error; empty on a terminal.
     pub stderr: String,
 }
 
 impl Strace {
-    /// An option: every process learns this as its number, which the receiver prints.
+    /// An option of strace: getpid returns this number, which the receiver prints, in every process.
     pub const PID: &str = "--inject=getpid:retval=4321";
 
     /// Starts a program under strace.
@@ -97,6 +100,7 @@ impl Strace {
         Client::connect()
     }
 
+    /// Waits until the first process sleeps in accept.
     pub fn wait_for_accept(&self) {
         wait_for("accept to wait", || is_blocked(self.first, SYS_accept).then_some(()));
     }
@@ -167,7 +171,7 @@ impl Strace {
         fs::read_to_string(self.logs.path().join(format!("log.{pid}"))).unwrap_or_default()
     }
 
-    /// What the first process has forked, once fork has returned to it.
+    /// The first process's child, once fork has returned in the parent.
     pub fn child(&self) -> Option<Pid> {
         let log = self.log(self.first);
         let mut forks = log.lines().filter(|line| is_fork(line));

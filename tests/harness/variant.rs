@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// A program of `src`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Program {
     Treuseaddr,
@@ -14,11 +15,13 @@ pub enum Program {
 }
 
 impl Program {
+    /// All three.
     pub const ALL: [Self; 3] = [Self::Treuseaddr, Self::Treuseaddr2, Self::Ureuseaddr];
 
-    /// Those that serve a client over a connection.
+    /// The two that serve a client over a connection.
     pub const SERVERS: [Self; 2] = [Self::Treuseaddr, Self::Treuseaddr2];
 
+    /// The name of its executable.
     pub fn name(self) -> &'static str {
         match self {
             Self::Treuseaddr => "treuseaddr",
@@ -27,7 +30,7 @@ impl Program {
         }
     }
 
-    /// What each message of the one that serves begins with.
+    /// How each message of the process that serves begins.
     pub fn prefix(self) -> &'static str {
         match self {
             Self::Treuseaddr2 => "[CHILD] ",
@@ -36,6 +39,7 @@ impl Program {
     }
 }
 
+/// What a program runs on: the C twin, or the port with one of the two runtimes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Runtime {
     C,
@@ -44,8 +48,10 @@ pub enum Runtime {
 }
 
 impl Runtime {
+    /// All three.
     pub const ALL: [Self; 3] = [Self::C, Self::Raw, Self::Libc];
 
+    /// Its name in the names of trials and folders.
     pub fn name(self) -> &'static str {
         match self {
             Self::C => "c",
@@ -55,13 +61,17 @@ impl Runtime {
     }
 }
 
+/// The compile-time switches of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Switches {
+    /// The server sets SO_REUSEADDR.
     pub reuseaddr: bool,
+    /// treuseaddr2's child closes the listener.
     pub close_listener: bool,
 }
 
 impl Switches {
+    /// Every set of switches.
     pub const ALL: [Self; 4] = [
         Self { reuseaddr: false, close_listener: false },
         Self { reuseaddr: true, close_listener: false },
@@ -69,7 +79,7 @@ impl Switches {
         Self { reuseaddr: true, close_listener: true },
     ];
 
-    /// Those that are on, as features of cargo.
+    /// The switches that are on, as features of cargo.
     pub fn features(self) -> Vec<&'static str> {
         [(self.reuseaddr, "reuseaddr"), (self.close_listener, "close-listener")]
             .into_iter()
@@ -78,14 +88,19 @@ impl Switches {
     }
 }
 
+/// A program, as it is built.
 #[derive(Clone, Copy, Debug)]
 pub struct Variant {
+    /// Which program.
     pub program: Program,
+    /// What it runs on.
     pub runtime: Runtime,
+    /// Which switches are on.
     pub switches: Switches,
 }
 
 impl Variant {
+    /// The program with all switches off.
     pub fn new(program: Program, runtime: Runtime) -> Self {
         Self { program, runtime, switches: Switches::default() }
     }
@@ -97,20 +112,24 @@ impl Variant {
         })
     }
 
+    /// The same program with these switches.
     pub fn with(self, switches: Switches) -> Self {
         Self { switches, ..self }
     }
 
+    /// Its name in the names of trials.
     pub fn name(self) -> String {
         [&[self.program.name(), self.runtime.name()][..], &self.switches.features()]
             .concat()
             .join("_")
     }
 
+    /// Where its executable is, once `build_all` has built it.
     pub fn path(self) -> PathBuf {
         folder(self.runtime, self.switches).join(self.program.name())
     }
 
+    /// A command that starts it.
     pub fn command(self) -> Command {
         Command::new(self.path())
     }
