@@ -197,13 +197,22 @@ fn read(path: &str) -> String {
 
 /// Waits until `state` gives something, and between two looks leaves the CPU to the server: the
 /// wait is what is measured.
-fn wait_for<T>(what: &str, mut state: impl FnMut() -> Option<T>) -> T {
+fn wait_for<T>(what: &str, state: impl FnMut() -> Option<T>) -> T {
+    wait(LIMIT, what, state, std::thread::yield_now)
+}
+
+/// The same with another limit, for `run`, whose commands are not measured.
+fn wait_at_most<T>(limit: Duration, what: &str, state: impl FnMut() -> Option<T>) -> T {
+    wait(limit, what, state, || std::thread::sleep(Duration::from_millis(1)))
+}
+
+fn wait<T>(limit: Duration, what: &str, mut state: impl FnMut() -> Option<T>, pause: fn()) -> T {
     let start = Instant::now();
     loop {
         if let Some(value) = state() {
             return value;
         }
-        assert!(start.elapsed() < LIMIT, "waited {LIMIT:?} for {what}");
-        std::thread::yield_now();
+        assert!(start.elapsed() < limit, "waited {limit:?} for {what}");
+        pause();
     }
 }
