@@ -281,7 +281,9 @@ fn ordinary_user() {
 /// Experiment 3 with each nc; where one cannot send to all, another one does, and
 /// that is said.
 fn datagrams(nc: &str, is_user: bool) {
-    let mut demo = Demo::wrapped(if is_user { &USER } else { &[] }).with_tool("nc", nc);
+    // The thief may run what root has built, whichever the umask: its stdbuf has no privilege.
+    let root = ["sh", "-c", "umask 077 && exec \"$0\" --c \"$@\""];
+    let mut demo = Demo::wrapped(if is_user { &USER } else { &root }).with_tool("nc", nc);
     demo.command.args(["--only", "3"]);
     let shown = demo.shows(OUTCOMES[2] + if is_user { 0 } else { thefts() });
     let has_another = shown.contains("(nc cannot send to a group or to all: we take ");
@@ -709,11 +711,22 @@ fn keys(language: &str) -> Vec<String> {
     keys.map(|(key, _)| key.to_owned()).collect()
 }
 
-/// Each language has each word, and the story has no other.
+/// The `%s` and `%d` of each word of a language, with the word's key.
+fn fields(language: &str) -> Vec<(String, Vec<char>)> {
+    let text = read(&format!("docs/demo/words.{language}.sh"));
+    let words =
+        text.split("\n    [").skip(1).map(|word| word.split_once("]=").expect("it has a key"));
+    let fields =
+        |text: &str| text.split('%').skip(1).filter_map(|rest| rest.chars().next()).collect();
+    words.map(|(key, text)| (key.to_owned(), fields(text))).collect()
+}
+
+/// Each language has each word, with the same fields to fill in, and the story and the errors have no other.
 fn words() {
     let english = keys("en");
     for language in languages() {
         assert_eq!(keys(&language), english, "{language}");
+        assert_eq!(fields(&language), fields("en"), "{language}");
     }
     let mut scripts = read("docs/demo.sh");
     for file in fs::read_dir(project("docs/demo")).expect("it is a folder").flatten() {
@@ -723,7 +736,8 @@ fn words() {
     }
     let is_used = |key: &String| {
         let (name, end) = key.rsplit_once('-').unwrap_or((key, ""));
-        let mut uses = vec![format!("words[{key}]"), format!(" {key}\n"), format!(" {key} ")];
+        let mut uses =
+            ["words[{}]", " {}\n", " {} ", "={} "].map(|use_| use_.replace("{}", key)).to_vec();
         if ["1", "2", "3"].contains(&end) {
             uses.push(format!("{name} {end}\n"));
         }
@@ -731,9 +745,14 @@ fn words() {
     };
     let unused: Vec<_> = english.iter().filter(|key| !is_used(key)).collect();
     assert!(unused.is_empty(), "{unused:?}");
-    let said = scripts.lines().map(str::trim).filter_map(|line| {
-        let (verb, rest) = line.split_once(' ')?;
+    let said = scripts.lines().filter_map(|line| {
+        let fails = ["fail ", "misuse "].iter().find_map(|verb| {
+            let (before, rest) = line.split_once(verb)?;
+            before.ends_with(' ').then(|| rest.split([' ', '"', ';']).next())?
+        });
+        let (verb, rest) = line.trim().split_once(' ').unwrap_or_default();
         match verb {
+            _ if fails.is_some_and(|key| !key.is_empty()) => fails,
             "ask" | "tell" => Some(rest),
             "step" => rest.split_once(' ').map(|(_, title)| title),
             _ => None,
@@ -764,6 +783,20 @@ fn in_another_language() {
     ] {
         let help = start(variables, &[options, &["--help"]].concat());
         assert_eq!(help.starts_with("用法："), is_translated, "{variables:?} {options:?}");
+    }
+
+    // What goes wrong, too, as soon as the language is known.
+    let mut demo = Demo::new();
+    demo.command.env_remove("LC_ALL").env_remove("LC_MESSAGES").env("LANG", "zh_CN.UTF-8");
+    demo.command.arg("--speed");
+    demo.refuses(2, "不认识的参数 \"--speed\"");
+    for (options, status, words) in
+        [(&["--only", "4"][..], 2, "--only 只能是 1、2 或 3"), (&["--c"], 1, "缺少 netstat")]
+    {
+        let mut demo =
+            Demo::new().without_tools(&[&["netstat", "busybox"], &PACKAGE_MANAGERS[..]].concat());
+        demo.command.args(["--lang", "zh"]).args(options);
+        demo.refuses(status, words);
     }
 
     let shown = start(&[], &["--lang", "zh", "--c", "--only", "1"]);
@@ -804,6 +837,11 @@ fn interrupted() {
         session.terminal.type_in(b"\x03");
         session.ends(130);
     }
+    // Before it has a folder of its own.
+    let mut demo = Demo::new().with_script("mkdir", "kill -INT $PPID; exit 1\n");
+    let output = run(&mut demo.command);
+    assert_eq!((output.status.code(), &*output.stderr), (Some(130), ""));
+    demo.has_cleaned_up();
     for (signal, status) in [(Signal::SIGTERM, 143), (Signal::SIGHUP, 129)] {
         let mut demo = Demo::new();
         let mut process = Process::start(&mut demo.command);
@@ -886,7 +924,7 @@ fn signals_ignored() {
 /// process group that has got the number of one of its own.
 fn ends_its_own() {
     let script = r#"
-        set -u && folder=$0 && . "$0/main.sh" && trap clean_up EXIT && make_folder && limit=0
+        set -u && folder=$0 && . "$0/main.sh" && trap clean_up EXIT && read_words en && make_folder && limit=0
         launch own sh -c 'tail -f /dev/null &'
         wait "$launched" && own=("$launched") && launch own tail -f /dev/null && own+=("$launched" "$1")
         kill() { :; }

@@ -26,7 +26,7 @@ run_build() { # COMMAND...: in silence, unless it fails
     contents errors
     printf '%s\n' "$text" >&2
     keep_errors "$text"
-    die "$1 failed: see above"
+    fail failed "$1"
 }
 
 show_command() { # BEGINNING END: on two lines, if one is too short
@@ -55,13 +55,13 @@ build_rust() { # FEATURES SUFFIX
     [[ ! $features ]] || command+=(--features "$features")
     # No other demo's build may come between this one and its copy.
     { mkdir -p -- "$CARGO_TARGET_DIR" && [[ -w $CARGO_TARGET_DIR ]] && exec {lock}<"$CARGO_TARGET_DIR"; } 2>/dev/null ||
-        die "cannot write to $CARGO_TARGET_DIR: set CARGO_TARGET_DIR"
+        fail cannot-write "$CARGO_TARGET_DIR"
     launch log flock "$lock" && wait "$launched"
     run_build "${command[@]}" --quiet --message-format json-render-diagnostics
     # Copied, since the next build overwrites them. Cargo's messages say where they are.
     while read -r line; do
         [[ $line =~ \"executable\":\"([^\"]+/([^\"/]+))\" ]] || continue
-        cp -- "${BASH_REMATCH[1]}" "./${BASH_REMATCH[2]}$2" || die "cannot copy ${BASH_REMATCH[1]}"
+        cp -- "${BASH_REMATCH[1]}" "./${BASH_REMATCH[2]}$2" || fail cannot-copy "${BASH_REMATCH[1]}"
     done <log
     exec {lock}<&-
 }

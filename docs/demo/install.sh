@@ -1,6 +1,12 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2059,SC2154 # formats are words
 # Installs tools that are missing. docs/demo.sh and tests/run.sh source it. Both define `die MESSAGE`:
-# one line on standard error, then exit.
+# one line on standard error, then exit; and both have read the words.
+
+fail() { # KEY ARGUMENT...: dies with these words
+    local message
+    printf -v message -- "${words[$1]}" "${@:2}"
+    die "$message"
+}
 
 # The packages that have a tool, where they are not called as it is. A caller may add to these.
 declare -A package=([cc]=gcc [ip]=iproute2 [nc]=netcat-openbsd [netstat]=net-tools [stdbuf]=coreutils
@@ -9,40 +15,40 @@ declare -A package=([cc]=gcc [ip]=iproute2 [nc]=netcat-openbsd [netstat]=net-too
 # install_tools TOOL...: with apt-get, as root or through sudo; on a terminal it asks first. If it cannot
 # or may not install, it dies with the command that does.
 install_tools() {
-    local manager tool answer=yes how log become=() install update=()
+    local manager tool answer=yes how=run-this run log become=() install update=()
     for manager in apt-get dnf apk pacman ''; do command -v "$manager" >/dev/null && break; done
     case $manager in
     apt-get) install=(apt-get install -y) update=(apt-get update) package[cc]="gcc libc6-dev" ;;
     dnf) install=(dnf install) package[nc]=nmap-ncat ;;
     apk) install=(apk add) package[cc]="gcc musl-dev" ;;
     pacman) install=(pacman -S) package[nc]=openbsd-netcat ;;
-    *) die "missing: $*: install what has them on this system" ;;
+    *) fail install-them "$*" ;;
     esac
     for tool in "$@"; do
         read -ra tool <<<"${package[${tool%% *}]:-${tool%% *}}"
         install+=("${tool[@]}")
     done
-    if ((EUID == 0)); then
-        how="run"
-    elif command -v sudo >/dev/null; then
-        become=(sudo) how="run"
-        [[ -t 0 ]] || sudo -n true 2>/dev/null || answer=no
-    else
-        how="as root, run" answer=no
+    if ((EUID)); then
+        if command -v sudo >/dev/null; then
+            become=(sudo)
+            [[ -t 0 ]] || sudo -n true 2>/dev/null || answer=no
+        else
+            how=run-as-root answer=no
+        fi
     fi
-    how+=" \"${update[*]:+${become[*]}${become:+ }${update[*]} && }${become[*]}${become:+ }${install[*]}\""
+    run="${become[*]}${become:+ }${install[*]}"
     ((${#update[@]})) || answer=no
     if [[ $answer == yes && -t 0 ]]; then
-        printf 'Missing: %s. Run "%s" now? [Y/n] ' "$*" "${become[*]}${become:+ }${install[*]}" >&2
+        printf "${words[run-now]} " "$*" "$run" >&2
         read -r answer || answer=no
     fi
-    [[ ${answer:-yes} == [yY]* ]] || die "missing: $*: $how"
-    printf 'Missing: %s. Installing:\n$ %s\n' "$*" "${become[*]}${become:+ }${install[*]}"
-    log=$(mktemp) || die "cannot make a file in ${TMPDIR:-/tmp}: set TMPDIR"
+    [[ ${answer:-yes} == [yY]* ]] || fail "$how" "$*" "${update[*]:+${become[*]}${become:+ }${update[*]} && }$run"
+    printf "${words[installing]}\\n$ %s\\n" "$*" "$run"
+    log=$(mktemp) || fail no-file "${TMPDIR:-/tmp}"
     export DEBIAN_FRONTEND=noninteractive
     # A fresh system has no lists of packages yet, or old ones.
     "${become[@]}" "${install[@]}" >"$log" 2>&1 </dev/null ||
         { "${become[@]}" "${update[@]}" && "${become[@]}" "${install[@]}"; } >"$log" 2>&1 </dev/null ||
-        { cat "$log" >&2 && rm -f -- "$log" && die "\"${become[*]}${become:+ }${install[*]}\" failed: see above"; }
+        { cat "$log" >&2 && rm -f -- "$log" && fail failed "$run"; }
     rm -f -- "$log"
 }

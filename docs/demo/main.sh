@@ -4,9 +4,9 @@
 # No $(...) in these files: bash can lose a Ctrl+C that comes while it reads the output of one. `read` from a
 # process substitution or from a file does not.
 
-die() { # MESSAGE [STATUS]
+die() { # MESSAGE
     complain "$1"
-    exit "${2:-1}"
+    exit "$failure"
 }
 
 complain() { # MESSAGE
@@ -28,18 +28,20 @@ trap_signals() { # ARGUMENTS...
     done </proc/$$/status
     ((ignored)) || return
     env --default-signal=INT true 2>/dev/null ||
-        die "SIGINT or SIGPIPE is ignored here: run this in the foreground"
+        fail signals-ignored
     exec env --default-signal=INT --default-signal=PIPE bash "$0" "$@"
 }
 
 main() { # ARGUMENTS...
     local number
     read -r system machine < <(uname -sm)
-    [[ $system == Linux ]] || die "this shows Linux's TCP and UDP: run it on Linux"
+    ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 404)) ||
+        die "Linux and bash 4.4 or newer are needed, not $system and bash $BASH_VERSION"
+    choose_language
+    [[ $system == Linux ]] || fail not-linux
     trap_signals "$@"
-    ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 404)) || die "bash 4.4 or newer is needed, not $BASH_VERSION"
     [[ -f $root/src/treuseaddr.c ]] ||
-        die "no src/treuseaddr.c beside docs/: run this from the repository it came with"
+        fail no-sources
     { : <&0; } 2>/dev/null || exec </dev/null
 
     read_options "$@"
@@ -50,7 +52,7 @@ main() { # ARGUMENTS...
         return
     fi
     [[ $kind != rust || $machine == @(x86_64|aarch64|riscv64) ]] ||
-        die "the default build serves x86_64, aarch64 and riscv64, not $machine: add --libc or --c"
+        fail wrong-machine "$machine"
     make_folder
     find_all_tools
     if [[ $split && ! ${TREUSEADDR_DEMO_PANES:-} ]]; then split_screen "$@"; fi
@@ -62,7 +64,7 @@ main() { # ARGUMENTS...
 }
 
 root=${folder%/docs/demo}
-port=3459 hex_port=0D83 limit=20
+port=3459 hex_port=0D83 limit=20 failure=1
 unbuffered=() inside=() jobs=() results=() done_so_far=()
 receivers=() panes=() other=()
 dir='' network='' tcp='' launched='' quiet='' pending='' titled='' prompt='' noted='' sender_noted='' surprised='' remains='' restarted='' tmux='' n=0

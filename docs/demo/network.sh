@@ -10,7 +10,7 @@ afresh() { # nothing of the part before is left
     if [[ $network == host ]]; then
         free_port
     elif ! new_network; then
-        contents network && die "no network namespace: $text"
+        contents network && fail no-network "$text"
     fi
 }
 
@@ -21,7 +21,7 @@ new_network() { # a network namespace, kept open by a process of its own
     launch network unshare "${leave[@]}" sh -c '
         { ip link set lo up || ifconfig lo up || busybox ip link set lo up; } &&
         echo ready && exec tail -f /dev/null'
-    await "a network namespace" has_printed_or_gone network ready
+    await "${words[for-namespace]}" has_printed_or_gone network ready
     has_printed network ready || return
     tcp=/proc/$launched/net/tcp
     inside=(nsenter -t "$launched" "${enter[@]}")
@@ -29,7 +29,7 @@ new_network() { # a network namespace, kept open by a process of its own
 }
 
 find_network() {
-    local status text="unshare or nsenter is missing"
+    local status text=${words[no-unshare]}
     if has unshare && has nsenter; then
         for network in root user; do
             new_network
@@ -53,12 +53,15 @@ free_port() { # waits out what is left in TIME_WAIT
             read -r _ own peer state _ timer _ <<<"$line"
             [[ $own == *:$hex_port || $peer == *0100007F:$hex_port ]] || continue
             [[ $state == "${code[TIME_WAIT]}" || $own != *:$hex_port ]] ||
-                die "port $port is in use: stop the program that has it (netstat -tnap | grep $port)"
+                fail port-in-use "$port" "netstat -tnap | grep $port"
             timer=$((16#${timer#*:} / 100)) # from clock ticks
             ((timer > left)) && left=$timer
         done
         ((left < 0)) && break
-        ((SECONDS < end)) || die "waited 120 s for the end of TIME_WAIT on port $port, in vain"
+        if ((SECONDS >= end)); then
+            printf -v line "${words[for-time-wait-to-end]}" "$port"
+            fail waited 120 "$line"
+        fi
         [[ $shown ]] || { out "" && shown=99; }
         printf -v line "  ${words[waiting]}" "$port" "$left"
         if [[ $erase ]]; then
@@ -71,14 +74,14 @@ free_port() { # waits out what is left in TIME_WAIT
     done
     [[ $erase && $shown ]] && printf '%s\e[A' "$erase"
     [[ $number == 3 ]] && count_rows any /proc/net/udp /proc/net/udp6 || return 0
-    die "port $port is in use: stop the program that has it (netstat -unap | grep $port)"
+    fail port-in-use "$port" "netstat -unap | grep $port"
 }
 
 forgo_time_wait() { # a process that is killed with unread data resets its connection
     local left
     rows ESTABLISHED && find_groups "$server" || return 0
     kill -STOP -- "-$server"
-    await "the process to stop" in_state T "$server"
+    await "${words[for-stop]}" in_state T "$server"
     echo unread >&"$keys"
-    await "data that nobody reads" unread "$tcp" 1
+    await "${words[for-unread]}" unread "$tcp" 1
 }

@@ -2,17 +2,16 @@
 # The arguments and the environment: what is shown, on which programs, in which language.
 
 read_options() { # ARGUMENTS...
-    kind=rust experiments='' pause='' split='' by_hand='' language=''
+    kind=rust experiments='' pause='' split='' by_hand=''
     local help=''
-    choose_language
     while (($#)); do
         case $1 in
         --c | --libc)
-            [[ $kind == rust || $kind == "${1#--}" ]] || die "--c and --libc exclude each other" 2
+            [[ $kind == rust || $kind == "${1#--}" ]] || misuse c-or-libc
             kind=${1#--}
             ;;
         --only)
-            [[ ${2:-} == [123] ]] || die "--only takes 1, 2 or 3: see --help" 2
+            [[ ${2:-} == [123] ]] || misuse which-experiment
             choose_experiments "$2"
             shift
             ;;
@@ -21,21 +20,19 @@ read_options() { # ARGUMENTS...
         --split) split=1 pause=1 ;;
         --by-hand) by_hand=1 ;;
         --lang)
-            language=${2:-}
-            [[ $language == [a-z][a-z] && -r $folder/words.$language.sh ]] || die_of_language
+            [[ ${2:-} == [a-z][a-z] && -r $folder/words.$2.sh ]] || misuse_language
+            read_words "$2"
             shift
             ;;
         -h | --help) help=1 ;;
-        *) die "unknown argument \"$1\": see --help" 2 ;;
+        *) misuse unknown-argument "$1" ;;
         esac
         shift
     done
-    # shellcheck source=docs/demo/words.en.sh
-    . "$folder/words.$language.sh"
     [[ ! $help ]] || { out "${words[usage]}" && exit; }
-    [[ ! $by_hand || ! $pause ]] || die "--by-hand only prints: leave --pause and --split out" 2
-    [[ ! $pause || -t 0 ]] || die "--pause and --split need a terminal to read from" 2
-    [[ ! $split || -t 1 ]] || die "--split needs a terminal to write to" 2
+    [[ ! $by_hand || ! $pause ]] || misuse by-hand-alone
+    [[ ! $pause || -t 0 ]] || misuse no-terminal-to-read
+    [[ ! $split || -t 1 ]] || misuse no-terminal-to-write
     experiments=${experiments:-1 2}
     [[ $kind == rust ]] || unbuffered=(stdbuf -oL)
     if [[ ${CARGO_TARGET_DIR:-} ]]; then
@@ -47,23 +44,37 @@ read_options() { # ARGUMENTS...
 }
 
 choose_experiments() { # NUMBERS
-    [[ ! $experiments || $experiments == "$1" ]] || die "--only and --all: give one of them, once" 2
+    [[ ! $experiments || $experiments == "$1" ]] || misuse only-or-all
     experiments=$1
 }
 
 choose_language() { # of the locale, if there are words in it and it has their encoding
     local locale=${LC_ALL:-${LC_MESSAGES:-${LANG:-}}}
-    language=en utf8=''
-    [[ $locale == *.[Uu][Tt][Ff]* ]] || return
-    utf8=1
-    [[ $locale == [a-z][a-z][_.]* && -r $folder/words.${locale:0:2}.sh ]] && language=${locale:0:2}
+    utf8=''
+    [[ $locale != *.[Uu][Tt][Ff]* ]] || utf8=1
+    if [[ $utf8 && $locale == [a-z][a-z][_.]* && -r $folder/words.${locale:0:2}.sh ]]; then
+        read_words "${locale:0:2}"
+    else
+        read_words en
+    fi
 }
 
-die_of_language() {
+read_words() { # LANGUAGE
+    language=$1
+    # shellcheck source=docs/demo/words.en.sh
+    . "$folder/words.$language.sh"
+}
+
+misuse() { # KEY ARGUMENT...: as fail, with the status of wrong usage
+    failure=2
+    fail "$@"
+}
+
+misuse_language() {
     local file known=''
     for file in "$folder"/words.*.sh; do
         file=${file%.sh}
         known+="${known:+, }${file##*.}"
     done
-    die "--lang takes one of: $known" 2
+    misuse which-language "$known"
 }

@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034,SC2154 # other files set and read the same variables
+# shellcheck shell=bash disable=SC2034,SC2059,SC2154 # other files set and read the same variables; formats are words
 # Processes: how they are started, and that none of them and no file is left at the end.
 
 make_folder() { # for the programs and for what they print; the compilers, too, leave nothing elsewhere
@@ -6,8 +6,8 @@ make_folder() { # for the programs and for what they print; the compilers, too, 
     [[ $dir == /* ]] || dir=$PWD/$dir
     dir+=/treuseaddr-demo.$$.$RANDOM$RANDOM
     mkdir -m 700 -- "$dir" 2>/dev/null ||
-        { dir='' && die "cannot make a directory in ${TMPDIR:-/tmp}: set TMPDIR"; }
-    CDPATH='' cd -- "$dir" || die "cannot enter $dir"
+        { dir='' && fail no-directory "${TMPDIR:-/tmp}"; }
+    CDPATH='' cd -- "$dir" || fail cannot-enter "$dir"
     export TMPDIR=$dir
     [[ ! ${TREUSEADDR_DEMO_PANES:-} ]] || : >"$TREUSEADDR_DEMO_PANES/inside" # until there is a status
     mkfifo keys silence && exec {keys}<>keys {silence}<>silence
@@ -25,14 +25,16 @@ launch() { # FILE COMMAND...: in the background, its words into the file
 }
 
 end_jobs() {
-    local job left=() end=$((SECONDS + limit))
-    jobs -p >"$dir/started" # one may have started that launch has not noted yet
-    while read -r job; do jobs+=("$job"); done <"$dir/started"
+    local job text left=() end=$((SECONDS + limit))
+    # One may have started that launch has not noted yet; or make_folder has not made the folder.
+    { jobs -p >"$dir/started"; } 2>/dev/null && while read -r job; do jobs+=("$job"); done <"$dir/started"
     disown -a 2>/dev/null # or the shell would report each as killed
     while find_groups "${jobs[@]}"; do
         if ((SECONDS >= end)); then
             jobs=()
-            complain "waited $limit s for the process group ${left[*]} to end, in vain"
+            printf -v text "${words[for-group]}" "${left[*]}"
+            printf -v text "${words[waited]}" "$limit" "$text"
+            complain "$text"
             return 1
         fi
         for job in "${left[@]}"; do kill -KILL -- "-$job" 2>/dev/null; done
@@ -46,6 +48,7 @@ end_jobs() {
 find_groups() { # GROUP...: into $left
     local line groups="$*" parent group
     left=()
+    (($#)) || return 1 # in a trap, return alone gives the status from before it
     while read -r line; do
         read -r _ parent group _ <<<"${line##*) }"
         if ((parent == $$)) || grep -qsF -- "TMPDIR=$dir" "/proc/${line%% *}/environ"; then left+=("$group"); fi

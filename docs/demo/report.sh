@@ -21,7 +21,7 @@ report() {
     fi
     out "${lines[@]}"
     keep_report "${lines[@]}"
-    ((!differ)) || die "$differ of ${#results[@]} outcomes differ from what was expected"
+    ((!differ)) || fail outcomes-differ "$differ" "${#results[@]}"
 }
 
 table_row() { # CELLS: into $line

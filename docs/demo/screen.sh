@@ -10,7 +10,7 @@ set_the_screen() {
 }
 
 out() { # LINE...
-    [[ $quiet ]] || printf '%s\n' "$@" 2>/dev/null || die "cannot write to standard output"
+    [[ $quiet ]] || printf '%s\n' "$@" 2>/dev/null || fail no-output
 }
 
 emphasize() { # TEXT: into $text, with each *word* so that it strikes the eye

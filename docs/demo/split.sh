@@ -5,7 +5,7 @@ split_screen() { # ARGUMENTS...: starts the demo again, in tmux, and waits for i
     local lines=0 columns=0 status text tty
     read -r lines columns < <(stty size || echo 0 0)
     ((lines >= 24 && columns >= 80)) ||
-        die "--split needs a terminal of 80 columns and 24 lines, not $columns and $lines"
+        fail small-terminal "$columns" "$lines"
     exec {tty}<&0 # a background job has no other standard input
     # The socket's path is in $dir, by a name that is short: unix(7) allows 107 bytes.
     printf -v text '%q ' env TREUSEADDR_DEMO_PANES="$dir" bash "$folder/../demo.sh" --lang "$language" "$@"
@@ -13,7 +13,7 @@ split_screen() { # ARGUMENTS...: starts the demo again, in tmux, and waits for i
     TMUX='' tmux ${utf8:+-u} -S "/proc/$$/cwd/tmux" -f tmux.conf new-session "$text" <&"$tty" 2>tmux.log &
     tmux=$!
     wait "$tmux"
-    [[ -r status ]] || { contents tmux.log && die "tmux has ended: $text"; }
+    [[ -r status ]] || { contents tmux.log && fail tmux-ended "$text"; }
     tmux=''
     read -r status < <(cat status)
     [[ ! -r report ]] || { contents report && out "$text"; }
@@ -44,7 +44,7 @@ open_panes() {
 open_pane() { # NAME OPTION...: beside or below the one that is active
     local id tty
     read -r id tty < <(tmux split-window -P -F '#{pane_id} #{pane_tty}' "${@:2}" 'exec tail -f /dev/null')
-    [[ $tty ]] || die "tmux cannot split its window"
+    [[ $tty ]] || fail no-pane
     exec {tty}>"$tty"
     pane[$1]=$tty panes+=("$id")
 }

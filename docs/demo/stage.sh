@@ -20,8 +20,8 @@ server() { # NAME: the old server
     wait_here
     launch server "${command[@]}" <&"$silence"
     server=$launched
-    await "the server to listen" listens_or_gone 0
-    gone "$server" && contents server && die "the server has not started: $text"
+    await "${words[for-listener]}" listens_or_gone 0
+    gone "$server" && contents server && fail server-not-started "$text"
     done_so_far+=("server $1")
 }
 
@@ -35,7 +35,7 @@ client() { # COMMAND...: connects, and types a line
         hear server hello
     else
         hear server "${last_words[$program]}"
-        [[ $program == treuseaddr ]] || await "the parent to end" gone "$server"
+        [[ $program == treuseaddr ]] || await "${words[for-parent]}" gone "$server"
         type_hello
         hear client hello
     fi
@@ -54,18 +54,18 @@ ctrl_c() { # WHO: server or nc
     still_there
     if [[ $1 == server ]]; then
         kill -INT "$server"
-        await "the server to end" gone "$server"
+        await "${words[for-server]}" gone "$server"
         wait "$server" # or bash may report the job later
-        await "a row in FIN_WAIT2 or TIME_WAIT" rows FIN_WAIT2 TIME_WAIT
-        [[ ! $nc_ends ]] || await "nc to end" gone "$client"
+        await_row FIN_WAIT2 TIME_WAIT
+        [[ ! $nc_ends ]] || await "${words[for-nc]}" gone "$client"
         remains=FIN_WAIT2
     else
         kill -INT "$client" 2>/dev/null
-        await "nc to end" gone "$client"
+        await "${words[for-nc]}" gone "$client"
         wait "$client"
     fi
     if ! nc_goes_on; then
-        await "a row in TIME_WAIT" rows TIME_WAIT
+        await_row TIME_WAIT
         remains=TIME_WAIT
     fi
     done_so_far+=("ctrl_c $1")
@@ -79,7 +79,7 @@ look() { # COMMAND...: netstat's rows on the port, without two columns, and whos
     wait_here
     # busybox's goes on without a table: it may do so without those of IPv6.
     { "${inside[@]}" "${netstat[@]}" "${@:2}" >rows 2>why && ! grep -q '/proc/net/...: ' why; } ||
-        { contents why && die "${netstat[*]} has failed: ${text##*$'\n'}"; }
+        { contents why && fail netstat-failed "${netstat[*]}" "${text##*$'\n'}"; }
     while read -r protocol _ _ own peer state _; do
         [[ "$own $peer" == *:$port* ]] || continue
         color=$yellow owner=${words[kernel]}
@@ -119,7 +119,7 @@ again() { # NAME OUTCOME: a new server, in-use or listens
     holders
     before=$n
     launch again "${command[@]}" <&"$silence"
-    await "the server to listen or to end" listens_or_gone "$before"
+    await "${words[for-listener-or-end]}" listens_or_gone "$before"
     if gone "$launched"; then
         wait "$launched"
         status=$?
@@ -168,14 +168,14 @@ receiver() { # NAME COMMAND
     local user=()
     find_command "$2"
     [[ $1 == old ]] && old=$2 receivers=()
-    [[ $1 == thief ]] && user=("${other[@]}") && chmod 711 . # that user has to start it here
+    [[ $1 == thief ]] && user=("${other[@]}") && chmod 711 . "$2" # that user has to start it here
     typed "$1" "${user[*]}${user:+ }$shown" '&'
     wait_here
     holders
     launch "$1" "${user[@]}" "${command[@]}" </dev/null
-    await "the receiver to have the port" listens_or_gone "$n"
+    await "${words[for-receiver]}" listens_or_gone "$n"
     until has_read "$launched"; do
-        gone "$launched" && contents "$1" && die "the receiver has not started: $text"
+        gone "$launched" && contents "$1" && fail receiver-not-started "$text"
         doze
     done
     receivers+=("$1") pid[$1]=$launched
@@ -195,9 +195,12 @@ send() { # TEXT ADDRESS EXPECTED: which of the receivers gets it?
     count_delivered
     before=$n
     launch sent "${sender[@]}" "$2" "$port" <datagram
-    wait "$launched" || { contents sent && die "${sender[0]} has not sent it: $text"; }
-    await "the datagram to be delivered" is_delivered "$before" "$1"
-    for who in "${receivers[@]}"; do await "the $who receiver to read" has_read "${pid[$who]}"; done
+    wait "$launched" || { contents sent && fail not-sent "${sender[0]}" "$text"; }
+    await "${words[for-delivery]}" is_delivered "$before" "$1"
+    for who in "${receivers[@]}"; do
+        printf -v text "${words[for-reading]}" "${words[$who]}"
+        await "$text" has_read "${pid[$who]}"
+    done
     for who in "${receivers[@]}"; do
         mapfile -t lines <"$who"
         found=''

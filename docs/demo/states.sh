@@ -1,13 +1,19 @@
-# shellcheck shell=bash disable=SC2034,SC2154 # other files set and read the same variables
+# shellcheck shell=bash disable=SC2034,SC2059,SC2154 # other files set and read the same variables; formats are words
 # Waiting for a state: of the kernel's tables, of a process, of what it prints.
 
 await() { # WHAT COMMAND...: polls until the command is true
     local what=$1 end=$((SECONDS + limit))
     shift
     until "$@"; do
-        ((SECONDS < end)) || die "waited $limit s for $what, in vain"
+        ((SECONDS < end)) || fail waited "$limit" "$what"
         doze
     done
+}
+
+await_row() { # STATE...: of the one or the other
+    local what="$*"
+    printf -v what "${words[for-row]}" "${what// / / }"
+    await "$what" rows "$@"
 }
 
 doze() { # 20 ms, without a process: nobody writes into this pipe
@@ -87,7 +93,8 @@ has_printed_or_gone() { has_printed "$@" || gone "$launched"; }
 
 hear() { # FILE TEXT: waits for the text, and shows all that the program has printed
     local text lines
-    await "\"$2\" from the $1" has_printed "$1" "$2"
+    printf -v text "${words[for-text]}" "$2" "${words[$1]}"
+    await "$text" has_printed "$1" "$2"
     mapfile -t lines <"$1"
     said "$1" "${lines[@]}"
 }

@@ -6,10 +6,10 @@ busybox_has() { has busybox && busybox --list | grep -qx "$1"; }
 
 find_all_tools() {
     [[ $kind == c ]] || has cargo ||
-        die "missing: cargo: install Rust (https://rustup.rs), or add --c for the C twins"
+        fail no-cargo
     if ! find_tools; then
         install_tools "${missing[@]}"
-        find_tools || die "missing even after that: ${missing[*]}"
+        find_tools || fail still-missing "${missing[*]}"
     fi
 }
 
@@ -21,7 +21,7 @@ find_tools() {
     busybox_has netstat && netstat=(busybox netstat)
     has netstat && netstat=(netstat)
     ((${#nc[@]})) || missing+=(nc)
-    ((!${#nc[@]})) || [[ $experiments != *3* ]] || find_sender || missing+=("nc with -u, -s and -b")
+    ((!${#nc[@]})) || [[ $experiments != *3* ]] || find_sender || missing+=("${words[nc-with-options]}")
     ((${#netstat[@]})) || missing+=(netstat)
     has cc || missing+=(cc) # Rust links with it
     [[ $kind == rust ]] || has stdbuf || missing+=(stdbuf)
