@@ -60,8 +60,8 @@ pub fn trials() -> Vec<Trial> {
     TRIALS.map(|(name, check)| harness::trial(name, check)).into()
 }
 
-/// What it prints, where it must succeed and say nothing else. Of one user, what needs two is not
-/// tried, and the status says so.
+/// Runs `bindtable`, which must succeed and print nothing on standard error. Returns its standard output.
+/// With one user, bindtable does not try the cells of two users, and its status is 3.
 pub fn bindtable(arguments: &[&str]) -> String {
     printed(Command::new(program()).args(arguments))
 }
@@ -94,12 +94,12 @@ fn table(language: &str, format: &str) -> &'static str {
     })
 }
 
-/// What is saved of the whole table.
+/// The whole table, as JSON.
 pub fn whole() -> Value {
     whole_in("en")
 }
 
-/// The same, with what it says to readers of that language.
+/// The same, with the texts in that language.
 pub fn whole_in(language: &str) -> Value {
     parsed(table(language, "json"))
 }
@@ -122,7 +122,7 @@ fn fields<'a>(run: &'a Value, field: &str) -> Vec<(&'a str, Option<&'a str>)> {
     list(&run["cells"]).iter().map(|cell| (name(cell), cell[field].as_str())).collect()
 }
 
-/// Whether there may be two users: as the root of a machine, not of a user namespace.
+/// Whether this process may use two users: as the root of a machine, not of a user namespace.
 pub fn has_two_users() -> bool {
     let map = fs::read_to_string("/proc/self/uid_map").expect("/proc is mounted");
     map.split_whitespace().nth(2) != Some("1")
@@ -163,7 +163,7 @@ fn is_recorded(markdown: &str, place: &str, [rules, table, bsd, linux]: [&str; 4
     compare(place, &of_one_user.collect::<String>(), &table);
 }
 
-/// What is wrong gets one line, and status 2.
+/// A wrong option gets one line, and status 2.
 fn options() {
     for (arguments, word) in [
         (&["--bogus"][..], "--bogus"),
@@ -721,7 +721,7 @@ fn receivers() {
         // A connected socket gets all from its peer, even from a wildcard bind.
         ("udp/0.0.0.0+reuseaddr/connected/127.0.0.1+reuseaddr", "127.0.0.1 from A's peer", "A"),
         ("udp/0.0.0.0+reuseaddr/connected/127.0.0.1+reuseaddr", "127.0.0.1", "B"),
-        // One that is bound to a device wins.
+        // A socket that is bound to a device wins.
         ("udp/127.0.0.1+device-lo+reuseaddr/bound/127.0.0.1+reuseaddr", "127.0.0.1", "A"),
         // A socket at 0.0.0.0 wins over one at ::.
         ("udp/0.0.0.0+reuseaddr/bound/::+reuseaddr", "127.0.0.1", "A"),
@@ -733,7 +733,7 @@ fn receivers() {
     }
 }
 
-/// One thread finds the same as several.
+/// One thread gets the same results as several.
 fn jobs() {
     let three = |jobs| bindtable(&["--question", "three", "--jobs", jobs]);
     assert_eq!(three("1"), three("7"));

@@ -159,7 +159,7 @@ impl Met {
         for (c, rust) in c.processes.iter().zip(&rust.processes) {
             is_whole &= self.align(c, rust, runtime)?;
         }
-        // Where C goes on it says more, or less where what it says is still in its buffer.
+        // Where C goes on, it prints more than the port; or less, if SIGKILL took the messages in its buffer.
         let is_same = |c: &str, rust: &str| {
             c == rust || !is_whole && (c.starts_with(rust) || rust.starts_with(c))
         };
@@ -175,7 +175,7 @@ impl Met {
         Ok(())
     }
 
-    /// Goes through the lines of a process. Gives whether both went to the end.
+    /// Compares the lines of a process. Returns whether both programs' lines were compared to the end.
     fn align(
         &mut self,
         mut c: &[String],

@@ -3,7 +3,7 @@
 
 use crate::annotations::served;
 use crate::harness::{self, Program, Runtime, Switches, block, project, read, words};
-use crate::outcomes::{EXPERIMENTS, listens};
+use crate::outcomes::{EXPERIMENTS, PAIRS, listens};
 use libtest_mimic::Trial;
 use nix::sys::utsname::uname;
 use pulldown_cmark::{BrokenLink, Event, Options, Parser, Tag, TagEnd};
@@ -130,7 +130,7 @@ fn outcomes() -> String {
         ));
     }
     table.push_str("\n|---|---|---|---|---|\n");
-    for (old, new) in [(false, false), (false, true), (true, false), (true, true)] {
+    for (old, new) in PAIRS {
         let word = |reuseaddr| if reuseaddr { "`reuseaddr`" } else { "no option" };
         table.push_str(&format!("| {} | {} |", word(old), word(new)));
         for experiment in EXPERIMENTS {

@@ -132,8 +132,8 @@ const UREUSEADDR: [Site; 8] = [
 /// All switches off, and all on.
 const SWITCHES: [Switches; 2] = [Switches::ALL[0], Switches::ALL[3]];
 
-/// Ranges of error numbers: those of the kernel; one that has no text; one that the kernel never shows a
-/// program; and the last that a call can return.
+/// Ranges of error numbers: the kernel's errors; a number without a text; a number that the kernel never
+/// returns to a program; and the highest number that a call can return.
 const ERRORS: [(i32, i32); 4] = [(1, 133), (134, 134), (512, 512), (4095, 4095)];
 
 /// One in so many faults of a site is in the sample; the others are in the full set.

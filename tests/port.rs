@@ -389,7 +389,7 @@ fn time_wait_without_the_option() {
     ] {
         assert!(text.contains(words), "{words}: {text}");
     }
-    // It is so.
+    // A new server with the option does fail.
     let with = Switches { reuseaddr: true, ..Switches::default() };
     let variant = Variant::new(Program::Treuseaddr, Runtime::Raw).with(with);
     assert!(run(&mut variant.command()).stderr.contains("Address already in use"));

@@ -70,7 +70,7 @@ fn formats() {
     }
 }
 
-/// Line N of strerror.txt is what glibc says of error N, and a line without words is none of its.
+/// Line N of strerror.txt has glibc's words for error N; a number without words has an empty line.
 fn strerror() {
     let words = read("src/rt/strerror.txt");
     let mut words = words.lines();
