@@ -143,16 +143,17 @@ fn port_notes() -> &'static str {
         "\
 It stops nothing. Without --probe it binds the port only where a TIME_WAIT, or another connection
 without a process, holds it: the answer tells whether that had the option, and the socket is closed at
-once. Of several at one address, it tells whether all had it. To read the options of a socket it copies
-its descriptor, and closes the copy at once. With --format json, null is what is unknown; `answer` and
-system errors are sentences, and all else is the same in each language.
+once. Of several at one address, it tells whether all had it. A kernel before 6.8 does not list every
+socket: there --probe is always on. To read the options of a socket it copies its descriptor, and closes
+the copy at once. With --format json, null is what is unknown; `answer` and system errors are sentences,
+and all else is the same in each language.
 
 Exit status: 0 if the port is free, 1 if a socket holds it, 2 if that could not be found out.",
         "\
 它不会停掉任何东西。没有 --probe 时，只有 TIME_WAIT 或者别的没有进程的连接占着端口，它才绑定端口：
-由此得知那条连接带不带选项，随即关闭套接字。同一地址有几条时，得知的是它们是否都带。为了读套接字的
-选项，它复制文件描述符，也随即关闭。用 --format json 时，null 表示未知；answer 和系统的错误是句子，
-其余的在每种语言里都一样。
+由此得知那条连接带不带选项，随即关闭套接字。同一地址有几条时，得知的是它们是否都带。6.8 之前的内核
+列不全套接字，那里总是按 --probe 来查。为了读套接字的选项，它复制文件描述符，也随即关闭。
+用 --format json 时，null 表示未知；answer 和系统的错误是句子，其余的在每种语言里都一样。
 
 退出状态：端口空闲是 0，有套接字占着是 1，查不清是 2。"
     )

@@ -97,8 +97,6 @@ pub enum Status {
     Free,
     /// Some socket has it.
     InUse,
-    /// It could not be found out.
-    Unknown,
 }
 
 impl Status {
@@ -107,7 +105,6 @@ impl Status {
         match self {
             Self::Free => 0,
             Self::InUse => 1,
-            Self::Unknown => 2,
         }
     }
 }
@@ -417,6 +414,7 @@ pub fn look(target: Target, proto: Proto, probe: bool) -> Result<Finding, String
     if proto == Proto::Tcp && !lists_bound() {
         unseen.push(Unseen::Bound);
     }
+    let probe = probe || unseen.contains(&Unseen::Bound); // nothing but bind finds such a socket
 
     let mut finding = Finding {
         protocol: proto.name(),
@@ -440,8 +438,6 @@ pub fn look(target: Target, proto: Proto, probe: bool) -> Result<Finding, String
     };
     finding.status = if !in_the_way.is_empty() || finding.verdicts.iter().any(is_refused) {
         Status::InUse
-    } else if finding.unseen.iter().any(|unseen| matches!(unseen, Unseen::Bound)) && !probe {
-        Status::Unknown
     } else {
         Status::Free
     };
@@ -627,10 +623,6 @@ impl Finding {
                         verdict.can = Can::Unknown;
                         verdict.socket = Some(places[at]);
                     }
-                }
-                let sees_all = !self.unseen.contains(&Unseen::Bound);
-                if verdict.can == Can::Yes && !sees_all {
-                    verdict.can = Can::Unknown;
                 }
                 self.verdicts.push(verdict);
             }
@@ -843,8 +835,7 @@ impl Finding {
                 _ => {}
             }
         }
-        let is_unknown = self.status == Status::Unknown
-            || self.verdicts.iter().any(|verdict| verdict.can == Can::Unknown);
+        let is_unknown = self.verdicts.iter().any(|verdict| verdict.can == Can::Unknown);
         if is_unknown && !self.probed {
             let what = target
                 .ip

@@ -58,12 +58,16 @@ pub fn two_formats() -> String {
     say!("--format: port has text and json", "--format：port 只有 text 和 json")
 }
 
-/// Said before `--probe` binds.
+/// Said of the real binds, and why there are any.
 pub fn probing(finding: &Finding) -> String {
+    let why = match finding.unseen.contains(&Unseen::Bound) {
+        true => words!("This kernel does not list every socket", "这个内核列不全套接字"),
+        false => "--probe",
+    };
     say!(
-        "--probe: each answer below is a real bind of port {port}, closed at once. It takes the port \
+        "{why}: each answer below is a real bind of port {port}, closed at once. It takes the port \
          for that moment.",
-        "--probe：下面的每个答案都来自对端口 {port} 的一次真正的 bind，随即关闭。在那一瞬间它占用这个端口。",
+        "{why}：下面的每个答案都来自对端口 {port} 的一次真正的 bind，随即关闭。在那一瞬间它占用这个端口。",
         port = finding.port
     )
 }
@@ -94,11 +98,6 @@ pub(super) fn answer(finding: &Finding, in_the_way: &[usize]) -> String {
                 "{what} is in use: bind is refused, but the kernel does not list the socket that \
                  holds it.",
                 "{what}被占用：bind 被拒绝，但内核没有列出占着它的套接字。"
-            ),
-            Status::Unknown => say!(
-                "No socket is listed on {what}, but this kernel does not list a socket that is bound \
-                 and does not listen.",
-                "{what}上没有列出套接字，但这个内核不会列出只绑定、没有监听的套接字。"
             ),
         };
     };
