@@ -12,7 +12,7 @@ use rustix::process::{Uid, getegid, geteuid};
 use rustix::thread::{UnshareFlags, set_thread_res_uid};
 use std::fs;
 use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
@@ -267,20 +267,10 @@ impl World {
     fn add(&self, ip: IpAddr) -> Result<(), String> {
         self.netlink()?.add_address(ip).map_err(|errno| fail(&ip.to_string(), errno))?;
         let IpAddr::V6(ip) = ip else { return Ok(()) };
-        let hex: String = ip.octets().iter().map(|octet| format!("{octet:02x}")).collect();
+        // Then a port without a listener, and 1 is none of ours, refuses a connection.
         let waited = wait_for(&say!("a way to {ip}", "通向 {ip} 的路由"), || {
-            let file = "/proc/thread-self/net/ipv6_route";
-            // Without this file, or with an empty one (gVisor), there is nothing to wait for.
-            let routes = fs::read_to_string(file).unwrap_or_default();
-            if routes.is_empty() {
-                return Ok(Some(()));
-            }
-            let leads_here = |route: &str| {
-                let flags = route.split_whitespace().nth(8);
-                let flags = flags.and_then(|flags| u32::from_str_radix(flags, 16).ok());
-                route.starts_with(&hex) && flags.is_some_and(|flags| flags & RTF_LOCAL != 0)
-            };
-            Ok(routes.lines().any(leads_here).then_some(()))
+            let tried = TcpStream::connect_timeout(&(ip, 1).into(), Duration::from_millis(100));
+            Ok(tried.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused).then_some(()))
         });
         waited.map_err(|trouble| trouble.text)
     }
@@ -311,9 +301,6 @@ fn set(sysctl: &str, text: String) -> Result<(), String> {
     let file = format!("/proc/sys/net/ipv4/{sysctl}");
     fs::write(&file, text).map_err(|error| say!("{file}: {error}", "{file}：{error}"))
 }
-
-/// `include/uapi/linux/ipv6_route.h`.
-const RTF_LOCAL: u32 = 0x8000_0000;
 
 /// The states of the sockets that have the port as their own, sorted; of UDP, which has none, nothing.
 /// From sock_diag(7), which is quicker, or else from /proc/net/tcp and tcp6.
