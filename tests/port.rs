@@ -293,7 +293,7 @@ fn input() {
 fn free() {
     let (status, text) = said(&["3459"]);
     assert_eq!(status, 0);
-    assert!(text.starts_with("TCP port 3459 is free: "), "{text}");
+    assert!(text.contains("TCP port 3459 is free: "), "{text}");
     let (_, finding) = asked(&["3459"]);
     for (address, option) in ADDRESSES.iter().flat_map(|ip| OPTIONS.map(|option| (ip, option))) {
         assert_eq!(can(&finding, address, option), "yes", "{address} {option}");
@@ -747,6 +747,12 @@ fn not_this_machine() {
     }
 }
 
+/// Whether this kernel lists sockets of TCP that are bound and do not listen. One that does not is always
+/// asked by bind, as with `--probe`.
+fn lists_bound() -> bool {
+    harness::kernel() >= (6, 8)
+}
+
 /// A socket that is bound and does not listen, where no table shows anything.
 fn bound_only() {
     let _bound = bound("127.0.0.1", true);
@@ -754,6 +760,11 @@ fn bound_only() {
     let table = run(Command::new("netstat").arg("-tan")).stdout;
     assert!(!table.contains(":3459"), "{table}");
     let (status, finding) = asked(&["3459"]);
+    if !lists_bound() {
+        assert_eq!((status, list(&finding["sockets"]).len()), (1, 0));
+        assert_eq!(can(&finding, "127.0.0.1", "SO_REUSEADDR"), "yes");
+        return;
+    }
     assert_eq!((status, &only(&finding)["state"]), (1, &"BOUND".into()));
     assert_eq!(case(&finding, "bound-only")["pid"], std::process::id());
     assert_eq!(only(&finding)["reuseaddr"], true);
@@ -826,13 +837,15 @@ fn ordinary_user() {
     };
     let (status, finding) = found(&mut ask(&["--format", "json"]));
     assert_eq!(status, 1);
-    assert_eq!(only(&finding)["reuseaddr"], Value::Null);
-    assert_eq!(finding["unseen"][0]["unseen"], "processes");
-    assert_eq!(can(&finding, "127.0.0.1", "SO_REUSEADDR"), "unknown");
     assert_eq!(can(&finding, "127.0.0.1", "none"), "no");
-    assert_eq!(help(&finding, "ask")["command"], "bindtable port 3459 --probe");
-    let told = flat(&run(&mut ask(&[])).stdout);
-    assert!(told.contains("Not seen: the descriptors of "), "{told}");
+    if lists_bound() {
+        assert_eq!(only(&finding)["reuseaddr"], Value::Null);
+        assert_eq!(finding["unseen"][0]["unseen"], "processes");
+        assert_eq!(can(&finding, "127.0.0.1", "SO_REUSEADDR"), "unknown");
+        assert_eq!(help(&finding, "ask")["command"], "bindtable port 3459 --probe");
+        let told = flat(&run(&mut ask(&[])).stdout);
+        assert!(told.contains("Not seen: the descriptors of "), "{told}");
+    }
     let (_, finding) = found(&mut ask(&["--format", "json", "--probe"]));
     assert_eq!(can(&finding, "127.0.0.1", "SO_REUSEADDR"), "yes");
     assert_eq!(can(&finding, "127.0.0.1", "none"), "no");
@@ -853,7 +866,8 @@ fn in_motion() {
         for _ in 0..30 {
             let (status, finding) = asked(&["3459"]);
             let is_there = !list(&finding["sockets"]).is_empty();
-            assert_eq!(status, i32::from(is_there), "{finding}");
+            // What bind meets may have come after the list.
+            assert!(status == i32::from(is_there) || !lists_bound() && status == 1, "{finding}");
             for socket in list(&finding["sockets"]) {
                 assert_eq!(socket["address"], "127.0.0.1", "{finding}");
             }
