@@ -45,6 +45,7 @@ pub fn trials() -> Vec<Trial> {
         harness::trial("demo_ends_its_own", ends_its_own),
         harness::trial("demo_output_closed", output_closed),
         harness::trial("demo_missing_tools", missing_tools),
+        harness::trial("demo_noexec", noexec),
         harness::trial("demo_wrong_options", wrong_options),
         harness::trial("demo_help", help),
         harness::trial("demo_script", script),
@@ -337,6 +338,13 @@ fn busy_port() {
         for look in $(seq 300); do busybox netstat -tln | grep -q :3459 && break; sleep 0.1; done
         \"$0\"; status=$?; kill $nc; exit $status";
     Demo::wrapped(&[&CONFINED[..], &[preparation]].concat()).refuses(1, "port 3459 is in use");
+}
+
+/// The folder for the programs is on a file system whose programs may not be executed.
+fn noexec() {
+    let script = "mount -t tmpfs -o noexec none \"$TMPDIR\" && exec \"$0\" --only 3";
+    let expected = "which may be mounted noexec: set TMPDIR";
+    Demo::wrapped(&["unshare", "--mount", "sh", "-c", script]).refuses(1, expected);
 }
 
 // ---- at a terminal ----

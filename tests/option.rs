@@ -3,7 +3,7 @@
 use crate::bindtable::{bindtable, has_two_users};
 use crate::documents::{compare, is_current};
 use crate::harness::{
-    self, Capture, Client, PORT, Process, Program, Row, Runtime, Switches, Variant,
+    self, Capture, Client, PORT, Process, Program, Row, Runtime, Sender, Switches, Variant,
     close_server_first, read, rows, run, time_wait_left, wait_for, wait_for_exactly, words,
 };
 use crate::outcomes;
@@ -366,12 +366,9 @@ fn received(socket: &OwnedFd, flags: RecvFlags) -> bool {
     }
 }
 
-/// Which sockets receive a datagram sent to `to`. On loopback they have it when `send_to` returns.
+/// Which sockets receive a datagram sent to `to`.
 fn receivers<const N: usize>(to: Ipv4Addr, sockets: [&OwnedFd; N]) -> [bool; N] {
-    let sender = UdpSocket::bind((LOCALHOST, 0)).expect("ports are left");
-    sender.set_broadcast(true).expect("the descriptor is a socket");
-    sender.send_to(b"hello", (to, PORT)).expect("the address is on loopback");
-    wait_for("a datagram", || sockets.iter().any(|socket| waiting(socket)).then_some(()));
+    Sender::new().send(to, b"hello");
     sockets.map(|socket| received(socket, RecvFlags::empty()))
 }
 
@@ -414,14 +411,12 @@ fn udp_attacker() {
         [(&connected as &dyn Fn(&UdpSocket, SocketAddr), has_table), (&on_device, true)]
     {
         harness::in_namespace(|| {
-            let peer = UdpSocket::bind((LOCALHOST, 0)).expect("ports are left");
-            let address = peer.local_addr().expect("the socket is bound");
+            let peer = Sender::new();
+            let address = (LOCALHOST, Sender::PORT).into();
             let sockets = [(); 2].map(|()| victim_or_attacker());
             narrow(&sockets[0], address);
             for expected in [[true, false], [false, true]] {
-                peer.send_to(b"hello", (LOCALHOST, PORT)).expect("the address is on loopback");
-                let waiting = |socket: &UdpSocket| socket.peek(&mut [0]).is_ok();
-                wait_for("a datagram", || sockets.iter().any(waiting).then_some(()));
+                peer.send(LOCALHOST, b"hello");
                 let received = sockets.each_ref().map(|socket| socket.recv(&mut [0; 8]).is_ok());
                 if the_last_wins || expected[0] {
                     assert_eq!(received, expected);

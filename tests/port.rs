@@ -990,13 +990,13 @@ impl Situation {
             command.uid(OTHER_USER).gid(OTHER_USER);
         }
         let finding = found(&mut command).1;
-        let mut differences = self.differences(port, &finding, true);
+        let mut differences = self.differences(port, &finding);
         let verdicts = list(&finding["verdicts"]);
         let mut compared = verdicts.len();
         let unknown = verdicts.iter().filter(|verdict| verdict["can"] == "unknown").count();
         if unknown > 0 {
             let probed = found(command.arg("--probe")).1;
-            differences.extend(self.differences(port, &probed, false));
+            differences.extend(self.differences(port, &probed));
             compared += list(&probed["verdicts"]).len();
         }
         UNKNOWN.fetch_add(u32::try_from(unknown).expect("they are few"), Ordering::Relaxed);
@@ -1023,7 +1023,8 @@ impl Situation {
     }
 
     /// The verdicts that a real bind contradicts.
-    fn differences(&self, port: u16, finding: &Value, is_first: bool) -> Vec<String> {
+    fn differences(&self, port: u16, finding: &Value) -> Vec<String> {
+        let is_probed = finding["probed"] == true;
         let mut verdicts: Vec<&Value> = list(&finding["verdicts"]).iter().collect();
         // In the order of bindtable's own probes: a success with SO_REUSEPORT has effects on later
         // binds.
@@ -1039,9 +1040,9 @@ impl Situation {
             let agrees = match text(&verdict["can"]) {
                 "yes" => real.is_none(),
                 "no" => real == verdict["error"].as_str(),
-                _ => is_first && self.may_be_unknown(verdict, finding),
+                _ => !is_probed && self.may_be_unknown(verdict, finding),
             };
-            let is_explained = real.is_none() && self.explains(verdict, is_first);
+            let is_explained = real.is_none() && self.explains(verdict, is_probed);
             if !(agrees || is_explained) {
                 differences.push(format!("{verdict}\nreal: {real:?}\n{finding}"));
             }
@@ -1060,9 +1061,9 @@ impl Situation {
     }
 
     /// Whether the kernel may let the new socket in for the sake of one that nobody can see any more:
-    /// it had SO_REUSEPORT, and since then has cleared it, or was closed (`fastreuseport`). After the
-    /// first look, binds of this test itself are among them.
-    fn explains(&self, verdict: &Value, is_first: bool) -> bool {
+    /// it had SO_REUSEPORT, and since then has cleared it, or was closed (`fastreuseport`). The
+    /// binds of a probe are among them.
+    fn explains(&self, verdict: &Value, is_probed: bool) -> bool {
         // Of an accepted connection the user is who accepted it, here always this one.
         let is_gone = |socket: &Placed| {
             socket.reuseport == Set::Cleared
@@ -1075,7 +1076,7 @@ impl Situation {
         !self.is_udp
             && text(&verdict["can"]) == "no"
             && text(&verdict["option"]) == "SO_REUSEPORT"
-            && (!is_first || self.sockets.iter().any(was_of_group))
+            && (is_probed || self.sockets.iter().any(was_of_group))
     }
 }
 

@@ -13,7 +13,9 @@ build_all() {
         ((${#programs[@]})) || continue
         suffix=${features:+-$features}
         suffix=${suffix/-listener/}
-        if [[ $kind == c ]]; then build_c "$features" "${suffix/,/-}"; else build_rust "$features" "${suffix/,/-}"; fi
+        suffix=${suffix/,/-}
+        if [[ $kind == c ]]; then build_c "$features" "$suffix"; else build_rust "$features" "$suffix"; fi
+        [[ -x ${programs[0]}$suffix ]] || fail cannot-execute "${dir%/*}"
     done
     [[ $kind == rust ]] || out "${words[stdbuf]}"
 }

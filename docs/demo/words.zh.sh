@@ -95,6 +95,7 @@ declare -gA words=(
     [cannot-enter]="不能进入 %s"
     [cannot-write]="不能写入 %s：请设置 CARGO_TARGET_DIR"
     [cannot-copy]="不能复制 %s"
+    [cannot-execute]="不能执行 %s 中的程序，它可能以 noexec 挂载：请设置 TMPDIR"
     [no-output]="不能写到标准输出"
     [no-unshare]="缺少 unshare 或 nsenter"
     [no-network]="没有网络命名空间：%s"

@@ -1,6 +1,6 @@
 //! Network namespaces, the kernel's socket table, and a client.
 
-use super::{run, wait_for};
+use super::{LIMIT, run, wait_for};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::socket::{setsockopt, sockopt::Linger};
 use std::fs::{self, File};
@@ -20,21 +20,16 @@ pub fn prepare() -> Result<(), String> {
     File::open("/proc/self/ns/net")
         .map(|first| FIRST.get_or_init(|| first))
         .and_then(|_| Ok(unshare(CloneFlags::CLONE_NEWNET)?))
-        .and_then(|()| loopback_up())
+        .and_then(|()| set_up())
         .map_err(|error| format!("a network namespace: {error}"))
 }
 
 /// Runs `check` with the thread in a network namespace of its own, where nothing has happened yet.
 pub fn in_namespace<T>(check: impl FnOnce() -> T) -> T {
-    // A socket table of its own, so small that it is quickly read (Linux 6.1): for this namespace,
-    // and for those that are made in it.
-    let have_small_tables = || fs::write("/proc/sys/net/ipv4/tcp_child_ehash_entries", "1024");
-    let _ = have_small_tables();
     unshare(CloneFlags::CLONE_NEWNET).expect("prepare has made one");
-    let _ = have_small_tables();
     // An answer is acknowledged at once, not 40 ms later (Linux 6.3).
     let _ = fs::write("/proc/sys/net/ipv4/tcp_pingpong_thresh", "255");
-    loopback_up().expect("prepare has done it");
+    set_up().expect("prepare has done it");
     check()
 }
 
@@ -44,7 +39,10 @@ pub fn return_to_first_network() -> Result<(), String> {
     setns(first, CloneFlags::CLONE_NEWNET).map_err(|error| format!("setns: {error}"))
 }
 
-fn loopback_up() -> std::io::Result<()> {
+/// The loopback of a new namespace. A namespace that is made in it has a socket table of its own, so
+/// small that it is quickly read (Linux 6.1).
+fn set_up() -> std::io::Result<()> {
+    let _ = fs::write("/proc/sys/net/ipv4/tcp_child_ehash_entries", "1024");
     let output = run(Command::new("busybox").args(["ifconfig", "lo", "up"]));
     match output.status.success() {
         true => Ok(()),
@@ -88,12 +86,17 @@ impl Sender {
         let address = (Ipv4Addr::LOCALHOST, Self::PORT);
         let socket = wait_for("the sender's port", || UdpSocket::bind(address).ok());
         socket.set_broadcast(true).expect("it is a socket");
+        socket.set_read_timeout(Some(LIMIT)).expect("it is a socket");
         Self(socket)
     }
 
-    /// Sends a datagram. On loopback it is in its receivers' buffers when `send` returns.
+    /// Sends a datagram, which is in its receivers' buffers when `send` returns. Before Linux 6.4 the
+    /// call itself does not wait for that while ksoftirqd runs. What a processor sends is delivered in
+    /// order, so the sender waits for a second datagram, to itself.
     pub fn send(&self, to: Ipv4Addr, bytes: &[u8]) {
         self.0.send_to(bytes, (to, PORT)).expect("it is on loopback");
+        self.0.send_to(&[], (Ipv4Addr::LOCALHOST, Self::PORT)).expect("it is on loopback");
+        self.0.recv(&mut []).expect("it comes");
     }
 }
 
