@@ -197,6 +197,44 @@ checks.still = async (open) => {
   }
 };
 
+// Nor does a step move the buttons that go to the next.
+checks.steady = async (open) => {
+  for (const viewport of [sizes.wide, sizes.small, sizes.tablet, sizes.phone, { width: 320, height: 640 }]) {
+    const page = await open("", { viewport, reducedMotion: "reduce" });
+    for (const program of programs) {
+      for (const old of option) {
+        await page.evaluate((hash) => { location.hash = hash; }, address({ program, old, new: 1, step: 1 }));
+        await page.waitForFunction(() => document.querySelector("#count").textContent.startsWith("1 /"));
+        await page.locator("#caption").evaluate((caption) => caption.scrollIntoView());
+        const tops = [];
+        for (let isLast = false; !isLast; ) {
+          tops.push(Math.round((await page.locator("#next").boundingBox()).y));
+          assert.ok(tops.at(-1) + 44 <= viewport.height, "in view");
+          isLast = await page.isDisabled("#next");
+          if (!isLast) await page.click("#next");
+        }
+        assert.ok(tops.length > 7 && new Set(tops).size === 1, `${program}, ${old}, at ${viewport.width}: ${tops}`);
+      }
+    }
+  }
+};
+
+// Where the reader's own colours replace those of the page, it still shows what is chosen.
+checks.forced_colours = async (open) => {
+  for (const colorScheme of ["light", "dark"]) {
+    const page = await open(address({ program: "treuseaddr", old: 0, new: 1, line: 31 }), { forcedColors: "active", colorScheme });
+    const look = (selector) => page.locator(selector).first().evaluate((part) => {
+      const { backgroundColor, outlineStyle } = getComputedStyle(part);
+      return `${backgroundColor} ${outlineStyle}`;
+    });
+    const line = (number) => `#listing-treuseaddr pre.c [data-n="${number}"]`;
+    for (const [chosen, other] of [['.cell[aria-checked="true"]', '.cell[aria-checked="false"]'], [".programs :checked + span", ".programs :not(:checked) + span"],
+      [".proto :checked + span", ".proto :not(:checked) + span"], [line(26), line(27)], [line(31), line(27)], [line(31), line(26)]]) {
+      assert.notEqual(await look(chosen), await look(other), `${chosen}, ${other}, ${colorScheme}`);
+    }
+  }
+};
+
 // A line that is pinned stays so while the pointer travels to its note.
 checks.pin = async (open) => {
   const page = await open(address({ program: "treuseaddr", old: 1, new: 1 }));
@@ -307,6 +345,19 @@ checks.drag = async (open) => {
     await page.waitForFunction(([column, copied]) => document.querySelector(`#listing-treuseaddr .copy[data-column="${column}"]`).textContent === copied, [column, note.copied]);
     assert.equal(await copied(), read(`src/treuseaddr.${column}`));
   }
+  // A page that came over http has no clipboard of its own.
+  await page.evaluate(async () => {
+    await navigator.clipboard.writeText("");
+    Object.defineProperty(navigator, "clipboard", { value: undefined, configurable: true });
+  });
+  await page.click('#listing-treuseaddr .copy[data-column="rs"]');
+  await page.evaluate(() => delete navigator.clipboard);
+  assert.equal(await copied(), read("src/treuseaddr.rs"));
+  // What is selected elsewhere is not in the way of a line's number.
+  await page.evaluate(() => getSelection().selectAllChildren(document.querySelector("#ask h2")));
+  await page.click('#listing-treuseaddr .g[data-n="31"] a');
+  await isPinned(page, 31, "listen");
+  assert.ok(page.url().includes("program=treuseaddr&old=1&new=1"), page.url());
 };
 
 // What is off is dimmed, and its badge is the switch.
@@ -460,6 +511,23 @@ checks.keyboard = async (open) => {
   await page.keyboard.press("Escape");
   assert.ok(await page.isHidden("#note"));
   assert.equal(await focused(), call(26, "bind"));
+  // With a note open, too, what has the focus is under neither the note nor the bar.
+  await page.keyboard.press("Enter");
+  await page.locator('#listing-treuseaddr .g a[tabindex="0"]').focus();
+  const uncovered = async (key) => {
+    await page.keyboard.press(key);
+    const over = await page.evaluate(() => {
+      const [focus, ...covers] = [document.activeElement, ...document.querySelectorAll("#note, .bar")];
+      const { top, bottom } = focus.getBoundingClientRect();
+      const isOver = (cover) => { const box = cover.getBoundingClientRect(); return !cover.contains(focus) && top < box.bottom - 1 && bottom > box.top + 1; };
+      return covers.filter(isOver).map((cover) => `${cover.id || cover.className} over ${focus.outerHTML}`);
+    });
+    assert.deepEqual(over, [], key);
+  };
+  for (const key of ["ArrowDown", "ArrowUp"]) for (let presses = 0; presses < 30; presses++) await uncovered(key);
+  await page.focus('.cell[aria-checked="true"]');
+  for (let presses = 5; presses < stops; presses++) await uncovered("Tab");
+  assert.ok(await page.isVisible("#note"));
   // What is read aloud: the new step, and the answer.
   const live = await page.locator("[aria-live], [role=status], [role=alert], output").evaluateAll((parts) =>
     parts.filter((part) => part.getAttribute("aria-live") !== "off").map((part) => part.id));
@@ -510,12 +578,30 @@ checks.narrow = async (open) => {
       const [c, rust] = await Promise.all(["c", "rs"].map((column) => page.locator(`#listing-${source(program)} pre.${column} [data-n="26"]`).boundingBox()));
       if (width < 960) assert.ok(c.x === rust.x && Math.abs(c.y + c.height - rust.y) < 1, "Rust below C");
       else assert.ok(c.y === rust.y && c.x < rust.x, "Rust beside C");
+      // Each button is whole, and no word is under a descriptor's tag.
+      const cut = await page.locator(".square, .cell, .player button, .bar button, #note .turn").evaluateAll((parts) =>
+        parts.filter((part) => { const { left, right } = part.getBoundingClientRect(); return left < 10 || right > innerWidth - 10; }).map((part) => part.outerHTML));
+      assert.deepEqual(cut, [], `${program} at ${width}`);
+      await page.evaluate(() => { location.hash += "&step=4"; });
+      await page.waitForFunction(() => document.querySelector("#count").textContent.startsWith("4 /"));
+      const hidden = await page.locator(".card:not(.gone)").evaluateAll((cards) => cards.map((card) => [...card.querySelectorAll(".fd, .head b")].map((part) => part.getBoundingClientRect()))
+        .filter(([tag, state]) => tag && state && tag.left < state.right && tag.bottom > state.top + 3).length);
+      assert.equal(hidden, 0, `${program} at ${width}`);
       await page.context().close();
     }
   }
 };
 
 checks.print = async (open) => {
+  // On paper the colours are those of a light screen.
+  const colours = [];
+  for (const colorScheme of ["light", "dark"]) {
+    const page = await open("", { colorScheme });
+    await page.emulateMedia({ media: "print", colorScheme });
+    colours.push(await page.locator(".k, .s, .f, .heads .rs, .no").evaluateAll((parts) => parts.map((part) => getComputedStyle(part).color + getComputedStyle(part).boxShadow)));
+  }
+  assert.ok(colours[0].length > 100);
+  assert.deepEqual(colours[1], colours[0]);
   const page = await open("");
   for (const program of programs) {
     await page.evaluate((program) => { location.hash = `#program=${program}&old=0&new=1`; }, program);

@@ -101,13 +101,13 @@ function showNote() {
   for (const wide of all("pre, .wide", note)) if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0;
 }
 
-// The pinned line, where neither the bar nor the note covers it; in the middle, where a link led there.
-function bringIntoView(toMiddle) {
-  const line = rows[source()]?.[state.line]?.find((part) => part.offsetHeight);
+// The pinned line or another one, where neither the bar nor the note covers it; in the middle, where a link led there.
+function bringIntoView(toMiddle, number = state.line) {
+  const line = rows[source()]?.[number]?.find((part) => part.offsetHeight);
   if (!line) return;
   const box = line.getBoundingClientRect();
   const top = document.querySelector(".bar").offsetHeight + 30;
-  const isBelow = !note.hidden && getComputedStyle(note).position === "fixed";
+  const isBelow = !note.hidden && getComputedStyle(note).bottom !== "auto";
   const bottom = innerHeight - (isBelow ? note.offsetHeight : 0) - 8;
   const by = toMiddle ? box.top - (top + bottom) / 2 : box.top < top ? box.top - top : box.bottom > bottom ? box.bottom - bottom : 0;
   if (by) scrollBy({ top: by, behavior: "instant" });
@@ -135,7 +135,8 @@ for (const listing of all(".listing")) {
   listing.addEventListener("click", (event) => {
     const badge = event.target.closest(".off");
     if (badge) return turnSwitch(badge.dataset.switch);
-    if (event.target.closest(".copy") || String(getSelection())) return;
+    // A drag over the code selects it, and pins nothing.
+    if (event.target.closest(".copy") || (event.target.closest(".ln") && String(getSelection()))) return;
     const number = numberAt(event);
     if (!number) return;
     event.preventDefault();
@@ -152,7 +153,8 @@ for (const listing of all(".listing")) {
     event.preventDefault();
     if (!list[to]) return;
     for (const link of list) link.tabIndex = link === list[to] ? 0 : -1;
-    list[to].focus();
+    list[to].focus({ preventScroll: true });
+    bringIntoView(false, Number(list[to].textContent));
   });
 }
 
@@ -181,8 +183,13 @@ addEventListener("click", (event) => {
 // A column as a whole.
 for (const button of all(".copy")) {
   button.addEventListener("click", async () => {
-    const text = all(`pre.${button.dataset.column} .ln`, button.closest(".listing")).map((line) => line.textContent).join("");
-    await navigator.clipboard.writeText(text);
+    const text = button.closest(".listing").querySelector(`pre.${button.dataset.column}`).textContent;
+    if (navigator.clipboard) {
+      await navigator.clipboard.writeText(text);
+    } else { // a page that came over http
+      addEventListener("copy", (event) => { event.clipboardData.setData("text/plain", text); event.preventDefault(); }, { once: true });
+      document.execCommand("copy");
+    }
     button.textContent = words.note.copied;
     setTimeout(() => (button.textContent = words.note.copy), 1500);
   });

@@ -112,7 +112,7 @@ function drawQuestions(before) {
     const value = ask[field];
     const socket = list[asked].sockets.find((socket) => socket.id === ask.id);
     const name = asks.length > 1 ? socket.state + colon : "";
-    if (!isAsked) return undefined;
+    if (!isAsked) return make("span", "mark", "\u00a0"); // the answer's room
     if (value === null) return make("span", "mark none", `${name}${isUdp && field === "listens" ? stage.ask_udp : stage.not_asked}`);
     // What lets it pass is ticked.
     const passes = value !== isBad;
@@ -154,7 +154,9 @@ function linesOf(step) {
     link.href = `#${source()}-${number}`;
     return make("div", "pair", link, c, rust);
   });
-  return rows.length ? rows : [make("p", "none", stage.no_lines)];
+  if (!rows.length) return [make("p", "none", stage.no_lines)];
+  const heads = ["c", "rs"].map((column) => make("p", `name ${column}`, listing.querySelector(`.heads .${column}`).firstChild.textContent));
+  return [...heads, ...rows];
 }
 function panel(name, title, ...content) {
   const element = make("div", `panel ${name}`, make("p", "name", title), ...content);
