@@ -2,20 +2,26 @@
 
 use crate::cell::{Cell, Device, Proto, Route, Set, Socket, State};
 use crate::engine::Receiver;
+use crate::rule::Version;
 use crate::{say, words};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Who gets what is sent or connected to `to` (an address, perhaps with ` from A's peer`), where A
-/// and B both are there; and what decides.
+/// and B both are there, on a kernel; and what decides.
 ///
 /// Read from `udp4_lib_lookup2` and `udp6_lib_lookup2`, `__udp4_lib_mcast_deliver`, and
-/// `inet_lhash2_lookup`, and checked on Linux 6.18.
-pub fn predict(cell: &Cell, to: &str) -> Option<(Receiver, &'static str)> {
+/// `inet_lhash2_lookup`, and checked on the kernels of the rule.
+pub fn predict(cell: &Cell, to: &str, version: Version) -> Option<(Receiver, &'static str)> {
     let (ip, from) = to.split_once(" from ").map_or((to, None), |(ip, from)| (ip, Some(from)));
     let packet = Packet { ip: ip.parse().ok()?, from: from.and_then(|who| who.chars().next()) };
     let a = cell.there.first()?;
     let a_is_connected = cell.proto == Proto::Udp && cell.state == State::Connected;
     let b_is_connected = cell.new.route != Route::Bind;
+    // `udp_lib_rehash`: with its new address a socket that connects leaves its group, which then
+    // does not know that one of it is connected.
+    let a_has_left = version < Version::CONNECTED_LIST
+        && a_is_connected
+        && (a.ip.is_unspecified() || a.route == Route::Connect);
     let a = Taker::of(a, cell.proto, a_is_connected.then_some('A'));
     let peer = if a_is_connected && !cell.new.elsewhere { 'A' } else { 'B' };
     let b = Taker::of(&cell.new, cell.proto, b_is_connected.then_some(peer));
@@ -46,6 +52,7 @@ pub fn predict(cell: &Cell, to: &str) -> Option<(Receiver, &'static str)> {
         order.reverse();
     }
     order.retain(|(_, who)| a_takes || *who == Receiver::B);
+    let has_connected = a.is_of_group(&b) && (a.peer.is_some() && !a_has_left || b.peer.is_some());
     for is_exact in [true, false] {
         let mut best: Option<(Taker, Receiver, i32)> = None;
         for &(taker, who) in &order {
@@ -55,7 +62,6 @@ pub fn predict(cell: &Cell, to: &str) -> Option<(Receiver, &'static str)> {
             }
             best = Some((taker, who, score));
             // The first of a group ends the search, unless the group has connected sockets.
-            let has_connected = a.is_of_group(&b) && (a.peer.is_some() || b.peer.is_some());
             if taker.reuseport && taker.peer.is_none() && !has_connected {
                 break;
             }
@@ -84,6 +90,9 @@ pub fn predict(cell: &Cell, to: &str) -> Option<(Receiver, &'static str)> {
                 "a connected socket gets all that its peer sends",
                 "已经 connect 的套接字收下对方发来的一切"
             ),
+            (true, _) if a.peer.is_some() => {
+                words!("the first of a group ends the search", "遇到组里的第一个套接字，查找就结束")
+            }
             (true, _) if a.is_on_lo != b.is_on_lo && cell.proto == Proto::Udp => {
                 words!("a socket that is bound to the device wins", "绑定了网卡的套接字优先")
             }

@@ -221,7 +221,7 @@ impl Report {
                         ));
                     }
                     for (to, who) in &outcome.deliveries {
-                        let why = match delivery::predict(cell, to) {
+                        let why = match delivery::predict(cell, to, self.version()) {
                             Some((predicted, why)) if predicted == *who => why,
                             _ => words!("the model has another", "与模型的预测不同"),
                         };
@@ -271,6 +271,20 @@ impl Report {
 
     fn predict(&self, cell: &Cell) -> (Verdict, Rule) {
         predict(cell, self.version())
+    }
+
+    /// Who receives, as the model says, for each address that something was sent to.
+    fn predicted_deliveries(
+        &self,
+        cell: &Cell,
+        result: &Result<Outcome, String>,
+    ) -> BTreeMap<String, String> {
+        let measured = result.iter().flat_map(|outcome| &outcome.deliveries);
+        let predicted = |(to, _): &(String, Receiver)| {
+            let (who, _) = delivery::predict(cell, to, self.version())?;
+            Some((to.clone(), who.name().to_owned()))
+        };
+        measured.filter_map(predicted).collect()
     }
 
     fn head(&self) -> String {
@@ -470,7 +484,7 @@ impl Report {
             unpredicted.into_iter().chain(self.results.iter().flat_map(|(cell, result)| {
                 let deliveries = result.iter().flat_map(|outcome| &outcome.deliveries);
                 deliveries.filter_map(move |(to, who)| {
-                    let (predicted, _) = delivery::predict(cell, to)?;
+                    let (predicted, _) = delivery::predict(cell, to, self.version())?;
                     (predicted != *who).then(|| {
                         say!(
                             "{cell}: to {to}: predicted {predicted}, measured {who}",
@@ -517,7 +531,7 @@ impl Report {
                 predicted: predicted.name(),
                 function: function.to_owned(),
                 condition: condition.to_owned(),
-                predicted_deliveries: predicted_deliveries(cell, result),
+                predicted_deliveries: self.predicted_deliveries(cell, result),
                 history: history(cell),
             }
         };
@@ -664,14 +678,4 @@ fn columns(question: &Question) -> impl Iterator<Item = String> {
         Show::Deliveries => delivery::place(column),
         Show::Verdict => column.clone(),
     })
-}
-
-/// Which sockets receive, as the model says, of each address that something was sent to.
-fn predicted_deliveries(cell: &Cell, result: &Result<Outcome, String>) -> BTreeMap<String, String> {
-    let measured = result.iter().flat_map(|outcome| &outcome.deliveries);
-    let predicted = |(to, _): &(String, Receiver)| {
-        let (who, _) = delivery::predict(cell, to)?;
-        Some((to.clone(), who.name().to_owned()))
-    };
-    measured.filter_map(predicted).collect()
 }

@@ -24,6 +24,8 @@ impl Version {
     const HALF_OF_6_8: [(Self, &str); 2] = [(Self(6, 1), "6.1.168"), (Self(6, 6), "6.6.131")];
     /// A port's bucket lists the owners of bhash2, and none of its own.
     const ONE_LIST: Self = Self(6, 8);
+    /// Connected sockets of UDP have a list of their own (`udp4_lib_lookup4`).
+    pub const CONNECTED_LIST: Self = Self(6, 13);
     /// A socket without a process keeps its user (`sk_uid`, in place of `sock_i_uid`).
     const ORPHANS_USER: Self = Self(6, 17);
     /// A port is open to connect again, when those are gone that had bound it.
