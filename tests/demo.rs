@@ -25,6 +25,7 @@ pub fn trials() -> Vec<Trial> {
         harness::trial("demo_netstat_fails", netstat_fails),
         harness::trial("demo_ordinary_user", ordinary_user),
         harness::trial("demo_twice_from_elsewhere", twice_from_elsewhere),
+        harness::trial("demo_no_home", no_home),
         harness::trial("demo_pause", || pause(Pause::Short)),
         harness::trial("demo_pause_outlasts_time_wait", || pause(Pause::Long))
             .with_ignored_flag(true),
@@ -34,6 +35,7 @@ pub fn trials() -> Vec<Trial> {
         harness::trial("demo_split", split),
         harness::trial("demo_split_interrupted", split_interrupted),
         harness::trial("demo_by_hand", || by_hand("2")),
+        harness::trial("demo_by_hand_elsewhere", by_hand_elsewhere),
         harness::trial("demo_by_hand_with_time_wait", || by_hand("1")).with_ignored_flag(true),
         harness::trial("demo_in_another_language", in_another_language),
         harness::trial("demo_words", words),
@@ -318,6 +320,38 @@ fn twice_from_elsewhere() {
         demo.command.args(["--only", only]).current_dir(&folder);
         demo.shows(count);
     }
+}
+
+/// The name of the repository's folder is printed as a person writes it, and a shell understands it.
+fn by_hand_elsewhere() {
+    let scratch = Scratch::new();
+    let folder = scratch.path().join("it's 目录");
+    fs::create_dir(&folder).expect("it is ours");
+    let mut copy = Command::new("cp");
+    copy.arg("-r").args([project("docs"), project("src")]).arg(&folder);
+    assert!(run(&mut copy).status.success());
+    let script = folder.join("docs/demo.sh");
+    let output = run(Command::new(script).args(["--by-hand", "--c"]).current_dir(scratch.path()));
+    let line = output.stdout.lines().next().and_then(|line| line.strip_prefix("1$ "));
+    let line = line.unwrap_or_else(|| panic!("{}", output.stderr));
+    assert!(line.contains("s 目录'"), "{line}");
+    let output = run(Command::new("sh").args(["-c", &format!("{line} && pwd")]));
+    assert_eq!(output.stdout, format!("{}\n", folder.display()), "{line}");
+}
+
+/// Without HOME, as in a service, cargo is found in the home that the system has for the user.
+fn no_home() {
+    let home = Scratch::new();
+    let script = r#"mkdir -p "$1/.cargo/bin" && cp "$(type -P false)" "$1/.cargo/bin/cargo" &&
+        echo "root:x:0:0::$1:/bin/sh" >"$1/passwd" && mount --bind "$1/passwd" /etc/passwd &&
+        unset HOME CARGO_HOME && exec "$0" --only 1"#;
+    let home = home.path().to_str().expect("it is text");
+    let confined = ["unshare", "--user", "--map-root-user", "--mount", "bash", "-c", script];
+    let mut demo = Demo::wrapped(&confined).without_tools(&["cargo"]);
+    demo.command.arg(home);
+    let output = run(&mut demo.command);
+    assert!(output.stderr.ends_with("demo.sh: \"cargo\" failed: see above\n"), "{}", output.stderr);
+    demo.has_cleaned_up();
 }
 
 /// A shell that can't make network namespaces, and its network.
@@ -849,6 +883,12 @@ fn interrupted() {
     let mut demo = Demo::new().with_script("mkdir", "kill -INT $PPID; exit 1\n");
     let output = run(&mut demo.command);
     assert_eq!((output.status.code(), &*output.stderr), (Some(130), ""));
+    demo.has_cleaned_up();
+    // A timer of bash's own may run out while it cleans up.
+    let mut demo = Demo::new().with_script("rm", "kill -ALRM $PPID; exec busybox rm \"$@\"\n");
+    demo.command.arg("--by-hand");
+    let output = run(&mut demo.command);
+    assert_eq!((output.status.code(), &*output.stderr), (Some(0), ""));
     demo.has_cleaned_up();
     for (signal, status) in [(Signal::SIGTERM, 143), (Signal::SIGHUP, 129)] {
         let mut demo = Demo::new();

@@ -25,7 +25,7 @@ cd -- "$root" || die "cannot enter $root"
 # shellcheck source=docs/demo/install.sh
 { . docs/demo/words.en.sh && . docs/demo/install.sh; } ||
     die "no docs/demo/install.sh in $root: run this from the repository it came with"
-export PATH=$PATH:/usr/sbin:/sbin:${CARGO_HOME:-${HOME:-}/.cargo}/bin
+export PATH=$PATH:/usr/sbin:/sbin:${CARGO_HOME:-~/.cargo}/bin
 command -v cargo >/dev/null || die "missing: cargo: install Rust 1.88 or newer (https://rustup.rs)"
 
 install_for() { # TRIAL...: what these need and is missing; * stands for all trials

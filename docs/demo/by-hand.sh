@@ -3,7 +3,7 @@
 # terminal 2. Here the lines of the story print their commands, and do nothing else.
 
 print_by_hand() {
-    local number runs='' waits='' nc_runs=''
+    local number runs='' waits='' nc_runs='' quoted
     local -A built=()
     find_tools
     [[ ${nc[*]} ]] || nc=(nc) serving=(nc -l 0.0.0.0 "$port")
@@ -44,7 +44,8 @@ print_by_hand() {
         runs='' waits='' nc_runs=''
     }
 
-    [[ $OLDPWD -ef $root ]] || out "1\$ cd ${root@Q}"
+    quoted=${root//"'"/"'\\''"} # not ${root@Q}: that has a Chinese name as \ooo
+    [[ $OLDPWD -ef $root ]] || out "1\$ cd '$quoted'"
     for number in $experiments; do "experiment_$number"; done
 }
 

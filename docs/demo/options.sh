@@ -40,7 +40,7 @@ read_options() { # ARGUMENTS...
     else
         CARGO_TARGET_DIR=$root/target/demo
     fi
-    export CARGO_TARGET_DIR LC_ALL=C PATH=$PATH:/usr/sbin:/sbin:${CARGO_HOME:-${HOME:-}/.cargo}/bin
+    export CARGO_TARGET_DIR LC_ALL=C PATH=$PATH:/usr/sbin:/sbin:${CARGO_HOME:-~/.cargo}/bin
 }
 
 choose_experiments() { # NUMBERS

@@ -58,7 +58,8 @@ find_groups() { # GROUP...: into $left
 
 clean_up() {
     local status=$?
-    trap '' HUP INT PIPE TERM
+    # SIGALRM: bash up to 5.1 leaves the timer of a `read -t` that a trap has ended, and crashes in a later read.
+    trap '' HUP INT PIPE TERM ALRM
     [[ ! $prompt ]] || echo 2>/dev/null >&2
     [[ $dir ]] || return
     close_panes # or tmux would go on with them
