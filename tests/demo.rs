@@ -884,6 +884,11 @@ fn interrupted() {
     let output = run(&mut demo.command);
     assert_eq!((output.status.code(), &*output.stderr), (Some(130), ""));
     demo.has_cleaned_up();
+    // A second Ctrl+C comes as soon as it begins to clean up.
+    let script = r#"set -u && folder=$0 && . "$0/main.sh" && clean_up() { kill -INT $$; echo clean; }
+        trap_signals; kill -INT $$; echo late"#;
+    let output = run(Command::new("bash").args(["-c", script]).arg(project("docs/demo")));
+    assert_eq!((output.status.code(), &*output.stdout), (Some(130), "clean\n"));
     // A timer of bash's own may run out while it cleans up.
     let mut demo = Demo::new().with_script("rm", "kill -ALRM $PPID; exec busybox rm \"$@\"\n");
     demo.command.arg("--by-hand");

@@ -17,10 +17,11 @@ complain() { # MESSAGE
 trap_signals() { # ARGUMENTS...
     local key value ignored=0
     trap clean_up EXIT
-    trap 'exit 129' HUP
-    trap 'exit 130' INT
-    trap 'exit 141' PIPE
-    trap 'exit 143' TERM
+    # A second signal must not end the clean-up.
+    trap 'ignore_signals; exit 129' HUP
+    trap 'ignore_signals; exit 130' INT
+    trap 'ignore_signals; exit 141' PIPE
+    trap 'ignore_signals; exit 143' TERM
     # bash cannot trap a signal that was ignored from its start, as in a background job of a script, and its
     # children ignore it too. SIGHUP stays ignored: nohup asks for that.
     while read -r key value; do

@@ -56,10 +56,12 @@ find_groups() { # GROUP...: into $left
     ((${#left[@]}))
 }
 
+# SIGALRM: bash up to 5.1 leaves the timer of a `read -t` that a trap has ended, and crashes in a later read.
+ignore_signals() { trap '' HUP INT PIPE TERM ALRM; }
+
 clean_up() {
     local status=$?
-    # SIGALRM: bash up to 5.1 leaves the timer of a `read -t` that a trap has ended, and crashes in a later read.
-    trap '' HUP INT PIPE TERM ALRM
+    ignore_signals
     [[ ! $prompt ]] || echo 2>/dev/null >&2
     [[ $dir ]] || return
     close_panes # or tmux would go on with them
