@@ -242,7 +242,7 @@ fn spelling() {
     }
 }
 
-/// The features in the README's commands exist, and CI runs its test command.
+/// The features in the README's commands exist, and CI runs its test command. `cargo test` takes one name.
 fn commands() {
     let (readme, manifest) = (read("README.md"), read("Cargo.toml"));
     for features in readme.split("--features ").skip(1) {
@@ -250,6 +250,15 @@ fn commands() {
             features.split(|c: char| c.is_whitespace() || c == '`').next().unwrap_or_default();
         for feature in features.split(',') {
             assert!(manifest.contains(&format!("\n{feature} = [")), "no feature {feature:?}");
+        }
+    }
+    for document in documents() {
+        let text = fs::read_to_string(&document).expect("the file is UTF-8");
+        for command in text.split("cargo test ").skip(1) {
+            let end = |c| matches!(c, '`' | '\n' | '&');
+            let words = command.split(end).next().unwrap_or_default().split_whitespace();
+            let names = words.filter(|word| !word.starts_with('-')).count();
+            assert!(names <= 1, "{document:?}: cargo test {command:.60}");
         }
     }
     assert!(readme.contains("```sh\ntests/run.sh\n```\n"));

@@ -313,7 +313,17 @@ fn hand_over() {
 
 /// A listener at `::` holds the IPv4 addresses, too, unless it has IPV6_V6ONLY.
 fn two_families() {
+    // The local address of the one listener, as ss and netstat write it.
+    let shown = || {
+        [("ss", "-Htln", 3), ("netstat", "-tln", 3)].map(|(tool, options, column)| {
+            let rows = run(Command::new(tool).arg(options)).stdout;
+            let row = rows.lines().find(|row| row.contains(":3459"));
+            let address = row.and_then(|row| row.split_whitespace().nth(column));
+            address.unwrap_or_else(|| panic!("{tool}: {rows}")).to_owned()
+        })
+    };
     let dual = try_listen(ANY_6, PORT, true).expect("nothing is there");
+    assert_eq!(shown(), ["*:3459", ":::3459"]);
     for ip in [ANY, LOCALHOST] {
         assert_eq!(try_listen(ip, PORT, true).err(), Some(Errno::ADDRINUSE), "{ip}");
     }
@@ -322,6 +332,7 @@ fn two_families() {
     set_ipv6_v6only(&only, true).expect("it is not bound");
     bind(&only, &SocketAddr::new(ANY_6, PORT)).expect("nothing is there");
     listen(&only, 64).expect("nothing is there");
+    assert_eq!(shown(), ["[::]:3459", ":::3459"]);
     try_listen(ANY, PORT, false).expect("IPv4 is free");
 }
 

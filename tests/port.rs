@@ -592,18 +592,26 @@ fn published() {
     assert!(said(&["3459"]).1.contains("port is already allocated"));
 }
 
-/// A listener in another network namespace is named, and is in nobody's way.
+/// A listener in another network namespace is named, and is in nobody's way. So is a receiver of UDP.
 fn other_namespace() {
-    let mut command = Command::new("unshare");
-    let other = Process::start(command.args(["--net", "nc.openbsd", "-l", "3459"]));
-    let tables = format!("/proc/{}/net/tcp", other.pid());
-    wait_for("its listener", || fs::read_to_string(&tables).ok()?.contains(":0D83 ").then_some(()));
-    let (status, finding) = asked(&["3459"]);
-    assert_eq!((status, list(&finding["sockets"]).len()), (0, 0));
-    let pid = other.pid().as_raw();
-    let cases = list(&finding["cases"]);
-    let case = cases.iter().find(|case| case["case"] == "other-namespace" && case["pid"] == pid);
-    assert_eq!(case.expect("it is seen")["name"], "nc.openbsd");
+    for (table, nc, asks, ss) in
+        [("tcp", "-l", vec!["3459"], "-tanp"), ("udp", "-lu", vec!["3459", "--udp"], "-uanp")]
+    {
+        let mut command = Command::new("unshare");
+        let other = Process::start(command.args(["--net", "nc.openbsd", nc, "3459"]));
+        let table = format!("/proc/{}/net/{table}", other.pid());
+        let is_there = || fs::read_to_string(&table).ok()?.contains(":0D83 ").then_some(());
+        wait_for("its socket", is_there);
+        let (status, finding) = asked(&asks);
+        assert_eq!((status, list(&finding["sockets"]).len()), (0, 0));
+        let pid = other.pid().as_raw();
+        let cases = list(&finding["cases"]);
+        let is_it = |case: &&Value| case["case"] == "other-namespace" && case["pid"] == pid;
+        assert_eq!(cases.iter().find(is_it).expect("it is seen")["name"], "nc.openbsd");
+        // Of many namespaces the text names the first few: some of these are said, of the same protocol.
+        let (_, said) = said(&asks);
+        assert!(said.contains(&format!(" -n ss {ss}")), "{said}");
+    }
 }
 
 /// A super-server listens for a service.

@@ -136,7 +136,7 @@ socket of its own, on the same port."
 
     [the-server-stops-first]="the server stops first"
     [does-its-end-go-with-it]="We press Ctrl+C at the server. Does its end of the connection go with it?"
-    [the-kernel-keeps-it]="*No*. The kernel keeps it, without a process, until nc closes the other end."
+    [the-kernel-keeps-it]="*No*. The kernel keeps it, without a process, until nc closes, for 60 s at most."
     [is-the-port-free-without-nc]="Now we stop nc too. No process is left. Which rows are left?"
     [time-wait]="*TIME_WAIT*: the end that closed first stays for 60 s. That is the server's end."
     [time-wait-at-once]="*No*. This nc has closed too, but the end that closed first, the server's, stays

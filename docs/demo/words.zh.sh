@@ -131,7 +131,7 @@ declare -gA words=(
 
     [the-server-stops-first]="服务器先停"
     [does-its-end-go-with-it]="在服务器上按 Ctrl+C。连接在服务器这一端会跟着消失吗？"
-    [the-kernel-keeps-it]="*不会*。内核还留着它，没有进程，直到 nc 关闭另一端。"
+    [the-kernel-keeps-it]="*不会*。内核还留着它，没有进程，直到 nc 关闭另一端，最多 60 秒。"
     [is-the-port-free-without-nc]="现在把 nc 也停掉。进程都没有了。还剩哪几行？"
     [time-wait]="*TIME_WAIT*：先关闭的一端还要留 60 秒。这里先关闭的是服务器。"
     [time-wait-at-once]="*不会*。这个 nc 也关闭了，但先关闭的服务器一端留在 *TIME_WAIT*，

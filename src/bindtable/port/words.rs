@@ -454,9 +454,10 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
         ),
         Case::OtherNamespace { pid, name, address } => say!(
             "Process {pid} ({name}) has port {port} on {address} in another network namespace. It \
-             is in nobody's way here. To look there: nsenter -t {pid} -n ss -tanp",
+             is in nobody's way here. To look there: nsenter -t {pid} -n ss -{letter}anp",
             "进程 {pid}（{name}）在另一个网络命名空间里占着 {address} 的端口 {port}。它不妨碍这里的任何套接字。\
-             到那里查看：nsenter -t {pid} -n ss -tanp"
+             到那里查看：nsenter -t {pid} -n ss -{letter}anp",
+            letter = if finding.protocol == "udp" { 'u' } else { 't' }
         ),
         Case::LacksOption { count, seconds_left } => {
             let until = match seconds_left.map(seconds) {
