@@ -4,6 +4,13 @@
 # No $(...) in these files: bash can lose a Ctrl+C that comes while it reads the output of one. `read` from a
 # process substitution or from a file does not.
 
+# First of all: an older bash, such as macOS's, does not know `declare -A`.
+read -r system machine < <(uname -sm)
+((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 404)) || {
+    echo "demo.sh: Linux and bash 4.4 or newer are needed, not $system and bash $BASH_VERSION" >&2
+    exit 1
+}
+
 die() { # MESSAGE
     complain "$1"
     exit "$failure"
@@ -35,9 +42,6 @@ trap_signals() { # ARGUMENTS...
 
 main() { # ARGUMENTS...
     local number
-    read -r system machine < <(uname -sm)
-    ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 404)) ||
-        die "Linux and bash 4.4 or newer are needed, not $system and bash $BASH_VERSION"
     choose_language
     [[ $system == Linux ]] || fail not-linux
     trap_signals "$@"
