@@ -41,7 +41,7 @@ const SAMPLE: u16 = 1;
 static TALLY: Tally = Tally::new();
 static UNKNOWN: AtomicU32 = AtomicU32::new(0);
 
-const TRIALS: [(&str, fn()); 28] = [
+const TRIALS: [(&str, fn()); 33] = [
     ("port_document", document),
     ("port_by_hand", by_hand),
     ("port_input", input),
@@ -54,8 +54,10 @@ const TRIALS: [(&str, fn()); 28] = [
     ("port_inherited", inherited),
     ("port_no_process", no_process),
     ("port_outgoing", outgoing),
+    ("port_outgoing_over", outgoing_over),
     ("port_self_connect", self_connect),
     ("port_two_families", two_families),
+    ("port_connections_of_two_families", connections_of_two_families),
     ("port_published", published),
     ("port_other_namespace", other_namespace),
     ("port_socket_activated", socket_activated),
@@ -69,6 +71,9 @@ const TRIALS: [(&str, fn()); 28] = [
     ("port_thousand", thousand),
     ("port_without_sock_diag", without_sock_diag),
     ("port_ordinary_user", ordinary_user),
+    ("port_hidden_processes", hidden_processes),
+    ("port_root_without_ptrace", root_without_ptrace),
+    ("port_interface", interface),
     ("port_in_motion", in_motion),
 ];
 
@@ -279,6 +284,12 @@ fn input() {
         assert!(refusal(&["port", target]).contains(word), "{target}");
     }
     assert!(refusal(&["port", "3459", "--format", "markdown"]).contains("text and json"));
+    // Without descriptors nothing can be found out, and the kernel is not to blame.
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 4; exec \"$0\" --lang en port 3459"]).arg(program());
+    let output = run(&mut command);
+    assert_eq!((output.status.code(), &output.stdout[..]), (Some(2), ""));
+    assert!(output.stderr.contains("Raise the limit"), "{}", output.stderr);
     // As ss and netstat write an address, and with an interface.
     for (target, ip) in [
         ("*:3459", Value::Null),
@@ -547,6 +558,52 @@ fn outgoing() {
     assert_eq!(help(&finding, "other-port")["outside"], serde_json::json!([PORT, PORT]));
     assert!(text(&help(&finding, "reserve")["command"]).ends_with("ip_local_reserved_ports=3459"));
     assert!(!finding.to_string().contains("set-both"), "the option is no help here");
+    // No ephemeral port is left, and so the kernel cannot be asked in the easiest way.
+    assert_eq!(finding["probed"], !lists_bound());
+    // The ports that are kept out of the range stay so.
+    let reserved = "/proc/sys/net/ipv4/ip_local_reserved_ports";
+    fs::write(reserved, "50000-50010").expect("the namespace is ours");
+    let (_, finding) = asked(&["3459"]);
+    let command = text(&help(&finding, "reserve")["command"]);
+    assert!(command.ends_with("ip_local_reserved_ports=50000-50010,3459"), "{command}");
+    fs::write(reserved, "3458-3460,50000").expect("the namespace is ours");
+    let (_, finding) = asked(&["3459"]);
+    assert!(!finding.to_string().contains(r#""do":"reserve""#), "it is kept out already");
+    assert_eq!(help(&finding, "other-port")["outside"], Value::Null);
+}
+
+/// What a client has left behind; and what a server has, whose port is in the ephemeral range.
+fn outgoing_over() {
+    let server = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let range = "/proc/sys/net/ipv4/ip_local_port_range";
+    fs::write(range, "3459 3459").expect("the namespace is ours");
+    let client = TcpStream::connect(server.local_addr().expect("it is bound"));
+    let (accepted, _) = server.accept().expect("it came");
+    drop(client.expect("it listens"));
+    wait_for("FIN_WAIT2", || (states(PORT) == [5]).then_some(())); // no copy of it is left
+    drop(accepted);
+    wait_for("TIME_WAIT", || (states(PORT) == [6]).then_some(()));
+    let (_, finding) = asked(&["3459"]);
+    assert_eq!(case(&finding, "outgoing")["is_over"], true);
+    assert!(!has_case(&finding, "lacks-option"), "it was no server");
+    help(&finding, "wait");
+    let (_, told) = said(&["3459"]);
+    assert!(told.contains("An outgoing connection was here, it seems"), "{told}");
+
+    fs::write(range, "3460 3470").expect("the namespace is ours");
+    let server = fresh(false, local("127.0.0.1").ip(), false, true, false).expect("it is a socket");
+    let address = SocketAddr::from(([127, 0, 0, 1], 3465));
+    bind(&server, &address).expect("the port is free");
+    listen(&server, 8).expect("it is bound");
+    let client = TcpStream::connect(address).expect("it listens");
+    let accepted = accept_with(&server, SocketFlags::CLOEXEC).expect("it came");
+    drop((accepted, server));
+    wait_for("FIN_WAIT2", || (states(3465) == [5]).then_some(()));
+    drop(client);
+    wait_for("TIME_WAIT", || (states(3465) == [6]).then_some(()));
+    let (_, finding) = asked(&["3465"]);
+    assert!(!has_case(&finding, "outgoing"), "SO_REUSEADDR does help: {finding}");
+    assert_eq!(help(&finding, "set-now")["option"], "SO_REUSEADDR");
 }
 
 /// A client that was connected to itself.
@@ -574,6 +631,44 @@ fn two_families() {
     assert_eq!(status, 0, "of IPv6 alone it is in nobody's way: {finding}");
     assert!(!has_case(&finding, "holds-ipv4"));
     assert_eq!(can(&finding, "127.0.0.1", "none"), "yes");
+}
+
+/// The connections of a listener on `::`, after its end: those of IPv4 keep IPv4 out, and so do
+/// those of IPv6 if it took both. Nothing about them is unknown.
+fn connections_of_two_families() {
+    for (peer, v6only, keeps_ipv4_out) in
+        [("::1", true, false), ("::1", false, true), ("127.0.0.1", false, true)]
+    {
+        let server = fresh(false, local("::").ip(), v6only, true, false).expect("it is a socket");
+        bind(&server, &local("::")).expect("the port is free");
+        listen(&server, 8).expect("it is bound");
+        let client = TcpStream::connect(local(peer)).expect("it listens");
+        let connection = accept_with(&server, SocketFlags::CLOEXEC).expect("it came");
+        drop(server);
+        // Another trial, in starting a process, may have a copy of the listener for a moment.
+        wait_for("the connection alone", || (!states(PORT).contains(&10)).then_some(()));
+        let (_, finding) = asked(&["3459"]);
+        let expected = if keeps_ipv4_out { "no" } else { "yes" };
+        assert_eq!(can(&finding, "0.0.0.0", "none"), expected, "{peer} {v6only}: {finding}");
+        assert_eq!(can(&finding, "0.0.0.0", "SO_REUSEPORT"), expected, "{peer} {v6only}");
+        if peer == "127.0.0.1" {
+            drop(connection);
+            wait_for("FIN_WAIT2", || (states(PORT) == [5]).then_some(()));
+            let (_, finding) = asked(&["3459"]);
+            assert_eq!(can(&finding, "127.0.0.1", "none"), "no", "{finding}");
+            assert_eq!(can(&finding, "0.0.0.0", "SO_REUSEPORT"), "no", "{finding}");
+            assert_eq!(help(&finding, "set-now")["option"], "SO_REUSEADDR");
+            drop(client);
+            wait_for("TIME_WAIT", || (states(PORT) == [6]).then_some(()));
+            let (_, finding) = asked(&["3459"]);
+            assert_eq!(can(&finding, "127.0.0.1", "none"), "no", "{finding}");
+            assert_eq!(can(&finding, "0.0.0.0", "SO_REUSEADDR"), "yes", "{finding}");
+        } else {
+            set_socket_linger(&connection, Some(Duration::ZERO)).expect("it is a socket");
+            drop(connection); // and with a reset, nothing is left
+            wait_for("nothing", || states(PORT).is_empty().then_some(()));
+        }
+    }
 }
 
 /// A container's published port.
@@ -858,6 +953,43 @@ fn ordinary_user() {
     assert_eq!(can(&finding, "127.0.0.1", "SO_REUSEADDR"), "yes");
     assert_eq!(can(&finding, "127.0.0.1", "none"), "no");
     drop(bound);
+}
+
+/// With `hidepid` no other user's process is there: that is said, and not that no process has the
+/// socket.
+fn hidden_processes() {
+    let _listener = listener("127.0.0.1");
+    let script = "mount -t proc -o hidepid=ptraceable proc /proc || exit 9; \
+                  unshare --user \"$0\" port 3459 --format json; exit $?";
+    let mut command = Command::new("unshare");
+    command.args(["--pid", "--fork", "--mount-proc", "sh", "-c", script]).arg(program());
+    let (status, finding) = found(&mut command);
+    assert_eq!(status, 1);
+    assert_eq!(finding["unseen"][0]["unseen"], "hidden", "{finding}");
+    assert!(!has_case(&finding, "no-process"));
+}
+
+/// Root may lack a capability, as in a container; it is not told to ask as root.
+fn root_without_ptrace() {
+    let _listener = listener("127.0.0.1");
+    let mut command = Command::new("setpriv");
+    command.args(["--inh-caps=-sys_ptrace", "--bounding-set=-sys_ptrace"]).arg(program());
+    let told = flat(&run(command.args(["--lang", "en", "port", "3459"])).stdout);
+    assert!(told.contains("Root needs the capability CAP_SYS_PTRACE"), "{told}");
+    assert!(!told.contains("Ask as root"), "{told}");
+}
+
+/// An interface is looked for in this network namespace, whatever /sys is mounted.
+fn interface() {
+    for words in [&["lo", "down"][..], &["lo", "name", "here"], &["here", "up"]] {
+        let output = run(Command::new("ip").args(["link", "set"]).args(words));
+        assert_eq!(output.stderr, "", "{words:?}");
+    }
+    let (status, finding) = asked(&["[fe80::1%here]:3459"]);
+    assert_eq!((status, &finding["address"]), (0, &"fe80::1".into()));
+    assert!(refusal(&["port", "[fe80::1%lo]:3459"]).contains("'lo' is no network interface"));
+    let (_, told) = said(&["[fe80::1]:3459"]);
+    assert!(told.contains("a link-local address needs one, as in [fe80::1%eth0]:3459"), "{told}");
 }
 
 /// While servers come and go, each answer is a whole one.

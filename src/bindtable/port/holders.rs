@@ -3,7 +3,7 @@
 use procfs::ProcessCGroup;
 use procfs::process::Process;
 use rustix::fs::fstat;
-use rustix::net::sockopt::{socket_reuseaddr, socket_reuseport};
+use rustix::net::sockopt::{ipv6_v6only, socket_reuseaddr, socket_reuseport};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,11 +31,12 @@ pub struct Holder {
     pub container: Option<String>,
 }
 
-/// SO_REUSEADDR and SO_REUSEPORT of a socket.
+/// SO_REUSEADDR, SO_REUSEPORT and, of IPv6, IPV6_V6ONLY of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     pub reuseaddr: bool,
     pub reuseport: bool,
+    pub ipv6_only: Option<bool>,
 }
 
 /// What the processes have shown.
@@ -183,5 +184,6 @@ fn options(pid: i32, descriptor: i32, inode: u64) -> Option<Options> {
     Some(Options {
         reuseaddr: socket_reuseaddr(&socket).ok()?,
         reuseport: socket_reuseport(&socket).ok()?,
+        ipv6_only: ipv6_v6only(&socket).ok(),
     })
 }

@@ -14,10 +14,13 @@ use crate::cell::Proto;
 use crate::rule::Rule;
 use holders::{Holder, Holders};
 use rustix::io::Errno;
+use rustix::net::netdevice::name_to_index;
+use rustix::net::{AddressFamily, SocketType, socket};
 use rustix::process::geteuid;
 use serde::Serialize;
 use sockets::{Listed, State};
 use std::collections::BTreeSet;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::str::FromStr;
 use std::sync::LazyLock;
@@ -83,9 +86,10 @@ impl Target {
 /// The number of an interface, by number or by name.
 fn interface(name: &str) -> Result<u32, String> {
     name.parse().or_else(|_| {
-        let index = std::fs::read_to_string(format!("/sys/class/net/{name}/ifindex"));
-        let index = index.ok().and_then(|index| index.trim().parse().ok());
-        index.ok_or_else(|| words::no_interface(name))
+        // Not from /sys, which may be another network namespace's.
+        let any = socket(AddressFamily::INET, SocketType::DGRAM, None);
+        let index = any.and_then(|any| name_to_index(any, name));
+        index.map_err(|_| words::no_interface(name))
     })
 }
 
@@ -179,7 +183,7 @@ impl Socket {
             state: listed.state,
             address: listed.local,
             peer: listed.peer.map(|(ip, port)| SocketAddr::new(ip, port)),
-            ipv6_only: listed.v6only,
+            ipv6_only: listed.v6only.or(options.and_then(|options| options.ipv6_only)),
             user: (!listed.is_record).then(|| User::new(listed.uid)),
             processes: holders.of.get(&listed.inode).cloned().unwrap_or_default(),
             seconds_left: listed
@@ -286,8 +290,8 @@ pub enum Case {
     Inherited { pids: Vec<i32>, name: String },
     /// A listener that no process has, as seen from here.
     NoProcess { address: IpAddr },
-    /// A connection on a port of the ephemeral range, where nobody listens.
-    Outgoing { pid: Option<i32>, name: Option<String>, first: u16, last: u16 },
+    /// A connection on a port of the ephemeral range, where nobody listens; or what is left of it.
+    Outgoing { pid: Option<i32>, name: Option<String>, first: u16, last: u16, is_over: bool },
     /// A client that has connected to itself.
     SelfConnect { pid: Option<i32>, name: Option<String>, is_over: bool },
     /// A listener on `::` that takes IPv4 too.
@@ -359,6 +363,8 @@ pub enum Help {
 pub enum Unseen {
     /// Processes of other users: whether they hold a socket, and its options.
     Processes { count: usize },
+    /// The processes of other users, all of them: `/proc` is mounted with `hidepid`.
+    Hidden,
     /// sock_diag is missing or refused: IPV6_V6ONLY, and what `BoundOnly` says.
     SockDiag { error: String },
     /// Sockets that are bound and do not listen: before Linux 6.8.
@@ -406,12 +412,16 @@ pub fn look(target: Target, proto: Proto, probe: bool) -> Result<Finding, String
     let user = User::new(geteuid().as_raw());
     let v6only_default = proc_number("net/ipv6/bindv6only") == Some(1);
     let (sockets, unreadable) = settled(target, proto, &user, &mut unseen)?;
-    if unreadable > 0
-        && sockets.iter().any(|socket| socket.has_inode && socket.processes.is_empty())
-    {
-        unseen.push(Unseen::Processes { count: unreadable });
+    if sockets.iter().any(|socket| socket.has_inode && socket.processes.is_empty()) {
+        // In each PID namespace there is a process 1.
+        let is_there = |process: &str| std::path::Path::new(process).exists();
+        if is_there("/proc/self") && !is_there("/proc/1") {
+            unseen.push(Unseen::Hidden);
+        } else if unreadable > 0 {
+            unseen.push(Unseen::Processes { count: unreadable });
+        }
     }
-    if proto == Proto::Tcp && !lists_bound() {
+    if proto == Proto::Tcp && !lists_bound()? {
         unseen.push(Unseen::Bound);
     }
     let probe = probe || unseen.contains(&Unseen::Bound); // nothing but bind finds such a socket
@@ -541,11 +551,22 @@ fn ask_the_kernel(sockets: &mut [Socket], port: u16, user: u32) {
 }
 
 /// Whether this kernel lists sockets of TCP that are bound and do not listen.
-fn lists_bound() -> bool {
-    let Ok((socket, port)) = verdict::bound_somewhere() else { return false };
-    let listed = sockets::listed(Proto::Tcp, port, sockets::ALL);
-    drop(socket);
-    listed.is_ok_and(|sockets| sockets.iter().any(|socket| socket.state == State::Bound))
+///
+/// # Errors
+///
+/// In words, where this process may not have one more descriptor.
+fn lists_bound() -> Result<bool, String> {
+    let lists = || -> io::Result<bool> {
+        let (_socket, port) = verdict::bound_somewhere()?;
+        let sockets = sockets::listed(Proto::Tcp, port, sockets::ALL)?;
+        Ok(sockets.iter().any(|socket| socket.state == State::Bound))
+    };
+    match lists() {
+        Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::MFILE | Errno::NFILE)) => {
+            Err(words::no_descriptor(&error))
+        }
+        lists => Ok(lists.unwrap_or(false)),
+    }
 }
 
 /// A number below `/proc/sys`.
@@ -559,6 +580,23 @@ fn ephemeral() -> (u16, u16) {
     let range = range.unwrap_or_default();
     let mut ports = range.split_whitespace().map_while(|port| port.parse().ok());
     (ports.next().unwrap_or(32768), ports.next().unwrap_or(60999))
+}
+
+/// The ports below that connect(2) and bind(2) to port 0 leave out, as the kernel writes them:
+/// `50000-50010,50051`.
+fn reserved() -> String {
+    let ports = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_reserved_ports");
+    ports.unwrap_or_default().trim().to_owned()
+}
+
+/// The range that connect(2) and bind(2) to port 0 choose from, if they may choose `port`.
+fn range_of(port: u16) -> Option<(u16, u16)> {
+    let (first, last) = ephemeral();
+    let is_reserved = reserved().split(',').any(|ports| {
+        let (from, to) = ports.split_once('-').unwrap_or((ports, ports));
+        matches!((from.parse(), to.parse()), (Ok(from), Ok(to)) if (from..=to).contains(&port))
+    });
+    ((first..=last).contains(&port) && !is_reserved).then_some((first, last))
 }
 
 impl Finding {
@@ -664,7 +702,7 @@ impl Finding {
 
     /// Names the puzzling cases.
     fn recognise(&mut self, target: Target, proto: Proto) {
-        let (first, last) = ephemeral();
+        let range = range_of(target.port);
         let mut cases = Vec::new();
         let listens = |socket: &Socket| {
             socket.state == State::Listen || (proto == Proto::Udp && socket.peer.is_none())
@@ -675,7 +713,10 @@ impl Finding {
             (holder.map(|holder| holder.pid), holder.map(|holder| holder.name.clone()))
         };
         let all_readable = std::path::Path::new("/proc/self").exists()
-            && !self.unseen.iter().any(|unseen| matches!(unseen, Unseen::Processes { .. }));
+            && !self
+                .unseen
+                .iter()
+                .any(|unseen| matches!(unseen, Unseen::Processes { .. } | Unseen::Hidden));
         let mut not_accepted = 0;
         for socket in &self.sockets {
             let (pid, name) = first_of(socket);
@@ -691,8 +732,13 @@ impl Finding {
             {
                 not_accepted += 1;
             } else if socket.is_connection() {
-                if !is_listened_to && (first..=last).contains(&target.port) {
-                    cases.push(Case::Outgoing { pid, name, first, last });
+                // A client seldom sets SO_REUSEADDR: with it, a server has closed the connection.
+                if let Some((first, last)) = range
+                    && !is_listened_to
+                    && socket.all_have[0] != Some(true)
+                {
+                    let is_over = !socket.has_inode;
+                    cases.push(Case::Outgoing { pid, name, first, last, is_over });
                 }
                 if !socket.has_inode && !socket.record {
                     cases.push(Case::Orphan { state: socket.state });
@@ -702,6 +748,7 @@ impl Finding {
         if not_accepted > 0 {
             cases.push(Case::NotAccepted { count: not_accepted });
         }
+        let is_outgoing = cases.iter().any(|case| matches!(case, Case::Outgoing { .. }));
         for had in [false, true] {
             let records = self.sockets.iter().filter(|socket| {
                 !socket.has_inode && socket.is_owner && socket.all_have[0] == Some(had)
@@ -710,6 +757,7 @@ impl Finding {
             let (count, seconds_left) = (seconds.len(), seconds.into_iter().flatten().max());
             match had {
                 _ if count == 0 => {}
+                false if is_outgoing => {} // then it was no server
                 false => cases.push(Case::LacksOption { count, seconds_left }),
                 true => cases.push(Case::HadOption { count, seconds_left }),
             }
@@ -776,8 +824,7 @@ impl Finding {
 
     /// Says what helps, easiest first.
     fn advise(&mut self, target: Target, proto: Proto, in_the_way: &[usize], v6only_default: bool) {
-        let range = ephemeral();
-        let is_ephemeral = (range.0..=range.1).contains(&target.port);
+        let range = range_of(target.port);
         let mut help = Vec::new();
         let in_the_way: Vec<&Socket> = in_the_way.iter().map(|at| &self.sockets[*at]).collect();
         if self.status != Status::Free {
@@ -803,10 +850,9 @@ impl Finding {
             } else {
                 help.extend(set_now);
             }
-            let is_outgoing = self
-                .cases
-                .iter()
-                .any(|case| matches!(case, Case::Outgoing { .. } | Case::SelfConnect { .. }));
+            let is_outgoing = self.cases.iter().any(|case| {
+                matches!(case, Case::Outgoing { is_over: false, .. } | Case::SelfConnect { .. })
+            });
             if proto == Proto::Tcp && !in_the_way.is_empty() && !is_outgoing {
                 help.push(Help::SetBoth);
             }
@@ -815,11 +861,14 @@ impl Finding {
                 help.push(Help::V6Only);
             }
             if self.status == Status::InUse {
-                let outside = is_ephemeral.then_some(range);
-                help.push(Help::OtherPort { outside });
-                if is_ephemeral {
+                help.push(Help::OtherPort { outside: range });
+                if range.is_some() {
+                    let others = match &reserved()[..] {
+                        "" => String::new(),
+                        ports => format!("{ports},"), // the new value takes the place of the old one
+                    };
                     let command =
-                        format!("sysctl net.ipv4.ip_local_reserved_ports={}", target.port);
+                        format!("sysctl net.ipv4.ip_local_reserved_ports={others}{}", target.port);
                     help.push(Help::Reserve { command });
                 }
             }

@@ -57,7 +57,7 @@ pub fn text(finding: &Finding) -> String {
         text.push('\n');
     }
     for unseen in &finding.unseen {
-        text += &paragraph(&words::unseen(unseen), "", "");
+        text += &paragraph(&words::unseen(unseen, finding), "", "");
     }
     text
 }

@@ -87,7 +87,8 @@ pub struct Listed {
     pub local: IpAddr,
     /// The other end, if it has one.
     pub peer: Option<(IpAddr, u16)>,
-    /// IPV6_V6ONLY, if the kernel tells: not of a TIME_WAIT, and not in `/proc/net`.
+    /// IPV6_V6ONLY, if the kernel tells: not of a connection or a TIME_WAIT, and not in `/proc/net`.
+    /// A socket at a mapped address never has it: bind and connect refuse that.
     pub v6only: Option<bool>,
     /// Whether it is the small record that TIME_WAIT is, and FIN_WAIT2 without a process.
     pub is_record: bool,
@@ -200,7 +201,7 @@ fn understood(found: &InetResponse, message: &[u8]) -> Option<Listed> {
         state: State::new(header.state)?,
         local: id.source_address,
         peer: (id.destination_port != 0).then_some((id.destination_address, id.destination_port)),
-        v6only: if header.family == AF_INET { Some(false) } else { v6only },
+        v6only: v6only.or(takes_ipv4(id.source_address)),
         is_record: header.timer == Some(Timer::TimeWait),
         uid: header.uid,
         inode: header.inode.into(),
@@ -245,7 +246,7 @@ fn row(line: &str, port: u16) -> Option<Listed> {
         state: State::new(u8::try_from(hex(fields.get(3)?)?).ok()?)?,
         local,
         peer: (peer_port != 0).then_some((peer, peer_port)),
-        v6only: local.is_ipv4().then_some(false),
+        v6only: takes_ipv4(local),
         is_record: timer == 3,
         uid: fields.get(7)?.parse().ok()?,
         inode: fields.get(9)?.parse().ok()?,
@@ -254,6 +255,12 @@ fn row(line: &str, port: u16) -> Option<Listed> {
         room: hex(sent)?,
         cookie: [0; 8],
     })
+}
+
+/// IPV6_V6ONLY of a socket at `local`, where the address itself tells: it is off at an IPv4 address,
+/// mapped or not.
+fn takes_ipv4(local: IpAddr) -> Option<bool> {
+    local.to_canonical().is_ipv4().then_some(false)
 }
 
 /// `0100007F:0D83`: words of 32 bits in this machine's order, a port in hexadecimal digits.

@@ -272,9 +272,11 @@ pub fn before_the_port(proto: Proto, address: SocketAddr) -> Result<(), Errno> {
 ///
 /// What socket(2), bind(2) or getsockname(2) say.
 pub fn bound_somewhere() -> Result<(OwnedFd, u16), Errno> {
-    let any = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
-    let socket = socket(Proto::Tcp, any.ip(), With::Nothing)?;
-    bind(&socket, &any)?;
+    let any = |ip: Ipv4Addr| SocketAddr::new(ip.into(), 0);
+    let socket = socket(Proto::Tcp, Ipv4Addr::UNSPECIFIED.into(), With::Nothing)?;
+    // Where clients have every ephemeral port at the addresses that they use, others have some left.
+    bind(&socket, &any(Ipv4Addr::UNSPECIFIED))
+        .or_else(|_| bind(&socket, &any(Ipv4Addr::new(127, 255, 255, 254))))?;
     let port = getsockname(&socket).and_then(SocketAddr::try_from)?.port();
     Ok((socket, port))
 }

@@ -53,6 +53,13 @@ pub(super) fn nothing_to_read(diag: &io::Error, proc: &io::Error) -> String {
     )
 }
 
+pub(super) fn no_descriptor(error: &io::Error) -> String {
+    say!(
+        "no more descriptors are to be had: {error}. Raise the limit, as with ulimit -n 64",
+        "没有更多的文件描述符可用：{error}。请提高限制，例如 ulimit -n 64"
+    )
+}
+
 /// What `--format` may be.
 pub fn two_formats() -> String {
     say!("--format: port has text and json", "--format：port 只有 text 和 json")
@@ -321,10 +328,16 @@ pub(super) fn alike(count: usize) -> String {
 }
 
 pub(super) fn more_namespaces(count: usize) -> String {
-    say!(
-        "{count} more sockets have this port in other network namespaces.",
-        "在别的网络命名空间里，还有 {count} 个套接字占着这个端口。"
-    )
+    match count {
+        1 => say!(
+            "One more socket has this port in another network namespace.",
+            "在别的网络命名空间里，还有 1 个套接字占着这个端口。"
+        ),
+        count => say!(
+            "{count} more sockets have this port in other network namespaces.",
+            "在别的网络命名空间里，还有 {count} 个套接字占着这个端口。"
+        ),
+    }
 }
 
 // The table.
@@ -382,7 +395,11 @@ pub(super) fn why(verdict: &Verdict) -> String {
         ),
         Some(Why::Other) => say!("bind: {error}.", "bind：{error}。"),
         None => {
-            say!("It depends on options that could not be read.", "要看选项，而这些选项读不到。")
+            say!(
+                "It depends on what cannot be read: an option of the old socket, or which socket was \
+                 bound last.",
+                "要看读不到的东西：旧套接字的选项，或者哪个套接字是最后绑定的。"
+            )
         }
     }
 }
@@ -406,13 +423,21 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
             pids = list(pids.iter().copied())
         ),
         Case::NoProcess { address } => say!(
-            "No process that can be seen from here has the socket on {address}. Either the kernel \
-             itself holds it (NFS does), or a process in another PID namespace: look from the host, \
-             outside the container.",
-            "从这里看不到哪个进程持有 {address} 上的套接字。要么是内核自己持有（NFS 就是这样），要么是另一个 PID \
-             命名空间里的进程：请在容器之外的主机上查看。"
+            "No process that can be seen from here has the socket on {address}. The kernel itself \
+             may hold it (NFS does), or an io_uring, or a message that no process has received yet \
+             (SCM_RIGHTS), or a process in another PID namespace: look from the host, outside the \
+             container.",
+            "从这里看不到哪个进程持有 {address} 上的套接字。可能是内核自己持有（NFS 就是这样），可能在 io_uring \
+             里，或者在还没有进程接收的消息（SCM_RIGHTS）里，也可能是另一个 PID 命名空间里的进程：请在容器之外的主机上查看。"
         ),
-        Case::Outgoing { pid, name, first, last } => say!(
+        Case::Outgoing { is_over: true, first, last, .. } => say!(
+            "An outgoing connection was here, it seems: no socket listens on port {port}, and the \
+             kernel chooses ports from {first} to {last} for outgoing connections. SO_REUSEADDR in \
+             the server does not help now. A server should have a port outside that range.",
+            "这里看来有过一条对外的连接：没有套接字在端口 {port} 上监听，而内核从 {first} 到 {last} \
+             里为对外的连接选端口。服务器设置 SO_REUSEADDR 现在没有用。服务器应当使用这个范围之外的端口。"
+        ),
+        Case::Outgoing { pid, name, first, last, .. } => say!(
             "{who} has an outgoing connection here, it seems: no socket listens on port {port}, and \
              the kernel chooses ports from {first} to {last} for outgoing connections. SO_REUSEADDR \
              in the server does not help. A server should have a port outside that range.",
@@ -549,6 +574,11 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
             "bind 会报错 EADDRNOTAVAIL（Cannot assign requested address），与 Address already in use 不是一回事：\
              {address} 不是本机的地址，或者不是这个网络命名空间的地址。"
         ),
+        Case::Refused { address: IpAddr::V6(ip), .. } if ip.is_unicast_link_local() => say!(
+            "bind to {ip} fails without an interface: a link-local address needs one, as in \
+             [{ip}%eth0]:{port}.",
+            "用 bind 绑定 {ip} 失败，因为没有写接口：链路本地地址需要接口，例如 [{ip}%eth0]:{port}。"
+        ),
         Case::Refused { address, error } => {
             say!("bind to {address} fails: {error}.", "用 bind 绑定 {address} 失败：{error}。")
         }
@@ -570,8 +600,9 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
         ),
         Help::SetNow { .. } if finding.protocol == "udp" => say!(
             "Set SO_REUSEADDR in the new server: the old one has it. But then the last one that \
-             binds gets the datagrams.",
-            "新服务器设置 SO_REUSEADDR：旧服务器已经有了。但这样一来，数据报归最后绑定的那个。"
+             binds gets the datagrams, except those to a multicast group: each member gets them.",
+            "新服务器设置 SO_REUSEADDR：旧服务器已经有了。但这样一来，数据报归最后绑定的那个；只有发给多播组的，\
+             每个成员都收到。"
         ),
         Help::SetNow { .. } => say!(
             "Set SO_REUSEADDR in the new server: the old socket has it, so bind succeeds now.",
@@ -627,8 +658,18 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
 
 // What could not be seen.
 
-pub(super) fn unseen(unseen: &Unseen) -> String {
+pub(super) fn unseen(unseen: &Unseen, finding: &Finding) -> String {
     match unseen {
+        Unseen::Processes { count } if finding.user.uid == 0 => say!(
+            "Not seen: the descriptors of some processes ({count}). Root needs the capability \
+             CAP_SYS_PTRACE to read them, and in a container it may lack that: ask on the host.",
+            "没有看到：一些进程（{count} 个）的文件描述符。root 也要有 CAP_SYS_PTRACE 能力才能读取，\
+             在容器里可能没有：请在主机上再问一次。"
+        ),
+        Unseen::Hidden => say!(
+            "Not seen: the processes of other users, which hidepid of /proc hides. Ask as root.",
+            "没有看到：其他用户的进程，/proc 的 hidepid 把它们隐藏了。请以 root 再问一次。"
+        ),
         Unseen::Processes { count: 1 } => say!(
             "Not seen: the descriptors of one process of another user. Ask as root.",
             "没有看到：另一个用户的 1 个进程的文件描述符。请以 root 再问一次。"
