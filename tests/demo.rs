@@ -486,9 +486,7 @@ fn pause(length: Pause) {
     let mut waits: Vec<Vec<String>> = Vec::new();
     let (mut has_waited, mut seconds) = (false, HashSet::new());
     while let Some(prompt) = session.next_wait(waits.len()) {
-        let rest = session.lines();
-        assert!(rest[rest.len() - 2].starts_with("$ "), "{rest:#?}"); // what is to be run
-        waits.push(rest);
+        waits.push(session.lines());
         if prompt.contains("TIME_WAIT") && !has_waited {
             has_waited = true;
             let ending = "[Enter]  TIME_WAIT has run out: Enter makes a new one";
@@ -518,9 +516,13 @@ fn pause(length: Pause) {
     assert_eq!(anew, usize::from(length == Pause::Long));
     assert!(shown.iter().any(|line| line == "All 12 outcomes are as expected."), "{shown:#?}");
 
+    // The last wait is before the table, or the last answer would leave the screen.
+    let last = waits.pop().expect("it waits");
+    assert_eq!(shown[last.len()], "Every outcome", "{last:#?}");
     assert!(waits.len() > 20, "{}", waits.len());
     for wait in &waits {
         let at = wait.len() - 1; // of the prompt, in whose place the first line comes
+        assert!(wait[at - 1].starts_with("$ "), "{wait:#?}"); // what is to be run
         let is_sentence = |line: &&String| !line.starts_with("$ ") && !line.starts_with("  ");
         let start =
             wait[..at].iter().rposition(|line| line.is_empty()).expect("a line before it") + 1;

@@ -1,8 +1,10 @@
-# shellcheck shell=bash disable=SC2059,SC2154 # other files set the variables; formats are words
+# shellcheck shell=bash disable=SC2034,SC2059,SC2154 # other files set and read the variables; formats are words
 # The table of every outcome, expected and seen; and the exit status.
 
 report() {
     local row cells text line lines=() differ=0 verdict
+    pending=1 remains=''
+    wait_here # or the table would take the place of the last answer
     close_panes
     lines=("" "$bold${words[outcomes]}$plain")
     table_row "${words[columns]}"

@@ -13,7 +13,7 @@ outcome, expected and seen.
   --only 1|2|3  one experiment: treuseaddr (1), treuseaddr2 (2), or what UDP and
                 TCP let a second program take (3)
   --all         all three; without --only and --all, it shows 1 and 2
-  --pause       wait for Enter after each question, before its answer
+  --pause       wait for Enter before each answer, and before the table
   --split       the same in tmux: the server on the left, nc and netstat on the
                 right
   --c           the C twins, not the Rust ports

@@ -12,7 +12,7 @@ declare -gA words=(
   --only 1|2|3  只做一个实验：treuseaddr（1），treuseaddr2（2），或者 UDP 和 TCP
                 会让第二个程序抢走什么（3）
   --all         三个都做；不写 --only 和 --all 时，做 1 和 2
-  --pause       每次提问之后，先等您按 Enter，再显示答案
+  --pause       先等您按 Enter，再显示每个答案和最后的表格
   --split       在 tmux 里显示同样的内容：左边是服务器，右边是 nc 和 netstat
   --c           用 C 程序，而不是 Rust 版
   --libc        让 Rust 版使用系统的 C 库
