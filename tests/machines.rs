@@ -264,6 +264,9 @@ fn connect(command: &mut Command) -> (Process, Client) {
     wait_for_call(&process, SYS_accept4); // as which QEMU makes accept
     let client = Client::connect();
     wait_for_call(&process, SYS_read);
+    if server(&process) != process.pid() {
+        process.stdout.wait_for("parent exit\n"); // what the child says comes after that
+    }
     (process, client)
 }
 
