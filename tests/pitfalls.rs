@@ -330,7 +330,8 @@ fn two_families() {
     drop(dual);
     let only = tcp(ANY_6, true);
     set_ipv6_v6only(&only, true).expect("it is not bound");
-    bind(&only, &SocketAddr::new(ANY_6, PORT)).expect("nothing is there");
+    // Another trial, in starting a process, may have a copy of the first listener for a moment.
+    wait_for("the port", || bind(&only, &SocketAddr::new(ANY_6, PORT)).ok());
     listen(&only, 64).expect("nothing is there");
     assert_eq!(shown(), ["[::]:3459", ":::3459"]);
     try_listen(ANY, PORT, false).expect("IPv4 is free");
