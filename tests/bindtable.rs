@@ -476,17 +476,19 @@ fn states() {
 /// The model of the rule predicts every cell; one that it did not would be named.
 fn predicted() {
     let run = whole();
-    let (verdicts, predictions) = (fields(&run, "verdict"), fields(&run, "predicted"));
-    assert!(verdicts.len() > 1000);
-    for (verdict, prediction) in verdicts.into_iter().zip(predictions) {
-        assert!(verdict.1.is_none() || verdict == prediction, "{verdict:?}, not {prediction:?}");
-    }
+    let cells = list(&run["cells"]);
+    assert!(cells.len() > 1000);
     let mut receivers = 0;
-    for cell in list(&run["cells"]).iter().filter(|cell| cell["verdict"].is_string()) {
-        assert_eq!(cell["deliveries"], cell["predicted_deliveries"], "{}", cell["cell"]);
+    for cell in cells.iter().filter(|cell| cell["verdict"].is_string()) {
+        assert!(!is_unpredicted(cell), "{cell:#}");
         receivers += cell["deliveries"].as_object().map_or(0, |deliveries| deliveries.len());
     }
     assert!(receivers > 1000, "{receivers}");
+}
+
+/// Whether the model predicts another verdict of a cell, or another receiver.
+pub fn is_unpredicted(cell: &Value) -> bool {
+    cell["verdict"] != cell["predicted"] || cell["deliveries"] != cell["predicted_deliveries"]
 }
 
 /// Each statement of others has its cell, and agrees or is named as a difference.

@@ -3,7 +3,7 @@
 
 use crate::harness::{
     self, Client, PORT, Process, Program, Row, Runtime, Scratch, Switches, Tally, Variant,
-    bindtable as program, read, run, wait_for, wait_for_rows,
+    bindtable as program, in_namespace, read, run, wait_for, wait_for_rows,
 };
 use crate::bindtable::{is_chinese, refusal};
 use crate::documents::is_current;
@@ -590,20 +590,13 @@ fn outgoing_over() {
     let (_, told) = said(&["3459"]);
     assert!(told.contains("An outgoing connection was here, it seems"), "{told}");
 
-    fs::write(range, "3460 3470").expect("the namespace is ours");
-    let server = fresh(false, local("127.0.0.1").ip(), false, true, false).expect("it is a socket");
-    let address = SocketAddr::from(([127, 0, 0, 1], 3465));
-    bind(&server, &address).expect("the port is free");
-    listen(&server, 8).expect("it is bound");
-    let client = TcpStream::connect(address).expect("it listens");
-    let accepted = accept_with(&server, SocketFlags::CLOEXEC).expect("it came");
-    drop((accepted, server));
-    wait_for("FIN_WAIT2", || (states(3465) == [5]).then_some(()));
-    drop(client);
-    wait_for("TIME_WAIT", || (states(3465) == [6]).then_some(()));
-    let (_, finding) = asked(&["3465"]);
-    assert!(!has_case(&finding, "outgoing"), "SO_REUSEADDR does help: {finding}");
-    assert_eq!(help(&finding, "set-now")["option"], "SO_REUSEADDR");
+    in_namespace(|| {
+        fs::write(range, "3459 3470").expect("the namespace is ours");
+        time_wait(Switches { reuseaddr: true, ..Switches::default() });
+        let (_, finding) = asked(&["3459"]);
+        assert!(!has_case(&finding, "outgoing"), "SO_REUSEADDR does help: {finding}");
+        assert_eq!(help(&finding, "set-now")["option"], "SO_REUSEADDR");
+    });
 }
 
 /// A client that was connected to itself.

@@ -221,7 +221,7 @@ impl Report {
                         ));
                     }
                     for (to, who) in &outcome.deliveries {
-                        let why = match delivery::predict(cell, to, self.version()) {
+                        let why = match self.predict_delivery(cell, to) {
                             Some((predicted, why)) if predicted == *who => why,
                             _ => words!("the model has another", "与模型的预测不同"),
                         };
@@ -273,6 +273,10 @@ impl Report {
         predict(cell, self.version())
     }
 
+    fn predict_delivery(&self, cell: &Cell, to: &str) -> Option<(Receiver, &'static str)> {
+        delivery::predict(cell, to, self.version())
+    }
+
     /// Who receives, as the model says, for each address that something was sent to.
     fn predicted_deliveries(
         &self,
@@ -281,7 +285,7 @@ impl Report {
     ) -> BTreeMap<String, String> {
         let measured = result.iter().flat_map(|outcome| &outcome.deliveries);
         let predicted = |(to, _): &(String, Receiver)| {
-            let (who, _) = delivery::predict(cell, to, self.version())?;
+            let (who, _) = self.predict_delivery(cell, to)?;
             Some((to.clone(), who.name().to_owned()))
         };
         measured.filter_map(predicted).collect()
@@ -484,7 +488,7 @@ impl Report {
             unpredicted.into_iter().chain(self.results.iter().flat_map(|(cell, result)| {
                 let deliveries = result.iter().flat_map(|outcome| &outcome.deliveries);
                 deliveries.filter_map(move |(to, who)| {
-                    let (predicted, _) = delivery::predict(cell, to, self.version())?;
+                    let (predicted, _) = self.predict_delivery(cell, to)?;
                     (predicted != *who).then(|| {
                         say!(
                             "{cell}: to {to}: predicted {predicted}, measured {who}",
