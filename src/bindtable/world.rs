@@ -302,17 +302,21 @@ fn set(sysctl: &str, text: String) -> Result<(), String> {
     fs::write(&file, text).map_err(|error| say!("{file}: {error}", "{file}：{error}"))
 }
 
-/// The states of the sockets that have the port as their own, sorted; of UDP, which has none, nothing.
-/// From sock_diag(7), which is quicker, or else from /proc/net/tcp and tcp6.
+/// The sockets of TCP that have the port as their own: from sock_diag(7), which is quicker, or else
+/// from /proc/net/tcp and tcp6.
+pub fn listed(port: u16) -> Result<Vec<sockets::Listed>, String> {
+    let folder = "/proc/thread-self/net";
+    sockets::listed(Proto::Tcp, port, sockets::ALL_BUT_BOUND)
+        .or_else(|_| sockets::in_proc(folder, Proto::Tcp, port))
+        .map_err(|error| say!("{folder}/tcp: {error}", "{folder}/tcp：{error}"))
+}
+
+/// Their states, sorted; of UDP, which has none, nothing.
 pub fn states(proto: Proto, port: u16) -> Result<Vec<&'static str>, String> {
     if proto == Proto::Udp {
         return Ok(Vec::new());
     }
-    let folder = "/proc/thread-self/net";
-    let listed = sockets::listed(proto, port, sockets::ALL_BUT_BOUND)
-        .or_else(|_| sockets::in_proc(folder, proto, port))
-        .map_err(|error| say!("{folder}/tcp: {error}", "{folder}/tcp：{error}"))?;
-    let mut states: Vec<&str> = listed.iter().map(|socket| socket.state.name()).collect();
+    let mut states: Vec<&str> = listed(port)?.iter().map(|socket| socket.state.name()).collect();
     states.retain(|state| *state != "BOUND"); // gVisor lists what is bound, too
     states.sort_unstable();
     Ok(states)
