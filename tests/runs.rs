@@ -152,6 +152,12 @@ fn without_tools() {
     let mut tests = tests(&[], &["outcome"], "tools");
     let words = ["nc.openbsd, strace: run tests/run.sh, which installs netcat-openbsd strace"];
     refuses(tests.env("PATH", tools.path()), &words);
+
+    let tools = Scratch::new();
+    link_tools(tools.path(), &["mold"]);
+    let mut tests = self::tests(&[], &["link_mold", "--ignored"], "tools");
+    let words = ["need mold: run tests/run.sh link_mold -- --ignored, which installs mold"];
+    refuses(tests.env("PATH", tools.path()), &words);
 }
 
 /// `tests/run.sh` on a machine that lacks some tools. Its apt-get and its cargo write down what they
