@@ -707,6 +707,11 @@ fn by_hand(only: &str) {
                         (refused() > before.0 || listeners() > before.1).then_some(())
                     });
                     newcomers += usize::from(has_client && listeners() > before.1);
+                } else if command.starts_with("kill -INT") {
+                    // Before the client closes: the one that closes first has the TIME_WAIT.
+                    harness::wait_for_rows("the server's end", |rows| {
+                        !rows.contains(&Row::server("ESTABLISHED"))
+                    });
                 } else if command.starts_with("kill $(") {
                     newcomers = 0;
                     are_gone(0);

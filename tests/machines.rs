@@ -168,9 +168,11 @@ impl Machine {
     fn memory(&self) {
         let variable = self.target.to_uppercase().replace('-', "_");
         let mut cargo = cargo(self.target, "machines-rt", "core");
-        cargo.args(["--release", "--bin", "memory"]).current_dir(runtime::package());
+        cargo.args(["--release", "--bin", "memory"]);
         let compiler = format!("{}-linux-gnu-gcc", self.name);
-        succeed(cargo.env(format!("CARGO_TARGET_{variable}_LINKER"), compiler));
+        cargo.env(format!("CARGO_TARGET_{variable}_LINKER"), compiler);
+        let output = runtime::run_on_package(&mut cargo);
+        assert!(output.status.success(), "{cargo:?}\n{}", output.stderr);
         let program = cargo_target("machines-rt").join(self.target).join("release/memory");
         succeed(Command::new(format!("qemu-{}", self.name)).arg(program));
     }

@@ -13,7 +13,7 @@ use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::sockopt::{set_ip_add_membership, set_socket_reuseaddr, set_socket_reuseport};
 use rustix::net::{
-    AddressFamily, RecvFlags, SocketFlags, SocketType, accept, bind, listen, recv, socket_with,
+    AddressFamily, RecvFlags, SocketFlags, SocketType, accept_with, bind, listen, recv, socket_with,
 };
 use std::fs;
 use std::io::Write;
@@ -123,7 +123,7 @@ fn listener(flag: Flag) -> OwnedFd {
 /// Both ends of a connection, the server's first.
 fn connection(listener: &OwnedFd) -> (OwnedFd, TcpStream) {
     let client = TcpStream::connect((LOCALHOST, PORT)).expect("the server listens");
-    let server = accept(listener).expect("the client has connected");
+    let server = accept_with(listener, SocketFlags::CLOEXEC).expect("the client has connected");
     (server, client)
 }
 

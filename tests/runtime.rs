@@ -1,10 +1,11 @@
 //! The runtime by itself: its memcpy and memset, its words for an error, and the formats it refuses.
 
-use crate::harness::{self, cargo_target, project, read, run};
+use crate::harness::{self, Output, cargo_target, project, read, run};
 use libtest_mimic::Trial;
-use std::fs;
+use nix::fcntl::{Flock, FlockArg};
+use std::fs::{self, File};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 pub fn trials() -> Vec<Trial> {
@@ -15,10 +16,14 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-/// A package of the programs in `tests/runtime`, linked as the ports are.
-pub fn package() -> PathBuf {
+/// Runs cargo on a package of the programs in `tests/runtime`, linked as the ports are. Each run
+/// writes the package anew, so that no two may be at it.
+pub fn run_on_package(cargo: &mut Command) -> Output {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rt");
     fs::create_dir_all(folder.join("src/rt")).expect("the target folder is writable");
+    let itself = File::open(&folder).expect("it is a folder");
+    let lock = Flock::lock(itself, FlockArg::LockExclusive).map_err(|(_, errno)| errno);
+    let _lock = lock.expect("the target folder can be locked");
     let write = |path: &str, text: &str| {
         fs::write(folder.join(path), text).expect("the target folder is writable");
     };
@@ -42,17 +47,16 @@ pub fn package() -> PathBuf {
     write("Cargo.toml", &manifest);
     write("Cargo.lock", &read("Cargo.lock"));
     write("src/rt/raw.ld", &read("src/rt/raw.ld"));
-    folder
+    run(cargo.current_dir(folder))
 }
 
-fn cargo(arguments: &[&str]) -> Command {
+fn build(arguments: &[&str]) -> Output {
     let mut cargo = harness::cargo("build", &cargo_target("rt"));
-    cargo.args(["--offline", "--release"]).args(arguments).current_dir(package());
-    cargo
+    run_on_package(cargo.args(["--offline", "--release"]).args(arguments))
 }
 
 fn memory() {
-    let output = run(&mut cargo(&["--bin", "memory"]));
+    let output = build(&["--bin", "memory"]);
     assert!(output.status.success(), "{}", output.stderr);
     let output = run(&mut Command::new(cargo_target("rt").join("release/memory")));
     assert!(output.status.success(), "{}: {}", output.status, output.stderr);
@@ -62,9 +66,8 @@ fn memory() {
 fn formats() {
     let expected =
         read("tests/runtime/formats.rs").lines().filter(|line| line.contains("new(")).count();
-    for features in [&[][..], &["--features", "libc"]] {
-        let mut cargo = cargo(&["--bin", "formats"]);
-        let output = run(cargo.args(features));
+    for features in ["", "libc"] {
+        let output = build(&["--bin", "formats", "--features", features]);
         let refused = output.stderr.matches("error[E0080]: evaluation panicked").count();
         assert_eq!(refused, expected, "{}", output.stderr);
     }

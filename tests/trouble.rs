@@ -9,6 +9,7 @@ use nix::sys::signal::Signal;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};
 use std::fs;
+use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::process::Command;
 
@@ -199,6 +200,8 @@ fn stderr_closed(variant: Variant) {
 fn stdout_without_reader(variant: Variant) {
     let (reader, writer) = std::io::pipe().expect("descriptors are left");
     drop(reader);
+    // A process that another trial is starting may have a copy.
+    wait_for("no reader", || (&writer).write(b"?").is_err().then_some(()));
     let mut server = Process::start_as_is(variant.command().stdout(writer));
     let mut client = Client::connect();
     if variant.runtime != Runtime::Raw {

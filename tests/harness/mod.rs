@@ -36,8 +36,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// The longest that any state is waited for; no trial comes near it on an idle machine.
-pub const LIMIT: Duration = Duration::from_secs(30);
+/// The longest that any state is waited for; no trial comes near it on an idle machine. Within it no
+/// TIME_WAIT ends by itself.
+pub const LIMIT: Duration = Duration::from_secs(50);
 
 /// Everything that must be there before the first trial: a namespace, the programs. From
 /// here on this process is the parent of each descendant that has lost its own.
