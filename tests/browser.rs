@@ -53,6 +53,9 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
+/// From what npm has downloaded before, where it has.
+const NPM: [&str; 5] = ["ci", "--no-audit", "--no-fund", "--prefer-offline", "--fetch-retries=5"];
+
 /// The packages, where a trial of these is `wanted`: to be called before all networks are left.
 pub fn prepare(wanted: &[String]) -> Result<(), String> {
     let is_ours =
@@ -65,8 +68,7 @@ pub fn prepare(wanted: &[String]) -> Result<(), String> {
         let (from, to) = (project("tests/browser").join(file), folder().join(file));
         fs::copy(&from, to).map_err(|error| format!("{from:?}: {error}"))?;
     }
-    let output =
-        run(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(folder()));
+    let output = run(Command::new("npm").args(NPM).current_dir(folder()));
     match output.status.success() {
         true => Ok(()),
         false => Err(format!("npm ci in {:?}:\n{}{}", folder(), output.stdout, output.stderr)),

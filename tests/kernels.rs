@@ -111,8 +111,8 @@ fn refused() {
         output.stderr.lines().count()
     };
     assert_eq!(boot(Path::new("/bin/true"), "6", "is a kernel neither of x86-64 nor of ARM64"), 1);
-    assert!(boot(&path("fake"), "6", "has not run") > 1);
-    assert!(boot(Path::new(&image), "20", "to its end in 20 s") > 10, "the console has many lines");
+    assert!(boot(&path("fake"), "60", "has not run") > 1);
+    assert!(boot(Path::new(&image), "60", "to its end in 60 s") > 10, "the console has many lines");
     let mut left: Vec<_> = fs::read_dir(scratch.path()).expect("it is ours").flatten().collect();
     left.retain(|entry| {
         !["qemu", "fake", "endless"].contains(&&*entry.file_name().to_string_lossy())
@@ -214,9 +214,11 @@ fn other_systems() {
 /// Why a stack differs from Linux, and in which cells: those of which this is true.
 type Reason = (&'static str, fn(&str) -> bool);
 
-/// Compares the verdicts of another stack with Linux's. Each difference needs a reason, and the document has
-/// an example of each reason.
-fn compare_stack(block: &str, reasons: &[Reason], verdicts: &BTreeMap<String, String>) {
+/// Compares the verdicts of another stack with Linux's: an example of each reason, or what has no reason.
+fn compare_stack(
+    reasons: &[Reason],
+    verdicts: &BTreeMap<String, String>,
+) -> Result<String, String> {
     let table = whole();
     let linux: BTreeMap<&str, &str> =
         cells(&table).into_iter().map(|(name, _, predicted)| (name, predicted)).collect();
@@ -233,13 +235,15 @@ fn compare_stack(block: &str, reasons: &[Reason], verdicts: &BTreeMap<String, St
             }
         }
     }
-    assert!(unexplained.is_empty(), "{}", unexplained.join("\n"));
+    if !unexplained.is_empty() {
+        return Err(unexplained.join("\n"));
+    }
     let mut text = String::from("\n| what | for example |\n|---|---|\n");
     for (at, (reason, _)) in reasons.iter().enumerate() {
-        let cells = found.get(&at).unwrap_or_else(|| panic!("no cell is so: {reason}"));
+        let cells = found.get(&at).ok_or_else(|| format!("no cell is so: {reason}"))?;
         let _ = writeln!(text, "| {reason} | {} |", cells[0]);
     }
-    is_current(DOCUMENT, block, &format!("{text}\n"));
+    Ok(format!("{text}\n"))
 }
 
 /// The cells that lwIP can express, tried in a process of its own.
@@ -291,8 +295,7 @@ fn lwip() {
     let is_restart = |cell: &str| cell == "tcp/127.0.0.1/time-wait/127.0.0.1+reuseaddr";
     let is_listener = |cell: &str| cell.contains("+reuseaddr/listening/");
     let is_connection = |cell: &str| cell.contains("+reuseaddr/connection/");
-    compare_stack(
-        "lwip",
+    let text = compare_stack(
         &[
             (
                 "after TIME_WAIT the option in the new server alone is enough: `tcp_bind` does not look at TIME_WAIT",
@@ -306,6 +309,7 @@ fn lwip() {
         ],
         &verdicts,
     );
+    is_current(DOCUMENT, "lwip", &text.unwrap_or_else(|trouble| panic!("{trouble}")));
 }
 
 /// The unchanged `bindtable` on gVisor's network stack. It finds out by itself what it cannot try.
@@ -322,14 +326,6 @@ fn gvisor() {
         serde_json::from_str(&output.stdout).expect("it is JSON")
     };
     let is_other_family = |cell: &str| cell == "tcp/::/connected/0.0.0.0";
-    // Where this machine is busy, the listener's port is free too late for that cell.
-    let is_free = |table: &Value| {
-        cells(table)
-            .iter()
-            .any(|(cell, verdict, _)| is_other_family(cell) && *verdict == Some("ok"))
-    };
-    let mut tables = (0..5).map(|_| measured());
-    let table = tables.find(is_free).expect("in one of five runs the listener is gone in time");
     let tried = |(cell, verdict, _): Cell| {
         // A closed socket's port is free a little later there.
         let is_closed = cell.contains("/closed/");
@@ -337,8 +333,6 @@ fn gvisor() {
         let is_compared = !is_closed && !cell.contains("connects");
         verdict.filter(|_| is_compared).map(|verdict| (cell.to_owned(), verdict.to_owned()))
     };
-    let verdicts: BTreeMap<String, String> = cells(&table).into_iter().filter_map(tried).collect();
-    assert!(verdicts.len() > 1300, "{}", verdicts.len());
     let is_user = |cell: &str| cell.contains("+other-user");
     let is_late = |cell: &str| cell.contains("+late-") || cell.contains("+cleared-");
     let is_listener = |cell: &str| {
@@ -349,33 +343,41 @@ fn gvisor() {
     let is_wildcard = |cell: &str| cell.starts_with("udp/0.0.0.0/connected/");
     let is_connected = |cell: &str| cell.ends_with("+reuseport");
     let is_program = |cell: &str| cell.contains("+program");
-    compare_stack(
-        "gvisor",
-        &[
-            ("SO_REUSEPORT ignores the user", is_user),
-            (
-                "a third socket that has closed leaves nothing behind: no `fastreuseport`",
-                is_remembered,
-            ),
-            ("a connection of a listener at `::` leaves `0.0.0.0` free", is_other_family),
-            ("a UDP socket at the wildcard address keeps it when it connects", is_wildcard),
-            (
-                "a program that is attached before bind does not found a group of its own",
-                is_program,
-            ),
-            (
-                "an option counts as it was at bind: one that is set or cleared afterwards changes nothing",
-                is_late,
-            ),
-            (
-                "with SO_REUSEADDR in both, a specific address binds beside a listening wildcard, and the other way round",
-                is_listener,
-            ),
-            (
-                "once the listener is closed, its connection does not keep a new socket with SO_REUSEPORT out",
-                is_connected,
-            ),
-        ],
-        &verdicts,
-    );
+    let reasons: &[Reason] = &[
+        ("SO_REUSEPORT ignores the user", is_user),
+        ("a third socket that has closed leaves nothing behind: no `fastreuseport`", is_remembered),
+        ("a connection of a listener at `::` leaves `0.0.0.0` free", is_other_family),
+        ("a UDP socket at the wildcard address keeps it when it connects", is_wildcard),
+        ("a program that is attached before bind does not found a group of its own", is_program),
+        (
+            "an option counts as it was at bind: one that is set or cleared afterwards changes nothing",
+            is_late,
+        ),
+        (
+            "with SO_REUSEADDR in both, a specific address binds beside a listening wildcard, and the other way round",
+            is_listener,
+        ),
+        (
+            "once the listener is closed, its connection does not keep a new socket with SO_REUSEPORT out",
+            is_connected,
+        ),
+    ];
+    // Where this machine is busy, a port is free too late for some cells, and a few are not tried. So each
+    // is tried in two runs at least, and what was ok in one is ok.
+    let mut verdicts: BTreeMap<String, String> = BTreeMap::new();
+    let mut compared = Err(String::new());
+    for run in 1..=5 {
+        for (cell, verdict) in cells(&measured()).into_iter().filter_map(tried) {
+            let known = verdicts.entry(cell).or_insert_with(|| verdict.clone());
+            if verdict == "ok" {
+                *known = verdict;
+            }
+        }
+        compared = compare_stack(reasons, &verdicts);
+        if run > 1 && compared.is_ok() {
+            break;
+        }
+    }
+    assert!(verdicts.len() > 1300, "{}", verdicts.len());
+    is_current(DOCUMENT, "gvisor", &compared.unwrap_or_else(|trouble| panic!("{trouble}")));
 }

@@ -492,7 +492,8 @@ fn kernel() {
     fs::copy(busybox, files.path().join("busybox")).expect("Debian has it there");
     let files: Vec<PathBuf> =
         fs::read_dir(files.path()).expect("it is ours").flatten().map(|file| file.path()).collect();
-    let output = run(boot(KERNEL, &[], &files).arg(static_program("guest")));
+    let mut boot = boot(KERNEL, &[], &files);
+    let output = run(boot.env("LIMIT", "600").arg(static_program("guest")));
     let passed = output.stdout.matches("... ok").count();
     assert!(output.status.success() && passed > 30, "{}\n{}", output.stdout, output.stderr);
 }

@@ -285,7 +285,7 @@ impl Attempt<'_> {
         let deliveries = match (&stand.a, self.cell.proto) {
             (Some(a), Proto::Udp) if delivers => {
                 let peers = [&stand.peer, &own_peer];
-                self.datagrams(a, &socket, peers)?
+                world::on_one_processor(|| self.datagrams(a, &socket, peers))?
             }
             (Some(a), Proto::Tcp) if delivers && new.route == Route::Bind => {
                 self.connections(a, &socket)?
@@ -711,7 +711,8 @@ impl Attempt<'_> {
             joined.map_err(failed(words!("joining the group", "加入组")))?;
             fd.set_nonblocking(true).map_err(failed("O_NONBLOCK"))?;
         }
-        // A datagram to itself, after the others on the same way: when it is there, they are.
+        // A datagram to itself, after the others on the same way from the same processor: when it
+        // is there, they are.
         let fence = self.outside(Type::DGRAM, Ipv4Addr::LOCALHOST.into())?;
         fence.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).map_err(failed("bind"))?;
         let fence_address = SockAddr::from(local_address(&fence)?);

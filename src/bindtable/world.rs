@@ -9,7 +9,9 @@ use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
 use rustix::process::{Uid, getegid, geteuid};
-use rustix::thread::{UnshareFlags, set_thread_res_uid};
+use rustix::thread::{
+    CpuSet, UnshareFlags, sched_getaffinity, sched_getcpu, sched_setaffinity, set_thread_res_uid,
+};
 use std::fs;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -185,6 +187,19 @@ pub fn as_other_user<T>(action: impl FnOnce() -> T) -> Result<T, Errno> {
     let result = action();
     set_thread_res_uid(None, user, None)?;
     Ok(result)
+}
+
+/// Runs `action` with this thread on one processor.
+pub fn on_one_processor<T>(action: impl FnOnce() -> T) -> T {
+    let all = sched_getaffinity(None);
+    let mut one = CpuSet::new();
+    one.set(sched_getcpu());
+    let _ = sched_setaffinity(None, &one); // where that is refused, it is on one nearly always
+    let result = action();
+    if let Ok(all) = all {
+        let _ = sched_setaffinity(None, &all);
+    }
+    result
 }
 
 /// Whether nobody holds that address and port; without any option.

@@ -75,12 +75,12 @@ const text = (page, selector) => page.$eval(selector, (part) => part.innerText.t
 
 await run(checks, async (check) => {
   // The size of the window itself: Firefox 140 does not know all that an emulated viewport asks for.
-  const browser = await puppeteer.launch({ browser: "firefox", executablePath: executable, headless: true, defaultViewport: null, args: ["--width=1280", "--height=900"] });
+  const browser = await puppeteer.launch({ browser: "firefox", executablePath: executable, headless: true, timeout: 200_000, defaultViewport: null, args: ["--width=1280", "--height=900"] });
   const troubles = [];
   try {
     await check(async (hash = "") => {
       const page = await browser.newPage();
-      page.setDefaultTimeout(20_000);
+      page.setDefaultTimeout(60_000);
       page.on("request", (request) => { if (request.url().split("#")[0] !== url && !request.url().startsWith("data:")) troubles.push(request.url()); });
       page.on("console", (message) => troubles.push(`console: ${message.text()}`));
       page.on("pageerror", (error) => troubles.push(`error: ${error.message}`));

@@ -16,6 +16,7 @@ use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Pid, setsid};
+use rustix::fd::OwnedFd;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{PidfdFlags, getppid, pidfd_open, pidfd_send_signal};
 use std::fs;
@@ -66,9 +67,15 @@ pub fn start(arguments: &[String]) -> Result<ExitCode, String> {
     let mut command = Command::new("env");
     // The tests read the programs' messages in English, whatever the user's locale is.
     command.args(["--default-signal", "LC_ALL=C.UTF-8"]).args(unshare()?);
+    let cargo = cargo(); // before there is anything that should end with it
     let mut keeper = spawn(&mut command, Stage::Keeper, arguments, Stdio::piped())?;
     let _open_while_this_process_lives = keeper.stdin.take();
-    end_with_parent();
+    if let Some(cargo) = cargo {
+        thread::spawn(move || {
+            let _ = poll(&mut [PollFd::new(&cargo, PollFlags::IN)], None);
+            std::process::exit(1)
+        });
+    }
     Ok(code(keeper.wait()))
 }
 
@@ -96,19 +103,11 @@ fn unshare() -> Result<Vec<&'static str>, String> {
     ))
 }
 
-/// Ends this process when its parent has ended, if that is cargo or cargo-nextest: they tell where
-/// cargo is. A shell may end before what it has started.
-fn end_with_parent() {
-    if std::env::var_os("CARGO").is_none() {
-        return;
-    }
-    let parent = getppid().and_then(|parent| pidfd_open(parent, PidfdFlags::empty()).ok());
-    if let Some(parent) = parent {
-        thread::spawn(move || {
-            let _ = poll(&mut [PollFd::new(&parent, PollFlags::IN)], None);
-            std::process::exit(1)
-        });
-    }
+/// The parent, if that is cargo or cargo-nextest: they tell where cargo is. A shell may end before what
+/// it has started.
+fn cargo() -> Option<OwnedFd> {
+    std::env::var_os("CARGO")?;
+    pidfd_open(getppid()?, PidfdFlags::empty()).ok()
 }
 
 /// The keeper: starts the tests with these arguments, and ends as they do, and earlier where the

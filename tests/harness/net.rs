@@ -1,13 +1,19 @@
 //! Network namespaces, the kernel's socket table, and a client.
 
 use super::{LIMIT, run, wait_for};
-use nix::sched::{CloneFlags, setns, unshare};
+use nix::sched::{
+    CloneFlags, CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity, setns, unshare,
+};
 use nix::sys::socket::{setsockopt, sockopt::Linger};
+use nix::unistd::Pid;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::Command;
 use std::sync::OnceLock;
+
+/// Of sched_setaffinity(2).
+const THIS_THREAD: Pid = Pid::from_raw(0);
 
 /// The port of the programs.
 pub const PORT: u16 = 3459;
@@ -92,11 +98,15 @@ impl Sender {
 
     /// Sends a datagram, which is in its receivers' buffers when `send` returns. Before Linux 6.4 the
     /// call itself does not wait for that while ksoftirqd runs. What a processor sends is delivered in
-    /// order, so the sender waits for a second datagram, to itself.
+    /// order, so the sender stays on one, and waits for a second datagram, to itself.
     pub fn send(&self, to: Ipv4Addr, bytes: &[u8]) {
+        let (all, mut one) = (sched_getaffinity(THIS_THREAD), CpuSet::new());
+        let stays = sched_getcpu().and_then(|processor| one.set(processor));
+        stays.and_then(|()| sched_setaffinity(THIS_THREAD, &one)).expect("it is this thread's");
         self.0.send_to(bytes, (to, PORT)).expect("it is on loopback");
         self.0.send_to(&[], (Ipv4Addr::LOCALHOST, Self::PORT)).expect("it is on loopback");
         self.0.recv(&mut []).expect("it comes");
+        all.and_then(|all| sched_setaffinity(THIS_THREAD, &all)).expect("they were allowed before");
     }
 }
 
@@ -147,9 +157,17 @@ pub fn state_name(state: u8) -> &'static str {
     STATES[usize::from(state) - 1]
 }
 
+/// The namespace's table of sockets, in as few reads as may be: what two of them give is of two moments.
+fn table() -> String {
+    let mut table = String::with_capacity(1 << 16);
+    let file = File::open("/proc/thread-self/net/tcp");
+    file.and_then(|mut file| file.read_to_string(&mut table)).expect("/proc is mounted");
+    table
+}
+
 /// The namespace's rows on the port, sorted.
 pub fn rows() -> Vec<Row> {
-    let table = fs::read_to_string("/proc/thread-self/net/tcp").expect("/proc is mounted");
+    let table = table();
     let port = format!(":{PORT:04X}");
     let mut rows: Vec<Row> = table
         .lines()
@@ -186,7 +204,7 @@ pub fn close_server_first(server: impl Sized, client: impl Sized) {
 
 /// How long the only row, a TIME_WAIT, will still last: in hundredths of a second, as proc(5) shows it.
 pub fn time_wait_left() -> u32 {
-    let table = fs::read_to_string("/proc/thread-self/net/tcp").expect("/proc is mounted");
+    let table = table();
     let field = table.lines().nth(1).and_then(|row| row.split_whitespace().nth(5));
     let (kind, left) = field.and_then(|timer| timer.split_once(':')).expect("the row has a timer");
     assert_eq!(kind, "03", "the timer of a TIME_WAIT");

@@ -110,7 +110,7 @@ pub struct Socket {
     pub flag: bool,
     /// The processes that hold it, each with its descriptor.
     pub held: Vec<(&'static str, i32)>,
-    /// The seconds until the kernel removes it, rounded up to ten.
+    /// The seconds until the kernel removes it, rounded up to a minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<u32>,
 }
@@ -412,7 +412,7 @@ impl Recorder {
                 peer: row.peer,
                 flag,
                 held: Vec::new(),
-                seconds: row.seconds.map(|seconds| seconds.div_ceil(10) * 10),
+                seconds: row.seconds.map(|seconds| seconds.div_ceil(60) * 60),
             };
             sockets.push((0, socket));
         }
@@ -638,7 +638,8 @@ fn table(program: Program) -> Vec<Entry> {
     let entry = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let (local, peer) = (address(fields[1])?, address(fields[2])?);
-        // A record in TIME_WAIT, or FIN_WAIT2 without a process, has timer 3, in hundredths.
+        // A record in TIME_WAIT, or FIN_WAIT2 without a process, has timer 3, in hundredths; a FIN_WAIT2
+        // that is a full socket, which is rare, has timer 2.
         let (timer, when) = fields[5].split_once(':')?;
         let hundredths = u32::from_str_radix(when, 16).ok()?;
         let is_ours = local.port() == PORT;
@@ -648,7 +649,7 @@ fn table(program: Program) -> Vec<Entry> {
             state: if is_udp { "UDP" } else { crate::harness::state_name(state) },
             local: local.to_string(),
             peer: (peer.port() != 0).then(|| peer.to_string()),
-            seconds: (timer == "03").then(|| hundredths.div_ceil(100)),
+            seconds: matches!(timer, "02" | "03").then(|| hundredths.div_ceil(100)),
         })
     };
     table.lines().skip(1).filter_map(entry).collect()

@@ -17,7 +17,8 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, sendto, socket_with,
 };
 use serde::Serialize;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The state of a socket, under the name that netstat(8) has for it.
@@ -221,9 +222,12 @@ fn understood(found: &InetResponse, message: &[u8]) -> Option<Listed> {
 pub fn in_proc(folder: &str, proto: Proto, port: u16) -> io::Result<Vec<Listed>> {
     let mut all = Vec::new();
     for family in ["", "6"] {
-        let table = match std::fs::read_to_string(format!("{folder}/{}{family}", proto.name())) {
+        // In as few reads as may be: what two of them give is of two moments.
+        let mut table = String::with_capacity(1 << 16);
+        let file = File::open(format!("{folder}/{}{family}", proto.name()));
+        match file.and_then(|mut file| file.read_to_string(&mut table)) {
             Err(error) if family == "6" && error.kind() == io::ErrorKind::NotFound => continue,
-            table => table?,
+            read => read?,
         };
         all.extend(table.lines().skip(1).filter_map(|line| row(line, port)));
     }
