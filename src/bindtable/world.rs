@@ -192,9 +192,11 @@ pub fn as_other_user<T>(action: impl FnOnce() -> T) -> Result<T, Errno> {
 /// Runs `action` with this thread on one processor.
 pub fn on_one_processor<T>(action: impl FnOnce() -> T) -> T {
     let all = sched_getaffinity(None);
-    let mut one = CpuSet::new();
-    one.set(sched_getcpu());
-    let _ = sched_setaffinity(None, &one); // where that is refused, it is on one nearly always
+    let (mut one, processor) = (CpuSet::new(), sched_getcpu());
+    if processor < CpuSet::MAX_CPU {
+        one.set(processor);
+        let _ = sched_setaffinity(None, &one); // where that is refused, it stays on one nearly always
+    }
     let result = action();
     if let Ok(all) = all {
         let _ = sched_setaffinity(None, &all);
