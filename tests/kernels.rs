@@ -111,8 +111,8 @@ fn refused() {
         output.stderr.lines().count()
     };
     assert_eq!(boot(Path::new("/bin/true"), "6", "is a kernel neither of x86-64 nor of ARM64"), 1);
-    assert!(boot(&path("fake"), "60", "has not run") > 1);
-    assert!(boot(Path::new(&image), "60", "to its end in 60 s") > 10, "the console has many lines");
+    assert!(boot(&path("fake"), "30", "has not run") > 1);
+    assert!(boot(Path::new(&image), "30", "to its end in 30 s") > 10, "the console has many lines");
     let mut left: Vec<_> = fs::read_dir(scratch.path()).expect("it is ours").flatten().collect();
     left.retain(|entry| {
         !["qemu", "fake", "endless"].contains(&&*entry.file_name().to_string_lossy())
@@ -362,8 +362,8 @@ fn gvisor() {
             is_connected,
         ),
     ];
-    // Where this machine is busy, a port is free too late for some cells, and a few are not tried. So each
-    // is tried in two runs at least, and what was ok in one is ok.
+    // Where this machine is busy, a port is free too late for some cells, and a few are not tried. So a
+    // run that is not as the document has it gets another: what was ok in one is ok.
     let mut verdicts: BTreeMap<String, String> = BTreeMap::new();
     let mut compared = Err(String::new());
     for run in 1..=5 {
@@ -374,7 +374,8 @@ fn gvisor() {
             }
         }
         compared = compare_stack(reasons, &verdicts);
-        if run > 1 && compared.is_ok() {
+        let is_enough = |text: &String| run > 1 || harness::read(DOCUMENT).contains(text);
+        if compared.as_ref().is_ok_and(is_enough) {
             break;
         }
     }
