@@ -9,8 +9,7 @@ use std::net::Ipv4Addr;
 /// Every segment of TCP and every datagram of UDP in this namespace from now on.
 pub struct Capture {
     socket: OwnedFd,
-    /// What tells a packet from others: a datagram from its IP header on; of a segment not what another
-    /// may have that is sent again.
+    /// From the IP header on.
     seen: HashSet<Vec<u8>>,
     segments: Vec<Segment>,
     /// How many of `segments` `packets` has given out.
@@ -127,15 +126,8 @@ impl Capture {
         while let Ok(length) = rustix::io::read(&self.socket, &mut buffer) {
             let packet = &buffer[..length];
             let header = 4 * usize::from(packet[0] & 15);
+            let is_new = packet[0] >> 4 == 4 && self.seen.insert(packet.to_vec());
             let segment = &packet[header..];
-            let mut key = packet.to_vec();
-            if packet[9] == TCP {
-                let has_bytes = segment.len() > 4 * usize::from(segment[12] >> 4);
-                let flags = segment[13] & (SYN | FIN | ACK);
-                let acknowledgment = if has_bytes { &[] } else { &segment[8..12] };
-                key = [&segment[..8], &[flags, u8::from(has_bytes)], acknowledgment].concat();
-            }
-            let is_new = packet[0] >> 4 == 4 && self.seen.insert(key);
             let number = |at: usize| {
                 u32::from_be_bytes(segment[at..at + 4].try_into().expect("it is four bytes"))
             };

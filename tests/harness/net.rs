@@ -1,19 +1,13 @@
 //! Network namespaces, the kernel's socket table, and a client.
 
 use super::{LIMIT, run, wait_for};
-use nix::sched::{
-    CloneFlags, CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity, setns, unshare,
-};
+use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::socket::{setsockopt, sockopt::Linger};
-use nix::unistd::Pid;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::Command;
 use std::sync::OnceLock;
-
-/// Of sched_setaffinity(2).
-const THIS_THREAD: Pid = Pid::from_raw(0);
 
 /// The port of the programs.
 pub const PORT: u16 = 3459;
@@ -98,15 +92,11 @@ impl Sender {
 
     /// Sends a datagram, which is in its receivers' buffers when `send` returns. Before Linux 6.4 the
     /// call itself does not wait for that while ksoftirqd runs. What a processor sends is delivered in
-    /// order, so the sender stays on one, and waits for a second datagram, to itself.
+    /// order, so the sender waits for a second datagram, to itself.
     pub fn send(&self, to: Ipv4Addr, bytes: &[u8]) {
-        let (all, mut one) = (sched_getaffinity(THIS_THREAD), CpuSet::new());
-        let is_set = sched_getcpu().and_then(|processor| one.set(processor));
-        let _ = is_set.and_then(|()| sched_setaffinity(THIS_THREAD, &one));
         self.0.send_to(bytes, (to, PORT)).expect("it is on loopback");
         self.0.send_to(&[], (Ipv4Addr::LOCALHOST, Self::PORT)).expect("it is on loopback");
         self.0.recv(&mut []).expect("it comes");
-        let _ = all.and_then(|all| sched_setaffinity(THIS_THREAD, &all));
     }
 }
 
