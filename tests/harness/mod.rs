@@ -20,7 +20,7 @@ pub use machine::{
 pub use net::{
     BROADCAST, Client, MULTICAST, PORT, Row, Sender, UNICAST, close_server_first,
     forbid_memberships, hold_port, hold_udp_port, in_namespace, return_to_first_network, rows,
-    state_name, time_wait_left, wait_for_exactly, wait_for_rows,
+    socket_table, state_name, time_wait_left, wait_for_exactly, wait_for_rows,
 };
 pub use process::{Output, Process, Terminal, run};
 pub use strace::{Observation, Place, Strace, is_blocked, stop};

@@ -147,17 +147,18 @@ pub fn state_name(state: u8) -> &'static str {
     STATES[usize::from(state) - 1]
 }
 
-/// The namespace's table of sockets, in as few reads as may be: what two of them give is of two moments.
-fn table() -> String {
+/// The namespace's table of sockets, by its name in /proc/net: `tcp`, `udp6`. In as few reads as may be:
+/// what two of them give is of two moments.
+pub fn socket_table(name: &str) -> String {
     let mut table = String::with_capacity(1 << 16);
-    let file = File::open("/proc/thread-self/net/tcp");
+    let file = File::open(format!("/proc/thread-self/net/{name}"));
     file.and_then(|mut file| file.read_to_string(&mut table)).expect("/proc is mounted");
     table
 }
 
 /// The namespace's rows on the port, sorted.
 pub fn rows() -> Vec<Row> {
-    let table = table();
+    let table = socket_table("tcp");
     let port = format!(":{PORT:04X}");
     let mut rows: Vec<Row> = table
         .lines()
@@ -194,7 +195,7 @@ pub fn close_server_first(server: impl Sized, client: impl Sized) {
 
 /// How long the only row, a TIME_WAIT, will still last: in hundredths of a second, as proc(5) shows it.
 pub fn time_wait_left() -> u32 {
-    let table = table();
+    let table = socket_table("tcp");
     let field = table.lines().nth(1).and_then(|row| row.split_whitespace().nth(5));
     let (kind, left) = field.and_then(|timer| timer.split_once(':')).expect("the row has a timer");
     assert_eq!(kind, "03", "the timer of a TIME_WAIT");

@@ -8,7 +8,8 @@
 use crate::annotations::{path, traced};
 use crate::harness::{
     BROADCAST, Capture, Client, MULTICAST, PORT, Process, Program, Row, Runtime, Scratch, Sender,
-    Strace, Switches, UNICAST, Variant, in_namespace, is_blocked, run, wait_for, wait_for_rows,
+    Strace, Switches, UNICAST, Variant, in_namespace, is_blocked, run, socket_table, wait_for,
+    wait_for_rows,
 };
 use nix::libc::{SYS_accept, SYS_read, SYS_recvfrom};
 use nix::sys::signal::{Signal, kill};
@@ -633,8 +634,7 @@ struct Entry {
 fn table(program: Program) -> Vec<Entry> {
     let is_udp = program == Program::Ureuseaddr;
     let file = if is_udp { "udp" } else { "tcp" };
-    let table = fs::read_to_string(format!("/proc/thread-self/net/{file}"));
-    let table = table.expect("/proc is mounted");
+    let table = socket_table(file);
     let entry = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let (local, peer) = (address(fields[1])?, address(fields[2])?);
