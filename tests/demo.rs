@@ -45,6 +45,7 @@ pub fn trials() -> Vec<Trial> {
             .with_ignored_flag(true),
         harness::trial("demo_signals_ignored", signals_ignored),
         harness::trial("demo_ends_its_own", ends_its_own),
+        harness::trial("demo_zombie", zombie),
         harness::trial("demo_output_closed", output_closed),
         harness::trial("demo_missing_tools", missing_tools),
         harness::trial("demo_noexec", noexec),
@@ -999,6 +1000,22 @@ fn ends_its_own() {
     assert_eq!(output.stderr.lines().count(), 1, "{}", output.stderr);
     assert!(output.stderr.starts_with("demo.sh: waited 0 s for"), "{}", output.stderr);
     assert!(stranger.ended().is_none(), "it has killed a stranger");
+}
+
+/// A process that has ended is gone, whether its parent has waited for it or not.
+fn zombie() {
+    let mut process = Process::start(&mut Command::new("true"));
+    let pid = process.pid().to_string();
+    wait_for("a zombie", || {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("nobody waits for it");
+        stat.contains(") Z ").then_some(())
+    });
+    let script = r#". "$0/states.sh" && gone "$1" && ! gone "$$""#;
+    let mut bash = Command::new("bash");
+    bash.args(["-c", script]).arg(project("docs/demo")).arg(pid);
+    assert!(run(&mut bash).status.success(), "a zombie");
+    process.wait();
+    assert!(run(&mut bash).status.success(), "no process");
 }
 
 /// `docs/demo.sh | head -3`

@@ -64,7 +64,11 @@ listens_or_gone() { # HOLDERS_BEFORE
     gone "$launched" || { holders; ((n > $1)); }
 }
 
-gone() { ! kill -0 "$1" 2>/dev/null; } # PID, or a group as -PID
+gone() { # PID: has it ended? Its state says so: now and then bash misses a SIGCHLD, and leaves it a zombie
+    local stat
+    ! { read -r stat <"/proc/$1/stat"; } 2>/dev/null || [[ ${stat##*) } == [ZX]* ]]
+}
+
 in_state() { grep -qsE "\) [$1] [0-9]+ $2 " /proc/[0-9]*/stat; } # STATES GROUP: is a process of it?
 unread() { grep -qs ":$hex_port [^ ]* 0$2 [^ ]*:0*[1-9A-F]" "$1" "${1}6"; } # TABLE STATE: something received
 # All that was delivered, and waits. In this order: a receiver still sleeps in the moment before it is woken.
