@@ -3,7 +3,7 @@
 
 use crate::documents::is_current;
 use crate::harness::{
-    self, Process, Row, Scratch, Terminal, cargo_target, project, read, run, wait_for,
+    self, Process, Row, Scratch, Terminal, cargo_target, project, read, run, state, wait_for,
 };
 use libtest_mimic::Trial;
 use nix::sys::signal::{Signal, killpg};
@@ -1005,14 +1005,10 @@ fn ends_its_own() {
 /// A process that has ended is gone, whether its parent has waited for it or not.
 fn zombie() {
     let mut process = Process::start(&mut Command::new("true"));
-    let pid = process.pid().to_string();
-    wait_for("a zombie", || {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("nobody waits for it");
-        stat.contains(") Z ").then_some(())
-    });
+    wait_for("a zombie", || (state(process.pid()) == Some('Z')).then_some(()));
     let script = r#". "$0/states.sh" && gone "$1" && ! gone "$$""#;
     let mut bash = Command::new("bash");
-    bash.args(["-c", script]).arg(project("docs/demo")).arg(pid);
+    bash.args(["-c", script]).arg(project("docs/demo")).arg(process.pid().to_string());
     assert!(run(&mut bash).status.success(), "a zombie");
     process.wait();
     assert!(run(&mut bash).status.success(), "no process");

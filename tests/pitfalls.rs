@@ -71,8 +71,9 @@ fn socket(kind: SocketType, ip: IpAddr) -> OwnedFd {
     socket_with(family, kind, SocketFlags::CLOEXEC, None).expect("descriptors are left")
 }
 
-/// A TCP socket, with SO_REUSEADDR where that is asked for, and no address yet.
-fn tcp(ip: IpAddr, reuseaddr: bool) -> OwnedFd {
+/// A TCP socket, with SO_REUSEADDR where that is asked for, and no address yet. It is closed at exec: a process
+/// that another trial starts meanwhile does not hold it.
+pub fn tcp(ip: IpAddr, reuseaddr: bool) -> OwnedFd {
     let fd = socket(SocketType::STREAM, ip);
     set_socket_reuseaddr(&fd, reuseaddr).expect("it is a socket");
     fd

@@ -23,7 +23,7 @@ pub use net::{
     socket_table, state_name, time_wait_left, wait_for_exactly, wait_for_rows,
 };
 pub use process::{Output, Process, Terminal, run};
-pub use strace::{Observation, Place, Strace, is_blocked, stop};
+pub use strace::{Observation, Place, Strace, is_blocked, state, stop};
 pub use tools::find_tools;
 pub use variant::{
     Program, Runtime, Switches, Variant, bindtable, cargo, cargo_target, compile, share_programs,

@@ -277,8 +277,8 @@ pub fn stop(pid: Pid) {
     wait_for("the stop", || (state(pid) == Some('T')).then_some(()));
 }
 
-/// The state of a process, in the letter of proc(5).
-fn state(pid: Pid) -> Option<char> {
+/// The state of a process, in the letter of proc(5); none where there is no process.
+pub fn state(pid: Pid) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(") ")?.1.chars().next()
 }

@@ -11,10 +11,11 @@ use crate::harness::{
     Strace, Switches, UNICAST, Variant, in_namespace, is_blocked, run, socket_table, wait_for,
     wait_for_rows,
 };
+use crate::pitfalls::tcp;
 use nix::libc::{SYS_accept, SYS_read, SYS_recvfrom};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
+use rustix::net::{bind, sockopt};
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 use serde::Serialize;
 use std::fs;
@@ -307,11 +308,6 @@ impl Recorder {
         // A client has the one port that there is, the same in every run.
         let range = "/proc/sys/net/ipv4/ip_local_port_range";
         fs::write(range, "40000 40000").expect("it is our network");
-        // The kernel reports a membership when a timer runs out. A report of IGMPv3 takes a buffer of lo's MTU,
-        // 64 KiB and more: going out and coming in, it fills the capture's, and the datagram after it is
-        // missing. One of IGMPv2 is small.
-        let version = "/proc/sys/net/ipv4/conf/lo/force_igmp_version";
-        fs::write(version, "2").expect("it is our network");
         Self {
             choice,
             capture: Capture::start(),
@@ -697,9 +693,6 @@ fn ask(pid: Pid, descriptor: i32) -> (bool, Option<String>) {
 
 /// Whether a socket with the option may bind the servers' address: the one that is left has it, too.
 fn may_bind_with_option() -> bool {
-    // Closed at exec: the servers that the other page's trial starts meanwhile would hold it, too.
-    let probe = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None);
-    let probe = probe.expect("descriptors are left");
-    sockopt::set_socket_reuseaddr(&probe, true).expect("it is a socket");
-    bind(&probe, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, PORT)).is_ok()
+    let probe = tcp(Ipv4Addr::LOCALHOST.into(), true);
+    bind(probe, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, PORT)).is_ok()
 }
