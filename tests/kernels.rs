@@ -1,4 +1,4 @@
-//! `bindtable` on other kernels: Debian's, booted under QEMU by `tests/kernels/boot.sh`; and the same
+//! `bindtable` on other kernels: Debian's, booted under QEMU by `scripts/boot.sh`; and the same
 //! cells on other network stacks, lwIP and gVisor.
 
 use crate::bindtable::{bindtable, has_two_users, is_unpredicted, whole};
@@ -99,11 +99,11 @@ fn refused() {
     let built = run(Command::new("cc")
         .args(["-static", "-o"])
         .arg(path("endless"))
-        .arg(harness::project("tests/runtimes/listener.c")));
+        .arg(harness::project("tests/programming_languages/listener.c")));
     assert!(built.status.success(), "{}", built.stderr);
 
     let boot = |image: &Path, limit: &str, what: &str| {
-        let mut script = Command::new(harness::project("tests/kernels/boot.sh"));
+        let mut script = Command::new(harness::project("scripts/boot.sh"));
         script.arg("-w").arg(scratch.path()).arg(image).arg(path("endless"));
         let output = run(script.env("LIMIT", limit));
         assert_eq!(output.status.code(), Some(125), "{}", output.stderr);

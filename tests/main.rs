@@ -15,8 +15,8 @@ mod differences;
 mod documents;
 mod echo;
 mod faults;
+mod fresh_debian;
 mod kernels;
-mod language;
 mod lines;
 mod machines;
 mod messages;
@@ -25,10 +25,10 @@ mod outcomes;
 mod page;
 mod pitfalls;
 mod port;
+mod programming_languages;
+mod prose;
 mod runs;
 mod runtime;
-mod runtimes;
-mod systems;
 mod traces;
 mod translations;
 mod trouble;
@@ -84,7 +84,7 @@ fn run() -> Result<ExitCode, String> {
         conversations::trials(),
         demo::trials(),
         documents::trials(),
-        language::trials(),
+        prose::trials(),
         annotations::trials(),
         option::trials(),
         pitfalls::trials(),
@@ -95,9 +95,9 @@ fn run() -> Result<ExitCode, String> {
         page::trials(),
         runs::trials(),
         browser::trials(),
-        systems::trials(),
+        fresh_debian::trials(),
         kernels::trials(),
-        runtimes::trials(),
+        programming_languages::trials(),
         machines::trials(),
     ]
     .into_iter()
@@ -113,7 +113,7 @@ fn run() -> Result<ExitCode, String> {
         Stage::Tests => {
             browser::prepare(&wanted)?;
             kernels::prepare(&wanted);
-            runtimes::prepare(&wanted);
+            programming_languages::prepare(&wanted);
             machines::prepare(&wanted);
             harness::prepare()?;
         }

@@ -3,8 +3,8 @@
 
 mod block;
 mod capture;
+mod downloads;
 mod keeper;
-mod machine;
 mod net;
 mod process;
 mod strace;
@@ -14,7 +14,7 @@ mod variant;
 pub use block::block;
 pub use capture::Capture;
 pub use keeper::{SCRATCH, Stage, keep, start};
-pub use machine::{
+pub use downloads::{
     boot, download, download_kernel, download_std, download_with, downloaded, std_source,
 };
 pub use net::{

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # A fresh minimal Debian with this project and this machine's Rust in it. As root:
-#   system.sh make FOLDER SUITE TARGET   debootstrap, a user, the project; TARGET is where cargo has built
-#   system.sh run FOLDER USER COMMAND    runs the command there, in the project's folder, as that user
+#   fresh_debian.sh make FOLDER SUITE TARGET   debootstrap, a user, the project; TARGET is where cargo has built
+#   fresh_debian.sh run FOLDER USER COMMAND    runs the command there, in the project's folder, as that user
 set -eu
 
 die() { # MESSAGE
-    printf 'system.sh: %s\n' "$1" >&2
+    printf 'fresh_debian.sh: %s\n' "$1" >&2
     exit 1
 }
 

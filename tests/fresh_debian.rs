@@ -1,5 +1,5 @@
 //! The README's two commands on a fresh minimal Debian, word for word: as root where there is no sudo,
-//! and as an ordinary user. `tests/systems/system.sh` makes the systems, with this machine's Rust.
+//! and as an ordinary user. `tests/fresh_debian.sh` makes the systems, with this machine's Rust.
 
 use crate::harness::{self, Output, Scratch, project, read, return_to_first_network, run};
 use libtest_mimic::Trial;
@@ -59,7 +59,7 @@ fn commands() -> [String; 2] {
 }
 
 fn system(what: &str, folder: &Path) -> Command {
-    let mut command = Command::new(project("tests/systems/system.sh"));
+    let mut command = Command::new(project("tests/fresh_debian.sh"));
     command.arg(what).arg(folder);
     command
 }

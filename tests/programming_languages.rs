@@ -15,10 +15,10 @@ use std::path::Path;
 use std::process::Command;
 
 const DOCUMENT: &str = "docs/runtimes.md";
-const TRIAL: &str = "languages_document";
+const TRIAL: &str = "programming_languages_document";
 
 /// Each listener: its name, what prints its version, what builds it, and what runs it, as commands of
-/// the shell. $SRC is `tests/runtimes`, $TMP an empty folder, $RUST where Rust's listeners are.
+/// the shell. $SRC is `tests/programming_languages`, $TMP an empty folder, $RUST where Rust's listeners are.
 const LISTENERS: [[&str; 4]; 28] = [
     ["C, `socket`", "ldd --version", "cc -o $TMP/c $SRC/listener.c", "$TMP/c"],
     ["Rust, std", "rustc --version", "", "$RUST/std"],
@@ -95,7 +95,7 @@ pub fn prepare(wanted: &[String]) {
     if wanted.iter().any(|name| name == TRIAL) {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["build", "--quiet", "--locked", "--manifest-path"]);
-        cargo.arg(project("tests/runtimes/rust/Cargo.toml"));
+        cargo.arg(project("tests/programming_languages/rust/Cargo.toml"));
         download_with("listeners", cargo.env("CARGO_TARGET_DIR", cargo_target("listeners")));
     }
 }
@@ -155,7 +155,7 @@ fn shell(line: &str, room: &Room) -> Command {
     let python = ["/usr/bin/python3", "python3"].into_iter().find(|path| Path::new(path).exists());
     let mut command = Command::new("sh");
     command.args(["-c", line]).current_dir(&room.1);
-    command.env("SRC", project("tests/runtimes")).env("TMP", &room.1);
+    command.env("SRC", project("tests/programming_languages")).env("TMP", &room.1);
     command.env("RUST", cargo_target("listeners").join("debug"));
     command.env("PYTHON", python.unwrap_or("python3"));
     command.env("POSTGRES", postgres.unwrap_or_default());

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Boots a kernel under QEMU, without KVM, containers or root, and runs one program on it as root.
 #
-#     tests/kernels/boot.sh [-w FOLDER] [-m MODULE]... [-f FILE]... IMAGE PROGRAM [ARGUMENT...]
-#     tests/kernels/boot.sh [-w FOLDER]       only looks for QEMU, and unpacks it if it is missing
+#     scripts/boot.sh [-w FOLDER] [-m MODULE]... [-f FILE]... IMAGE PROGRAM [ARGUMENT...]
+#     scripts/boot.sh [-w FOLDER]             only looks for QEMU, and unpacks it if it is missing
 #
 # IMAGE    of x86-64 or ARM64, like Debian's vmlinuz. PROGRAM is linked statically, for the same machine.
 # -w       the folder to work in: the project's target/tmp if not given
@@ -20,7 +20,7 @@ die() {
     exit 125
 }
 
-work=$here/../../target/tmp limit=${LIMIT:-180} modules=() files=() folders=()
+work=$here/../target/tmp limit=${LIMIT:-180} modules=() files=() folders=()
 while getopts w:m:f: option; do
     case $option in
     w) work=$OPTARG ;;
@@ -39,7 +39,7 @@ for tool in qemu-system-x86_64 qemu-system-aarch64 cpio xz; do
     command -v "$tool" >/dev/null && continue
     codename=$(. /etc/os-release && echo "${VERSION_CODENAME-}")
     [[ -e $work/qemu/unpacked && $# != 0 ]] ||
-        "$here/../debian.sh" --missing "$codename" "$(dpkg --print-architecture)" "$work/qemu" \
+        "$here/debian.sh" --missing "$codename" "$(dpkg --print-architecture)" "$work/qemu" \
             qemu-system-x86 qemu-system-arm cpio xz-utils || die "$tool is missing, and could not be unpacked"
     PATH=$work/qemu/usr/bin:$work/qemu/bin:$PATH
     LD_LIBRARY_PATH=$(printf '%s:' "$work"/qemu/{usr/,}lib/*-linux-gnu)

@@ -12,10 +12,10 @@ use unicode_segmentation::UnicodeSegmentation;
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        harness::trial("language_documents", the_documents),
-        harness::trial("language_comments", the_comments),
-        harness::trial("language_words", the_words),
-        harness::trial("language_can_fail", can_fail),
+        harness::trial("prose_documents", the_documents),
+        harness::trial("prose_comments", the_comments),
+        harness::trial("prose_words", the_words),
+        harness::trial("prose_can_fail", can_fail),
     ]
 }
 
