@@ -349,22 +349,34 @@ fn sentences() {
         format.split('{').skip(1).filter_map(|rest| rest.split(['}', ':']).next()).collect()
     }
     let mut count = 0;
-    for folder in ["src/bindtable", "src/bindtable/port"] {
-        for entry in fs::read_dir(project(folder)).expect("it is a folder") {
-            let path = entry.expect("it is a folder").path();
-            if path.extension().is_none_or(|extension| extension != "rs") {
-                continue;
-            }
-            let source = fs::read_to_string(&path).expect("it is UTF-8");
-            for call in source.split("say!(").skip(1) {
-                let (english, rest) = literal(call);
-                let (chinese, _) = literal(&rest[1..]);
-                assert_eq!(values(english), values(chinese), "{path:?}: {english}, {chinese}");
-                count += 1;
-            }
+    for path in sources() {
+        let source = read(&path);
+        for call in source.split("say!(").skip(1) {
+            let (english, rest) = literal(call);
+            let (chinese, _) = literal(&rest[1..]);
+            assert_eq!(values(english), values(chinese), "{path}: {english}, {chinese}");
+            count += 1;
         }
     }
     assert!(count > 150, "{count}");
+}
+
+/// The sources of bindtable, in every folder below its own.
+pub fn sources() -> Vec<String> {
+    let mut folders = vec!["src/bindtable".to_owned()];
+    let mut sources = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(project(&folder)).expect("it is a folder") {
+            let entry = entry.expect("it is a folder");
+            let place = format!("{folder}/{}", entry.file_name().to_str().expect("it is ASCII"));
+            match entry.file_type().expect("it is a folder").is_dir() {
+                true => folders.push(place),
+                false if place.ends_with(".rs") => sources.push(place),
+                false => {}
+            }
+        }
+    }
+    sources
 }
 
 /// What is said in Chinese has no English sentence in it, only names and codes.

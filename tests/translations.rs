@@ -7,6 +7,7 @@
 //! What the tests generate in an English document, they generate in the Chinese one, too:
 //! `TREUSEADDR_UPDATE=1 cargo test translations`. `tests/zh-CN.tsv` has the words of its tables.
 
+use crate::bindtable::sources;
 use crate::documents::{REWRITING, anchor, is_current};
 use crate::harness::{self, block, project, read};
 use libtest_mimic::Trial;
@@ -302,13 +303,7 @@ fn typography() {
     // A bar between words needs no spaces around it: in words.zh.sh it separates columns.
     autocorrect::config::load(r#"{"rules": {"space-punctuation": 0}}"#).expect("it is a rule");
     let documents = pairs().into_iter().map(|(_, chinese)| chinese);
-    let sources = ["src/bindtable", "src/bindtable/port"].into_iter().flat_map(|folder| {
-        let entries = fs::read_dir(project(folder)).expect("it is a folder");
-        let names = entries.map(|entry| entry.expect("it is a folder").file_name());
-        names.map(move |name| format!("{folder}/{}", name.to_str().expect("it is ASCII")))
-    });
-    let sources = sources.filter(|file| file.ends_with(".rs"));
-    let files: Vec<String> = documents.chain(WORDS.map(str::to_owned)).chain(sources).collect();
+    let files: Vec<String> = documents.chain(WORDS.map(str::to_owned)).chain(sources()).collect();
     let trouble: Vec<String> = files.iter().flat_map(|file| untidy(file, &read(file))).collect();
     assert!(trouble.is_empty(), "{}", trouble.join("\n"));
     for file in ["words.md", "words.toml", "words.sh", "words.rs"] {

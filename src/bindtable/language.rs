@@ -4,7 +4,7 @@
 //! two texts, and [`say`](crate::say) two formats, so no sentence can lack its Chinese. What the
 //! kernel says, and the names of options, states and errors, are the same in both.
 
-use crate::cell::named;
+use crate::named::named;
 use std::ffi::OsString;
 use std::sync::OnceLock;
 

@@ -1,13 +1,21 @@
 //! `bindtable`: the table of this kernel, one cell explained, or two kernels compared.
 #![forbid(unsafe_code)]
 
-use bindtable::cell::{self, Cell, Family, Proto, State};
-use bindtable::questions::{self, Question};
-use bindtable::report::{Format, Report, Run, SavedCell, VERSION};
-use bindtable::world::Powers;
-use bindtable::port::Target;
-use bindtable::language::Language;
-use bindtable::{expected, port, run, say, words};
+mod kernel;
+mod language;
+mod named;
+mod port;
+mod sockets;
+mod table;
+
+use crate::kernel::Proto;
+use crate::language::Language;
+use crate::port::Target;
+use crate::table::cell::{self, Cell, Family, State};
+use crate::table::questions::{self, Question};
+use crate::table::report::{Format, Report, Run, SavedCell, VERSION};
+use crate::table::world::Powers;
+use crate::table::{expected, run};
 use clap::builder::NonEmptyStringValueParser;
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};

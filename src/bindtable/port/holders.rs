@@ -48,8 +48,6 @@ pub struct Holders {
     pub options: BTreeMap<u64, Options>,
     /// The processes that did not let their descriptors be read.
     pub unreadable: usize,
-    /// The other network namespaces that have processes: one process of each.
-    pub namespaces: Vec<i32>,
 }
 
 /// Looks at every process, and at its descriptors of the sockets `inodes`.

@@ -6,19 +6,18 @@
 
 pub mod holders;
 pub mod print;
-pub mod sockets;
 pub mod verdict;
 pub mod words;
 
-use crate::cell::Proto;
-use crate::rule::Rule;
+use crate::kernel::Proto;
+use crate::kernel::bind::Rule;
 use holders::{Holder, Holders};
 use rustix::io::Errno;
 use rustix::net::netdevice::name_to_index;
 use rustix::net::{AddressFamily, SocketType, socket};
 use rustix::process::geteuid;
 use serde::Serialize;
-use sockets::{Listed, State};
+use crate::sockets::{self, Listed, State};
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
@@ -284,7 +283,6 @@ pub struct Verdict {
 /// A case that is known to puzzle.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "case", rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "the fields are named as in Holder and Socket")]
 pub enum Case {
     /// Several processes hold one listener: a child has inherited it.
     Inherited { pids: Vec<i32>, name: String },
@@ -330,7 +328,6 @@ pub enum Case {
 /// What helps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "do", rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "the fields say what they are")]
 pub enum Help {
     /// Set the option in the new server: the old socket had it.
     SetNow { option: With },
@@ -359,7 +356,6 @@ pub enum Help {
 /// What could not be seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "unseen", rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "the fields say what they are")]
 pub enum Unseen {
     /// Processes of other users: whether they hold a socket, and its options.
     Processes { count: usize },
@@ -929,7 +925,7 @@ impl Verdict {
             Errno::ADDRINUSE => (Why::Unseen, "EADDRINUSE".to_owned()),
             Errno::ACCESS => (Why::Privileged, "EACCES".to_owned()),
             Errno::ADDRNOTAVAIL => (Why::NotThisMachine, "EADDRNOTAVAIL".to_owned()),
-            errno => (Why::Other, crate::world::words(errno)),
+            errno => (Why::Other, crate::table::world::words(errno)),
         };
         (self.why, self.error) = (Some(why), Some(error));
     }

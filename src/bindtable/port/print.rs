@@ -1,6 +1,6 @@
 //! Lays out what was found, for a reader with 80 columns.
 
-use super::sockets::State;
+use crate::sockets::State;
 use super::verdict::With;
 use super::{Can, Case, Finding, Socket, Verdict, words};
 use std::net::{IpAddr, SocketAddr};

@@ -1,8 +1,8 @@
 //! May a new server bind the port? The model of the kernel's rule, where some of what it needs may
 //! be unknown; and the kernel's own answer, where it is asked.
 
-use crate::cell::Proto;
-use crate::rule::{self, Rule, Sock};
+use crate::kernel::Proto;
+use crate::kernel::bind::{self, Rule, Sock};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::sockopt::{set_socket_reuseaddr, set_socket_reuseport};
@@ -100,7 +100,7 @@ pub fn new_socket(ip: IpAddr, with: With, user: u32, v6only_default: bool) -> So
 
 /// Whether the addresses of the two conflict.
 pub fn meets(proto: Proto, new: &Sock, owner: &Owner) -> bool {
-    owner.possible().any(|old| rule::bind(proto, &[old], new) != Ok(Rule::OtherAddress))
+    owner.possible().any(|old| bind::bind(proto, &[old], new) != Ok(Rule::OtherAddress))
 }
 
 /// What the model says of `new`, where `owners` have the port. Of UDP, each family's owners have to
@@ -117,7 +117,7 @@ fn tcp(new: &Sock, owners: &[Owner]) -> Answer {
     for (at, owner) in owners.iter().enumerate() {
         let (mut refusal, mut may) = (None, false);
         for old in owner.possible() {
-            match rule::bind(Proto::Tcp, &[old], new) {
+            match bind::bind(Proto::Tcp, &[old], new) {
                 Ok(_) => may = true,
                 Err(rule) => refusal = Some(rule),
             }
@@ -147,7 +147,7 @@ fn may_be_remembered(new: &Sock, owner: &Owner) -> bool {
     owner.possible().any(|old| {
         // A record has no user, but its server had one when the bucket took note of it.
         let user = if old.is_record { new.user } else { old.user };
-        rule::bind(Proto::Tcp, &[Sock { user, ..old }], new) == Ok(Rule::FastReusePort)
+        bind::bind(Proto::Tcp, &[Sock { user, ..old }], new) == Ok(Rule::FastReusePort)
     })
 }
 
@@ -167,7 +167,7 @@ fn walk(new: &Sock, owners: &[Owner], list: &[usize]) -> Ends {
     for &at in list {
         let mut goes_on = false;
         for old in owners[at].possible() {
-            match rule::bind(Proto::Udp, &[old], new) {
+            match bind::bind(Proto::Udp, &[old], new) {
                 Ok(Rule::UdpBothReusePort) => ends.group = ends.group.or(Some(at)),
                 Ok(_) => goes_on = true,
                 Err(rule) => ends.no = ends.no.or(Some((at, rule))),

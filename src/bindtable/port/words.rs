@@ -1,7 +1,7 @@
 //! Every sentence that `bindtable port` says to its reader, in each language, and nothing else.
 
 use super::holders::Holder;
-use super::sockets::State;
+use crate::sockets::State;
 use super::verdict::With;
 use super::{Can, Case, Finding, Help, Socket, Status, Unseen, User, Verdict, Why};
 use crate::{say, words};

@@ -3,7 +3,7 @@
 //! sock_diag(7) is asked first, for both families and for every state, sockets that are bound and
 //! do not listen among them (Linux 6.8). Where it is missing or refused, `/proc/net/*` is read.
 
-use crate::cell::Proto;
+use crate::kernel::Proto;
 use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST};
 use netlink_packet_core::{NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_packet_sock_diag::SockDiagMessage;
@@ -24,7 +24,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// The state of a socket, under the name that netstat(8) has for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[expect(missing_docs, reason = "the names of RFC 9293")]
 pub enum State {
     Listen,
     /// Bound, and neither listening nor connected: `CLOSE` in the kernel, `UNCONN` in ss(8).

@@ -1,8 +1,8 @@
 //! The whole run: every cell once, on several threads.
 
-use crate::cell::{Cell, State};
-use crate::engine::{Outcome, measure, obstacle};
-use crate::world::{Powers, World};
+use super::attempt::{Outcome, measure, obstacle};
+use super::cell::{Cell, State};
+use super::world::{Powers, World};
 use crate::{say, words};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};

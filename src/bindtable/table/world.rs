@@ -1,9 +1,8 @@
 //! Where the cells are tried: network namespaces, what this process may do in them, and the
 //! kernel's own table of sockets.
 
-use crate::cell::Proto;
-use crate::netlink::Netlink;
-use crate::port::sockets;
+use super::cell::SECOND_IPV6;
+use super::netlink::Netlink;
 use crate::{say, words};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -17,9 +16,6 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
-
-/// A second address of IPv6, since `::1` is all that the loopback has.
-pub const SECOND_IPV6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 2);
 
 /// The second device, beside `lo`.
 pub const OTHER_DEVICE: &str = "other";
@@ -317,26 +313,6 @@ impl World {
 fn set(sysctl: &str, text: String) -> Result<(), String> {
     let file = format!("/proc/sys/net/ipv4/{sysctl}");
     fs::write(&file, text).map_err(|error| say!("{file}: {error}", "{file}：{error}"))
-}
-
-/// The sockets of TCP that have the port as their own: from sock_diag(7), which is quicker, or else
-/// from /proc/net/tcp and tcp6.
-pub fn listed(port: u16) -> Result<Vec<sockets::Listed>, String> {
-    let folder = "/proc/thread-self/net";
-    sockets::listed(Proto::Tcp, port, sockets::ALL_BUT_BOUND)
-        .or_else(|_| sockets::in_proc(folder, Proto::Tcp, port))
-        .map_err(|error| say!("{folder}/tcp: {error}", "{folder}/tcp：{error}"))
-}
-
-/// Their states, sorted; of UDP, which has none, nothing.
-pub fn states(proto: Proto, port: u16) -> Result<Vec<&'static str>, String> {
-    if proto == Proto::Udp {
-        return Ok(Vec::new());
-    }
-    let mut states: Vec<&str> = listed(port)?.iter().map(|socket| socket.state.name()).collect();
-    states.retain(|state| *state != "BOUND"); // gVisor lists what is bound, too
-    states.sort_unstable();
-    Ok(states)
 }
 
 /// Why a cell could not be measured.

@@ -1,8 +1,9 @@
 //! The questions, each a table of cells: what is in the whole, and what is not.
 
-use crate::cell::{Cell, Device, Proto, Route, Set, Socket, State};
-use crate::engine::{BROADCAST, GROUP_IPV4, GROUP_IPV6};
-use crate::world::SECOND_IPV6;
+use super::cell::{
+    BROADCAST, Cell, Device, GROUP_IPV4, GROUP_IPV6, Route, SECOND_IPV6, Set, Socket, State,
+};
+use crate::kernel::Proto;
 use crate::{say, words};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

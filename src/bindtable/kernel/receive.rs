@@ -1,10 +1,60 @@
 //! Who of two sockets gets what is sent to their port, as a model: the kernel's lookup.
 
-use crate::cell::{Cell, Device, Proto, Route, Set, Socket, State};
-use crate::engine::Receiver;
-use crate::rule::Version;
+use super::{Proto, Version};
+use crate::table::cell::{Cell, Device, Route, Set, Socket, State};
 use crate::{say, words};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Who gets what is sent, or who accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receiver {
+    /// The old socket.
+    A,
+    /// The new one.
+    B,
+    /// Both get each.
+    Both,
+    /// One of the two, by a hash of the sender's address and port.
+    Spread,
+    /// Neither.
+    Nobody,
+}
+
+impl Receiver {
+    /// As a table shows it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Both => words!("both", "都收到"),
+            Self::Spread => words!("spread", "分散"),
+            Self::Nobody => words!("nobody", "都没有"),
+            one => one.name(),
+        }
+    }
+
+    /// As it is saved.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::A => "A",
+            Self::B => "B",
+            Self::Both => "both",
+            Self::Spread => "spread",
+            Self::Nobody => "nobody",
+        }
+    }
+
+    /// From who got each of them.
+    pub fn of(each: &[(bool, bool)]) -> Self {
+        let [only_a, only_b, both] =
+            [(true, false), (false, true), (true, true)].map(|who| each.contains(&who));
+        match (only_a, only_b, both) {
+            (true, true, _) => Self::Spread,
+            (_, _, true) => Self::Both,
+            (true, false, _) => Self::A,
+            (false, true, _) => Self::B,
+            _ => Self::Nobody,
+        }
+    }
+}
 
 /// Who gets what is sent or connected to `to` (an address, perhaps with ` from A's peer`), where A
 /// and B both are there, on a kernel; and what decides.

@@ -1,6 +1,6 @@
 //! What others have written of the rule, as data: `expected.tsv`.
 
-use crate::cell::{Cell, Socket};
+use super::cell::{Cell, Socket};
 
 /// One statement: of a cell, with who has made it.
 pub struct Expectation {

@@ -1,12 +1,14 @@
 //! What a run has found: as text, as Markdown, and as the JSON that is saved and compared.
 
-use crate::cell::{Cell, named};
-use crate::engine::{Outcome, Receiver, Verdict};
-use crate::delivery;
-use crate::expected::Expectation;
-use crate::questions::{Question, Show};
-use crate::rule::{Rule, Version, history, predict};
-use crate::run::Results;
+use super::attempt::Outcome;
+use super::cell::Cell;
+use super::expected::Expectation;
+use super::questions::{Question, Show};
+use super::run::Results;
+use crate::kernel::bind::{Rule, history, predict};
+use crate::kernel::receive::{self, Receiver};
+use crate::kernel::{Verdict, Version};
+use crate::named::named;
 use crate::{say, words};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -228,7 +230,7 @@ impl Report {
                         line(say!(
                             "to {to}: {who} ({why})",
                             "发往 {to}：{who}（{why}）",
-                            to = delivery::place(to),
+                            to = receive::place(to),
                             who = who.words()
                         ));
                     }
@@ -274,7 +276,7 @@ impl Report {
     }
 
     fn predict_delivery(&self, cell: &Cell, to: &str) -> Option<(Receiver, &'static str)> {
-        delivery::predict(cell, to, self.version())
+        receive::predict(cell, to, self.version())
     }
 
     /// Who receives, as the model says, for each address that something was sent to.
@@ -493,7 +495,7 @@ impl Report {
                         say!(
                             "{cell}: to {to}: predicted {predicted}, measured {who}",
                             "{cell}：发往 {to}：预测 {predicted}，实测 {who}",
-                            to = delivery::place(to),
+                            to = receive::place(to),
                             predicted = predicted.words(),
                             who = who.words()
                         )
@@ -679,7 +681,7 @@ impl Diff {
 /// The heads of a question's columns, in words.
 fn columns(question: &Question) -> impl Iterator<Item = String> {
     question.columns.iter().map(|column| match question.show {
-        Show::Deliveries => delivery::place(column),
+        Show::Deliveries => receive::place(column),
         Show::Verdict => column.clone(),
     })
 }

@@ -3,62 +3,21 @@
 //! Its name is `PROTOCOL/THERE/STATE/NEW`, as in
 //! `tcp/127.0.0.1+reuseaddr/time-wait/127.0.0.1+reuseaddr`. The whole grammar: [`grammar`].
 
+use crate::kernel::Proto;
+use crate::named::named;
 use crate::{say, words};
 use std::fmt::{self, Display, Formatter};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-/// Values with a name each, in the order in which they are listed.
-macro_rules! named {
-    ($(#[$about:meta])* $kind:ident { $($(#[$note:meta])* $value:ident = $name:literal,)+ }) => {
-        $(#[$about])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        #[allow(missing_docs)] // a name that says all
-        pub enum $kind { $($(#[$note])* $value,)+ }
-
-        impl $kind {
-            /// Each, in the order in which they are listed.
-            pub const ALL: &[Self] = &[$(Self::$value,)+];
-
-            /// As it is written on the command line and in the name of a cell.
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$value => $name,)+ }
-            }
-        }
-
-        impl clap::ValueEnum for $kind {
-            fn value_variants<'a>() -> &'a [Self] {
-                Self::ALL
-            }
-
-            fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
-                Some(self.name().into())
-            }
-        }
-
-        impl std::str::FromStr for $kind {
-            type Err = String;
-
-            fn from_str(name: &str) -> Result<Self, String> {
-                Self::ALL.iter().copied().find(|value| value.name() == name).ok_or_else(|| {
-                    let names: Vec<&str> = Self::ALL.iter().map(|value| value.name()).collect();
-                    $crate::say!(
-                        "'{name}' is none of {names}",
-                        "“{name}”不在 {names} 之中",
-                        names = names.join(", ")
-                    )
-                })
-            }
-        }
-    };
-}
-
-pub(crate) use named;
-
-named! {
-    /// The protocol of all sockets of a cell.
-    Proto { Tcp = "tcp", Udp = "udp", }
-}
+/// A second address of IPv6, since `::1` is all that the loopback has.
+pub const SECOND_IPV6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 2);
+/// Broadcast of IPv4 on `lo`.
+pub const BROADCAST: Ipv4Addr = Ipv4Addr::new(127, 255, 255, 255);
+/// The group of IPv4 that the sockets join.
+pub const GROUP_IPV4: Ipv4Addr = Ipv4Addr::new(239, 1, 2, 3);
+/// The group of IPv6 that the sockets join.
+pub const GROUP_IPV6: Ipv6Addr = Ipv6Addr::new(0xff0e, 0, 0, 0, 0, 0, 0, 0x123);
 
 named! {
     /// Where the first of the old sockets, A, is when the new one, B, comes.
@@ -416,7 +375,7 @@ impl Socket {
                     ip.is_loopback()
                         || ip.is_unspecified()
                         || ip.is_multicast()
-                        || ip == crate::world::SECOND_IPV6
+                        || ip == SECOND_IPV6
                 }
             },
         };

@@ -3,51 +3,11 @@
 //! Read from the kernel's source, and checked on Linux 5.10, 6.1, 6.12, 6.18 and later: a kernel with
 //! another rule shows as cells that are not predicted.
 
-use crate::cell::{Cell, Device, Proto, Route, Set, Socket, State};
-use crate::engine::{Call, Verdict};
+use super::{Call, Proto, Verdict, Version};
+use crate::table::cell::{Cell, Device, Route, Set, Socket, State};
 use crate::{say, words};
 use rustix::io::Errno;
-use std::fmt::{self, Display, Formatter};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
-/// A version of Linux: the first two numbers of its release.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version(pub u16, pub u16);
-
-impl Version {
-    /// The kernel with which the bind table was made.
-    pub const TODAY: Self = Self(6, 18);
-    /// The oldest kernel on which the model was checked.
-    const OLDEST: Self = Self(5, 10);
-    /// The stable series that took over one patch of 6.8 without its successor, and the release that
-    /// did (`Bucket::overlooks`). For the model every release of these series has it.
-    const HALF_OF_6_8: [(Self, &str); 2] = [(Self(6, 1), "6.1.168"), (Self(6, 6), "6.6.131")];
-    /// A port's bucket lists the owners of bhash2, and none of its own.
-    const ONE_LIST: Self = Self(6, 8);
-    /// Connected sockets of UDP have a list of their own (`udp4_lib_lookup4`).
-    pub const CONNECTED_LIST: Self = Self(6, 13);
-    /// A socket without a process keeps its user (`sk_uid`, in place of `sock_i_uid`).
-    const ORPHANS_USER: Self = Self(6, 17);
-    /// A port is open to connect again, when those are gone that had bound it.
-    const CONNECT_AGAIN: Self = Self(6, 18);
-
-    /// From a release, with or without the word before it: `Linux 6.1.0-50-cloud-amd64`.
-    pub fn parse(release: &str) -> Option<Self> {
-        let numbers = release.split_whitespace().last()?;
-        let mut numbers = numbers.split(|c: char| !c.is_ascii_digit()).map(str::parse);
-        Some(Self(numbers.next()?.ok()?, numbers.next()?.ok()?))
-    }
-
-    fn has_half_of_6_8(self) -> bool {
-        Self::HALF_OF_6_8.iter().any(|(series, _)| *series == self)
-    }
-}
-
-impl Display for Version {
-    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
-        write!(f, "{}.{}", self.0, self.1)
-    }
-}
 
 /// When the verdict of a cell was another, in words; empty if it has always been the same.
 pub fn history(cell: &Cell) -> Vec<String> {
@@ -88,7 +48,6 @@ pub fn history(cell: &Cell) -> Vec<String> {
 
 /// The condition that decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs)] // `text` says what each is
 pub enum Rule {
     Empty,
     FastReuse,

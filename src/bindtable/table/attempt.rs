@@ -1,11 +1,13 @@
 //! Tries a cell: makes the old sockets, brings the first to its state, and lets the new one come.
 
-use crate::cell::{Cell, Device, Proto, Route, Set, Socket, State};
-use crate::netlink::LOOPBACK;
-use crate::{say, words};
-use crate::world::{
-    self, OTHER_DEVICE, Powers, Trouble, World, as_other_user, listed, states, wait_for,
+use super::cell::{
+    BROADCAST, Cell, Device, GROUP_IPV4, GROUP_IPV6, Route, SECOND_IPV6, Set, Socket, State,
 };
+use super::netlink::LOOPBACK;
+use super::world::{self, OTHER_DEVICE, Powers, Trouble, World, as_other_user, wait_for};
+use crate::kernel::receive::Receiver;
+use crate::kernel::{Call, Proto, Verdict};
+use crate::{say, sockets, words};
 use nix::libc::{BPF_K, BPF_RET, sock_filter, sock_fprog};
 use nix::sys::socket::{setsockopt, sockopt};
 use rustix::io::Errno;
@@ -13,13 +15,6 @@ use socket2::{Domain, SockAddr, Socket as Fd, Type};
 use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr};
 use std::time::Duration;
-
-/// Broadcast of IPv4 on `lo`.
-pub const BROADCAST: Ipv4Addr = Ipv4Addr::new(127, 255, 255, 255);
-/// The group of IPv4 that the sockets join.
-pub const GROUP_IPV4: Ipv4Addr = Ipv4Addr::new(239, 1, 2, 3);
-/// The group of IPv6 that the sockets join.
-pub const GROUP_IPV6: Ipv6Addr = Ipv6Addr::new(0xff0e, 0, 0, 0, 0, 0, 0, 0x123);
 
 /// How often it is sent, or connected, where the kernel may share out by the sender's port: that
 /// one of two gets none of 40 happens once in 2^39 runs.
@@ -30,116 +25,6 @@ const SHARES: usize = 40;
 /// (`tcp_rcv_state_process`), with its user. The last one is taken as it is, for
 /// `net.ipv4.tcp_fin_timeout` above 60, and for other stacks, which have no records.
 const TRIES: usize = 3;
-
-/// What became of the new socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It is bound, and listens or is connected.
-    Ok,
-    /// It is not.
-    Failed {
-        /// The call that failed.
-        call: Call,
-        /// With this error.
-        errno: Errno,
-    },
-}
-
-/// A call of the new socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Call {
-    /// bind(2)
-    Bind,
-    /// listen(2)
-    Listen,
-    /// connect(2)
-    Connect,
-}
-
-impl Verdict {
-    fn of(call: Call, result: io::Result<()>) -> Self {
-        match result {
-            Ok(()) => Self::Ok,
-            Err(error) => {
-                let number = error.raw_os_error().unwrap_or_default();
-                Self::Failed { call, errno: Errno::from_raw_os_error(number) }
-            }
-        }
-    }
-
-    /// In the words of an error's name: `ok`, `bind EADDRINUSE`.
-    pub fn name(self) -> String {
-        let Self::Failed { call, errno } = self else { return "ok".to_owned() };
-        let call = match call {
-            Call::Bind => "bind",
-            Call::Listen => "listen",
-            Call::Connect => "connect",
-        };
-        let name = match errno {
-            Errno::ACCESS => "EACCES",
-            Errno::ADDRINUSE => "EADDRINUSE",
-            Errno::ADDRNOTAVAIL => "EADDRNOTAVAIL",
-            Errno::AGAIN => "EAGAIN",
-            Errno::BUSY => "EBUSY",
-            Errno::CONNREFUSED => "ECONNREFUSED",
-            Errno::INVAL => "EINVAL",
-            Errno::PERM => "EPERM",
-            errno => return format!("{call} errno {}", errno.raw_os_error()),
-        };
-        format!("{call} {name}")
-    }
-}
-
-/// Who gets what is sent, or who accepts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Receiver {
-    /// The old socket.
-    A,
-    /// The new one.
-    B,
-    /// Both get each.
-    Both,
-    /// One of the two, by a hash of the sender's address and port.
-    Spread,
-    /// Neither.
-    Nobody,
-}
-
-impl Receiver {
-    /// As a table shows it.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Both => words!("both", "都收到"),
-            Self::Spread => words!("spread", "分散"),
-            Self::Nobody => words!("nobody", "都没有"),
-            one => one.name(),
-        }
-    }
-
-    /// As it is saved.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::A => "A",
-            Self::B => "B",
-            Self::Both => "both",
-            Self::Spread => "spread",
-            Self::Nobody => "nobody",
-        }
-    }
-
-    /// From who got each of them.
-    fn of(each: &[(bool, bool)]) -> Self {
-        let [only_a, only_b, both] =
-            [(true, false), (false, true), (true, true)].map(|who| each.contains(&who));
-        match (only_a, only_b, both) {
-            (true, true, _) => Self::Spread,
-            (_, _, true) => Self::Both,
-            (true, false, _) => Self::A,
-            (false, true, _) => Self::B,
-            _ => Self::Nobody,
-        }
-    }
-}
 
 /// What was measured of a cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -167,7 +52,7 @@ pub fn obstacle(cell: &Cell, powers: &Powers) -> Result<(), String> {
     }
     if cell.state.is_exhausted()
         || matches!(cell.state, State::LastAck | State::FinWait1)
-        || any(&|socket| socket.ip == IpAddr::V6(world::SECOND_IPV6))
+        || any(&|socket| socket.ip == IpAddr::V6(SECOND_IPV6))
         || any(&|socket| socket.route == Route::Connect)
     {
         powers.namespaces.clone()?;
@@ -797,4 +682,24 @@ fn attach_program(fd: &Fd) -> io::Result<()> {
 
 fn failed(what: &'static str) -> impl Fn(io::Error) -> String {
     move |error| say!("{what}: {error}", "{what}：{error}")
+}
+
+/// The sockets of TCP that have the port as their own: from sock_diag(7), which is quicker, or else
+/// from /proc/net/tcp and tcp6.
+fn listed(port: u16) -> Result<Vec<sockets::Listed>, String> {
+    let folder = "/proc/thread-self/net";
+    sockets::listed(Proto::Tcp, port, sockets::ALL_BUT_BOUND)
+        .or_else(|_| sockets::in_proc(folder, Proto::Tcp, port))
+        .map_err(|error| say!("{folder}/tcp: {error}", "{folder}/tcp：{error}"))
+}
+
+/// Their states, sorted; of UDP, which has none, nothing.
+fn states(proto: Proto, port: u16) -> Result<Vec<&'static str>, String> {
+    if proto == Proto::Udp {
+        return Ok(Vec::new());
+    }
+    let mut states: Vec<&str> = listed(port)?.iter().map(|socket| socket.state.name()).collect();
+    states.retain(|state| *state != "BOUND"); // gVisor lists what is bound, too
+    states.sort_unstable();
+    Ok(states)
 }

@@ -1,0 +1,112 @@
+//! The kernel's rule for sockets that share a port, as a small model.
+
+pub mod bind;
+pub mod receive;
+
+use crate::named::named;
+use rustix::io::Errno;
+use std::fmt::{self, Display, Formatter};
+use std::io;
+
+named! {
+    /// The protocol of all sockets of a cell.
+    Proto { Tcp = "tcp", Udp = "udp", }
+}
+
+/// What became of the new socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is bound, and listens or is connected.
+    Ok,
+    /// It is not.
+    Failed {
+        /// The call that failed.
+        call: Call,
+        /// With this error.
+        errno: Errno,
+    },
+}
+
+/// A call of the new socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// bind(2)
+    Bind,
+    /// listen(2)
+    Listen,
+    /// connect(2)
+    Connect,
+}
+
+impl Verdict {
+    pub fn of(call: Call, result: io::Result<()>) -> Self {
+        match result {
+            Ok(()) => Self::Ok,
+            Err(error) => {
+                let number = error.raw_os_error().unwrap_or_default();
+                Self::Failed { call, errno: Errno::from_raw_os_error(number) }
+            }
+        }
+    }
+
+    /// In the words of an error's name: `ok`, `bind EADDRINUSE`.
+    pub fn name(self) -> String {
+        let Self::Failed { call, errno } = self else { return "ok".to_owned() };
+        let call = match call {
+            Call::Bind => "bind",
+            Call::Listen => "listen",
+            Call::Connect => "connect",
+        };
+        let name = match errno {
+            Errno::ACCESS => "EACCES",
+            Errno::ADDRINUSE => "EADDRINUSE",
+            Errno::ADDRNOTAVAIL => "EADDRNOTAVAIL",
+            Errno::AGAIN => "EAGAIN",
+            Errno::BUSY => "EBUSY",
+            Errno::CONNREFUSED => "ECONNREFUSED",
+            Errno::INVAL => "EINVAL",
+            Errno::PERM => "EPERM",
+            errno => return format!("{call} errno {}", errno.raw_os_error()),
+        };
+        format!("{call} {name}")
+    }
+}
+
+/// A version of Linux: the first two numbers of its release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version(pub u16, pub u16);
+
+impl Version {
+    /// The kernel with which the bind table was made.
+    pub const TODAY: Self = Self(6, 18);
+    /// The oldest kernel on which the model was checked.
+    pub const OLDEST: Self = Self(5, 10);
+    /// The stable series that took over one patch of 6.8 without its successor, and the release that
+    /// did (`Bucket::overlooks`). For the model every release of these series has it.
+    pub const HALF_OF_6_8: [(Self, &str); 2] = [(Self(6, 1), "6.1.168"), (Self(6, 6), "6.6.131")];
+    /// A port's bucket lists the owners of bhash2, and none of its own.
+    pub const ONE_LIST: Self = Self(6, 8);
+    /// Connected sockets of UDP have a list of their own (`udp4_lib_lookup4`).
+    pub const CONNECTED_LIST: Self = Self(6, 13);
+    /// A socket without a process keeps its user (`sk_uid`, in place of `sock_i_uid`).
+    pub const ORPHANS_USER: Self = Self(6, 17);
+    /// A port is open to connect again, when those are gone that had bound it.
+    pub const CONNECT_AGAIN: Self = Self(6, 18);
+
+    /// From a release, with or without the word before it: `Linux 6.1.0-50-cloud-amd64`.
+    pub fn parse(release: &str) -> Option<Self> {
+        let numbers = release.split_whitespace().last()?;
+        let mut numbers = numbers.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+        Some(Self(numbers.next()?.ok()?, numbers.next()?.ok()?))
+    }
+
+    pub fn has_half_of_6_8(self) -> bool {
+        Self::HALF_OF_6_8.iter().any(|(series, _)| *series == self)
+    }
+}
+
+impl Display for Version {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        write!(f, "{}.{}", self.0, self.1)
+    }
+}
