@@ -50,7 +50,30 @@ pub fn trials() -> Vec<Trial> {
             }
         }
     }
+    trials.push(harness::trial(FORMATTED, formatted).with_ignored_flag(true));
     trials
+}
+
+const FORMATTED: &str = "browser_scripts_are_formatted";
+
+/// The page's modules and these checks, by Prettier.
+fn formatted() {
+    let is_update = std::env::var_os("TREUSEADDR_UPDATE").is_some();
+    let mut prettier = Command::new("node");
+    prettier.arg(folder().join("node_modules/prettier/bin/prettier.cjs"));
+    prettier.args([
+        "--no-config",
+        "--print-width=120",
+        if is_update { "--write" } else { "--check" },
+    ]);
+    prettier.args(["docs/page/*.js", "tests/browser/*.mjs"]).current_dir(project(""));
+    let output = run(&mut prettier);
+    assert!(
+        output.status.success(),
+        "{}{}TREUSEADDR_UPDATE=1 formats them",
+        output.stdout,
+        output.stderr
+    );
 }
 
 /// From what npm has downloaded before, where it has.

@@ -1,19 +1,22 @@
 //! The page, in each language: the first screen with its stage, the listing with its notes, and the
 //! question to the kernel. `TREUSEADDR_UPDATE=1 cargo test page` makes it anew.
 //!
-//! Each part has a file of its own in `tests/page/`: what it shows (`.rs`), its template (`.html`),
-//! its look (`.css`) and what it does (`.js`). All words are in `words.*.toml`.
+//! Its sources are in `docs/page/`: each part's template (`.html`), its look (`.css`) and what it does
+//! (`.js`, modules that `bundle` makes one). All words are in `words.*.toml`. What the parts show is
+//! recorded and measured here, in `tests/page/`.
 
 mod ask;
+mod bundle;
 mod experiment;
 mod highlight;
 mod listing;
 mod markdown;
 mod words;
 
-use crate::bindtable::{bindtable, has_two_users};
+use crate::bindtable::has_two_users;
 use crate::documents::is_whole;
 use crate::harness::{self, Program, read};
+use bundle::bundle;
 use experiment::{Choice, Runs};
 use libtest_mimic::Trial;
 use listing::{Listing, explained};
@@ -39,7 +42,6 @@ pub fn trials() -> Vec<Trial> {
         add("is_alone", is_alone);
         add("has_every_line", has_every_line);
     }
-    trials.push(harness::trial("page_command", command));
     trials
 }
 
@@ -57,7 +59,6 @@ const TEMPLATES: [&str; 6] =
     ["page.html", "first.html", "run.html", "listing.html", "ask.html", "notes.html"];
 const STYLES: [&str; 6] =
     ["base.css", "first.css", "listing.css", "ask.css", "narrow.css", "print.css"];
-const SCRIPTS: [&str; 4] = ["state.js", "stage.js", "listing.js", "ask.js"];
 
 fn page(language: &Language) -> String {
     let words = language.words();
@@ -76,7 +77,7 @@ fn page(language: &Language) -> String {
         let html = html.trim().trim_start_matches("<p>").trim_end_matches("</p>");
         Value::from_safe_string(html.to_owned())
     });
-    let part = |name: &str| read(&format!("tests/page/{name}"));
+    let part = |name: &str| read(&format!("docs/page/{name}"));
     for name in TEMPLATES {
         environment.add_template_owned(name, part(name)).expect("it is a template");
     }
@@ -113,7 +114,7 @@ fn page(language: &Language) -> String {
         lang => language.code,
         picture => language.page.trim_start_matches("docs/").replace(".html", ".png"),
         style => Value::from_safe_string(STYLES.map(part).concat()),
-        script => Value::from_safe_string(SCRIPTS.map(part).concat()),
+        script => Value::from_safe_string(bundle("main.js")),
         data => Value::from_safe_string(data.to_string().replace("</", "<\\/")),
         icon => Value::from_safe_string(icon()),
         choices,
@@ -128,7 +129,7 @@ fn page(language: &Language) -> String {
 
 /// The flag, as an address that holds the picture itself.
 fn icon() -> String {
-    let picture = read("tests/page/icon.svg");
+    let picture = read("docs/page/icon.svg");
     let picture = picture.trim().replace('"', "'").replace('#', "%23");
     format!("data:image/svg+xml,{}", picture.replace('<', "%3C").replace('>', "%3E"))
 }
@@ -144,14 +145,6 @@ fn is_small(language: &Language) {
     let zipped = gzip.wait_with_output().expect("it has started").stdout.len();
     writer.join().expect("it does not panic").expect("gzip reads");
     assert!((1..60_000).contains(&zipped), "{} has {zipped} bytes gzipped", language.page);
-}
-
-/// The command that the page gives for a question asks it.
-fn command() {
-    let script = read("tests/page/ask.js");
-    assert!(script.contains("`cargo run -p bindtable -- explain ${name}`"));
-    let answer = bindtable(&["explain", "tcp/127.0.0.1/time-wait/127.0.0.1+reuseaddr"]);
-    assert!(answer.contains("EADDRINUSE") && answer.contains("inet_bind_conflict"), "{answer}");
 }
 
 /// Nothing is fetched: no element of the page has an address to load from, but for the icon, whose

@@ -206,7 +206,7 @@ fn the_words() {
     let demo = read("docs/demo/words.en.sh");
     let words = demo.split("]=\"").skip(1).filter_map(|rest| rest.split("\"\n").next());
     texts.extend(words.map(str::to_owned));
-    strings(&Value::Table(read("tests/page/words.en.toml").parse().expect("TOML")), &mut texts);
+    strings(&Value::Table(read("docs/page/words.en.toml").parse().expect("TOML")), &mut texts);
     assert!(texts.len() > 200, "the words of both: {}", texts.len());
 
     let mut report = String::new();

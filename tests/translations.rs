@@ -296,7 +296,7 @@ fn in_chinese(text: &str) -> String {
 
 /// What else is written in Chinese: the words of the page and of the demo. Those of bindtable stand in
 /// its sources.
-const WORDS: [&str; 2] = ["tests/page/words.zh-CN.toml", "docs/demo/words.zh.sh"];
+const WORDS: [&str; 2] = ["docs/page/words.zh-CN.toml", "docs/demo/words.zh.sh"];
 
 /// Chinese punctuation, a space between Chinese and Latin text or code, no full-width letters.
 fn typography() {

@@ -7,7 +7,12 @@ import { chromium } from "playwright-core";
 import { address, binds, executable, file, lines, programs, read, run, url } from "./open.mjs";
 
 const checks = {};
-const sizes = { wide: { width: 1440, height: 900 }, small: { width: 1280, height: 800 }, tablet: { width: 1024, height: 768 }, phone: { width: 390, height: 844 } };
+const sizes = {
+  wide: { width: 1440, height: 900 },
+  small: { width: 1280, height: 800 },
+  tablet: { width: 1024, height: 768 },
+  phone: { width: 390, height: 844 },
+};
 const [source, option] = [(program) => program.replace("-close-listener", ""), [0, 1]];
 
 // The page by itself: nothing else is asked for, nothing goes wrong.
@@ -21,25 +26,39 @@ checks.opens = async (open) => {
   assert.ok(existsSync(file(await page.getAttribute('meta[property="og:image"]', "content"))));
   assert.match(await page.getAttribute("link[rel=icon]", "href"), /^data:image\/svg\+xml,/);
   // A link leads into the page, to a file beside it, or to a host.
-  for (const href of await page.locator("a[href]").evaluateAll((links) => links.map((link) => link.getAttribute("href")))) {
+  for (const href of await page
+    .locator("a[href]")
+    .evaluateAll((links) => links.map((link) => link.getAttribute("href")))) {
     if (/^https:\/\//.test(href)) continue;
     if (!href.startsWith("#")) assert.ok(existsSync(file(href.split("#")[0])), href);
     else if (!href.includes("=")) assert.equal(await page.locator(`[id="${href.slice(1)}"]`).count(), 1, href);
     // To a document in the language of the page.
     const lang = await page.getAttribute("html", "lang");
-    if (/^[^/#]+\.md/.test(href)) assert.ok(!existsSync(file(`${lang}/${href.split("#")[0]}`)), `${href} is there in ${lang}, too`);
+    if (/^[^/#]+\.md/.test(href))
+      assert.ok(!existsSync(file(`${lang}/${href.split("#")[0]}`)), `${href} is there in ${lang}, too`);
   }
 };
 
 // From a file, the page is the one that was opened; from the web, it is the one in the reader's
 // language, until the reader has chosen. The switch keeps the view.
 checks.language = async (open) => {
-  const hash = "#program=treuseaddr2-close-listener&old=1&new=0&step=7&line=67&ask=udp/127.0.0.1+reuseaddr/bound/0.0.0.0";
+  const hash =
+    "#program=treuseaddr2-close-listener&old=1&new=0&step=7&line=67&ask=udp/127.0.0.1+reuseaddr/bound/0.0.0.0";
   const here = url.split("/").at(-1);
-  const shown = (page) => page.evaluate(() => [location.hash, document.querySelector("[name=program]:checked").value,
-    ...Object.values(document.querySelector(".cell[aria-checked=true]").dataset), document.querySelector("#count").textContent,
-    document.querySelector(".pinned").dataset.n, ...[...document.querySelectorAll("#question select, #question input")].map(({ value, checked }) => `${value} ${checked}`)]);
-  const server = createServer((request, response) => response.setHeader("Content-Type", "text/html").end(readFileSync(file(request.url.slice(1)))));
+  const shown = (page) =>
+    page.evaluate(() => [
+      location.hash,
+      document.querySelector("[name=program]:checked").value,
+      ...Object.values(document.querySelector(".cell[aria-checked=true]").dataset),
+      document.querySelector("#count").textContent,
+      document.querySelector(".pinned").dataset.n,
+      ...[...document.querySelectorAll("#question select, #question input")].map(
+        ({ value, checked }) => `${value} ${checked}`,
+      ),
+    ]);
+  const server = createServer((request, response) =>
+    response.setHeader("Content-Type", "text/html").end(readFileSync(file(request.url.slice(1)))),
+  );
   await new Promise((done) => server.listen(0, "127.0.0.1", done));
   const site = `http://127.0.0.1:${server.address().port}/`;
   for (const locale of ["en-GB", "zh-CN", "zh-TW", "de-DE"]) {
@@ -67,7 +86,10 @@ checks.language = async (open) => {
         assert.equal(page.url(), folder + there);
       }
       const there = await page.getAttribute(".language", "href");
-      const [tab] = await Promise.all([page.context().waitForEvent("page"), page.click(".language", { button: "middle" })]);
+      const [tab] = await Promise.all([
+        page.context().waitForEvent("page"),
+        page.click(".language", { button: "middle" }),
+      ]);
       await tab.waitForURL(folder + there);
       assert.deepEqual(await shown(tab), view);
     }
@@ -88,7 +110,9 @@ checks.outcomes = async (open) => {
     await page.locator("#scrub").press("End");
     const said = await page.locator("#proof .terminal").allInnerTexts();
     assert.equal(said.join().includes("bind: : Address already in use"), !isGood);
-    const features = [anew && "reuseaddr", program.endsWith("close-listener") && "close-listener"].filter(Boolean).join();
+    const features = [anew && "reuseaddr", program.endsWith("close-listener") && "close-listener"]
+      .filter(Boolean)
+      .join();
     const command = `$ cargo run --bin ${source(program)}${features && ` --features ${features}`}\n`;
     assert.ok(`${said.join("\n")}\n`.includes(command), said.join("\n"));
     const netstat = (await page.locator("#proof .netstat").innerText()).split(/\s+/);
@@ -112,7 +136,9 @@ checks.surprise = async (open) => {
   assert.equal(await page.locator("#questions li").nth(2).locator(".mark").innerText(), stage.not_asked);
   assert.match(await page.locator(".verdict").innerText(), /EADDRINUSE/);
   for (const column of ["c", "rs"]) {
-    const now = await page.locator(`#listing-treuseaddr pre.${column} .now`).evaluateAll((lines) => lines.map((line) => line.dataset.n));
+    const now = await page
+      .locator(`#listing-treuseaddr pre.${column} .now`)
+      .evaluateAll((lines) => lines.map((line) => line.dataset.n));
     assert.deepEqual(now, ["26"]);
     const shown = await page.locator(`#proof .pair .${column}`).allInnerTexts();
     assert.deepEqual(shown, [lines(`treuseaddr.${column}`, 26, 26).trim()]);
@@ -126,13 +152,23 @@ checks.flags = async (open) => {
       const page = await open(address({ program: "treuseaddr", old, new: 1, step: 1 }), { reducedMotion });
       const seen = [];
       const flights = [];
-      await page.evaluate(() => new MutationObserver((changes) => {
-        for (const { addedNodes } of changes) for (const node of addedNodes) if (node.classList?.contains("flying")) document.flown = true;
-      }).observe(document.getElementById("scene"), { childList: true }));
+      await page.evaluate(() =>
+        new MutationObserver((changes) => {
+          for (const { addedNodes } of changes)
+            for (const node of addedNodes) if (node.classList?.contains("flying")) document.flown = true;
+        }).observe(document.getElementById("scene"), { childList: true }),
+      );
       for (let step = 1; step <= 7; step++) {
         for (const card of await cards(page)) if (!(card.zone === "old" && step === 1)) seen.push(card);
         await page.click("#next");
-        if (await page.evaluate(() => { const { flown } = document; delete document.flown; return flown; })) flights.push(step + 1);
+        if (
+          await page.evaluate(() => {
+            const { flown } = document;
+            delete document.flown;
+            return flown;
+          })
+        )
+          flights.push(step + 1);
         if (reducedMotion === "reduce") assert.equal(await page.evaluate(() => document.getAnimations().length), 0);
       }
       assert.deepEqual(flights, reducedMotion === "reduce" ? [] : [4, 6]);
@@ -144,8 +180,15 @@ checks.flags = async (open) => {
   }
   // The child holds two descriptors, and one of them is the listener.
   const page = await open(address({ program: "treuseaddr2", old: 1, new: 1, step: 7 }));
-  const held = await page.locator(".zone-child .card").evaluateAll((cards) => cards.map((card) => [card.querySelector(".fd").textContent, card.querySelector(".head b").textContent]));
-  assert.deepEqual(held, [["fd 3", "LISTEN"], ["fd 4", "ESTABLISHED"]]);
+  const held = await page
+    .locator(".zone-child .card")
+    .evaluateAll((cards) =>
+      cards.map((card) => [card.querySelector(".fd").textContent, card.querySelector(".head b").textContent]),
+    );
+  assert.deepEqual(held, [
+    ["fd 3", "LISTEN"],
+    ["fd 4", "ESTABLISHED"],
+  ]);
 };
 
 checks.steps = async (open) => {
@@ -176,9 +219,19 @@ checks.steps = async (open) => {
 checks.still = async (open) => {
   for (const size of [sizes.wide, sizes.tablet, sizes.phone]) {
     const page = await open("", { viewport: size });
-    const targets = [".programs label:nth-of-type(2) b", ".programs label:nth-of-type(1) b", ".cell[data-old='1'][data-new='1']",
-      ".cell[data-old='0'][data-new='0']", "label:has(#old) > span", "label:has(#new) > span", ".listing:not([hidden]) .off",
-      ".proto label:nth-of-type(2)", ".proto label:nth-of-type(1)", "label:has([name=a1]) > span", "label:has([name=b2]) > span"];
+    const targets = [
+      ".programs label:nth-of-type(2) b",
+      ".programs label:nth-of-type(1) b",
+      ".cell[data-old='1'][data-new='1']",
+      ".cell[data-old='0'][data-new='0']",
+      "label:has(#old) > span",
+      "label:has(#new) > span",
+      ".listing:not([hidden]) .off",
+      ".proto label:nth-of-type(2)",
+      ".proto label:nth-of-type(1)",
+      "label:has([name=a1]) > span",
+      "label:has([name=b2]) > span",
+    ];
     for (const scrolled of [0, 300, 900, 1600, 2300]) {
       for (const target of targets) {
         await page.evaluate((y) => scrollTo(0, y), scrolled);
@@ -206,11 +259,16 @@ checks.steady = async (open) => {
     const page = await open("", { viewport, reducedMotion: "reduce" });
     for (const program of programs) {
       for (const old of option) {
-        await page.evaluate((hash) => { location.hash = hash; }, address({ program, old, new: 1, step: 1 }));
+        await page.evaluate(
+          (hash) => {
+            location.hash = hash;
+          },
+          address({ program, old, new: 1, step: 1 }),
+        );
         await page.waitForFunction(() => document.querySelector("#count").textContent.startsWith("1 /"));
         await page.locator("#caption").evaluate((caption) => caption.scrollIntoView());
         const tops = [];
-        for (let isLast = false; !isLast; ) {
+        for (let isLast = false; !isLast;) {
           tops.push(Math.round((await page.locator("#next").boundingBox()).y));
           assert.ok(tops.at(-1) + 44 <= viewport.height, "in view");
           isLast = await page.isDisabled("#next");
@@ -225,14 +283,27 @@ checks.steady = async (open) => {
 // Where the reader's own colours replace those of the page, it still shows what is chosen.
 checks.forced_colours = async (open) => {
   for (const colorScheme of ["light", "dark"]) {
-    const page = await open(address({ program: "treuseaddr", old: 0, new: 1, line: 31 }), { forcedColors: "active", colorScheme });
-    const look = (selector) => page.locator(selector).first().evaluate((part) => {
-      const { backgroundColor, outlineStyle } = getComputedStyle(part);
-      return `${backgroundColor} ${outlineStyle}`;
+    const page = await open(address({ program: "treuseaddr", old: 0, new: 1, line: 31 }), {
+      forcedColors: "active",
+      colorScheme,
     });
+    const look = (selector) =>
+      page
+        .locator(selector)
+        .first()
+        .evaluate((part) => {
+          const { backgroundColor, outlineStyle } = getComputedStyle(part);
+          return `${backgroundColor} ${outlineStyle}`;
+        });
     const line = (number) => `#listing-treuseaddr pre.c [data-n="${number}"]`;
-    for (const [chosen, other] of [['.cell[aria-checked="true"]', '.cell[aria-checked="false"]'], [".programs :checked + span", ".programs :not(:checked) + span"],
-      [".proto :checked + span", ".proto :not(:checked) + span"], [line(26), line(27)], [line(31), line(27)], [line(31), line(26)]]) {
+    for (const [chosen, other] of [
+      ['.cell[aria-checked="true"]', '.cell[aria-checked="false"]'],
+      [".programs :checked + span", ".programs :not(:checked) + span"],
+      [".proto :checked + span", ".proto :not(:checked) + span"],
+      [line(26), line(27)],
+      [line(31), line(27)],
+      [line(31), line(26)],
+    ]) {
       assert.notEqual(await look(chosen), await look(other), `${chosen}, ${other}, ${colorScheme}`);
     }
   }
@@ -259,7 +330,10 @@ checks.pin = async (open) => {
   await page.mouse.wheel(0, 60);
   await page.waitForFunction(() => document.querySelector("#note").scrollTop > 0);
   assert.equal(await page.evaluate(() => scrollY), scrolled);
-  await page.locator("#note .body p").first().dblclick({ position: { x: 12, y: 10 } });
+  await page
+    .locator("#note .body p")
+    .first()
+    .dblclick({ position: { x: 12, y: 10 } });
   assert.match(await page.evaluate(() => String(getSelection())), /\w/);
   await isPinned(page, 26, "bind");
   await page.evaluate(() => getSelection().empty());
@@ -284,19 +358,35 @@ checks.every_line = async (open) => {
     for (const program of ["treuseaddr", "treuseaddr2-close-listener", "ureuseaddr"]) {
       const page = await open(address({ program, old: 1, new: 1 }), { viewport });
       const listing = page.locator(`#listing-${source(program)}`);
-      const calls = await listing.locator(".g:has(a)").evaluateAll((gutter) => gutter.map(({ dataset }) => [dataset.n, dataset.notes]));
+      const calls = await listing
+        .locator(".g:has(a)")
+        .evaluateAll((gutter) => gutter.map(({ dataset }) => [dataset.n, dataset.notes]));
       assert.ok(calls.length > 15);
       const { list } = (await wordsOf(page)).punctuation;
       for (const [number, notes] of calls) {
         await listing.locator(`pre.c [data-n="${number}"]`).click({ position: { x: 30, y: 6 } });
-        await isPinned(page, number, notes.split(" ").map((note) => note.split("-").at(-1)).join(list));
+        await isPinned(
+          page,
+          number,
+          notes
+            .split(" ")
+            .map((note) => note.split("-").at(-1))
+            .join(list),
+        );
         const [line, bar, note] = await page.evaluate((number) => {
           const box = (element) => element.getBoundingClientRect().toJSON();
-          return [box(document.querySelector(`.listing:not([hidden]) pre.c [data-n="${number}"]`)), box(document.querySelector(".bar")), box(document.querySelector("#note"))];
+          return [
+            box(document.querySelector(`.listing:not([hidden]) pre.c [data-n="${number}"]`)),
+            box(document.querySelector(".bar")),
+            box(document.querySelector("#note")),
+          ];
         }, number);
         assert.ok(line.top >= bar.bottom - 1, `line ${number} is under the bar`);
         const isBeside = note.left >= line.right;
-        assert.ok(isBeside || line.bottom <= note.top + 1, `line ${number} of ${program} is under its note at ${viewport.width}`);
+        assert.ok(
+          isBeside || line.bottom <= note.top + 1,
+          `line ${number} of ${program} is under its note at ${viewport.width}`,
+        );
         if (viewport.width > 1700) assert.ok(isBeside);
         else assert.ok(note.height <= 0.47 * viewport.height);
       }
@@ -310,10 +400,21 @@ checks.no_wrap = async (open) => {
     for (const line of ["", "26"]) {
       for (const program of ["treuseaddr", "treuseaddr2", "ureuseaddr"]) {
         const page = await open(address({ program, old: 1, new: 1, line }), { viewport: { width, height: 900 } });
-        const wrapped = await page.locator(`#listing-${program} .ln`).evaluateAll((lines) => lines
-          .filter((line) => line.getClientRects().length && (line.scrollWidth > line.clientWidth || line.offsetHeight > 20))
-          .map((line) => line.parentElement.className + line.textContent));
-        assert.deepEqual(wrapped.filter((line) => !/^(c|rs)(use |#!\[|#include)/.test(line)), [], `${program} at ${width}`);
+        const wrapped = await page
+          .locator(`#listing-${program} .ln`)
+          .evaluateAll((lines) =>
+            lines
+              .filter(
+                (line) =>
+                  line.getClientRects().length && (line.scrollWidth > line.clientWidth || line.offsetHeight > 20),
+              )
+              .map((line) => line.parentElement.className + line.textContent),
+          );
+        assert.deepEqual(
+          wrapped.filter((line) => !/^(c|rs)(use |#!\[|#include)/.test(line)),
+          [],
+          `${program} at ${width}`,
+        );
         const all = await page.locator(`#listing-${program} .ln`).count();
         assert.equal(all, 2 * (read(`src/${program}.c`).split("\n").length - 1));
         await page.context().close();
@@ -324,12 +425,21 @@ checks.no_wrap = async (open) => {
 
 // What is dragged over in one column is copied from that column alone.
 checks.drag = async (open) => {
-  const page = await open(address({ program: "treuseaddr", old: 1, new: 1 }), { permissions: ["clipboard-read", "clipboard-write"] });
+  const page = await open(address({ program: "treuseaddr", old: 1, new: 1 }), {
+    permissions: ["clipboard-read", "clipboard-write"],
+  });
   const copied = () => page.evaluate(() => navigator.clipboard.readText());
-  for (const [column, first, last] of [["c", 11, 29], ["rs", 11, 29], ["c", 22, 25]]) {
+  for (const [column, first, last] of [
+    ["c", 11, 29],
+    ["rs", 11, 29],
+    ["c", 22, 25],
+  ]) {
     const line = (number) => page.locator(`#listing-treuseaddr pre.${column} [data-n="${number}"]`);
     await page.evaluate(() => getSelection().empty());
-    await line(first).evaluate((element) => { element.scrollIntoView({ block: "start" }); scrollBy(0, -140); });
+    await line(first).evaluate((element) => {
+      element.scrollIntoView({ block: "start" });
+      scrollBy(0, -140);
+    });
     await frame(page);
     const [from, to] = [await line(first).boundingBox(), await line(last).boundingBox()];
     await page.mouse.move(from.x + 3, from.y + 9);
@@ -344,7 +454,11 @@ checks.drag = async (open) => {
   for (const column of ["c", "rs"]) {
     await page.click(`#listing-treuseaddr .copy[data-column="${column}"]`);
     const { note } = await wordsOf(page);
-    await page.waitForFunction(([column, copied]) => document.querySelector(`#listing-treuseaddr .copy[data-column="${column}"]`).textContent === copied, [column, note.copied]);
+    await page.waitForFunction(
+      ([column, copied]) =>
+        document.querySelector(`#listing-treuseaddr .copy[data-column="${column}"]`).textContent === copied,
+      [column, note.copied],
+    );
     assert.equal(await copied(), read(`src/treuseaddr.${column}`));
   }
   // A page that came over http has no clipboard of its own.
@@ -365,7 +479,8 @@ checks.drag = async (open) => {
 // What is off is dimmed, and its badge is the switch.
 checks.badge = async (open) => {
   const page = await open(address({ program: "treuseaddr2", old: 0, new: 0, step: 2, line: 24 }));
-  const colour = () => page.locator('#listing-treuseaddr2 pre.c [data-n="24"]').evaluate((line) => getComputedStyle(line).color);
+  const colour = () =>
+    page.locator('#listing-treuseaddr2 pre.c [data-n="24"]').evaluate((line) => getComputedStyle(line).color);
   const chips = () => page.locator('#listing-treuseaddr2 .g[data-n="24"] .chip').allTextContents();
   const dimmed = await colour();
   assert.deepEqual(await chips(), []);
@@ -379,20 +494,36 @@ checks.badge = async (open) => {
   // The order of the calls has no gap, in the process and in its child.
   for await (const { program } of runs(page)) {
     for (const kind of ["", ".of-child"]) {
-      const chips = await page.locator(`#listing-${source(program)} .chip${kind || ":not(.of-child)"}`).allTextContents();
+      const chips = await page
+        .locator(`#listing-${source(program)} .chip${kind || ":not(.of-child)"}`)
+        .allTextContents();
       const sorted = chips.map(Number).sort((a, b) => a - b);
-      assert.deepEqual(sorted, sorted.map((_, index) => index + 1));
+      assert.deepEqual(
+        sorted,
+        sorted.map((_, index) => index + 1),
+      );
       assert.equal(sorted.length > 0, kind === "" || program.startsWith("treuseaddr2"));
     }
   }
 };
 
-const view = (page) => page.evaluate(() => {
-  const text = (selector) => document.querySelector(selector).textContent;
-  return [document.querySelector("[name=program]:checked").value, document.querySelector(".cell[aria-checked=true]").getAttribute("aria-label"),
-    text("#count"), text("#caption"), text("#scene"), text("#questions"), text("#proof"), text("#which"), text("#note"), text("#answer"),
-    [...document.querySelectorAll(".pinned, .now")].map((line) => line.dataset.n).join()];
-});
+const view = (page) =>
+  page.evaluate(() => {
+    const text = (selector) => document.querySelector(selector).textContent;
+    return [
+      document.querySelector("[name=program]:checked").value,
+      document.querySelector(".cell[aria-checked=true]").getAttribute("aria-label"),
+      text("#count"),
+      text("#caption"),
+      text("#scene"),
+      text("#questions"),
+      text("#proof"),
+      text("#which"),
+      text("#note"),
+      text("#answer"),
+      [...document.querySelectorAll(".pinned, .now")].map((line) => line.dataset.n).join(),
+    ];
+  });
 
 // A link holds program, switches, step, line and question; a reload and Back keep them.
 checks.address = async (open) => {
@@ -411,10 +542,14 @@ checks.address = async (open) => {
   await page.locator("label:has([name=a1])").click();
   await keep();
   const [link, wanted] = views.at(-1);
-  for (const part of ["program=treuseaddr2-close-listener", "old=1", "new=1", "step=9", "line=67", "ask=tcp/"]) assert.ok(link.includes(part), link);
+  for (const part of ["program=treuseaddr2-close-listener", "old=1", "new=1", "step=9", "line=67", "ask=tcp/"])
+    assert.ok(link.includes(part), link);
   const fresh = await open(link.slice(url.length));
   assert.deepEqual(await view(fresh), wanted);
-  await fresh.waitForFunction(() => { const { top, bottom } = document.querySelector("pre.rs .pinned").getBoundingClientRect(); return top > 0 && bottom < innerHeight; });
+  await fresh.waitForFunction(() => {
+    const { top, bottom } = document.querySelector("pre.rs .pinned").getBoundingClientRect();
+    return top > 0 && bottom < innerHeight;
+  });
   await page.reload();
   assert.deepEqual(await view(page), wanted);
   for (const [address, before] of views.slice(0, -1).reverse()) {
@@ -443,13 +578,31 @@ checks.address = async (open) => {
 checks.ask = async (open) => {
   const page = await open();
   const document = read("docs/bind-table.md");
-  const names = read("tests/page/words.en.toml").split("[answer.state]\n")[1].split("\n\n")[0].matchAll(/^(\S+) = "(.*)"$/gm);
+  const names = read("docs/page/words.en.toml")
+    .split("[answer.state]\n")[1]
+    .split("\n\n")[0]
+    .matchAll(/^(\S+) = "(.*)"$/gm);
   const states = Object.fromEntries([...names].map(([, state, name]) => [name, state]));
   const words = (await wordsOf(page)).answer;
-  const sentence = (verdict) => verdict.startsWith("✓") ? `✓ ${words.yes_tcp}` : `✗ ${(verdict.includes("listen") ? words.no_listen : words.no_bind).replace("{errno}", "EADDRINUSE")}`;
+  const sentence = (verdict) =>
+    verdict.startsWith("✓")
+      ? `✓ ${words.yes_tcp}`
+      : `✗ ${(verdict.includes("listen") ? words.no_listen : words.no_bind).replace("{errno}", "EADDRINUSE")}`;
   const choose = (name, value) => page.selectOption(`[name="${name}"]`, value);
-  const rows = document.split("`restart`.")[1].split("\n\n")[1].split("\n").slice(2).map((row) => row.split("|").slice(1, -1).map((cell) => cell.trim()));
-  const offered = await page.locator('[name="state"] option').evaluateAll((options) => options.map((option) => option.value));
+  const rows = document
+    .split("`restart`.")[1]
+    .split("\n\n")[1]
+    .split("\n")
+    .slice(2)
+    .map((row) =>
+      row
+        .split("|")
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    );
+  const offered = await page
+    .locator('[name="state"] option')
+    .evaluateAll((options) => options.map((option) => option.value));
   let count = 0;
   for (const [name, ...verdicts] of rows) {
     if (!offered.includes(states[name])) continue;
@@ -484,12 +637,22 @@ checks.keyboard = async (open) => {
   const focused = () => page.evaluate(() => document.activeElement.getAttribute("aria-label"));
   const { note, stage } = await wordsOf(page);
   const call = (line, calls) => filled(note.line, { line, calls });
-  const cell = (old, anew, verdict) => filled(stage.cell, { old: stage.owner.treuseaddr.old, old_flag: old, new: stage.owner.treuseaddr.new, new_flag: anew, verdict });
+  const cell = (old, anew, verdict) =>
+    filled(stage.cell, {
+      old: stage.owner.treuseaddr.old,
+      old_flag: old,
+      new: stage.owner.treuseaddr.new,
+      new_flag: anew,
+      verdict,
+    });
   let stops = 0;
   const seen = new Set();
   for (; stops < 60; stops++) {
     await page.keyboard.press("Tab");
-    const where = await page.evaluate(() => { const all = [...document.querySelectorAll("*")]; return all.indexOf(document.activeElement); });
+    const where = await page.evaluate(() => {
+      const all = [...document.querySelectorAll("*")];
+      return all.indexOf(document.activeElement);
+    });
     if (seen.has(where) || (await page.evaluate(() => document.activeElement === document.body))) break;
     seen.add(where);
   }
@@ -521,7 +684,10 @@ checks.keyboard = async (open) => {
     const over = await page.evaluate(() => {
       const [focus, ...covers] = [document.activeElement, ...document.querySelectorAll("#note, .bar")];
       const { top, bottom } = focus.getBoundingClientRect();
-      const isOver = (cover) => { const box = cover.getBoundingClientRect(); return !cover.contains(focus) && top < box.bottom - 1 && bottom > box.top + 1; };
+      const isOver = (cover) => {
+        const box = cover.getBoundingClientRect();
+        return !cover.contains(focus) && top < box.bottom - 1 && bottom > box.top + 1;
+      };
       return covers.filter(isOver).map((cover) => `${cover.id || cover.className} over ${focus.outerHTML}`);
     });
     assert.deepEqual(over, [], key);
@@ -531,8 +697,9 @@ checks.keyboard = async (open) => {
   for (let presses = 5; presses < stops; presses++) await uncovered("Tab");
   assert.ok(await page.isVisible("#note"));
   // What is read aloud: the new step, and the answer.
-  const live = await page.locator("[aria-live], [role=status], [role=alert], output").evaluateAll((parts) =>
-    parts.filter((part) => part.getAttribute("aria-live") !== "off").map((part) => part.id));
+  const live = await page
+    .locator("[aria-live], [role=status], [role=alert], output")
+    .evaluateAll((parts) => parts.filter((part) => part.getAttribute("aria-live") !== "off").map((part) => part.id));
   assert.deepEqual(live, ["caption", "answer"]);
 };
 
@@ -544,21 +711,45 @@ checks.touch = async (open) => {
     await page.tap(".cell[data-old='1'][data-new='1']");
     const count = Number((await page.locator("#count").innerText()).split("/")[1]);
     for (let step = 1; step <= count; step++) {
-      await page.evaluate(([program, step]) => { location.hash = `#program=${program}&old=1&new=1&step=${step}`; }, [program, step]);
+      await page.evaluate(
+        ([program, step]) => {
+          location.hash = `#program=${program}&old=1&new=1&step=${step}`;
+        },
+        [program, step],
+      );
       await page.waitForFunction((step) => document.querySelector("#count").textContent.startsWith(`${step} /`), step);
       await frame(page);
-      const outside = await page.locator("#stage b, #stage .local, #stage .peer").evaluateAll((words) => words
-        .filter((word) => /^[A-Z_0-9]+$/.test(word.textContent.trim()) && word.getClientRects().length)
-        .filter((word) => { const range = document.createRange(); range.selectNodeContents(word); const { left, right } = range.getBoundingClientRect(); return left < 0 || right > innerWidth; })
-        .map((word) => word.textContent));
+      const outside = await page.locator("#stage b, #stage .local, #stage .peer").evaluateAll((words) =>
+        words
+          .filter((word) => /^[A-Z_0-9]+$/.test(word.textContent.trim()) && word.getClientRects().length)
+          .filter((word) => {
+            const range = document.createRange();
+            range.selectNodeContents(word);
+            const { left, right } = range.getBoundingClientRect();
+            return left < 0 || right > innerWidth;
+          })
+          .map((word) => word.textContent),
+      );
       assert.deepEqual(outside, [], `${program}, step ${step}`);
       if (program !== "ureuseaddr") assert.ok((await page.locator("#proof .netstat b").count()) > 0 || step < 3);
-      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${program}, step ${step}`);
+      assert.ok(
+        await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth),
+        `${program}, step ${step}`,
+      );
     }
   }
-  await page.evaluate(() => { location.hash = "#program=treuseaddr&old=1&new=1&step=3"; });
-  const small = await page.locator(".programs label, .cell, .player button, .bar label, .bar button, .proto label, #question select, #question .switch").evaluateAll((targets) =>
-    targets.map((target) => [target.className || target.id || target.name, target.getBoundingClientRect().height]).filter(([, height]) => height < 43.5));
+  await page.evaluate(() => {
+    location.hash = "#program=treuseaddr&old=1&new=1&step=3";
+  });
+  const small = await page
+    .locator(
+      ".programs label, .cell, .player button, .bar label, .bar button, .proto label, #question select, #question .switch",
+    )
+    .evaluateAll((targets) =>
+      targets
+        .map((target) => [target.className || target.id || target.name, target.getBoundingClientRect().height])
+        .filter(([, height]) => height < 43.5),
+    );
   assert.deepEqual(small, []);
   await page.locator('#listing-treuseaddr pre.c [data-n="26"]').scrollIntoViewIfNeeded();
   await page.locator('#listing-treuseaddr pre.c [data-n="26"]').tap({ position: { x: 40, y: 8 } });
@@ -566,7 +757,7 @@ checks.touch = async (open) => {
   const note = await page.locator("#note").boundingBox();
   assert.ok(note.y > 844 / 2 && Math.abs(note.y + note.height - 844) < 2, "a sheet from below");
   assert.ok((await page.locator(".bar").boundingBox()).height < 70, "one sticky row");
-  assert.ok((await page.locator("#note .turn").evaluateAll((turns) => turns.every((turn) => turn.offsetHeight >= 44))));
+  assert.ok(await page.locator("#note .turn").evaluateAll((turns) => turns.every((turn) => turn.offsetHeight >= 44)));
   await page.tap("#note .close");
   assert.ok(await page.isHidden("#note"));
 };
@@ -577,17 +768,35 @@ checks.narrow = async (open) => {
       const page = await open(address({ program, old: 1, new: 1, line: 26 }), { viewport: { width, height: 800 } });
       const sizes = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
       assert.ok(sizes[0] <= sizes[1], `${program} at ${width}: ${sizes}`);
-      const [c, rust] = await Promise.all(["c", "rs"].map((column) => page.locator(`#listing-${source(program)} pre.${column} [data-n="26"]`).boundingBox()));
+      const [c, rust] = await Promise.all(
+        ["c", "rs"].map((column) =>
+          page.locator(`#listing-${source(program)} pre.${column} [data-n="26"]`).boundingBox(),
+        ),
+      );
       if (width < 960) assert.ok(c.x === rust.x && Math.abs(c.y + c.height - rust.y) < 1, "Rust below C");
       else assert.ok(c.y === rust.y && c.x < rust.x, "Rust beside C");
       // Each button is whole, and no word is under a descriptor's tag.
       const cut = await page.locator(".square, .cell, .player button, .bar button, #note .turn").evaluateAll((parts) =>
-        parts.filter((part) => { const { left, right } = part.getBoundingClientRect(); return left < 10 || right > innerWidth - 10; }).map((part) => part.outerHTML));
+        parts
+          .filter((part) => {
+            const { left, right } = part.getBoundingClientRect();
+            return left < 10 || right > innerWidth - 10;
+          })
+          .map((part) => part.outerHTML),
+      );
       assert.deepEqual(cut, [], `${program} at ${width}`);
-      await page.evaluate(() => { location.hash += "&step=4"; });
+      await page.evaluate(() => {
+        location.hash += "&step=4";
+      });
       await page.waitForFunction(() => document.querySelector("#count").textContent.startsWith("4 /"));
-      const hidden = await page.locator(".card:not(.gone)").evaluateAll((cards) => cards.map((card) => [...card.querySelectorAll(".fd, .head b")].map((part) => part.getBoundingClientRect()))
-        .filter(([tag, state]) => tag && state && tag.left < state.right && tag.bottom > state.top + 3).length);
+      const hidden = await page
+        .locator(".card:not(.gone)")
+        .evaluateAll(
+          (cards) =>
+            cards
+              .map((card) => [...card.querySelectorAll(".fd, .head b")].map((part) => part.getBoundingClientRect()))
+              .filter(([tag, state]) => tag && state && tag.left < state.right && tag.bottom > state.top + 3).length,
+        );
       assert.equal(hidden, 0, `${program} at ${width}`);
       await page.context().close();
     }
@@ -600,14 +809,23 @@ checks.print = async (open) => {
   for (const colorScheme of ["light", "dark"]) {
     const page = await open("", { colorScheme });
     await page.emulateMedia({ media: "print", colorScheme });
-    colours.push(await page.locator(".k, .s, .f, .heads .rs, .no").evaluateAll((parts) => parts.map((part) => getComputedStyle(part).color + getComputedStyle(part).boxShadow)));
+    colours.push(
+      await page
+        .locator(".k, .s, .f, .heads .rs, .no")
+        .evaluateAll((parts) => parts.map((part) => getComputedStyle(part).color + getComputedStyle(part).boxShadow)),
+    );
   }
   assert.ok(colours[0].length > 100);
   assert.deepEqual(colours[1], colours[0]);
   const page = await open("");
   for (const program of programs) {
-    await page.evaluate((program) => { location.hash = `#program=${program}&old=0&new=1`; }, program);
-    await page.waitForFunction((program) => document.querySelector("[name=program]:checked").value === program, program);
+    await page.evaluate((program) => {
+      location.hash = `#program=${program}&old=0&new=1`;
+    }, program);
+    await page.waitForFunction(
+      (program) => document.querySelector("[name=program]:checked").value === program,
+      program,
+    );
     const pdf = (await page.pdf({ preferCSSPageSize: true })).toString("latin1");
     const count = pdf.split(/\/Type\s*\/Page\b(?!s)/).length - 1;
     assert.ok(count > 2 && count < 12, `${program}: ${count} pages`);
@@ -615,12 +833,19 @@ checks.print = async (open) => {
     assert.ok(Number(width) > Number(height), `${width} by ${height}`);
     await page.emulateMedia({ media: "print" });
     await page.setViewportSize({ width: 700, height: 900 });
-    const [c, rust] = await Promise.all(["c", "rs"].map((column) => page.locator(`#listing-${source(program)} pre.${column} [data-n="26"]`).boundingBox()));
+    const [c, rust] = await Promise.all(
+      ["c", "rs"].map((column) =>
+        page.locator(`#listing-${source(program)} pre.${column} [data-n="26"]`).boundingBox(),
+      ),
+    );
     assert.ok(c.y === rust.y && c.x + c.width <= rust.x + 1, "two columns");
     for (const hidden of [".bar", "#note", "#stage", "#question"]) assert.ok(await page.isHidden(hidden), hidden);
     assert.equal(await page.locator("#run > ol > li").filter({ visible: true }).count(), 11);
     assert.equal(await page.locator(".tables table").filter({ visible: true }).count(), 2);
-    const notes = await page.locator(`#${source(program)} article`).filter({ visible: true }).count();
+    const notes = await page
+      .locator(`#${source(program)} article`)
+      .filter({ visible: true })
+      .count();
     assert.equal(notes, await page.locator(`#${source(program)} article`).count());
     await page.emulateMedia({ media: "screen" });
     await page.setViewportSize(sizes.small);
@@ -635,10 +860,17 @@ checks.without_script = async (open) => {
   assert.equal(await shown("article"), await page.locator("article").count());
   assert.equal(await shown(".tables table"), 2);
   for (const hidden of ["#stage", ".bar", "#question", ".copy"]) assert.equal(await shown(hidden), 0, hidden);
-  const order = await page.locator("#run, #lines, .tables, #notes").evaluateAll((parts) => parts.map((part) => part.getBoundingClientRect().top));
-  assert.deepEqual(order, [...order].sort((a, b) => a - b));
+  const order = await page
+    .locator("#run, #lines, .tables, #notes")
+    .evaluateAll((parts) => parts.map((part) => part.getBoundingClientRect().top));
+  assert.deepEqual(
+    order,
+    [...order].sort((a, b) => a - b),
+  );
   await page.goto(`${url}#treuseaddr2-55-read`);
-  const { top } = await page.locator('[id="treuseaddr2-55-read"]').evaluate((note) => note.getBoundingClientRect().toJSON());
+  const { top } = await page
+    .locator('[id="treuseaddr2-55-read"]')
+    .evaluate((note) => note.getBoundingClientRect().toJSON());
   assert.ok(top > -1 && top < 900, `${top}`);
 };
 
@@ -652,7 +884,11 @@ checks.paint = async (open) => {
     const session = await page.context().newCDPSession(page);
     await session.send("Emulation.setCPUThrottlingRate", { rate: 6 });
     await page.goto(url);
-    walls.push(await page.waitForFunction(() => performance.getEntriesByType("paint")[0]?.startTime).then((handle) => handle.jsonValue()));
+    walls.push(
+      await page
+        .waitForFunction(() => performance.getEntriesByType("paint")[0]?.startTime)
+        .then((handle) => handle.jsonValue()),
+    );
     await page.context().close();
 
     const again = await open("about:blank");
@@ -662,7 +898,9 @@ checks.paint = async (open) => {
     await again.waitForFunction(() => performance.getEntriesByType("paint").length > 0);
     const { traceEvents } = JSON.parse((await browser.stopTracing()).toString());
     const began = traceEvents.find((event) => event.name === "CommitLoad");
-    const painted = traceEvents.find((event) => event.name === "Paint" && event.tid === began.tid && event.ts > began.ts);
+    const painted = traceEvents.find(
+      (event) => event.name === "Paint" && event.tid === began.tid && event.ts > began.ts,
+    );
     own.push((painted.tts + painted.tdur - began.tts) / 1000);
     await again.context().close();
   }
@@ -676,12 +914,22 @@ checks.contrast_and_labels = async (open) => {
   const paper = new Set();
   for (const colorScheme of ["light", "dark"]) {
     for (const viewport of [sizes.phone, sizes.wide]) {
-      for (const [program, step] of [["treuseaddr", 7], ["treuseaddr2", 10], ["ureuseaddr", 7]]) {
-        const page = await open(address({ program, old: step % 2, new: 1, step, line: 26 }), { colorScheme, viewport, reducedMotion: "reduce" });
+      for (const [program, step] of [
+        ["treuseaddr", 7],
+        ["treuseaddr2", 10],
+        ["ureuseaddr", 7],
+      ]) {
+        const page = await open(address({ program, old: step % 2, new: 1, step, line: 26 }), {
+          colorScheme,
+          viewport,
+          reducedMotion: "reduce",
+        });
         paper.add(await page.evaluate(() => getComputedStyle(document.body).backgroundColor));
         await page.addScriptTag({ path: axe });
         const { violations } = await page.evaluate(() => axe.run());
-        const found = violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html}: ${node.failureSummary}`));
+        const found = violations.flatMap(({ id, nodes }) =>
+          nodes.map((node) => `${id}: ${node.html}: ${node.failureSummary}`),
+        );
         assert.deepEqual(found, [], `${program}, ${colorScheme}, ${viewport.width} wide`);
         // What is drawn and means something: 3 to 1 with what is behind it.
         const weak = await page.evaluate(() => {
@@ -689,11 +937,21 @@ checks.contrast_and_labels = async (open) => {
           const probe = document.body.appendChild(document.createElement("i"));
           const light = (name) => {
             probe.style.color = style.getPropertyValue(name);
-            const parts = getComputedStyle(probe).color.match(/[\d.]+/g).slice(0, 3).map((part) => part / 255).map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+            const parts = getComputedStyle(probe)
+              .color.match(/[\d.]+/g)
+              .slice(0, 3)
+              .map((part) => part / 255)
+              .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
             return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
           };
           const ratio = (a, b) => (Math.max(light(a), light(b)) + 0.05) / (Math.min(light(a), light(b)) + 0.05);
-          const pairs = ["--paper", "--raised", "--sunk"].flatMap((back) => ["--edge", "--flag-edge", "--c", "--rust", "--good", "--bad"].map((front) => [front, back, ratio(front, back)]));
+          const pairs = ["--paper", "--raised", "--sunk"].flatMap((back) =>
+            ["--edge", "--flag-edge", "--c", "--rust", "--good", "--bad"].map((front) => [
+              front,
+              back,
+              ratio(front, back),
+            ]),
+          );
           probe.remove();
           return pairs.filter(([, , ratio]) => ratio < 3);
         });
@@ -708,20 +966,27 @@ checks.contrast_and_labels = async (open) => {
 // The picture that others show with a link to the page, taken from the stage. Fonts differ from
 // machine to machine, so what is compared is a picture of it that is 60 pixels wide.
 checks.picture = async (open) => {
-  const page = await open(address({ program: "treuseaddr", old: 0, new: 1 }), { viewport: { width: 1200, height: 630 }, colorScheme: "light", reducedMotion: "reduce" });
-  await page.addStyleTag({ content: `
+  const page = await open(address({ program: "treuseaddr", old: 0, new: 1 }), {
+    viewport: { width: 1200, height: 630 },
+    colorScheme: "light",
+    reducedMotion: "reduce",
+  });
+  await page.addStyleTag({
+    content: `
     body { overflow: hidden; padding: 30px 0 } .brand, .lede, .choose, .player, .proof, main > :not(#stage) { display: none !important }
-    header, #stage { padding-inline: 60px !important } #stage { display: block } h1 { font-size: 44px } .caption { font-size: 22px; min-height: 0; margin: 14px 0 12px }` });
+    header, #stage { padding-inline: 60px !important } #stage { display: block } h1 { font-size: 44px } .caption { font-size: 22px; min-height: 0; margin: 14px 0 12px }`,
+  });
   const picture = await page.screenshot();
   const saved = new URL(url.replace(/html$/, "png"));
   if (process.env.TREUSEADDR_UPDATE) return writeFileSync(saved, picture);
-  const small = (bytes) => page.evaluate(async (bytes) => {
-    const image = await createImageBitmap(await (await fetch(`data:image/png;base64,${bytes}`)).blob());
-    const canvas = Object.assign(document.createElement("canvas"), { width: 60, height: 32 });
-    const context = canvas.getContext("2d");
-    context.drawImage(image, 0, 0, 60, 32);
-    return [image.width, image.height, ...context.getImageData(0, 0, 60, 32).data];
-  }, bytes.toString("base64"));
+  const small = (bytes) =>
+    page.evaluate(async (bytes) => {
+      const image = await createImageBitmap(await (await fetch(`data:image/png;base64,${bytes}`)).blob());
+      const canvas = Object.assign(document.createElement("canvas"), { width: 60, height: 32 });
+      const context = canvas.getContext("2d");
+      context.drawImage(image, 0, 0, 60, 32);
+      return [image.width, image.height, ...context.getImageData(0, 0, 60, 32).data];
+    }, bytes.toString("base64"));
   const [now, then] = [await small(picture), await small(readFileSync(saved))];
   assert.deepEqual(then.slice(0, 2), [1200, 630]);
   const difference = now.reduce((sum, value, at) => sum + Math.abs(value - then[at]), 0) / now.length;
@@ -735,7 +1000,9 @@ async function* runs(page) {
     for (const old of option) {
       for (const anew of option) {
         await page.click(`.cell[data-old="${old}"][data-new="${anew}"]`);
-        await page.evaluate(() => { location.hash = location.hash.replace(/step=\d+/, "step=0"); });
+        await page.evaluate(() => {
+          location.hash = location.hash.replace(/step=\d+/, "step=0");
+        });
         await page.waitForFunction(() => document.querySelector(".verdict b"));
         yield { program, old, anew };
       }
@@ -745,37 +1012,57 @@ async function* runs(page) {
 
 // The cards that are there, in order: zone, state, flag.
 function cards(page) {
-  return page.locator(".card:not(.gone)").evaluateAll((cards) => cards.map((card) => ({
-    zone: card.closest(".zone").className.match(/zone-(\w+)/)[1],
-    state: card.querySelector(".head b").textContent,
-    flag: card.querySelector(".flag").classList.contains("on"),
-  })));
+  return page.locator(".card:not(.gone)").evaluateAll((cards) =>
+    cards.map((card) => ({
+      zone: card.closest(".zone").className.match(/zone-(\w+)/)[1],
+      state: card.querySelector(".head b").textContent,
+      flag: card.querySelector(".flag").classList.contains("on"),
+    })),
+  );
 }
 
 // Two frames: what was changed is on the screen.
-const frame = (page) => page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+const frame = (page) =>
+  page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
 
-// The words of `tests/page/words.*.toml` that the script has, and what belongs in their braces put there.
+// The words of `docs/page/words.*.toml` that the script has, and what belongs in their braces put there.
 const wordsOf = (page) => page.evaluate(() => JSON.parse(document.getElementById("data").textContent).words);
 const filled = (text, parts) => text.replace(/\{(\w+)\}/g, (_, name) => parts[name]);
 
 // The note is that of the line, with what the page says of it; the line is marked in both columns.
 async function isPinned(page, number, call) {
-  await page.waitForFunction((number) => document.querySelector("#note .title b")?.textContent === number, String(number));
+  await page.waitForFunction(
+    (number) => document.querySelector("#note .title b")?.textContent === number,
+    String(number),
+  );
   assert.ok(await page.isVisible("#note"));
   assert.equal(await page.locator("#note .title h3").innerText(), `${number} ${call}`);
   assert.equal(await page.locator(".pinned").count(), 3);
-  const [gutter] = await page.locator(".g.pinned").evaluateAll((gutter) => gutter.map(({ dataset }) => [dataset.n, dataset.notes]));
+  const [gutter] = await page
+    .locator(".g.pinned")
+    .evaluateAll((gutter) => gutter.map(({ dataset }) => [dataset.n, dataset.notes]));
   assert.equal(gutter[0], String(number));
   const said = await page.locator("#note .body").allTextContents();
   for (const [at, note] of gutter[1].split(" ").entries()) {
-    const whole = await page.locator(`[id="${note}"]`).evaluate((article) => { const copy = article.cloneNode(true); copy.querySelector("h3").remove(); return copy.textContent; });
+    const whole = await page.locator(`[id="${note}"]`).evaluate((article) => {
+      const copy = article.cloneNode(true);
+      copy.querySelector("h3").remove();
+      return copy.textContent;
+    });
     assert.equal(said[at].trim(), whole.trim());
   }
 }
 
 await run(checks, async (check) => {
-  const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+  const args = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+  ];
   const browser = await chromium.launch({ executablePath: executable, args });
   const troubles = [];
   try {
@@ -788,7 +1075,13 @@ await run(checks, async (check) => {
       page.on("requestfailed", (request) => troubles.push(`request failed: ${request.url()}`));
       page.on("console", (message) => troubles.push(`console: ${message.text()}`));
       page.on("pageerror", (error) => troubles.push(`error: ${error.message}`));
-      context.on("close", () => troubles.push(...page.requests.filter((request) => request !== url && !request.startsWith("data:") && !(site && request.startsWith(site)))));
+      context.on("close", () =>
+        troubles.push(
+          ...page.requests.filter(
+            (request) => request !== url && !request.startsWith("data:") && !(site && request.startsWith(site)),
+          ),
+        ),
+      );
       if (hash !== "about:blank") await page.goto(url + hash);
       return page;
     });

@@ -25,7 +25,9 @@ checks.steps = async (open) => {
   const page = await open(address({ program: "treuseaddr", old: 1, new: 1, step: 3 }));
   await page.click("#next");
   assert.equal(await text(page, "#count"), "4 / 10");
-  const flags = await page.$$eval(".card:not(.gone) .flag", (flags) => flags.map((flag) => flag.classList.contains("on")));
+  const flags = await page.$$eval(".card:not(.gone) .flag", (flags) =>
+    flags.map((flag) => flag.classList.contains("on")),
+  );
   assert.deepEqual(flags, [true, true]);
   await page.goBack();
   await page.waitForFunction(() => document.querySelector("#count").textContent === "3 / 10");
@@ -37,22 +39,31 @@ checks.pins = async (open) => {
   await page.click('#listing-treuseaddr pre.c [data-n="26"]');
   await page.waitForSelector("#note:not([hidden])");
   assert.equal(await text(page, "#note .title h3"), "26 bind");
-  const tops = await page.evaluate(() => ["#listing-treuseaddr pre.c .pinned", "#note"].map((part) => document.querySelector(part).getBoundingClientRect().top));
+  const tops = await page.evaluate(() =>
+    ["#listing-treuseaddr pre.c .pinned", "#note"].map(
+      (part) => document.querySelector(part).getBoundingClientRect().top,
+    ),
+  );
   assert.ok(tops[0] < tops[1]);
   await page.keyboard.press("Escape");
   await page.waitForSelector("#note[hidden]");
   // Rust stands beside its C, on the same lines.
-  const uneven = await page.$$eval("#listing-treuseaddr pre.c .ln", (lines) => lines.filter((line) => {
-    const rust = document.querySelector(`#listing-treuseaddr pre.rs [data-n="${line.dataset.n}"]`);
-    return Math.abs(rust.getBoundingClientRect().top - line.getBoundingClientRect().top) > 0.5;
-  }).length);
+  const uneven = await page.$$eval(
+    "#listing-treuseaddr pre.c .ln",
+    (lines) =>
+      lines.filter((line) => {
+        const rust = document.querySelector(`#listing-treuseaddr pre.rs [data-n="${line.dataset.n}"]`);
+        return Math.abs(rust.getBoundingClientRect().top - line.getBoundingClientRect().top) > 0.5;
+      }).length,
+  );
   assert.equal(uneven, 0);
 };
 
 // What is dragged over in one column is selected in that column alone.
 checks.drags = async (open) => {
   const page = await open(address({ program: "treuseaddr", old: 1, new: 1 }));
-  const box = (number) => page.$eval(`#listing-treuseaddr pre.c [data-n="${number}"]`, (line) => line.getBoundingClientRect().toJSON());
+  const box = (number) =>
+    page.$eval(`#listing-treuseaddr pre.c [data-n="${number}"]`, (line) => line.getBoundingClientRect().toJSON());
   await page.$eval('#listing-treuseaddr pre.c [data-n="20"]', (line) => line.scrollIntoView({ block: "center" }));
   const [from, to] = [await box(11), await box(29)];
   await page.mouse.move(from.left + 3, from.top + 9);
@@ -64,7 +75,18 @@ checks.drags = async (open) => {
 };
 
 checks.links = async (open) => {
-  const page = await open(address({ program: "treuseaddr2", old: 1, new: 1, step: 9, line: 67, ask: "udp/127.0.0.1+reuseaddr/bound/127.0.0.1+reuseaddr" }).replaceAll("%2F", "/").replaceAll("%2B", "+"));
+  const page = await open(
+    address({
+      program: "treuseaddr2",
+      old: 1,
+      new: 1,
+      step: 9,
+      line: 67,
+      ask: "udp/127.0.0.1+reuseaddr/bound/127.0.0.1+reuseaddr",
+    })
+      .replaceAll("%2F", "/")
+      .replaceAll("%2B", "+"),
+  );
   assert.equal(await text(page, "#count"), "9 / 11");
   assert.equal(await text(page, "#note .title h3"), "67 write");
   const { answer } = await page.$eval("#data", (data) => JSON.parse(data.textContent).words);
@@ -75,13 +97,22 @@ const text = (page, selector) => page.$eval(selector, (part) => part.innerText.t
 
 await run(checks, async (check) => {
   // The size of the window itself: Firefox 140 does not know all that an emulated viewport asks for.
-  const browser = await puppeteer.launch({ browser: "firefox", executablePath: executable, headless: true, timeout: 200_000, defaultViewport: null, args: ["--width=1280", "--height=900"] });
+  const browser = await puppeteer.launch({
+    browser: "firefox",
+    executablePath: executable,
+    headless: true,
+    timeout: 200_000,
+    defaultViewport: null,
+    args: ["--width=1280", "--height=900"],
+  });
   const troubles = [];
   try {
     await check(async (hash = "") => {
       const page = await browser.newPage();
       page.setDefaultTimeout(60_000);
-      page.on("request", (request) => { if (request.url().split("#")[0] !== url && !request.url().startsWith("data:")) troubles.push(request.url()); });
+      page.on("request", (request) => {
+        if (request.url().split("#")[0] !== url && !request.url().startsWith("data:")) troubles.push(request.url());
+      });
       page.on("console", (message) => troubles.push(`console: ${message.text()}`));
       page.on("pageerror", (error) => troubles.push(`error: ${error.message}`));
       await page.goto(url + hash);

@@ -26,7 +26,7 @@ impl Language {
     }
 
     pub fn words(&self) -> Words {
-        let file = format!("tests/page/words.{}.toml", self.code);
+        let file = format!("docs/page/words.{}.toml", self.code);
         Words(read(&file).parse().unwrap_or_else(|error| panic!("{file}: {error}")))
     }
 }

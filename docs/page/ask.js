@@ -1,4 +1,7 @@
 // The question to the kernel: a cell of the bind table.
+import { brackets, byId, colon, data, filled, fullStop, make, words } from "./page.js";
+import { address, go, state, views } from "./state.js";
+
 const form = byId("question");
 const table = data.ask;
 const keys = Object.keys(table.cells).map((key) => key.split("/"));
@@ -9,21 +12,33 @@ function fill(select, values, name) {
   const was = select.value;
   const list = [...new Set(values)];
   if (name) list.sort((a, b) => order.indexOf(a) - order.indexOf(b));
-  select.replaceChildren(...list.map((value) => {
-    const option = make("option", "", name ? (words.answer.state[value] ?? value) : value);
-    option.value = value;
-    return option;
-  }));
+  select.replaceChildren(
+    ...list.map((value) => {
+      const option = make("option", "", name ? (words.answer.state[value] ?? value) : value);
+      option.value = value;
+      return option;
+    }),
+  );
   select.value = list.includes(was) ? was : list[0];
 }
 // Only what was measured can be chosen: the addresses that go with what is chosen before them.
 function offer() {
   const proto = field("proto").value;
   const of = keys.filter((key) => key[0] === proto);
-  fill(field("state"), of.map((key) => key[2]), true);
+  fill(
+    field("state"),
+    of.map((key) => key[2]),
+    true,
+  );
   const inState = of.filter((key) => key[2] === field("state").value);
-  fill(field("a"), inState.map((key) => key[1]));
-  fill(field("b"), inState.filter((key) => key[1] === field("a").value).map((key) => key[3]));
+  fill(
+    field("a"),
+    inState.map((key) => key[1]),
+  );
+  fill(
+    field("b"),
+    inState.filter((key) => key[1] === field("a").value).map((key) => key[3]),
+  );
 }
 const optionNames = ["", "+reuseaddr", "+reuseport", "+reuseaddr+reuseport"];
 const bits = (name) => field(`${name}1`).checked + 2 * field(`${name}2`).checked;
@@ -66,7 +81,11 @@ function answer() {
   const end = make("p", "more", link, " · ", all);
   if (!outcome) {
     byId("answer").className = "answer unknown";
-    byId("answer").replaceChildren(make("p", "sentence", words.answer.unknown), make("p", "explain", make("code", "", command)), end);
+    byId("answer").replaceChildren(
+      make("p", "sentence", words.answer.unknown),
+      make("p", "explain", make("code", "", command)),
+      end,
+    );
     return;
   }
   const [verdict, rule, deliveries] = outcome;
@@ -74,7 +93,9 @@ function answer() {
   const [call, errno] = verdict.split(" ");
   const sentence = isGood ? words.answer[`yes_${proto}`] : filled(words.answer[`no_${call}`] ?? verdict, { errno });
   const [condition, kernel] = table.rules[rule];
-  const got = Object.entries(deliveries ?? {}).map(([to, who]) => make("li", "", make("code", "", to), ` → ${words.answer[who] ?? who}`));
+  const got = Object.entries(deliveries ?? {}).map(([to, who]) =>
+    make("li", "", make("code", "", to), ` → ${words.answer[who] ?? who}`),
+  );
   byId("answer").className = `answer ${isGood ? "good" : "bad"}`;
   byId("answer").replaceChildren(
     make("p", "sentence", make("b", "", isGood ? "✓ " : "✗ "), sentence),
@@ -87,7 +108,9 @@ function answer() {
       const says = what === "ok" ? words.answer.yes_udp : what;
       return make("p", "elsewhere", make("b", "", (of ?? who) + colon), says, of ? brackets.join(who) : "");
     }),
-    explain, end);
+    explain,
+    end,
+  );
 }
 
 const firstQuestion = "tcp/127.0.0.1/time-wait/127.0.0.1+reuseaddr";
@@ -106,14 +129,3 @@ form.addEventListener("change", () => {
   go({ ask: asked });
 });
 form.addEventListener("submit", (event) => event.preventDefault());
-
-// Everything is there: show what the address asks for.
-{
-  const wanted = location.hash ? read(location.hash) : undefined;
-  go(wanted ?? start, "");
-  const isLine = wanted && wanted.line;
-  addEventListener("load", () => {
-    if (isLine) bringIntoView(true);
-    else if (wanted?.ask && !location.hash.includes("step=")) byId("ask").scrollIntoView();
-  });
-}

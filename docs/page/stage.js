@@ -1,4 +1,8 @@
 // The stage: sockets as cards in the process that holds them, the kernel's questions, the verdict.
+import { all, byId, colon, data, filled, flagOf, make, said, still, words } from "./page.js";
+import { stop } from "./player.js";
+import { go, source, state, steps, verdict, views } from "./state.js";
+
 const stage = words.stage;
 
 // The zones from left to right: the processes, and the kernel where no process holds a socket.
@@ -16,7 +20,8 @@ const copiedFrom = { connection: "old", "connection-record": "connection" };
 function gone() {
   const now = new Set(steps()[state.step - 1].sockets.map(keyOf));
   const last = new Map();
-  for (const step of steps().slice(0, state.step - 1)) for (const socket of step.sockets) last.set(keyOf(socket), socket);
+  for (const step of steps().slice(0, state.step - 1))
+    for (const socket of step.sockets) last.set(keyOf(socket), socket);
   return [...last].filter(([key]) => !now.has(key)).map(([, socket]) => socket);
 }
 
@@ -34,17 +39,28 @@ function card(socket) {
 function zone(name, step) {
   const sockets = step.sockets.filter((socket) => zoneOf(socket) === name);
   const isThere = name === "nobody" || step.live.includes(name);
-  const wasThere = steps().slice(0, state.step).some((step) => step.live.includes(name) || (name === "new" && "binds" in step));
+  const wasThere = steps()
+    .slice(0, state.step)
+    .some((step) => step.live.includes(name) || (name === "new" && "binds" in step));
   const element = make("div", `zone zone-${name}${isThere ? "" : wasThere ? " ended" : " future"}`);
-  element.append(make("p", "name", ownerName(name), ...(isThere ? [] : [make("span", "end", wasThere ? stage.ended : stage.not_started)])));
-  const left = gone().filter((socket) => zoneOf(socket) === name).map((socket) => {
-    const element = card({ ...socket, held: [] });
-    element.classList.add("gone");
-    element.dataset.key = `gone ${keyOf(socket)}`;
-    element.querySelector(".local").textContent = stage.gone;
-    element.querySelector(".peer")?.remove();
-    return element;
-  });
+  element.append(
+    make(
+      "p",
+      "name",
+      ownerName(name),
+      ...(isThere ? [] : [make("span", "end", wasThere ? stage.ended : stage.not_started)]),
+    ),
+  );
+  const left = gone()
+    .filter((socket) => zoneOf(socket) === name)
+    .map((socket) => {
+      const element = card({ ...socket, held: [] });
+      element.classList.add("gone");
+      element.dataset.key = `gone ${keyOf(socket)}`;
+      element.querySelector(".local").textContent = stage.gone;
+      element.querySelector(".peer")?.remove();
+      return element;
+    });
   const cards = make("div", "cards", ...left, ...sockets.map(card));
   // A descriptor of a socket whose card stands with its other holder.
   for (const socket of step.sockets) {
@@ -59,7 +75,12 @@ function drawScene(before) {
   const list = steps();
   const step = list[state.step - 1];
   const scene = byId("scene");
-  const places = new Map(all(".card", scene).map((card) => [card.dataset.key, [card, card.getBoundingClientRect(), card.querySelector(".flag").getBoundingClientRect()]]));
+  const places = new Map(
+    all(".card", scene).map((card) => [
+      card.dataset.key,
+      [card, card.getBoundingClientRect(), card.querySelector(".flag").getBoundingClientRect()],
+    ]),
+  );
   scene.className = `scene zones-${zones().length}`;
   scene.replaceChildren(...zones().map((name) => zone(name, step)));
   const isNext = before && before.program === state.program && before.step + 1 === state.step;
@@ -70,13 +91,30 @@ function drawScene(before) {
     const now = card.getBoundingClientRect();
     if (was) {
       const [x, y] = [was[1].x - now.x, was[1].y - now.y];
-      if (x || y) card.animate([{ transform: `translate(${x}px, ${y}px)` }, { transform: "none" }], { duration: 500, easing: "ease" });
+      if (x || y)
+        card.animate([{ transform: `translate(${x}px, ${y}px)` }, { transform: "none" }], {
+          duration: 500,
+          easing: "ease",
+        });
       const hadFlag = was[0].querySelector(".flag").classList.contains("on");
       const flag = card.querySelector(".flag");
-      if (hadFlag !== flag.classList.contains("on")) flag.animate([{ transform: "translateY(-1.2rem) scale(1.8)", opacity: 0 }, { transform: "none", opacity: 1 }], { duration: 600, easing: "cubic-bezier(.2,1.4,.4,1)" });
+      if (hadFlag !== flag.classList.contains("on"))
+        flag.animate(
+          [
+            { transform: "translateY(-1.2rem) scale(1.8)", opacity: 0 },
+            { transform: "none", opacity: 1 },
+          ],
+          { duration: 600, easing: "cubic-bezier(.2,1.4,.4,1)" },
+        );
       continue;
     }
-    card.animate([{ opacity: 0, transform: "scale(.92)" }, { opacity: 1, transform: "none" }], { duration: 350, easing: "ease-out" });
+    card.animate(
+      [
+        { opacity: 0, transform: "scale(.92)" },
+        { opacity: 1, transform: "none" },
+      ],
+      { duration: 350, easing: "ease-out" },
+    );
     const from = isNext && places.get(copiedFrom[card.dataset.key]);
     if (from) flyFlag(card.querySelector(".flag"), from[2]);
   }
@@ -93,12 +131,18 @@ function flyFlag(flag, from) {
   byId("scene").append(copy);
   flag.style.opacity = 0;
   const [x, y] = [from.x - to.x, from.y - to.y];
-  const flight = copy.animate([
-    { transform: `translate(${x}px, ${y}px)` },
-    { transform: `translate(${x / 2}px, ${y / 2 - 40}px) scale(1.7)`, offset: 0.5 },
-    { transform: "none" },
-  ], { duration: 1100, delay: 200, fill: "backwards", easing: "ease-in-out" });
-  flight.onfinish = flight.oncancel = () => { copy.remove(); flag.style.opacity = ""; };
+  const flight = copy.animate(
+    [
+      { transform: `translate(${x}px, ${y}px)` },
+      { transform: `translate(${x / 2}px, ${y / 2 - 40}px) scale(1.7)`, offset: 0.5 },
+      { transform: "none" },
+    ],
+    { duration: 1100, delay: 200, fill: "backwards", easing: "ease-in-out" },
+  );
+  flight.onfinish = flight.oncancel = () => {
+    copy.remove();
+    flag.style.opacity = "";
+  };
 }
 
 // The three questions, about each old socket, and the verdict.
@@ -108,21 +152,28 @@ function drawQuestions(before) {
   const isAsked = state.step - 1 >= asked;
   const { asks } = list[asked];
   const isUdp = state.program === "ureuseaddr";
-  const answers = (field, isBad) => asks.map((ask) => {
-    const value = ask[field];
-    const socket = list[asked].sockets.find((socket) => socket.id === ask.id);
-    const name = asks.length > 1 ? socket.state + colon : "";
-    if (!isAsked) return make("span", "mark", "\u00a0"); // the answer's room
-    if (value === null) return make("span", "mark none", `${name}${isUdp && field === "listens" ? stage.ask_udp : stage.not_asked}`);
-    // What lets it pass is ticked.
-    const passes = value !== isBad;
-    const mark = make("span", `mark ${field === "same" ? "" : passes ? "good" : "bad"}`);
-    const sign = field === "same" ? "" : passes ? "✓ " : "✗ ";
-    mark.append(`${name}`, make("b", "", sign + (value ? stage.yes : stage.no)));
-    return mark;
-  });
+  const answers = (field, isBad) =>
+    asks.map((ask) => {
+      const value = ask[field];
+      const socket = list[asked].sockets.find((socket) => socket.id === ask.id);
+      const name = asks.length > 1 ? socket.state + colon : "";
+      if (!isAsked) return make("span", "mark", "\u00a0"); // the answer's room
+      if (value === null)
+        return make("span", "mark none", `${name}${isUdp && field === "listens" ? stage.ask_udp : stage.not_asked}`);
+      // What lets it pass is ticked.
+      const passes = value !== isBad;
+      const mark = make("span", `mark ${field === "same" ? "" : passes ? "good" : "bad"}`);
+      const sign = field === "same" ? "" : passes ? "✓ " : "✗ ";
+      mark.append(`${name}`, make("b", "", sign + (value ? stage.yes : stage.no)));
+      return mark;
+    });
   const items = ["same", "both", "listens"].map((field, index) => {
-    const item = make("li", isAsked ? "asked" : "", make("span", "ask", stage.ask[index]), ...answers(field, field === "listens"));
+    const item = make(
+      "li",
+      isAsked ? "asked" : "",
+      make("span", "ask", stage.ask[index]),
+      ...answers(field, field === "listens"),
+    );
     item.style.setProperty("--at", index);
     return item;
   });
@@ -155,7 +206,9 @@ function linesOf(step) {
     return make("div", "pair", link, c, rust);
   });
   if (!rows.length) return [make("p", "none", stage.no_lines)];
-  const heads = ["c", "rs"].map((column) => make("p", `name ${column}`, listing.querySelector(`.heads .${column}`).firstChild.textContent));
+  const heads = ["c", "rs"].map((column) =>
+    make("p", `name ${column}`, listing.querySelector(`.heads .${column}`).firstChild.textContent),
+  );
   return [...heads, ...rows];
 }
 function panel(name, title, ...content) {
@@ -164,7 +217,11 @@ function panel(name, title, ...content) {
 }
 function terminal(list, at) {
   const lines = list.slice(0, state.step).flatMap((step, index) => {
-    const row = (tag, text) => text.split("\n").filter(Boolean).map((line) => make(tag, index === state.step - 1 ? "" : "old", line));
+    const row = (tag, text) =>
+      text
+        .split("\n")
+        .filter(Boolean)
+        .map((line) => make(tag, index === state.step - 1 ? "" : "old", line));
     return [...row("kbd", step.typed[at]), ...row("samp", step.printed[at])];
   });
   return make("pre", "", ...lines);
@@ -173,26 +230,54 @@ function rowOf(row) {
   const name = row.at(-1);
   const state = /^[A-Z]/.test(name) ? [make("b", name, name)] : [];
   const fields = state.length ? row.slice(0, -1) : row;
-  return make("samp", "", make("span", "proto", fields[0]), make("span", "queue", `${fields[1]} ${fields[2]}`), make("span", "", fields[3]), make("span", "", fields[4]), ...state);
+  return make(
+    "samp",
+    "",
+    make("span", "proto", fields[0]),
+    make("span", "queue", `${fields[1]} ${fields[2]}`),
+    make("span", "", fields[3]),
+    make("span", "", fields[4]),
+    ...state,
+  );
 }
 function packet([isServer, text]) {
-  return make("li", isServer ? "from-server" : "from-client", make("span", "sr", isServer ? stage.from_server : stage.from_client), text);
+  return make(
+    "li",
+    isServer ? "from-server" : "from-client",
+    make("span", "sr", isServer ? stage.from_server : stage.from_client),
+    text,
+  );
 }
 function drawProof() {
   const list = steps();
   const step = list[state.step - 1];
   const isUdp = state.program === "ureuseaddr";
-  const terminals = isUdp ? [0, 1].map((at) => panel(`terminal t${at}`, stage.terminals[at], terminal(list, at))) : [panel("terminal", stage.terminal, terminal(list, 0))];
+  const terminals = isUdp
+    ? [0, 1].map((at) => panel(`terminal t${at}`, stage.terminals[at], terminal(list, at)))
+    : [panel("terminal", stage.terminal, terminal(list, 0))];
   const netstat = step.netstat.length ? make("pre", "", ...step.netstat.map(rowOf)) : make("p", "none", stage.no_rows);
   const options = isUdp ? "-una" : "-tna";
-  const sent = step.sent ? [make("p", "sent", (isUdp ? stage.sender : stage.client) + colon, make("code", "", step.sent.trim()), step.received ? " ⇄" : " →")] : [];
-  const packets = step.packets.length ? make("ol", "", ...step.packets.map(packet)) : make("p", "none", stage.no_packets);
+  const sent = step.sent
+    ? [
+        make(
+          "p",
+          "sent",
+          (isUdp ? stage.sender : stage.client) + colon,
+          make("code", "", step.sent.trim()),
+          step.received ? " ⇄" : " →",
+        ),
+      ]
+    : [];
+  const packets = step.packets.length
+    ? make("ol", "", ...step.packets.map(packet))
+    : make("p", "none", stage.no_packets);
   byId("proof").className = isUdp ? "proof four" : "proof";
   byId("proof").replaceChildren(
     panel("pairs", stage.lines, ...linesOf(step)),
     ...terminals,
     panel("netstat", `netstat ${options} | grep 3459`, netstat),
-    panel("packets", stage.packets, ...sent, packets));
+    panel("packets", stage.packets, ...sent, packets),
+  );
 }
 
 let shownStage = "";
@@ -216,7 +301,13 @@ views.push((before) => {
     cell.lastChild.textContent = binds ? (state.program === "ureuseaddr" ? stage.binds : stage.listens) : stage.fails;
     const has = (is) => (is ? stage.flag : stage.no_flag);
     const owner = stage.owner[state.program];
-    const parts = { old: owner.old, old_flag: has(old), new: owner.new, new_flag: has(anew), verdict: cell.lastChild.textContent };
+    const parts = {
+      old: owner.old,
+      old_flag: has(old),
+      new: owner.new,
+      new_flag: has(anew),
+      verdict: cell.lastChild.textContent,
+    };
     cell.setAttribute("aria-label", filled(stage.cell, parts));
   }
   const captions = words.caption;
@@ -234,39 +325,24 @@ views.push((before) => {
   for (const id of ["next", "bar-next"]) byId(id).disabled = state.step === list.length;
 });
 
-// Playing: a step every two seconds; what asks or moves has a little longer.
-let timer;
-function stop() {
-  clearTimeout(timer);
-  timer = undefined;
-  byId("play").setAttribute("aria-pressed", "false");
-}
-function play() {
-  const last = steps().length;
-  if (state.step === last) go({ step: 1 }, "replace");
-  byId("play").setAttribute("aria-pressed", "true");
-  const tick = () => {
-    if (state.step >= steps().length) return stop();
-    go({ step: state.step + 1 }, "replace");
-    timer = setTimeout(tick, /^(accept|stop|ask)/.test(steps()[state.step - 1].key) ? 3200 : 2100);
-  };
-  timer = setTimeout(tick, 1400);
-}
-byId("play").addEventListener("click", () => (timer ? stop() : play()));
-for (const [id, by] of [["back", -1], ["next", 1], ["bar-back", -1], ["bar-next", 1]]) {
-  byId(id).addEventListener("click", () => { stop(); go({ step: state.step + by }); });
-}
-byId("scrub").addEventListener("input", () => { stop(); go({ step: Number(byId("scrub").value) }, "replace"); });
 for (const input of all("[name=program]")) {
-  input.addEventListener("change", () => { stop(); go({ program: input.value }); });
+  input.addEventListener("change", () => {
+    stop();
+    go({ program: input.value });
+  });
 }
 const square = document.querySelector(".square");
 square.addEventListener("click", (event) => {
   const cell = event.target.closest(".cell");
-  if (cell) { stop(); go({ old: Number(cell.dataset.old), new: Number(cell.dataset.new) }); }
+  if (cell) {
+    stop();
+    go({ old: Number(cell.dataset.old), new: Number(cell.dataset.new) });
+  }
 });
 square.addEventListener("keydown", (event) => {
-  const change = { ArrowUp: { old: 0 }, ArrowDown: { old: 1 }, ArrowLeft: { new: 0 }, ArrowRight: { new: 1 } }[event.key];
+  const change = { ArrowUp: { old: 0 }, ArrowDown: { old: 1 }, ArrowLeft: { new: 0 }, ArrowRight: { new: 1 } }[
+    event.key
+  ];
   if (!change) return;
   event.preventDefault();
   stop();

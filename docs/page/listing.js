@@ -1,4 +1,8 @@
 // The listing: a row lights up, a line is pinned, and its note is shown.
+import { all, byId, colon, comma, data, filled, make, words } from "./page.js";
+import { stop } from "./player.js";
+import { go, isNew, read, source, state, steps, views } from "./state.js";
+
 const note = byId("note");
 const rows = {}; // by program and line: the gutter, C and Rust
 for (const listing of all(".listing")) {
@@ -40,7 +44,10 @@ views.push(() => {
     for (const badge of all(".off", listing)) {
       const isOn = badge.dataset.switch === "reuseaddr" ? Boolean(option()) : closes;
       badge.setAttribute("aria-pressed", isOn);
-      badge.setAttribute("aria-label", badge.dataset.switch + colon + badge.querySelector(isOn ? ".is-on" : ".is-off").textContent);
+      badge.setAttribute(
+        "aria-label",
+        badge.dataset.switch + colon + badge.querySelector(isOn ? ".is-on" : ".is-off").textContent,
+      );
     }
     for (const line of all(".now", byId("lines"))) line.classList.remove("now");
     for (const call of step.calls) mark(program, call.line, "now", true);
@@ -58,7 +65,10 @@ views.push(() => {
   }
   const pin = state.line ? `${program}-${state.line}` : "";
   if (pin !== pinned) {
-    if (pinned) { const at = pinned.lastIndexOf("-"); mark(pinned.slice(0, at), pinned.slice(at + 1), "pinned", false); }
+    if (pinned) {
+      const at = pinned.lastIndexOf("-");
+      mark(pinned.slice(0, at), pinned.slice(at + 1), "pinned", false);
+    }
     pinned = pin;
     if (pin) mark(program, state.line, "pinned", true);
     showNote();
@@ -80,7 +90,11 @@ function showNote() {
     button.type = "button";
     button.setAttribute("aria-label", words.note[name]);
     button.disabled = !list[at + by];
-    button.addEventListener("click", () => { go({ line: Number(list[at + by].textContent) }); bringIntoView(); note.querySelector(`.${name}`)?.focus({ preventScroll: true }); });
+    button.addEventListener("click", () => {
+      go({ line: Number(list[at + by].textContent) });
+      bringIntoView();
+      note.querySelector(`.${name}`)?.focus({ preventScroll: true });
+    });
     return button;
   };
   const close = make("button", "turn close", "✕");
@@ -102,14 +116,20 @@ function showNote() {
 }
 
 // The pinned line or another one, where neither the bar nor the note covers it; in the middle, where a link led there.
-function bringIntoView(toMiddle, number = state.line) {
+export function bringIntoView(toMiddle, number = state.line) {
   const line = rows[source()]?.[number]?.find((part) => part.offsetHeight);
   if (!line) return;
   const box = line.getBoundingClientRect();
   const top = document.querySelector(".bar").offsetHeight + 30;
   const isBelow = !note.hidden && getComputedStyle(note).bottom !== "auto";
   const bottom = innerHeight - (isBelow ? note.offsetHeight : 0) - 8;
-  const by = toMiddle ? box.top - (top + bottom) / 2 : box.top < top ? box.top - top : box.bottom > bottom ? box.bottom - bottom : 0;
+  const by = toMiddle
+    ? box.top - (top + bottom) / 2
+    : box.top < top
+      ? box.top - top
+      : box.bottom > bottom
+        ? box.bottom - bottom
+        : 0;
   if (by) scrollBy({ top: by, behavior: "instant" });
 }
 
@@ -123,7 +143,9 @@ function unpin() {
   go({ line: 0 });
   if (wasInside) rows[source()][number]?.[0].querySelector("a")?.focus({ preventScroll: true });
 }
-addEventListener("keydown", (event) => { if (event.key === "Escape" && state.line) unpin(); });
+addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && state.line) unpin();
+});
 
 for (const listing of all(".listing")) {
   const program = listing.dataset.program;
@@ -131,7 +153,9 @@ for (const listing of all(".listing")) {
   // Not mouseover: that comes also where the page moves below a pointer that rests.
   listing.addEventListener("mousemove", (event) => light(program, numberAt(event)));
   listing.addEventListener("mouseleave", () => light());
-  listing.addEventListener("focusin", (event) => { if (event.target.matches(".g a")) light(program, numberAt(event)); });
+  listing.addEventListener("focusin", (event) => {
+    if (event.target.matches(".g a")) light(program, numberAt(event));
+  });
   listing.addEventListener("click", (event) => {
     const badge = event.target.closest(".off");
     if (badge) return turnSwitch(badge.dataset.switch);
@@ -162,10 +186,17 @@ for (const listing of all(".listing")) {
 function turnSwitch(name) {
   stop();
   if (name === "reuseaddr") return go(isNew(steps()[state.step - 1]) ? { new: 1 - state.new } : { old: 1 - state.old });
-  go({ program: state.program === "treuseaddr2" ? "treuseaddr2-close-listener" : "treuseaddr2", line: state.line, step: state.step });
+  go({
+    program: state.program === "treuseaddr2" ? "treuseaddr2-close-listener" : "treuseaddr2",
+    line: state.line,
+    step: state.step,
+  });
 }
 for (const id of ["old", "new"]) {
-  byId(id).addEventListener("change", (event) => { stop(); go({ [id]: Number(event.target.checked) }); });
+  byId(id).addEventListener("change", (event) => {
+    stop();
+    go({ [id]: Number(event.target.checked) });
+  });
 }
 
 // A link to a line or a note pins it.
@@ -186,8 +217,16 @@ for (const button of all(".copy")) {
     const text = button.closest(".listing").querySelector(`pre.${button.dataset.column}`).textContent;
     if (navigator.clipboard) {
       await navigator.clipboard.writeText(text);
-    } else { // a page that came over http
-      addEventListener("copy", (event) => { event.clipboardData.setData("text/plain", text); event.preventDefault(); }, { once: true });
+    } else {
+      // a page that came over http
+      addEventListener(
+        "copy",
+        (event) => {
+          event.clipboardData.setData("text/plain", text);
+          event.preventDefault();
+        },
+        { once: true },
+      );
       document.execCommand("copy");
     }
     button.textContent = words.note.copied;
