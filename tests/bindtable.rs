@@ -199,6 +199,7 @@ fn options() {
         (&["--jobs", "0"], "invalid value '0'"),
         (&["diff", "/dev/null/none"], "/dev/null/none"),
         (&["diff", "/dev/null"], "no saved run"),
+        (&["diff", "/dev/zero"], "has more than 16 MiB, so it is no saved run"),
         (&["diff", ""], "a value is required"),
         (&["diff", "/dev/null/x\ny"], "/dev/null/x y"),
         (&["--question", "x\ny"], "'x y' is none of restart"),
@@ -601,6 +602,20 @@ fn diff() {
         (&differ[0]["cell"], &differ[0]["was"]["verdict"], &differ[0]["is"]["verdict"]),
         (&cell.into(), &"bind EACCES".into(), &"ok".into())
     );
+
+    // What a saved run says is no command to the terminal.
+    let hostile = "x\x1b[31m\u{9b}1m\ny";
+    let mut other = saved.clone();
+    other["kernel"] = hostile.into();
+    let cells = other["cells"].as_array_mut().expect("they are a list");
+    let changed = cells.iter_mut().find(|other| other["cell"] == cell).expect("it is there");
+    changed["verdict"] = hostile.into();
+    write(&other);
+    for format in ["text", "markdown", "json"] {
+        let (_, text) = compare(&["--format", format]);
+        assert!(text.contains("x [31m 1m y"), "{text:?}");
+        assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
+    }
 
     // The saved run has two cells more, and lacks three that are here.
     let mut other = saved.clone();

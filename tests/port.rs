@@ -41,7 +41,7 @@ const SAMPLE: u16 = 1;
 static TALLY: Tally = Tally::new();
 static UNKNOWN: AtomicU32 = AtomicU32::new(0);
 
-const TRIALS: [(&str, fn()); 33] = [
+const TRIALS: [(&str, fn()); 34] = [
     ("port_document", document),
     ("port_by_hand", by_hand),
     ("port_input", input),
@@ -62,6 +62,7 @@ const TRIALS: [(&str, fn()); 33] = [
     ("port_other_namespace", other_namespace),
     ("port_socket_activated", socket_activated),
     ("port_homes", homes),
+    ("port_hostile_names", hostile_names),
     ("port_orphan", orphan),
     ("port_udp", udp),
     ("port_udp_crowd", udp_crowd),
@@ -714,8 +715,57 @@ fn socket_activated() {
     assert!(text(&help(&finding, "stop")["command"]).contains("systemctl"));
 }
 
-/// The unit, or the container, that a process belongs to. In a mount namespace of its own the command
-/// finds another text in the process's cgroup file.
+/// bindtable, which in a mount namespace of its own finds these lines as the cgroup file of each
+/// process.
+fn in_cgroup(scratch: &Scratch, cgroup: &str, pids: &[i32]) -> Command {
+    let file = scratch.path().join("cgroup");
+    fs::write(&file, format!("{cgroup}\n")).expect("the folder is ours");
+    let mut unshare = Command::new("unshare");
+    let script = "for pid in $2; do mount --bind \"$1\" /proc/$pid/cgroup || exit 9; done
+                  program=$0; shift 2; exec \"$program\" \"$@\"";
+    let pids = pids.iter().map(i32::to_string).collect::<Vec<_>>().join(" ");
+    unshare.args(["--mount", "sh", "-c", script]).arg(program()).arg(&file).arg(pids);
+    unshare
+}
+
+/// Whoever chooses a name chooses neither what the terminal does, nor what the reader types.
+fn hostile_names() {
+    let scratch = Scratch::new();
+    let words = ["\x1b[2J", "a\u{202e}b", "c\u{9b}1md\ne"];
+    let server = holder(&scratch, "a;b\x1b[31m", std_listener("127.0.0.1"), &words);
+    let pid = server.pid().as_raw();
+    let kill = format!("kill {pid}");
+    for (unit, command) in [
+        ("x;id;\x1b[31mRED.service", &*kill),
+        ("a\u{202e}b.service", &kill),
+        ("--force.service", &kill),
+        ("x;id;.service", "systemctl stop 'x;id;.service'"),
+        ("$(id)'`.service", "systemctl stop \"\\$(id)'\\`.service\""),
+        (r"dev-a\x2db.service", r"systemctl stop 'dev-a\x2db.service'"),
+    ] {
+        let cgroup = format!("0::/{unit}");
+        let ask = |format| {
+            let mut command = in_cgroup(&scratch, &cgroup, &[pid]);
+            let output = run(command.args(["port", "3459", "--format", format]));
+            assert_eq!(output.stderr, "", "{unit:?}");
+            let is_shown = |c: char| c == '\n' || !c.is_control() && c != '\u{202e}';
+            assert!(output.stdout.chars().all(is_shown), "{:?}", output.stdout);
+            output.stdout
+        };
+        assert!(flat(&ask("text")).contains("(a;b [31m), descriptor 0, unit "));
+        let finding: Value = serde_json::from_str(&ask("json")).expect("it is JSON");
+        let advised = text(&help(&finding, "stop")["command"]);
+        assert_eq!(advised, command);
+        // A shell takes what is advised for as many words as it has.
+        if let Some(words) = advised.strip_prefix("systemctl stop ") {
+            let print = format!("printf '%s,' {words}");
+            let printed = run(Command::new("sh").args(["-c", &print])).stdout;
+            assert_eq!(printed, format!("{unit},"));
+        }
+    }
+}
+
+/// The unit, or the container, that a process belongs to.
 fn homes() {
     let scratch = Scratch::new();
     let server = holder(&scratch, "server", std_listener("127.0.0.1"), &[]);
@@ -752,12 +802,8 @@ fn homes() {
             "systemctl --user stop own.service",
         ),
     ] {
-        let file = scratch.path().join("cgroup");
-        fs::write(&file, format!("{cgroup}\n")).expect("the folder is ours");
-        let mut unshare = Command::new("unshare");
-        let script = "mount --bind \"$1\" /proc/$2/cgroup && exec \"$0\" port 3459 --format json";
-        unshare.args(["--mount", "sh", "-c", script]).arg(program()).arg(&file);
-        let finding = found(unshare.arg(pid.to_string())).1;
+        let mut ask = in_cgroup(&scratch, cgroup, &[pid.as_raw()]);
+        let finding = found(ask.args(["port", "3459", "--format", "json"])).1;
         let process = &only(&finding)["processes"][0];
         assert_eq!(process["pid"], pid.as_raw(), "{finding}");
         assert_eq!(process["unit"], unit.map_or(Value::Null, Value::from), "{cgroup}");

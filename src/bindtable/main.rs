@@ -5,12 +5,14 @@ mod kernel;
 mod language;
 mod named;
 mod port;
+mod printable;
 mod sockets;
 mod table;
 
 use crate::kernel::Proto;
 use crate::language::Language;
 use crate::port::Target;
+use crate::printable::{print_all, printable};
 use crate::table::cell::{self, Cell, Family, State};
 use crate::table::questions::{self, Question};
 use crate::table::report::{Format, Report, Run, SavedCell, VERSION};
@@ -21,7 +23,8 @@ use clap::error::{ContextKind, ErrorKind};
 use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::error::Error;
 use std::ffi::OsString;
-use std::io::{IsTerminal, Write};
+use std::fs::File;
+use std::io::{IsTerminal, Read, Write};
 use std::num::NonZeroU8;
 use std::process::ExitCode;
 
@@ -256,7 +259,7 @@ fn main() -> ExitCode {
 
 /// One line on standard error, whatever was typed, and even if nothing can be written there.
 fn refuse(trouble: &str) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "bindtable: {}", port::holders::printable(trouble));
+    let _ = writeln!(std::io::stderr(), "bindtable: {}", printable(trouble));
     ExitCode::from(2)
 }
 
@@ -367,16 +370,19 @@ fn answer(arguments: Arguments) -> Result<(String, u8), String> {
             Ok((text, finding.status.exit()))
         }
         Some(Task::Diff { file, filter, output }) => {
-            let saved = std::fs::read_to_string(&file)
-                .map_err(|error| say!("{file}: {error}", "读不了 {file}：{error}"))?;
+            let saved = read_saved(&file)?;
             let no_run = |why: String| {
                 say!(
                     "{file} is no saved run ({why}): bindtable --format json > FILE makes one",
                     "{file} 不是保存的运行（{why}）：用 bindtable --format json > FILE 保存"
                 )
             };
-            let saved: Run =
-                serde_json::from_str(&saved).map_err(|error| no_run(error.to_string()))?;
+            let saved: Run = serde_json::from_str(&saved)
+                .and_then(|mut saved| {
+                    print_all(&mut saved);
+                    serde_json::from_value(saved)
+                })
+                .map_err(|error| no_run(error.to_string()))?;
             if saved.bindtable != VERSION {
                 let theirs = saved.bindtable;
                 return Err(no_run(say!(
@@ -401,6 +407,24 @@ fn answer(arguments: Arguments) -> Result<(String, u8), String> {
             Ok((diff.print(output.format), status))
         }
     }
+}
+
+/// The text of a saved run. All cells take 1.2 MB.
+fn read_saved(file: &str) -> Result<String, String> {
+    const MOST: u64 = 16 << 20;
+    let mut text = String::new();
+    File::open(file)
+        .and_then(|saved| saved.take(MOST + 1).read_to_string(&mut text))
+        .map_err(|error| say!("{file}: {error}", "读不了 {file}：{error}"))?;
+    if text.len() as u64 > MOST {
+        return Err(say!(
+            "{file} has more than {most} MiB, so it is no saved run: bindtable --format json > FILE \
+             makes one",
+            "{file} 超过 {most} MiB，所以不是保存的运行：用 bindtable --format json > FILE 保存",
+            most = MOST >> 20
+        ));
+    }
+    Ok(text)
 }
 
 /// 0, or 3 if any cell was not tried.

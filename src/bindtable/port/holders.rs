@@ -1,5 +1,6 @@
 //! The processes that hold a socket, what they belong to, and the options of the socket.
 
+use crate::printable::Outside;
 use procfs::ProcessCGroup;
 use procfs::process::Process;
 use rustix::fs::fstat;
@@ -17,18 +18,18 @@ pub struct Holder {
     /// Its parent's.
     pub parent: i32,
     /// What ps(1) calls it: 15 bytes at most.
-    pub name: String,
+    pub name: Outside,
     /// Its command line, words between spaces.
-    pub command: String,
+    pub command: Outside,
     /// Its descriptors of the socket.
     pub descriptors: Vec<i32>,
     /// The systemd unit, from its cgroup.
-    pub unit: Option<String>,
+    pub unit: Option<Outside>,
     /// Whether that is a unit of a user's systemd.
     #[serde(skip)]
     pub is_users_unit: bool,
     /// The container's name or number, from its cgroup.
-    pub container: Option<String>,
+    pub container: Option<Outside>,
 }
 
 /// SO_REUSEADDR, SO_REUSEPORT and, of IPv6, IPV6_V6ONLY of a socket.
@@ -120,23 +121,17 @@ fn holder(pid: i32, descriptors: Vec<i32>) -> Option<Holder> {
     let process = Process::new(pid).ok()?;
     let stat = process.stat().ok()?;
     let cgroups = cgroups(&process);
-    let in_cgroups = |find: fn(&str) -> Option<String>| cgroups.iter().find_map(|path| find(path));
+    let in_cgroups = |find: fn(&str) -> Option<Outside>| cgroups.iter().find_map(|path| find(path));
     Some(Holder {
         pid,
         parent: stat.ppid,
-        command: printable(&process.cmdline().unwrap_or_default().join(" ")),
-        name: printable(&stat.comm),
+        command: process.cmdline().unwrap_or_default().join(" ").into(),
+        name: stat.comm.into(),
         descriptors,
         unit: in_cgroups(unit),
         is_users_unit: cgroups.iter().any(|path| path.contains("/user@")),
         container: in_cgroups(container),
     })
-}
-
-/// A text that a terminal may be given: without control characters, on one line.
-pub fn printable(text: &str) -> String {
-    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The cgroups that tell where a process belongs: version 2 has one hierarchy, number 0; of version
@@ -150,24 +145,24 @@ fn cgroups(process: &Process) -> Vec<String> {
 }
 
 /// The innermost service or scope of a cgroup's path.
-fn unit(path: &str) -> Option<String> {
+fn unit(path: &str) -> Option<Outside> {
     let is_unit =
         |part: &&str| [".service", ".scope", ".socket"].iter().any(|end| part.ends_with(end));
-    path.rsplit('/').find(is_unit).map(str::to_owned)
+    path.rsplit('/').find(is_unit).map(Outside::from)
 }
 
 /// The container of a cgroup's path: Docker, containerd, CRI-O and Podman use 64 hexadecimal
 /// digits, as in `/docker/ID` and `docker-ID.scope`; LXC has `lxc.payload.NAME`, and
 /// systemd-nspawn `machine-NAME.scope`.
-fn container(path: &str) -> Option<String> {
+fn container(path: &str) -> Option<Outside> {
     path.rsplit('/').find_map(|part| {
         let part = part.strip_suffix(".scope").unwrap_or(part);
         let id = part.rsplit(['-', ':']).next()?;
         if id.len() == 64 && id.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            return Some(id[..12].to_owned());
+            return Some(id[..12].into());
         }
         let name = ["lxc.payload.", "machine-"].iter().find_map(|start| part.strip_prefix(start));
-        name.map(str::to_owned)
+        name.map(Outside::from)
     })
 }
 

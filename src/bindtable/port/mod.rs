@@ -11,6 +11,7 @@ pub mod words;
 
 use crate::kernel::Proto;
 use crate::kernel::bind::Rule;
+use crate::printable::Outside;
 use holders::{Holder, Holders};
 use rustix::io::Errno;
 use rustix::net::netdevice::name_to_index;
@@ -118,7 +119,7 @@ pub struct User {
     /// Its number.
     pub uid: u32,
     /// Its name.
-    pub name: Option<String>,
+    pub name: Option<Outside>,
 }
 
 impl User {
@@ -128,7 +129,7 @@ impl User {
         let name = ACCOUNTS.lines().find_map(|line| {
             let mut fields = line.split(':');
             let name = fields.next()?;
-            (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+            (fields.nth(1)?.parse() == Ok(uid)).then(|| name.into())
         });
         Self { uid, name }
     }
@@ -285,38 +286,38 @@ pub struct Verdict {
 #[serde(tag = "case", rename_all = "kebab-case")]
 pub enum Case {
     /// Several processes hold one listener: a child has inherited it.
-    Inherited { pids: Vec<i32>, name: String },
+    Inherited { pids: Vec<i32>, name: Outside },
     /// A listener that no process has, as seen from here.
     NoProcess { address: IpAddr },
     /// A connection on a port of the ephemeral range, where nobody listens; or what is left of it.
-    Outgoing { pid: Option<i32>, name: Option<String>, first: u16, last: u16, is_over: bool },
+    Outgoing { pid: Option<i32>, name: Option<Outside>, first: u16, last: u16, is_over: bool },
     /// A client that has connected to itself.
-    SelfConnect { pid: Option<i32>, name: Option<String>, is_over: bool },
+    SelfConnect { pid: Option<i32>, name: Option<Outside>, is_over: bool },
     /// A listener on `::` that takes IPv4 too.
     HoldsIpv4 { address: IpAddr },
     /// A container's published port.
     Published {
         pid: i32,
-        name: String,
-        container_ip: Option<String>,
-        container_port: Option<String>,
+        name: Outside,
+        container_ip: Option<Outside>,
+        container_port: Option<Outside>,
     },
     /// A listener in another network namespace.
-    OtherNamespace { pid: i32, name: String, address: IpAddr },
+    OtherNamespace { pid: i32, name: Outside, address: IpAddr },
     /// TIME_WAIT, or what comes before it, of a server without the option: at least one of them.
     LacksOption { count: usize, seconds_left: Option<u32> },
     /// TIME_WAIT of a server with the option.
     HadOption { count: usize, seconds_left: Option<u32> },
     /// systemd, or another super-server, listens for a service.
-    SocketActivated { pid: i32, name: String },
+    SocketActivated { pid: i32, name: Outside },
     /// A connection that no process has any more.
     Orphan { state: State },
     /// Connections that no process has accepted.
     NotAccepted { count: usize },
     /// A socket that is bound and does not listen.
-    BoundOnly { pid: Option<i32>, name: Option<String> },
+    BoundOnly { pid: Option<i32>, name: Option<Outside> },
     /// The other protocol has the port, which is of no account.
-    OtherProtocol { pid: Option<i32>, name: Option<String> },
+    OtherProtocol { pid: Option<i32>, name: Option<Outside> },
     /// EACCES: a privileged port.
     Privileged { first: u16 },
     /// EADDRNOTAVAIL: not an address of this machine.
@@ -793,13 +794,13 @@ impl Finding {
             ["docker-proxy", "dockerd", "rootlesskit", "rootlessport", "slirp4netns", "pasta"];
         let holders = &socket.processes;
         let is_one_of =
-            |names: &[&str]| holders.iter().find(|holder| names.contains(&holder.name.as_str()));
+            |names: &[&str]| holders.iter().find(|holder| names.contains(&holder.name.raw()));
         if let Some(holder) = is_one_of(&ACTIVATORS) {
             cases.push(Case::SocketActivated { pid: holder.pid, name: holder.name.clone() });
         } else if let Some(holder) = is_one_of(&PROXIES) {
             let after = |option: &str| {
-                let mut words = holder.command.split(' ').skip_while(|word| *word != option);
-                words.nth(1).map(str::to_owned)
+                let words = holder.command.raw().split_whitespace();
+                words.skip_while(|word| *word != option).nth(1).map(Outside::from)
             };
             cases.push(Case::Published {
                 pid: holder.pid,
@@ -935,7 +936,7 @@ impl Verdict {
 fn stop(target: Target, proto: Proto, in_the_way: &[&Socket]) -> Option<String> {
     let holders: BTreeSet<&Holder> =
         in_the_way.iter().flat_map(|socket| &socket.processes).collect();
-    let is_named = |name: &str| holders.iter().any(|holder| holder.name == name);
+    let is_named = |name: &str| holders.iter().any(|holder| holder.name.raw() == name);
     if holders.is_empty() {
         return None;
     }
@@ -946,17 +947,21 @@ fn stop(target: Target, proto: Proto, in_the_way: &[&Socket]) -> Option<String> 
     if is_named("systemd") {
         return Some("systemctl list-sockets; systemctl stop NAME.socket".to_owned());
     }
-    let units: BTreeSet<&String> =
+    let units: BTreeSet<&Outside> =
         holders.iter().filter_map(|holder| holder.unit.as_ref()).collect();
     let in_units = holders.iter().all(|holder| {
         holder.unit.as_ref().is_some_and(|unit| {
+            let unit = unit.raw();
             unit.ends_with(".service") && !unit.starts_with("user@") && holder.container.is_none()
         })
     });
-    if in_units && units.len() == 1 {
+    if in_units
+        && units.len() == 1
+        && let Some(unit) = units.first().and_then(|unit| unit.quoted())
+    {
         let is_users = holders.iter().all(|holder| holder.is_users_unit);
         let option = if is_users { " --user" } else { "" };
-        return units.first().map(|unit| format!("systemctl{option} stop {unit}"));
+        return Some(format!("systemctl{option} stop {unit}"));
     }
     let pids: BTreeSet<i32> = holders.iter().map(|holder| holder.pid).collect();
     let pids: Vec<String> = pids.iter().map(i32::to_string).collect();

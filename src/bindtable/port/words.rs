@@ -4,6 +4,7 @@ use super::holders::Holder;
 use crate::sockets::State;
 use super::verdict::With;
 use super::{Can, Case, Finding, Help, Socket, Status, Unseen, User, Verdict, Why};
+use crate::printable::Outside;
 use crate::{say, words};
 use std::io;
 use std::net::IpAddr;
@@ -303,7 +304,7 @@ fn process(holder: &Holder) -> String {
     } else if let Some(unit) = &holder.unit {
         line += &say!(", unit {unit}", "，单元 {unit}");
     }
-    match short(&holder.command) {
+    match short(&holder.command.to_string()) {
         command if command.is_empty() => line,
         command => say!("{line}: {command}", "{line}：{command}"),
     }
@@ -408,7 +409,7 @@ pub(super) fn why(verdict: &Verdict) -> String {
 
 pub(super) fn case(case: &Case, finding: &Finding) -> String {
     let port = finding.port;
-    let who = |pid: &Option<i32>, name: &Option<String>| match (pid, name) {
+    let who = |pid: &Option<i32>, name: &Option<Outside>| match (pid, name) {
         (Some(pid), Some(name)) => say!("Process {pid} ({name})", "进程 {pid}（{name}）"),
         _ => say!("A process that cannot be seen", "一个看不到的进程"),
     };
