@@ -17,6 +17,7 @@ pub fn trials() -> Vec<Trial> {
         harness::trial("builds_in_each_profile", in_each_profile),
         harness::trial("builds_install", install),
         harness::trial("builds_package", package),
+        harness::trial("builds_workspace", workspace),
         harness::trial("builds_unsupported_targets", unsupported_targets),
         harness::trial("builds_unsafe_in_rt_alone", unsafe_in_rt_alone),
     ];
@@ -107,6 +108,13 @@ fn install() {
 fn package() {
     let target = cargo_target("package");
     quietly(cargo("package", &target).args(["--allow-dirty", "--offline"]));
+}
+
+/// What an editor does: all packages at once, so that they share the features of their libraries.
+/// None may give the ports std.
+fn workspace() {
+    let target = cargo_target("workspace");
+    quietly(cargo("check", &target).args(["--offline", "--workspace", "--all-targets"]));
 }
 
 /// As with the linker that rustc takes by itself.

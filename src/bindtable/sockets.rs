@@ -12,6 +12,7 @@ use netlink_packet_sock_diag::inet::nlas::Nla;
 use netlink_packet_sock_diag::inet::{
     ExtensionFlags, InetRequest, InetResponse, SocketId, StateFlags, Timer,
 };
+use rustix::io::Errno;
 use rustix::net::netlink::{self, SocketAddrNetlink};
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, sendto, socket_with,
@@ -137,6 +138,11 @@ pub fn listed(proto: Proto, port: u16, states: u32) -> io::Result<Vec<Listed>> {
     Ok(all)
 }
 
+/// The same error as std's: rustix does that itself only with std, which the ports must not get.
+pub fn std_error(errno: Errno) -> io::Error {
+    io::Error::from_raw_os_error(errno.raw_os_error())
+}
+
 fn dump(proto: Proto, family: u8, port: u16, states: u32) -> io::Result<Vec<Listed>> {
     let mut socket_id = if family == AF_INET { SocketId::new_v4() } else { SocketId::new_v6() };
     socket_id.source_port = port;
@@ -158,13 +164,15 @@ fn dump(proto: Proto, family: u8, port: u16, states: u32) -> io::Result<Vec<List
         SocketType::RAW,
         SocketFlags::CLOEXEC,
         Some(netlink::SOCK_DIAG),
-    )?;
-    sendto(&kernel, &bytes, SendFlags::empty(), &SocketAddrNetlink::new(0, 0))?;
+    )
+    .map_err(std_error)?;
+    let to = SocketAddrNetlink::new(0, 0);
+    sendto(&kernel, &bytes, SendFlags::empty(), &to).map_err(std_error)?;
 
     let mut sockets = Vec::new();
     let mut buffer = vec![0; 1 << 16];
     loop {
-        let (_, length) = recv(&kernel, &mut buffer[..], RecvFlags::empty())?;
+        let (_, length) = recv(&kernel, &mut buffer[..], RecvFlags::empty()).map_err(std_error)?;
         let mut rest = &buffer[..length];
         while !rest.is_empty() {
             let message = NetlinkMessage::<SockDiagMessage>::deserialize(rest)

@@ -1,8 +1,6 @@
 //! The processes that hold a socket, what they belong to, and the options of the socket.
 
 use crate::printable::Outside;
-use procfs::ProcessCGroup;
-use procfs::process::Process;
 use rustix::fs::fstat;
 use rustix::net::sockopt::{ipv6_v6only, socket_reuseaddr, socket_reuseport};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
@@ -65,7 +63,6 @@ pub fn find(inodes: &BTreeSet<u64>) -> Holders {
             }
             Err(_) => continue, // it has ended
         };
-        // Not by the library, which makes five calls for each descriptor.
         let mut of_process: BTreeMap<u64, Vec<i32>> = BTreeMap::new();
         for descriptor in descriptors.filter_map(Result::ok) {
             let target = match std::fs::read_link(descriptor.path()) {
@@ -118,15 +115,18 @@ fn processes() -> impl Iterator<Item = i32> {
 }
 
 fn holder(pid: i32, descriptors: Vec<i32>) -> Option<Holder> {
-    let process = Process::new(pid).ok()?;
-    let stat = process.stat().ok()?;
-    let cgroups = cgroups(&process);
+    let read = |file| std::fs::read(format!("/proc/{pid}/{file}")).ok();
+    let read = |file| Some(String::from_utf8_lossy(&read(file)?).into_owned());
+    let (name, parent) = name_and_parent(&read("stat")?)?;
+    let command = read("cmdline").unwrap_or_default().replace('\0', " ");
+    let cgroups = read("cgroup").unwrap_or_default();
+    let cgroups: Vec<&str> = cgroups.lines().filter_map(home).collect();
     let in_cgroups = |find: fn(&str) -> Option<Outside>| cgroups.iter().find_map(|path| find(path));
     Some(Holder {
         pid,
-        parent: stat.ppid,
-        command: process.cmdline().unwrap_or_default().join(" ").into(),
-        name: stat.comm.into(),
+        parent,
+        name,
+        command: command.into(),
         descriptors,
         unit: in_cgroups(unit),
         is_users_unit: cgroups.iter().any(|path| path.contains("/user@")),
@@ -134,14 +134,22 @@ fn holder(pid: i32, descriptors: Vec<i32>) -> Option<Holder> {
     })
 }
 
-/// The cgroups that tell where a process belongs: version 2 has one hierarchy, number 0; of version
-/// 1, systemd keeps the units in its own.
-fn cgroups(process: &Process) -> Vec<String> {
-    let Ok(cgroups) = process.cgroups() else { return Vec::new() };
-    let tells = |cgroup: &ProcessCGroup| {
-        cgroup.hierarchy == 0 || cgroup.controllers.iter().any(|name| name == "name=systemd")
-    };
-    cgroups.0.into_iter().filter(tells).map(|cgroup| cgroup.pathname).collect()
+/// `PID (NAME) STATE PARENT ...`, where the name may have spaces and parentheses:
+/// proc_pid_stat(5).
+fn name_and_parent(stat: &str) -> Option<(Outside, i32)> {
+    let (start, rest) = stat.rsplit_once(')')?;
+    let (_, name) = start.split_once('(')?;
+    Some((name.into(), rest.split_whitespace().nth(1)?.parse().ok()?))
+}
+
+/// The path of a cgroup that tells where a process belongs, from a line of `/proc/PID/cgroup`:
+/// version 2 has one hierarchy, number 0; of version 1, systemd keeps the units in its own.
+/// See cgroups(7).
+fn home(line: &str) -> Option<&str> {
+    let (hierarchy, rest) = line.split_once(':')?;
+    let (controllers, path) = rest.split_once(':')?;
+    let is_systemds = controllers.split(',').any(|name| name == "name=systemd");
+    (hierarchy == "0" || is_systemds).then_some(path)
 }
 
 /// The innermost service or scope of a cgroup's path.

@@ -554,12 +554,16 @@ fn ask_the_kernel(sockets: &mut [Socket], port: u16, user: u32) {
 /// In words, where this process may not have one more descriptor.
 fn lists_bound() -> Result<bool, String> {
     let lists = || -> io::Result<bool> {
-        let (_socket, port) = verdict::bound_somewhere()?;
+        let (_socket, port) = verdict::bound_somewhere().map_err(sockets::std_error)?;
         let sockets = sockets::listed(Proto::Tcp, port, sockets::ALL)?;
         Ok(sockets.iter().any(|socket| socket.state == State::Bound))
     };
     match lists() {
-        Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::MFILE | Errno::NFILE)) => {
+        Err(error)
+            if [Errno::MFILE, Errno::NFILE]
+                .iter()
+                .any(|none_left| error.raw_os_error() == Some(none_left.raw_os_error())) =>
+        {
             Err(words::no_descriptor(&error))
         }
         lists => Ok(lists.unwrap_or(false)),
@@ -926,7 +930,7 @@ impl Verdict {
             Errno::ADDRINUSE => (Why::Unseen, "EADDRINUSE".to_owned()),
             Errno::ACCESS => (Why::Privileged, "EACCES".to_owned()),
             Errno::ADDRNOTAVAIL => (Why::NotThisMachine, "EADDRNOTAVAIL".to_owned()),
-            errno => (Why::Other, crate::table::world::words(errno)),
+            errno => (Why::Other, sockets::std_error(errno).to_string()),
         };
         (self.why, self.error) = (Some(why), Some(error));
     }
