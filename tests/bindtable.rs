@@ -1,13 +1,16 @@
 //! `bindtable`: the options, the cells, what is written elsewhere, and what is left behind.
 
 use crate::documents::{compare, is_current};
-use crate::harness::{self, Scratch, bindtable as program, block, in_namespace, project, read, run};
+use crate::harness::{
+    self, Scratch, SharedFolder, bindtable as program, block, has_two_users, in_namespace, project,
+    read, run, set_sysctl, unprivileged,
+};
 use libtest_mimic::Trial;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::{Ipv6Addr, TcpListener, UdpSocket};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 use std::thread;
@@ -120,12 +123,6 @@ fn list(value: &Value) -> &[Value] {
 fn fields<'a>(run: &'a Value, field: &str) -> Vec<(&'a str, Option<&'a str>)> {
     let name = |cell: &'a Value| cell["cell"].as_str().expect("it is a text");
     list(&run["cells"]).iter().map(|cell| (name(cell), cell[field].as_str())).collect()
-}
-
-/// Whether this process may use two users: as the root of a machine, not of a user namespace.
-pub fn has_two_users() -> bool {
-    let map = fs::read_to_string("/proc/self/uid_map").expect("/proc is mounted");
-    map.split_whitespace().nth(2) != Some("1")
 }
 
 /// The documents have what is measured; of one user, what one user may try.
@@ -669,26 +666,6 @@ fn formats() {
     }
 }
 
-/// A copy that every user may run.
-struct Copy(PathBuf);
-
-impl Copy {
-    fn new(name: &str) -> Self {
-        let file = format!("bindtable-{name}-{}", fastrand::u64(..));
-        let path = std::env::temp_dir().join(file);
-        // By another process: what one of this process has open for writing, a program that another
-        // trial is just starting has too, and until it has started nobody may execute the copy.
-        printed(Command::new("cp").arg(program()).arg(&path));
-        Self(path)
-    }
-}
-
-impl Drop for Copy {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
 /// The cells that are printed are those that are asked for, by what stands in their names.
 fn filters() {
     let run = whole();
@@ -767,9 +744,10 @@ fn jobs() {
     let three = |jobs| bindtable(&["--question", "three", "--jobs", jobs]);
     assert_eq!(three("1"), three("7"));
     // Where there may be no more threads, the first one finds it, too.
-    let copy = Copy::new("alone");
+    let folder = SharedFolder::new();
+    let copy = folder.copy(&program());
     let mut prlimit = Command::new("prlimit");
-    prlimit.arg("--nproc=1").arg(&copy.0).args(["--question", "restart", "--jobs", "7"]);
+    prlimit.arg("--nproc=1").arg(&copy).args(["--question", "restart", "--jobs", "7"]);
     assert_eq!(printed(&mut unprivileged(&prlimit)), bindtable(&["--question", "restart"]));
 }
 
@@ -799,26 +777,16 @@ fn as_in_the_whole(command: &mut Command) -> Value {
 
 /// A user without privileges has a namespace of the own user, and does all but two users' cells.
 fn ordinary_user() {
-    let copy = Copy::new("user");
-    let run = as_in_the_whole(unprivileged(&Command::new(&copy.0)).args(["--format", "json"]));
+    let folder = SharedFolder::new();
+    let copy = folder.copy(&program());
+    let run = as_in_the_whole(unprivileged(&Command::new(&copy)).args(["--format", "json"]));
     let (reasons, tried) = not_tried(&run);
     assert!(tried > 1000);
     let [(reason, cells)] = &reasons.into_iter().collect::<Vec<_>>()[..] else { panic!("one") };
     assert!(reason.starts_with("two users are needed: "), "{reason}");
     assert!(cells.iter().all(|cell| cell.contains("+other-user")));
-    let (_, text) = self::tried(unprivileged(&Command::new(&copy.0)).args(["--proto", "tcp"]));
+    let (_, text) = self::tried(unprivileged(&Command::new(&copy)).args(["--proto", "tcp"]));
     assert!(text.contains("\nNot tried here\n\n") && text.contains(" cells: two users"), "{text}");
-}
-
-/// The command as another user than root, or where there is none as a user with a namespace's number.
-fn unprivileged(command: &Command) -> Command {
-    let start: &[&str] = match has_two_users() {
-        true => &["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"],
-        false => &["unshare", "--user", "--map-user=65534", "--map-group=65534"],
-    };
-    let mut unprivileged = Command::new(start[0]);
-    unprivileged.args(&start[1..]).arg(command.get_program()).args(command.get_args());
-    unprivileged
 }
 
 /// strace, which makes what opens `path` fail with `errno`.
@@ -831,9 +799,10 @@ fn failing(path: &str, errno: &str, program: &Path) -> Command {
 
 /// A user namespace that can be made and not mapped: the network is still the machine's.
 fn user_not_mapped() {
-    let copy = Copy::new("unmapped");
+    let folder = SharedFolder::new();
+    let copy = folder.copy(&program());
     let path = "/proc/self/uid_map";
-    let mut strace = failing(path, "EPERM", &copy.0);
+    let mut strace = failing(path, "EPERM", &copy);
     let output = run(&mut unprivileged(strace.args(["--format", "json", "--question", "restart"])));
     let run = parsed(&output.stdout);
     assert_eq!(output.status.code(), Some(3));
@@ -848,7 +817,7 @@ fn user_not_mapped() {
 /// The cells of IPv4 alone are tried.
 fn ipv6_off() {
     let whole = whole();
-    fs::write("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1").expect("the namespace is ours");
+    set_sysctl("net.ipv6.conf.all.disable_ipv6", 1);
     let run = as_in_the_whole(Command::new(program()).args(["--format", "json"]));
     let (mut reasons, tried) = not_tried(&run);
     let cells = reasons
@@ -901,10 +870,11 @@ fn proc_missing() {
 /// On the loopback itself, as a user who may make no namespace: one whose number has no meaning.
 /// A port that another protocol or the other family holds is left alone.
 fn without_namespaces() {
-    let copy = Copy::new("loopback");
+    let folder = SharedFolder::new();
+    let copy = folder.copy(&program());
     let alone = || {
         let mut unshare = Command::new("unshare");
-        unshare.arg("-U").arg(&copy.0);
+        unshare.arg("-U").arg(&copy);
         unshare
     };
     let held: Vec<_> = (2000..2200)
@@ -941,13 +911,14 @@ fn without_namespaces() {
 /// Without sock_diag the states come from /proc/net/tcp, and without that there are none. On the
 /// loopback itself, where nothing else is asked by netlink.
 fn without_sock_diag() {
-    let copy = Copy::new("proc");
+    let folder = SharedFolder::new();
+    let copy = folder.copy(&program());
     let tried = |start: &str| {
         let mut strace = Command::new("strace");
         strace.args(["-f", "-qqq", "-o", "/dev/null", "-e", "inject=sendto:error=EPERM"]);
         let script = format!("{start} exec unshare -U \"$0\" \"$@\"");
         strace.args(["unshare", "-m", "sh", "-c", &script]);
-        strace.arg(&copy.0).args(["--question", "restart", "--format", "json"]);
+        strace.arg(&copy).args(["--question", "restart", "--format", "json"]);
         let run = as_in_the_whole(&mut strace);
         let (reasons, tried) = not_tried(&run);
         let reasons: Vec<String> = reasons.into_keys().map(str::to_owned).collect();

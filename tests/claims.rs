@@ -1,8 +1,8 @@
 //! The claims of the article's sources. Each has a trial of its name, which runs the programs.
 
 use crate::harness::{
-    self, BROADCAST, MULTICAST, Process, Program, Runtime, Sender, Switches, UNICAST, Variant,
-    in_namespace, is_blocked, run, wait_for,
+    self, AS_NOBODY, BROADCAST, MULTICAST, Process, Program, Runtime, Sender, Switches, UNICAST,
+    Variant, has_two_users, in_namespace, is_blocked, wait_for,
 };
 use crate::outcomes::{EXPERIMENTS, PAIRS, listens};
 use libtest_mimic::Trial;
@@ -117,14 +117,12 @@ fn data_is_intercepted(runtime: Runtime) {
 
     let switches = Switches { reuseaddr: true, close_listener: false };
     let path = Variant::new(Program::Ureuseaddr, runtime).with(switches).path();
-    let as_nobody = |program: &str| {
-        let mut setpriv = Command::new("setpriv");
-        setpriv.args(["--reuid=65534", "--regid=65534", "--clear-groups", program]);
-        setpriv.current_dir(path.parent().expect("the program is in a folder")); // the other user may not enter the folders above
-        setpriv
-    };
-    if run(&mut as_nobody("true")).status.success() {
-        let thief = started(&mut as_nobody("./ureuseaddr")).expect("UDP does not compare users");
+    if has_two_users() {
+        let mut nobody = Command::new(AS_NOBODY[0]);
+        nobody.args(&AS_NOBODY[1..]).arg("./ureuseaddr");
+        // The other user may not enter the folders above.
+        nobody.current_dir(path.parent().expect("the program is in a folder"));
+        let thief = started(&mut nobody).expect("UDP does not compare users");
         assert_eq!(who(UNICAST, [&victim, &thief]), [false, true]);
     } else {
         eprintln!("the theft by another user is not tried: this one may not become another");

@@ -1,7 +1,7 @@
 //! `bindtable` on other kernels: Debian's, booted under QEMU by `scripts/boot.sh`; and the same
 //! cells on other network stacks, lwIP and gVisor.
 
-use crate::bindtable::{bindtable, has_two_users, is_unpredicted, whole};
+use crate::bindtable::{bindtable, is_unpredicted, whole};
 use crate::documents::is_current;
 use crate::harness::{
     self, Scratch, boot, cargo, cargo_target, download, download_kernel, downloaded, run,
@@ -40,7 +40,7 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// Starts the downloads that the wanted trials need: to be called before all networks are left.
-pub fn prepare(wanted: &[String]) {
+pub fn prepare(wanted: &[String]) -> Result<(), String> {
     let is_wanted = |name: &str| wanted.iter().any(|wanted| wanted == name);
     for (name, suites, _) in KERNELS {
         if is_wanted(name) || (name == KERNELS[2].0 && is_wanted("kernel_refused")) {
@@ -53,6 +53,7 @@ pub fn prepare(wanted: &[String]) {
     if is_wanted("stack_gvisor") {
         download("runsc", &["trixie", "amd64", "{}", "runsc"]);
     }
+    Ok(())
 }
 
 /// A `bindtable` that needs no library.
@@ -179,7 +180,10 @@ fn other_systems() {
             }
         };
         let Some(linux) = linux else {
-            assert!(cell.contains("+other-user") && !has_two_users(), "{cell} is not tried");
+            assert!(
+                cell.contains("+other-user") && !harness::has_two_users(),
+                "{cell} is not tried"
+            );
             untried += 1;
             continue;
         };
@@ -203,7 +207,7 @@ fn other_systems() {
     }
     let head = "| system | test | cell | there | Linux | why |\n|---|---|---|---|---|---|";
     let text = format!("{whole}\nThe others:\n\n{head}\n{text}\n");
-    match has_two_users() {
+    match harness::has_two_users() {
         true => is_current(DOCUMENT, "other systems", &text),
         false => eprintln!(
             "{DOCUMENT}: other systems is not compared: {untried} statements need two users: run as root"

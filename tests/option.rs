@@ -1,6 +1,6 @@
 //! What `docs/so_reuseaddr.md` says about the option, measured on this kernel.
 
-use crate::bindtable::{bindtable, has_two_users};
+use crate::bindtable::bindtable;
 use crate::documents::{compare, is_current};
 use crate::harness::{
     self, Capture, Client, PORT, Process, Program, Row, Runtime, Sender, Switches, Variant,
@@ -67,7 +67,7 @@ fn cells() {
     for (at, _) in document.match_indices("`tcp/").chain(document.match_indices("`udp/")) {
         let (cell, rest) = document[at + 1..].split_once('`').expect("the cell ends");
         let said = rest.strip_prefix(": ").and_then(|said| said.split([')', ';']).next());
-        if cell.contains("+other-user") && !has_two_users() {
+        if cell.contains("+other-user") && !harness::has_two_users() {
             eprintln!("{cell} is not tried: it needs root");
             continue;
         }
@@ -341,9 +341,8 @@ fn nobody_accepts() {
     let established = [Row::client("ESTABLISHED"), Row::server("ESTABLISHED")];
     let expected = [established[0], established[0], established[1], established[1], Row::LISTEN];
     wait_for_exactly(&expected);
-    let table = harness::socket_table("tcp");
-    let has_no_file = |row: &&str| row.split_whitespace().nth(9) == Some("0");
-    assert_eq!(table.lines().filter(has_no_file).count(), 1, "{table}");
+    let no_file = harness::sockets("tcp").into_iter().filter(|socket| socket.inode == 0);
+    assert_eq!(no_file.count(), 1);
 }
 
 fn bound_udp(flag: Flag, ip: Ipv4Addr) -> OwnedFd {

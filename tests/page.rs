@@ -13,7 +13,6 @@ mod listing;
 mod markdown;
 mod words;
 
-use crate::bindtable::has_two_users;
 use crate::documents::is_whole;
 use crate::harness::{self, Program, read};
 use bundle::bundle;
@@ -48,7 +47,7 @@ pub fn trials() -> Vec<Trial> {
 /// The page is what the tests make of today's sources, documents and runs.
 fn is_current(language: &Language) {
     let page = page(language);
-    if !has_two_users() {
+    if !harness::has_two_users() {
         // Among its cells are those of two users, and one user cannot try them.
         return eprintln!("{} is made, but not compared: its cells need root", language.page);
     }

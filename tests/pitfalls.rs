@@ -3,8 +3,8 @@
 
 use crate::harness::{
     self, Capture, Client, PORT, Process, Program, Row, Runtime, Scratch, Variant,
-    close_server_first, in_namespace, rows, run, time_wait_left, wait_for, wait_for_exactly,
-    wait_for_rows,
+    close_server_first, in_namespace, rows, run, set_sysctl, time_wait_left, wait_for,
+    wait_for_exactly, wait_for_rows,
 };
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
@@ -58,12 +58,6 @@ const TRIALS: [(&str, fn()); 20] = [
 
 pub fn trials() -> Vec<Trial> {
     TRIALS.map(|(name, check)| harness::trial(name, check)).into()
-}
-
-/// Sets a sysctl of this network namespace.
-fn sysctl(name: &str, value: &str) {
-    let path = format!("/proc/sys/net/ipv4/{name}");
-    fs::write(&path, value).unwrap_or_else(|error| panic!("{path}: {error}"));
 }
 
 fn socket(kind: SocketType, ip: IpAddr) -> OwnedFd {
@@ -163,9 +157,9 @@ fn linger_0() {
 
 /// Settings that do not shorten a TIME_WAIT, and one that forbids all of them.
 fn settings() {
-    for (name, value) in [("tcp_fin_timeout", "10"), ("tcp_tw_reuse", "1")] {
+    for (name, value) in [("net.ipv4.tcp_fin_timeout", 10), ("net.ipv4.tcp_tw_reuse", 1)] {
         in_namespace(|| {
-            sysctl(name, value);
+            set_sysctl(name, value);
             time_wait(false);
             let left = time_wait_left();
             assert!((3000..=6000).contains(&left), "{name}: {left} hundredths of a second");
@@ -177,7 +171,7 @@ fn settings() {
 }
 
 fn no_time_wait_at_all() {
-    sysctl("tcp_max_tw_buckets", "0");
+    set_sysctl("net.ipv4.tcp_max_tw_buckets", 0);
     let (server, client) = connection(false);
     drop(server);
     // A full socket in FIN_WAIT2, which is rare, ends with the client.
@@ -189,7 +183,7 @@ fn no_time_wait_at_all() {
 
 /// `tcp_fin_timeout` ends a FIN_WAIT2 whose peer never closes; then the address is free.
 fn fin_timeout() {
-    sysctl("tcp_fin_timeout", "3");
+    set_sysctl("net.ipv4.tcp_fin_timeout", 3);
     let (server, _client) = connection(false);
     drop(server);
     wait_for_exactly(&[Row::client("CLOSE_WAIT"), Row::server("FIN_WAIT2")]);
@@ -228,7 +222,7 @@ fn syn_reopens_time_wait() {
 fn reset_ends_time_wait() {
     for (rfc1337, is_ended) in [("1", false), ("0", true)] {
         in_namespace(|| {
-            sysctl("tcp_rfc1337", rfc1337);
+            set_sysctl("net.ipv4.tcp_rfc1337", rfc1337);
             let mut capture = Capture::start();
             time_wait(false);
             let sequence = wait_for("the client's FIN", || capture.after_clients_fin());
@@ -291,7 +285,7 @@ fn inherited_listener_takes_clients() {
 fn hand_over() {
     for (migrate, is_lost) in [("0", true), ("1", false)] {
         in_namespace(|| {
-            sysctl("tcp_migrate_req", migrate);
+            set_sysctl("net.ipv4.tcp_migrate_req", migrate);
             let (old, new) = (member(), member());
             let clients: Vec<TcpStream> = (0..64)
                 .map(|_| TcpStream::connect((LOCALHOST, PORT)).expect("they listen"))
@@ -359,7 +353,7 @@ fn localhost() {
 
 /// The port of an outgoing connection is in use for a server, with the option and without.
 fn outgoing_connection() {
-    sysctl("ip_local_port_range", &format!("{EPHEMERAL} {EPHEMERAL}"));
+    set_sysctl("net.ipv4.ip_local_port_range", format!("{EPHEMERAL} {EPHEMERAL}"));
     let _listener = listener(false);
     let _client = TcpStream::connect((LOCALHOST, PORT)).expect("it listens");
     for reuseaddr in [false, true] {
@@ -372,8 +366,8 @@ fn outgoing_connection() {
 /// `ip_local_reserved_ports` keeps a port of the range from outgoing connections.
 fn reserved_port() {
     let last = EPHEMERAL + 9;
-    sysctl("ip_local_port_range", &format!("{EPHEMERAL} {last}"));
-    sysctl("ip_local_reserved_ports", &EPHEMERAL.to_string());
+    set_sysctl("net.ipv4.ip_local_port_range", format!("{EPHEMERAL} {last}"));
+    set_sysctl("net.ipv4.ip_local_reserved_ports", EPHEMERAL);
     let _listener = listener(false);
     let clients: Vec<TcpStream> =
         (0..9).map(|_| TcpStream::connect((LOCALHOST, PORT)).expect("a port is left")).collect();
@@ -385,7 +379,7 @@ fn reserved_port() {
 /// A client that connects to a port of the range where nobody listens may become its own peer, and
 /// then keeps the server out.
 fn self_connect() {
-    sysctl("ip_local_port_range", &format!("{EPHEMERAL} {EPHEMERAL}"));
+    set_sysctl("net.ipv4.ip_local_port_range", format!("{EPHEMERAL} {EPHEMERAL}"));
     let client = tcp(LOCALHOST, false);
     connect(&client, &SocketAddr::new(LOCALHOST, EPHEMERAL)).expect("it meets itself");
     assert_eq!(getsockname(&client).ok(), getpeername(&client).expect("it is connected"));
@@ -398,7 +392,7 @@ fn errors() {
     let elsewhere = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)); // of no machine: RFC 5737
     assert_eq!(try_listen(elsewhere, PORT, true).err(), Some(Errno::ADDRNOTAVAIL));
 
-    sysctl("ip_local_port_range", &format!("{EPHEMERAL} {EPHEMERAL}"));
+    set_sysctl("net.ipv4.ip_local_port_range", format!("{EPHEMERAL} {EPHEMERAL}"));
     let listener = listener(false);
     let client = TcpStream::connect((LOCALHOST, PORT)).expect("a port is left");
     let no_port = TcpStream::connect((LOCALHOST, PORT)).expect_err("none is left");
@@ -422,7 +416,7 @@ fn udp_port_0() {
     let distinct = |reuseaddr| {
         in_namespace(|| {
             let last = EPHEMERAL + COUNT - 1;
-            sysctl("ip_local_port_range", &format!("{EPHEMERAL} {last}"));
+            set_sysctl("net.ipv4.ip_local_port_range", format!("{EPHEMERAL} {last}"));
             let sockets: Vec<OwnedFd> = (0..COUNT)
                 .map(|_| {
                     let fd = socket(SocketType::DGRAM, LOCALHOST);

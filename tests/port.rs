@@ -2,8 +2,9 @@
 //! verdict is compared with what a real bind then does.
 
 use crate::harness::{
-    self, Client, PORT, Process, Program, Row, Runtime, Scratch, Switches, Tally, Variant,
-    bindtable as program, in_namespace, read, run, wait_for, wait_for_rows,
+    self, Client, PORT, Process, Program, Row, Runtime, Scratch, Switches, Tally, Variant, NOBODY,
+    SharedFolder, bindtable as program, has_two_users, in_namespace, read, run, set_sysctl,
+    sockets, wait_for, wait_for_rows,
 };
 use crate::bindtable::{is_chinese, refusal};
 use crate::documents::is_current;
@@ -26,7 +27,7 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -558,8 +559,7 @@ fn no_process() {
 /// A client whose port is the one that a server wants.
 fn outgoing() {
     let server = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let range = "/proc/sys/net/ipv4/ip_local_port_range";
-    fs::write(range, "3459 3459").expect("the namespace is ours");
+    set_sysctl("net.ipv4.ip_local_port_range", "3459 3459");
     let address = server.local_addr().expect("it is bound");
     let client = TcpStream::connect(address).expect("it listens");
     assert_eq!(client.local_addr().expect("it is connected").port(), PORT);
@@ -574,12 +574,11 @@ fn outgoing() {
     // No ephemeral port is left, and so the kernel cannot be asked in the easiest way.
     assert_eq!(finding["probed"], !lists_bound());
     // The ports that are kept out of the range stay so.
-    let reserved = "/proc/sys/net/ipv4/ip_local_reserved_ports";
-    fs::write(reserved, "50000-50010").expect("the namespace is ours");
+    set_sysctl("net.ipv4.ip_local_reserved_ports", "50000-50010");
     let (_, finding) = asked(&["3459"]);
     let command = text(&help(&finding, "reserve")["command"]);
     assert!(command.ends_with("ip_local_reserved_ports=50000-50010,3459"), "{command}");
-    fs::write(reserved, "3458-3460,50000").expect("the namespace is ours");
+    set_sysctl("net.ipv4.ip_local_reserved_ports", "3458-3460,50000");
     let (_, finding) = asked(&["3459"]);
     assert!(!finding.to_string().contains(r#""do":"reserve""#), "it is kept out already");
     assert_eq!(help(&finding, "other-port")["outside"], Value::Null);
@@ -588,8 +587,7 @@ fn outgoing() {
 /// What a client has left behind; and what a server has, whose port is in the ephemeral range.
 fn outgoing_over() {
     let server = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let range = "/proc/sys/net/ipv4/ip_local_port_range";
-    fs::write(range, "3459 3459").expect("the namespace is ours");
+    set_sysctl("net.ipv4.ip_local_port_range", "3459 3459");
     let client = TcpStream::connect(server.local_addr().expect("it is bound"));
     let (accepted, _) = server.accept().expect("it came");
     drop(client.expect("it listens"));
@@ -604,7 +602,7 @@ fn outgoing_over() {
     assert!(told.contains("An outgoing connection was here, it seems"), "{told}");
 
     in_namespace(|| {
-        fs::write(range, "3459 3470").expect("the namespace is ours");
+        set_sysctl("net.ipv4.ip_local_port_range", "3459 3470");
         time_wait(Switches { reuseaddr: true, ..Switches::default() });
         let (_, finding) = asked(&["3459"]);
         assert!(!has_case(&finding, "outgoing"), "SO_REUSEADDR does help: {finding}");
@@ -925,8 +923,7 @@ fn udp_crowd() {
 
 /// A port that needs a privilege, asked for by a user who has none: EACCES, and not EADDRINUSE.
 fn privileged() {
-    let first = "/proc/sys/net/ipv4/ip_unprivileged_port_start";
-    fs::write(first, "4000").expect("the namespace is ours");
+    set_sysctl("net.ipv4.ip_unprivileged_port_start", 4000);
     let mut command = Command::new("unshare");
     command.arg("--user").arg(program()).args(["port", "3459", "--format", "json"]);
     let (status, finding) = found(&mut command);
@@ -980,8 +977,7 @@ fn bound_only() {
 /// A thousand sockets: counted for a reader, listed for a program.
 fn thousand() {
     const COUNT: usize = 1000;
-    let most = "/proc/sys/net/ipv4/tcp_max_tw_buckets";
-    fs::write(most, (2 * COUNT).to_string()).expect("the namespace is ours");
+    set_sysctl("net.ipv4.tcp_max_tw_buckets", 2 * COUNT);
     let listener = std_listener("127.0.0.1");
     // A client whose port another one has had replaces its TIME_WAIT: the kernel counts ports on for all
     // network namespaces together, but not exactly.
@@ -1121,9 +1117,6 @@ fn in_motion() {
 
 // Random situations.
 
-/// The other user: any number serves, it needs no account.
-const OTHER_USER: u32 = 65_534;
-
 /// When an option is set.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Set {
@@ -1229,7 +1222,7 @@ impl Situation {
             command.arg("--udp");
         }
         if self.asked_by_other {
-            command.uid(OTHER_USER).gid(OTHER_USER);
+            command.uid(NOBODY).gid(NOBODY);
         }
         let finding = found(&mut command).1;
         let mut differences = self.differences(port, &finding);
@@ -1355,31 +1348,17 @@ fn as_user<T>(other: bool, action: impl FnOnce() -> T) -> T {
         return action();
     }
     let user = geteuid();
-    set_thread_res_uid(None, Uid::from_raw(OTHER_USER), None).expect("there may be two users");
+    set_thread_res_uid(None, Uid::from_raw(NOBODY), None).expect("there may be two users");
     let result = action();
     set_thread_res_uid(None, user, None).expect("it was this one");
     result
 }
 
-/// Whether there may be two users: as the root of a machine, not of a user namespace.
-fn has_two_users() -> bool {
-    let map = fs::read_to_string("/proc/self/uid_map").expect("/proc is mounted");
-    map.split_whitespace().nth(2) != Some("1")
-}
-
 /// The states in which the kernel's tables have the port as a local one, as numbers.
 fn states(port: u16) -> Vec<u8> {
-    let end = format!(":{port:04X}");
-    let mut states = Vec::new();
-    for table in ["tcp", "tcp6"] {
-        let table = fs::read_to_string(format!("/proc/thread-self/net/{table}"));
-        for line in table.unwrap_or_default().lines().skip(1) {
-            let fields: Vec<&str> = line.split_whitespace().collect();
-            if fields[1].ends_with(&end) {
-                states.push(u8::from_str_radix(fields[3], 16).expect("it is a state"));
-            }
-        }
-    }
+    let sockets = ["tcp", "tcp6"].into_iter().flat_map(sockets);
+    let mut states: Vec<u8> =
+        sockets.filter(|socket| socket.local.port() == port).map(|socket| socket.state).collect();
     states.sort_unstable();
     states
 }
@@ -1465,26 +1444,6 @@ fn place(socket: &Placed, is_udp: bool, port: u16) -> Option<Standing> {
     Some(Standing::default())
 }
 
-/// A copy of the program that another user may execute.
-struct Copy(PathBuf);
-
-impl Copy {
-    fn new(name: &str) -> Self {
-        let file = format!("bindtable-port-{name}-{}", fastrand::u64(..));
-        let path = std::env::temp_dir().join(file);
-        // By another process, see `Copy` in bindtable.rs.
-        let output = run(Command::new("cp").arg(program()).arg(&path));
-        assert!(output.status.success(), "{}", output.stderr);
-        Self(path)
-    }
-}
-
-impl Drop for Copy {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
 /// What a real server's bind and listen say: nothing, or the error's name.
 fn real(is_udp: bool, verdict: &Value, port: u16, by_other: bool) -> Option<&'static str> {
     let ip: IpAddr = text(&verdict["address"]).parse().expect("an address");
@@ -1506,9 +1465,10 @@ fn real(is_udp: bool, verdict: &Value, port: u16, by_other: bool) -> Option<&'st
 }
 
 fn random(seeds: std::ops::Range<u16>) {
-    let copy = Copy::new(&format!("random-{}", seeds.end));
+    let folder = SharedFolder::new();
+    let copy = folder.copy(&program());
     let two_users = has_two_users();
     for seed in seeds {
-        Situation::new(seed.into(), two_users).count(seed, &copy.0);
+        Situation::new(seed.into(), two_users).count(seed, &copy);
     }
 }

@@ -3,8 +3,8 @@
 
 use crate::documents::is_current;
 use crate::harness::{
-    self, Process, Scratch, cargo_target, download_with, downloaded, in_namespace, project, read,
-    run, wait_for,
+    self, AS_NOBODY, Listed, PORT, Process, Scratch, SharedFolder, cargo_target, download_with,
+    downloaded, in_namespace, project, read, run, sockets, state_name, wait_for,
 };
 use libtest_mimic::Trial;
 use std::collections::BTreeMap;
@@ -69,8 +69,8 @@ const LISTENERS: [[&str; 4]; 28] = [
     [
         "PostgreSQL",
         "$POSTGRES --version",
-        "$AS_OTHER ${POSTGRES%postgres}initdb -D $TMP/data -A trust --no-sync",
-        "$AS_OTHER sh -c \"rm -f $TMP/data/postmaster.pid; exec $POSTGRES -D $TMP/data -p 3459 -k $TMP/data\"",
+        "install -d -o nobody $TMP/data && $AS_NOBODY ${POSTGRES%postgres}initdb -D $TMP/data -A trust --no-sync",
+        "$AS_NOBODY sh -c \"rm -f $TMP/data/postmaster.pid; exec $POSTGRES -D $TMP/data -p 3459 -k $TMP/data\"",
     ],
     ["nc (OpenBSD)", "nc.openbsd -h 2>&1 | tr - ' '", "", "nc.openbsd -l 3459"],
     ["nc (traditional)", "nc.traditional -h 2>&1 | tr v- '  '", "", "nc.traditional -l -p 3459"],
@@ -91,13 +91,14 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// Starts to build Rust's listeners: to be called before all networks are left.
-pub fn prepare(wanted: &[String]) {
+pub fn prepare(wanted: &[String]) -> Result<(), String> {
     if wanted.iter().any(|name| name == TRIAL) {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["build", "--quiet", "--locked", "--manifest-path"]);
         cargo.arg(project("tests/programming_languages/rust/Cargo.toml"));
         download_with("listeners", cargo.env("CARGO_TARGET_DIR", cargo_target("listeners")));
     }
+    Ok(())
 }
 
 fn document() {
@@ -108,14 +109,14 @@ fn document() {
     );
     let written = read(DOCUMENT);
     for [name, version, build, command] in LISTENERS {
-        let scratch = Room::new();
-        let shell = |line: &str| shell(line, &scratch);
+        let room = SharedFolder::new();
+        let shell = |line: &str| shell(line, &room);
         let built = run(&mut shell(build));
         assert!(built.status.success(), "{name}: {build}: {}{}", built.stdout, built.stderr);
         let said = run(&mut shell(version));
         let version = number(&said.stdout)
             .unwrap_or_else(|| panic!("{name}: no version in {:?}{:?}", said.stdout, said.stderr));
-        let row = in_namespace(|| observe(name, command, &scratch));
+        let row = in_namespace(|| observe(name, command, &room));
         // Another version of a language is no difference, as long as it does the same.
         let row = |version: &str| format!("| {name} | {version} | {row} |\n");
         let recorded = written.lines().find(|line| line.starts_with(&format!("| {name} | ")));
@@ -126,41 +127,19 @@ fn document() {
     is_current(DOCUMENT, "listeners", &format!("{text}\n"));
 }
 
-/// A folder that another user may enter, removed at the end.
-struct Room(Scratch, std::path::PathBuf);
-
-impl Room {
-    fn new() -> Self {
-        use std::os::unix::fs::PermissionsExt;
-        let scratch = Scratch::new();
-        let name = scratch.path().file_name().expect("it has a name").to_owned();
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
-        let everybody = fs::Permissions::from_mode(0o777);
-        fs::set_permissions(&path, everybody).expect("it is ours");
-        Self(scratch, path)
-    }
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.1);
-    }
-}
-
 /// A command of the shell, in a room.
-fn shell(line: &str, room: &Room) -> Command {
+fn shell(line: &str, room: &SharedFolder) -> Command {
     let postgres = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let postgres = postgres.map(|entry| entry.path().join("bin/postgres")).max();
     let python = ["/usr/bin/python3", "python3"].into_iter().find(|path| Path::new(path).exists());
     let mut command = Command::new("sh");
-    command.args(["-c", line]).current_dir(&room.1);
-    command.env("SRC", project("tests/programming_languages")).env("TMP", &room.1);
+    command.args(["-c", line]).current_dir(room.path());
+    command.env("SRC", project("tests/programming_languages")).env("TMP", room.path());
     command.env("RUST", cargo_target("listeners").join("debug"));
     command.env("PYTHON", python.unwrap_or("python3"));
     command.env("POSTGRES", postgres.unwrap_or_default());
     // PostgreSQL refuses to run as root.
-    command.env("AS_OTHER", "setpriv --reuid=65534 --regid=65534 --clear-groups");
+    command.env("AS_NOBODY", AS_NOBODY.join(" "));
     command
 }
 
@@ -245,22 +224,13 @@ fn listeners(trace: &str) -> Vec<Listener> {
 
 /// Whether the kernel has a row in this state with the port as its own.
 fn has_row(state: &str) -> bool {
-    ["tcp", "tcp6"].into_iter().any(|file| {
-        let table = fs::read_to_string(format!("/proc/thread-self/net/{file}")).unwrap_or_default();
-        table.lines().skip(1).any(|row| {
-            let fields: Vec<&str> = row.split_whitespace().collect();
-            fields[1].ends_with(":0D83") && fields[3] == state
-        })
-    })
+    let is_it = |socket: &Listed| socket.local.port() == PORT && state_name(socket.state) == state;
+    ["tcp", "tcp6"].into_iter().flat_map(sockets).any(|socket| is_it(&socket))
 }
-
-const ESTABLISHED: &str = "01";
-const TIME_WAIT: &str = "06";
-const LISTEN: &str = "0A";
 
 /// Starts the listener, lets a client in, kills the listener and then closes the client, and starts
 /// the listener again.
-fn observe(name: &str, command: &str, room: &Room) -> String {
+fn observe(name: &str, command: &str, room: &SharedFolder) -> String {
     let start = |trace: &Path| {
         let command = shell(&format!("exec {command}"), room);
         let mut traced = Command::new("unshare");
@@ -268,15 +238,16 @@ fn observe(name: &str, command: &str, room: &Room) -> String {
         traced.args(["--pid", "--fork", "--kill-child", "strace", "-f", "-qq", "-s", "100", "-e"]);
         traced.arg("trace=socket,setsockopt,bind,listen,accept,accept4,fcntl,ioctl");
         traced.args(["-e", "signal=none", "-o"]).arg(trace);
-        traced.arg(command.get_program()).args(command.get_args()).current_dir(&room.1);
+        traced.arg(command.get_program()).args(command.get_args()).current_dir(room.path());
         traced.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         Process::start(&mut traced)
     };
-    let traces = ["first", "second"].map(|name| room.0.path().join(name));
+    let scratch = Scratch::new();
+    let traces = ["first", "second"].map(|name| scratch.path().join(name));
     let text = |trace: &Path| fs::read_to_string(trace).unwrap_or_default();
 
     let first = start(&traces[0]);
-    wait_for(&format!("{name} to listen"), || has_row(LISTEN).then_some(()));
+    wait_for(&format!("{name} to listen"), || has_row("LISTEN").then_some(()));
     // Not at once: of two listeners the one of IPv6 may come first.
     let connect = || TcpStream::connect(("127.0.0.1", 3459)).ok();
     let mut client = wait_for(&format!("{name} to take IPv4"), connect);
@@ -288,11 +259,11 @@ fn observe(name: &str, command: &str, room: &Room) -> String {
         calls(&text(&traces[0])).iter().any(is_accept).then_some(())
     });
     drop(first);
-    wait_for(&format!("{name} to end"), || (!has_row(LISTEN)).then_some(()));
+    wait_for(&format!("{name} to end"), || (!has_row("LISTEN")).then_some(()));
     let _ = client.read_to_end(&mut Vec::new()); // to the end of file, or a reset
     drop(client);
-    wait_for(&format!("{name}'s connection to end"), || (!has_row(ESTABLISHED)).then_some(()));
-    wait_for(&format!("the TIME_WAIT of {name}"), || has_row(TIME_WAIT).then_some(()));
+    wait_for(&format!("{name}'s connection to end"), || (!has_row("ESTABLISHED")).then_some(()));
+    wait_for(&format!("the TIME_WAIT of {name}"), || has_row("TIME_WAIT").then_some(()));
 
     let _second = start(&traces[1]);
     let again = wait_for(&format!("{name} to listen again, or to fail"), || {
@@ -300,7 +271,7 @@ fn observe(name: &str, command: &str, room: &Room) -> String {
         let is_refused = |call: &String| {
             call.contains("EADDRINUSE") && (call.starts_with("bind") || call.starts_with("listen"))
         };
-        if has_row(LISTEN) {
+        if has_row("LISTEN") {
             Some("listens")
         } else if calls(&trace).iter().any(is_refused) {
             Some("**EADDRINUSE**")

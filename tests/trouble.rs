@@ -2,7 +2,7 @@
 
 use crate::harness::{
     self, Client, PORT, Process, Program, Row, Runtime, Variant, hold_port, in_namespace, rows,
-    wait_for,
+    set_sysctl, wait_for,
 };
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
@@ -61,8 +61,7 @@ fn port_in_use(variant: Variant) {
 fn privileged_port(variant: Variant) {
     for (limit, is_refused) in [(PORT + 1, true), (PORT, false)] {
         in_namespace(|| {
-            fs::write("/proc/sys/net/ipv4/ip_unprivileged_port_start", limit.to_string())
-                .expect("the namespace is ours");
+            set_sysctl("net.ipv4.ip_unprivileged_port_start", limit);
             let mut setpriv = Command::new("setpriv");
             setpriv.arg("--bounding-set=-net_bind_service").arg(variant.path());
             let mut server = Process::start(&mut setpriv);

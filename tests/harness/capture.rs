@@ -1,10 +1,9 @@
 //! The packets of a namespace, as tcpdump would show them.
 
-use super::{PORT, wait_for};
+use super::{PORT, set_sysctl, wait_for};
 use rustix::fd::OwnedFd;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, eth, socket_with};
 use std::collections::HashSet;
-use std::fs;
 use std::net::Ipv4Addr;
 
 /// Every segment of TCP and every datagram of UDP in this namespace from now on.
@@ -62,8 +61,7 @@ impl Capture {
         // The kernel reports the membership of a group when a timer runs out. A report of IGMPv3 takes a buffer
         // of lo's MTU, 64 KiB and more: going out and coming in, it fills the socket's, and the packet after it
         // is missing. One of IGMPv2 is small.
-        let version = "/proc/sys/net/ipv4/conf/lo/force_igmp_version";
-        fs::write(version, "2").expect("the namespace is ours");
+        set_sysctl("net.ipv4.conf.lo.force_igmp_version", 2);
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let all = Some(eth::ALL);
         let socket = socket_with(AddressFamily::PACKET, SocketType::DGRAM, flags, all);

@@ -9,6 +9,7 @@ mod net;
 mod process;
 mod strace;
 mod tools;
+mod users;
 mod variant;
 
 pub use block::block;
@@ -18,13 +19,14 @@ pub use downloads::{
     boot, download, download_kernel, download_std, download_with, downloaded, std_source,
 };
 pub use net::{
-    BROADCAST, Client, MULTICAST, PORT, Row, Sender, UNICAST, close_server_first,
+    BROADCAST, Client, Listed, MULTICAST, PORT, Row, Sender, UNICAST, close_server_first,
     forbid_memberships, hold_port, hold_udp_port, in_namespace, return_to_first_network, rows,
-    socket_table, state_name, time_wait_left, wait_for_exactly, wait_for_rows,
+    set_sysctl, sockets, state_name, time_wait_left, wait_for_exactly, wait_for_rows,
 };
 pub use process::{Output, Process, Terminal, run};
 pub use strace::{Observation, Place, Strace, is_blocked, state, stop};
 pub use tools::find_tools;
+pub use users::{AS_NOBODY, NOBODY, SharedFolder, has_two_users, unprivileged};
 pub use variant::{
     Program, Runtime, Switches, Variant, bindtable, cargo, cargo_target, compile, share_programs,
 };

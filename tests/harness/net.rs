@@ -3,9 +3,10 @@
 use super::{LIMIT, run, wait_for};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::socket::{setsockopt, sockopt::Linger};
+use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::Command;
 use std::sync::OnceLock;
 
@@ -28,7 +29,7 @@ pub fn prepare() -> Result<(), String> {
 pub fn in_namespace<T>(check: impl FnOnce() -> T) -> T {
     unshare(CloneFlags::CLONE_NEWNET).expect("prepare has made one");
     // An answer is acknowledged at once, not 40 ms later (Linux 6.3).
-    let _ = fs::write("/proc/sys/net/ipv4/tcp_pingpong_thresh", "255");
+    let _ = try_sysctl("net.ipv4.tcp_pingpong_thresh", 255);
     set_up().expect("prepare has done it");
     check()
 }
@@ -42,12 +43,21 @@ pub fn return_to_first_network() -> Result<(), String> {
 /// The loopback of a new namespace. A namespace that is made in it has a socket table of its own, so
 /// small that it is quickly read (Linux 6.1).
 fn set_up() -> std::io::Result<()> {
-    let _ = fs::write("/proc/sys/net/ipv4/tcp_child_ehash_entries", "1024");
+    let _ = try_sysctl("net.ipv4.tcp_child_ehash_entries", 1024);
     let output = run(Command::new("busybox").args(["ifconfig", "lo", "up"]));
     match output.status.success() {
         true => Ok(()),
         false => Err(std::io::Error::other(output.stderr)),
     }
+}
+
+/// Sets a sysctl of this network namespace, by its name in sysctl(8).
+pub fn set_sysctl(name: &str, value: impl Display) {
+    try_sysctl(name, value).unwrap_or_else(|error| panic!("{name}: {error}"));
+}
+
+fn try_sysctl(name: &str, value: impl Display) -> std::io::Result<()> {
+    fs::write(format!("/proc/sys/{}", name.replace('.', "/")), value.to_string())
 }
 
 /// Listens on the port, so that no server can bind.
@@ -62,7 +72,7 @@ pub fn hold_udp_port() -> UdpSocket {
 
 /// Has the kernel refuse each membership of a group, in this namespace alone.
 pub fn forbid_memberships() {
-    fs::write("/proc/sys/net/ipv4/igmp_max_memberships", "0").expect("the namespace is ours");
+    set_sysctl("net.ipv4.igmp_max_memberships", 0);
 }
 
 /// The address to which a datagram for one receiver is sent.
@@ -147,30 +157,70 @@ pub fn state_name(state: u8) -> &'static str {
     STATES[usize::from(state) - 1]
 }
 
-/// The namespace's table of sockets, by its name in /proc/net: `tcp`, `udp6`. In as few reads as may be:
-/// what two of them give is of two moments.
-pub fn socket_table(name: &str) -> String {
-    let mut table = String::with_capacity(1 << 16);
-    let file = File::open(format!("/proc/thread-self/net/{name}"));
-    file.and_then(|mut file| file.read_to_string(&mut table)).expect("/proc is mounted");
-    table
+/// A socket in the kernel's table, as proc(5) has it.
+pub struct Listed {
+    /// Its own address.
+    pub local: SocketAddr,
+    /// Its peer's; port 0, if it has none.
+    pub peer: SocketAddr,
+    /// The number of its state.
+    pub state: u8,
+    /// Which timer runs: 2 is keepalive's or that of FIN_WAIT2, 3 that of TIME_WAIT.
+    pub timer: u8,
+    /// How long the timer will still run, in hundredths of a second.
+    pub left: u32,
+    /// Its inode; 0, if it has no file.
+    pub inode: u64,
+}
+
+impl Listed {
+    fn of(line: &str) -> Option<Self> {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let (timer, left) = fields.get(5)?.split_once(':')?;
+        Some(Self {
+            local: address(fields[1])?,
+            peer: address(fields[2])?,
+            state: u8::from_str_radix(fields[3], 16).ok()?,
+            timer: u8::from_str_radix(timer, 16).ok()?,
+            left: u32::from_str_radix(left, 16).ok()?,
+            inode: fields.get(9)?.parse().ok()?,
+        })
+    }
+}
+
+/// `0100007F:0D83`, as the kernel's table has an address: words of 32 bits, in the order of this machine.
+fn address(text: &str) -> Option<SocketAddr> {
+    let (ip, port) = text.split_once(':')?;
+    let words = (0..ip.len() / 8).map(|at| u32::from_str_radix(&ip[8 * at..8 * at + 8], 16));
+    let bytes: Vec<u8> = words.flatten().flat_map(u32::to_ne_bytes).collect();
+    let ip = match <[u8; 4]>::try_from(&*bytes) {
+        Ok(bytes) => IpAddr::from(bytes),
+        Err(_) => IpAddr::from(<[u8; 16]>::try_from(bytes).ok()?),
+    };
+    Some(SocketAddr::new(ip, u16::from_str_radix(port, 16).ok()?))
+}
+
+/// The namespace's sockets of a table, by its name in /proc/net: `tcp`, `udp6`. In as few reads as may be:
+/// what two of them give is of two moments. None, if the kernel has no such table.
+pub fn sockets(table: &str) -> Vec<Listed> {
+    let mut text = String::with_capacity(1 << 16);
+    let file = File::open(format!("/proc/thread-self/net/{table}"));
+    match file.and_then(|mut file| file.read_to_string(&mut text)) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {} // a kernel without IPv6
+        read => drop(read.expect("/proc is mounted")),
+    }
+    let socket = |line| Listed::of(line).unwrap_or_else(|| panic!("{table}: {line:?}"));
+    text.lines().skip(1).map(socket).collect()
 }
 
 /// The namespace's rows on the port, sorted.
 pub fn rows() -> Vec<Row> {
-    let table = socket_table("tcp");
-    let port = format!(":{PORT:04X}");
-    let mut rows: Vec<Row> = table
-        .lines()
-        .skip(1)
-        .filter_map(|line| {
-            let mut fields = line.split_whitespace().skip(1);
-            let (local, remote) = (fields.next()?, fields.next()?);
-            let state = state_name(u8::from_str_radix(fields.next()?, 16).ok()?);
-            let is_server = local.ends_with(&port);
-            (is_server || remote.ends_with(&port)).then_some(Row { state, is_server })
-        })
-        .collect();
+    let row = |socket: Listed| {
+        let is_server = socket.local.port() == PORT;
+        let row = Row { state: state_name(socket.state), is_server };
+        (is_server || socket.peer.port() == PORT).then_some(row)
+    };
+    let mut rows: Vec<Row> = sockets("tcp").into_iter().filter_map(row).collect();
     rows.sort();
     rows
 }
@@ -193,13 +243,11 @@ pub fn close_server_first(server: impl Sized, client: impl Sized) {
     wait_for_exactly(&[Row::TIME_WAIT]);
 }
 
-/// How long the only row, a TIME_WAIT, will still last: in hundredths of a second, as proc(5) shows it.
+/// How long the only row, a TIME_WAIT, will still last: in hundredths of a second.
 pub fn time_wait_left() -> u32 {
-    let table = socket_table("tcp");
-    let field = table.lines().nth(1).and_then(|row| row.split_whitespace().nth(5));
-    let (kind, left) = field.and_then(|timer| timer.split_once(':')).expect("the row has a timer");
-    assert_eq!(kind, "03", "the timer of a TIME_WAIT");
-    u32::from_str_radix(left, 16).expect("the field is a number")
+    let [socket] = &sockets("tcp")[..] else { panic!("one row") };
+    assert_eq!(socket.timer, 3, "the timer of a TIME_WAIT");
+    socket.left
 }
 
 /// A connection to the server.

@@ -7,9 +7,9 @@
 
 use crate::annotations::{path, traced};
 use crate::harness::{
-    BROADCAST, Capture, Client, MULTICAST, PORT, Process, Program, Row, Runtime, Scratch, Sender,
-    Strace, Switches, UNICAST, Variant, in_namespace, is_blocked, run, socket_table, wait_for,
-    wait_for_rows,
+    BROADCAST, Capture, Client, Listed, MULTICAST, PORT, Process, Program, Row, Runtime, Scratch,
+    Sender, Strace, Switches, UNICAST, Variant, in_namespace, is_blocked, run, set_sysctl, sockets,
+    wait_for, wait_for_rows,
 };
 use crate::pitfalls::tcp;
 use nix::libc::{SYS_accept, SYS_read, SYS_recvfrom};
@@ -306,8 +306,7 @@ struct Recorder {
 impl Recorder {
     fn start(choice: Choice) -> Self {
         // A client has the one port that there is, the same in every run.
-        let range = "/proc/sys/net/ipv4/ip_local_port_range";
-        fs::write(range, "40000 40000").expect("it is our network");
+        set_sysctl("net.ipv4.ip_local_port_range", "40000 40000");
         Self {
             choice,
             capture: Capture::start(),
@@ -635,32 +634,17 @@ struct Entry {
 fn table(program: Program) -> Vec<Entry> {
     let is_udp = program == Program::Ureuseaddr;
     let file = if is_udp { "udp" } else { "tcp" };
-    let table = socket_table(file);
-    let entry = |line: &str| {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        let (local, peer) = (address(fields[1])?, address(fields[2])?);
-        // A record in TIME_WAIT, or FIN_WAIT2 without a process, has timer 3, in hundredths; a FIN_WAIT2
-        // that is a full socket, which is rare, has timer 2.
-        let (timer, when) = fields[5].split_once(':')?;
-        let hundredths = u32::from_str_radix(when, 16).ok()?;
-        let is_ours = local.port() == PORT;
-        let state = u8::from_str_radix(fields[3], 16).ok()?;
-        is_ours.then(|| Entry {
-            inode: fields[9].parse().unwrap_or_default(),
-            state: if is_udp { "UDP" } else { crate::harness::state_name(state) },
-            local: local.to_string(),
-            peer: (peer.port() != 0).then(|| peer.to_string()),
-            seconds: matches!(timer, "02" | "03").then(|| hundredths.div_ceil(100)),
-        })
+    let entry = |socket: Listed| Entry {
+        inode: socket.inode,
+        state: if is_udp { "UDP" } else { crate::harness::state_name(socket.state) },
+        local: socket.local.to_string(),
+        peer: (socket.peer.port() != 0).then(|| socket.peer.to_string()),
+        // A record in TIME_WAIT, or FIN_WAIT2 without a process, has timer 3; a FIN_WAIT2 that is a full
+        // socket, which is rare, has timer 2.
+        seconds: matches!(socket.timer, 2 | 3).then(|| socket.left.div_ceil(100)),
     };
-    table.lines().skip(1).filter_map(entry).collect()
-}
-
-/// `0100007F:0D83`, as the kernel's table has an address.
-fn address(text: &str) -> Option<SocketAddrV4> {
-    let (ip, port) = text.split_once(':')?;
-    let ip = Ipv4Addr::from(u32::from_str_radix(ip, 16).ok()?.to_ne_bytes());
-    Some(SocketAddrV4::new(ip, u16::from_str_radix(port, 16).ok()?))
+    let is_ours = |socket: &Listed| socket.local.port() == PORT;
+    sockets(file).into_iter().filter(is_ours).map(entry).collect()
 }
 
 /// The descriptors of a process that are sockets, with their inodes, in order.
