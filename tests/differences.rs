@@ -3,8 +3,8 @@
 //! In the table of the traces a cell holds lines of one, `<br>` between them. In a line `<name>`
 //! stands for any text, the same wherever the name comes again in the row; `<_>` for any at all.
 
-use crate::harness::{Observation, Runtime, read, run};
-use libtest_mimic::{Failed, Trial};
+use crate::harness::{self, Observation, Runtime, read, run};
+use libtest_mimic::Trial;
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::sync::{LazyLock, Mutex};
@@ -105,21 +105,22 @@ pub fn summary() -> Option<String> {
     (met > 0).then(|| format!("{met} of the {here} differences in {DOCUMENT} met"))
 }
 
-/// Every row names one of `trials`, an ordinary one, as what shows it.
-pub fn trial(trials: &[Trial]) -> Trial {
-    let ordinary = trials.iter().filter(|trial| !trial.has_ignored_flag());
+pub fn trials() -> Vec<Trial> {
+    vec![harness::trial("differences_are_shown", are_shown)]
+}
+
+/// Every row names an ordinary trial as what shows it.
+fn are_shown() {
+    let ordinary = crate::trials().into_iter().filter(|trial| !trial.has_ignored_flag());
     let names: BTreeSet<String> = ordinary.map(|trial| trial.name().to_owned()).collect();
-    Trial::test("differences_are_shown", move || {
-        for Difference { name, shown_by, .. } in TABLE.iter() {
-            assert!(names.contains(shown_by), "{DOCUMENT}: {name:?}: no trial is {shown_by}");
-        }
-        for row in rows("In the source") {
-            let shown_by = row.last().map(|cell| cell.trim_matches('`')).unwrap_or_default();
-            let is_shown = !shown_by.is_empty() && names.iter().any(|name| name.contains(shown_by));
-            assert!(is_shown, "{DOCUMENT}: no trial has {shown_by:?} in its name");
-        }
-        Ok::<(), Failed>(())
-    })
+    for Difference { name, shown_by, .. } in TABLE.iter() {
+        assert!(names.contains(shown_by), "{DOCUMENT}: {name:?}: no trial is {shown_by}");
+    }
+    for row in rows("In the source") {
+        let shown_by = row.last().map(|cell| cell.trim_matches('`')).unwrap_or_default();
+        let is_shown = !shown_by.is_empty() && names.iter().any(|name| name.contains(shown_by));
+        assert!(is_shown, "{DOCUMENT}: no trial has {shown_by:?} in its name");
+    }
 }
 
 /// The differences that a trial has met, with the runtime of the port.

@@ -61,7 +61,7 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// Starts the downloads that the wanted trials need: to be called before all networks are left.
-pub fn prepare(wanted: &[String]) {
+pub fn prepare(wanted: &[String]) -> Result<(), String> {
     if wanted.iter().any(|name| name.starts_with("machine_")) {
         let [first, second] = MACHINES.each_ref().map(|machine| machine.target);
         download_std(&[first, second, MUSL]);
@@ -70,6 +70,7 @@ pub fn prepare(wanted: &[String]) {
         download_kernel(KERNEL, "bookworm", "arm64");
         download("busybox-arm64", &["bookworm", "arm64", "{}", "busybox-static"]);
     }
+    Ok(())
 }
 
 /// cargo for a target whose libraries this toolchain may not have.

@@ -37,6 +37,59 @@ use harness::Stage;
 use libtest_mimic::{Arguments, Trial};
 use std::process::ExitCode;
 
+/// A file of trials.
+struct Suite {
+    trials: fn() -> Vec<Trial>,
+    /// What those of the `wanted` trials need that are its own: called before all networks are left.
+    prepare: fn(wanted: &[String]) -> Result<(), String>,
+    /// A line for the end of the run.
+    summary: fn() -> Option<String>,
+}
+
+impl Suite {
+    /// One that needs nothing and sums nothing up.
+    const fn of(trials: fn() -> Vec<Trial>) -> Self {
+        Self { trials, prepare: |_| Ok(()), summary: || None }
+    }
+}
+
+const SUITES: [Suite; 29] = [
+    Suite::of(lines::trials),
+    Suite::of(builds::trials),
+    Suite::of(runtime::trials),
+    Suite::of(outcomes::trials),
+    Suite { summary: compilers::summary, ..Suite::of(compilers::trials) },
+    Suite::of(echo::trials),
+    Suite::of(messages::trials),
+    Suite::of(trouble::trials),
+    Suite { summary: traces::summary, ..Suite::of(traces::trials) },
+    Suite { summary: faults::summary, ..Suite::of(faults::trials) },
+    Suite { summary: conversations::summary, ..Suite::of(conversations::trials) },
+    Suite { summary: differences::summary, ..Suite::of(differences::trials) },
+    Suite::of(demo::trials),
+    Suite::of(documents::trials),
+    Suite::of(prose::trials),
+    Suite::of(annotations::trials),
+    Suite::of(option::trials),
+    Suite::of(pitfalls::trials),
+    Suite::of(translations::trials),
+    Suite::of(bindtable::trials),
+    Suite { summary: port::summary, ..Suite::of(port::trials) },
+    Suite::of(claims::trials),
+    Suite::of(page::trials),
+    Suite::of(runs::trials),
+    Suite { prepare: browser::prepare, ..Suite::of(browser::trials) },
+    Suite::of(fresh_debian::trials),
+    Suite { prepare: kernels::prepare, ..Suite::of(kernels::trials) },
+    Suite { prepare: programming_languages::prepare, ..Suite::of(programming_languages::trials) },
+    Suite { prepare: machines::prepare, ..Suite::of(machines::trials) },
+];
+
+/// The trials of all suites.
+fn trials() -> Vec<Trial> {
+    SUITES.iter().flat_map(|suite| (suite.trials)()).collect()
+}
+
 /// How the names of the longest trials start, the longest first: that is the order in which they run.
 const LONGEST: [&str; 9] = [
     "debian_",
@@ -70,40 +123,7 @@ fn run() -> Result<ExitCode, String> {
     // Two for each processor: most of the time a trial waits, for a state or for another program.
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     arguments.test_threads.get_or_insert(2 * processors);
-    let mut trials: Vec<Trial> = [
-        lines::trials(),
-        builds::trials(),
-        runtime::trials(),
-        outcomes::trials(),
-        compilers::trials(),
-        echo::trials(),
-        messages::trials(),
-        trouble::trials(),
-        traces::trials(),
-        faults::trials(),
-        conversations::trials(),
-        demo::trials(),
-        documents::trials(),
-        prose::trials(),
-        annotations::trials(),
-        option::trials(),
-        pitfalls::trials(),
-        translations::trials(),
-        bindtable::trials(),
-        port::trials(),
-        claims::trials(),
-        page::trials(),
-        runs::trials(),
-        browser::trials(),
-        fresh_debian::trials(),
-        kernels::trials(),
-        programming_languages::trials(),
-        machines::trials(),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    trials.push(differences::trial(&trials));
+    let mut trials = trials();
     let place = |trial: &Trial| LONGEST.iter().position(|start| trial.name().starts_with(start));
     trials.sort_by_key(|trial| place(trial).unwrap_or(LONGEST.len()));
 
@@ -111,10 +131,7 @@ fn run() -> Result<ExitCode, String> {
     match stage {
         _ if arguments.list => {}
         Stage::Tests => {
-            browser::prepare(&wanted)?;
-            kernels::prepare(&wanted);
-            programming_languages::prepare(&wanted);
-            machines::prepare(&wanted);
+            SUITES.iter().try_for_each(|suite| (suite.prepare)(&wanted))?;
             harness::prepare()?;
         }
         _ => {
@@ -123,15 +140,7 @@ fn run() -> Result<ExitCode, String> {
         }
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
-    let summaries = [
-        traces::summary(),
-        faults::summary(),
-        conversations::summary(),
-        port::summary(),
-        compilers::summary(),
-        differences::summary(),
-    ];
-    for summary in summaries.into_iter().flatten() {
+    for summary in SUITES.iter().filter_map(|suite| (suite.summary)()) {
         println!("{summary}");
     }
     Ok(conclusion.exit_code())
