@@ -747,7 +747,7 @@ fn hostile_names() {
         ("a\u{202e}b.service", &kill),
         ("--force.service", &kill),
         ("x;id;.service", "systemctl stop 'x;id;.service'"),
-        ("$(id)'`.service", "systemctl stop \"\\$(id)'\\`.service\""),
+("$(id)'`.service", r#"systemctl stop '$(id)'"'"'`.service'"#),
         (r"dev-a\x2db.service", r"systemctl stop 'dev-a\x2db.service'"),
     ] {
         let cgroup = format!("0::/{unit}");
