@@ -42,7 +42,7 @@ const SAMPLE: u16 = 1;
 static TALLY: Tally = Tally::new();
 static UNKNOWN: AtomicU32 = AtomicU32::new(0);
 
-const TRIALS: [(&str, fn()); 34] = [
+const TRIALS: [(&str, fn()); 35] = [
     ("port_document", document),
     ("port_by_hand", by_hand),
     ("port_input", input),
@@ -73,6 +73,7 @@ const TRIALS: [(&str, fn()); 34] = [
     ("port_thousand", thousand),
     ("port_without_sock_diag", without_sock_diag),
     ("port_ordinary_user", ordinary_user),
+    ("port_asks_the_same", asks_the_same),
     ("port_hidden_processes", hidden_processes),
     ("port_root_without_ptrace", root_without_ptrace),
     ("port_interface", interface),
@@ -747,7 +748,7 @@ fn hostile_names() {
         ("a\u{202e}b.service", &kill),
         ("--force.service", &kill),
         ("x;id;.service", "systemctl stop 'x;id;.service'"),
-("$(id)'`.service", r#"systemctl stop '$(id)'"'"'`.service'"#),
+        ("$(id)'`.service", r#"systemctl stop '$(id)'"'"'`.service'"#),
         (r"dev-a\x2db.service", r"systemctl stop 'dev-a\x2db.service'"),
     ] {
         let cgroup = format!("0::/{unit}");
@@ -1051,6 +1052,29 @@ fn ordinary_user() {
     assert_eq!(can(&finding, "127.0.0.1", "SO_REUSEADDR"), "yes");
     assert_eq!(can(&finding, "127.0.0.1", "none"), "no");
     drop(bound);
+}
+
+/// What is advised asks the same question: with the interface, whatever its name is, and the protocol.
+fn asks_the_same() {
+    let _socket = UdpSocket::bind("127.0.0.1:3459").expect("it is free");
+    for (interface, command) in [
+        ("lo", "bindtable port '[fe80::1%lo]:3459' --udp --probe"),
+        ("x;id>y", "bindtable port '[fe80::1%x;id>y]:3459' --udp --probe"),
+    ] {
+        for words in [&["lo", "down"][..], &["lo", "name", interface], &[interface, "up"]] {
+            let output = run(Command::new("ip").args(["link", "set"]).args(words));
+            assert!(interface == "lo" || output.stderr.is_empty(), "{}", output.stderr);
+        }
+        let target = format!("[fe80::1%{interface}]:3459");
+        let mut unshare = Command::new("unshare");
+        unshare.arg("--user").arg(program()).args(["port", &target, "--udp", "--format", "json"]);
+        let (_, finding) = found(&mut unshare);
+        let advised = text(&help(&finding, "ask")["command"]);
+        assert_eq!(advised, command);
+        let words = format!("printf '%s,' {advised}");
+        let words = run(Command::new("sh").args(["-c", &words])).stdout;
+        assert_eq!(words, format!("bindtable,port,{target},--udp,--probe,"));
+    }
 }
 
 /// With `hidepid` no other user's process is there: that is said, and not that no process has the

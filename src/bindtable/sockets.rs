@@ -100,9 +100,9 @@ pub struct Listed {
     /// How long its timer still runs, in milliseconds.
     pub timer_ms: Option<u32>,
     /// Of a listener: the connections that wait to be accepted. Of others: bytes to be read.
-    pub waiting: u32,
+    pub recv_queue: u32,
     /// Of a listener: its backlog. Of others: bytes that are not acknowledged.
-    pub room: u32,
+    pub send_queue: u32,
     /// The number by which the kernel tells it from every other one.
     pub cookie: [u8; 8],
 }
@@ -125,7 +125,7 @@ pub const ALL: u32 = !0;
 ///
 /// # Errors
 ///
-/// What socket(2), send(2) or recv(2) on sock_diag(7) say; an answer that is not understood.
+/// What socket(2), send(2) or recv(2) on sock_diag(7) say; an answer that is not to_listed.
 pub fn listed(proto: Proto, port: u16, states: u32) -> io::Result<Vec<Listed>> {
     let mut all = Vec::new();
     for family in [AF_INET, AF_INET6] {
@@ -184,7 +184,7 @@ fn dump(proto: Proto, family: u8, port: u16, states: u32) -> io::Result<Vec<List
                 NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(found))
                     if found.header.socket_id.source_port == port =>
                 {
-                    sockets.extend(understood(&found, rest));
+                    sockets.extend(to_listed(&found, rest));
                 }
                 _ => {}
             }
@@ -194,7 +194,7 @@ fn dump(proto: Proto, family: u8, port: u16, states: u32) -> io::Result<Vec<List
     }
 }
 
-fn understood(found: &InetResponse, message: &[u8]) -> Option<Listed> {
+fn to_listed(found: &InetResponse, message: &[u8]) -> Option<Listed> {
     /// Where `idiag_expires` is, after `struct nlmsghdr`: `struct inet_diag_msg`. By hand, since
     /// the library has no room for the time that a TIME_WAIT has left.
     const EXPIRES: std::ops::Range<usize> = 16 + 52..16 + 56;
@@ -209,13 +209,13 @@ fn understood(found: &InetResponse, message: &[u8]) -> Option<Listed> {
         state: State::new(header.state)?,
         local: id.source_address,
         peer: (id.destination_port != 0).then_some((id.destination_address, id.destination_port)),
-        v6only: v6only.or(takes_ipv4(id.source_address)),
+        v6only: v6only.or(v6only_by_address(id.source_address)),
         is_record: header.timer == Some(Timer::TimeWait),
         uid: header.uid,
         inode: header.inode.into(),
         timer_ms: header.timer.as_ref().map(|_| timer_ms),
-        waiting: header.recv_queue,
-        room: header.send_queue,
+        recv_queue: header.recv_queue,
+        send_queue: header.send_queue,
         cookie: id.cookie,
     })
 }
@@ -257,20 +257,20 @@ fn row(line: &str, port: u16) -> Option<Listed> {
         state: State::new(u8::try_from(hex(fields.get(3)?)?).ok()?)?,
         local,
         peer: (peer_port != 0).then_some((peer, peer_port)),
-        v6only: takes_ipv4(local),
+        v6only: v6only_by_address(local),
         is_record: timer == 3,
         uid: fields.get(7)?.parse().ok()?,
         inode: fields.get(9)?.parse().ok()?,
         timer_ms: (timer != 0).then_some(hundredths.saturating_mul(10)),
-        waiting: hex(received)?,
-        room: hex(sent)?,
+        recv_queue: hex(received)?,
+        send_queue: hex(sent)?,
         cookie: [0; 8],
     })
 }
 
 /// IPV6_V6ONLY of a socket at `local`, where the address itself tells: it is off at an IPv4 address,
 /// mapped or not.
-fn takes_ipv4(local: IpAddr) -> Option<bool> {
+fn v6only_by_address(local: IpAddr) -> Option<bool> {
     local.to_canonical().is_ipv4().then_some(false)
 }
 

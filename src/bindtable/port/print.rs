@@ -1,8 +1,9 @@
 //! Lays out what was found, for a reader with 80 columns.
 
+use super::finding::{Can, Case, Finding, Help, ServerOption, Socket, Status, Unseen, User, Verdict};
+use super::words;
 use crate::sockets::State;
-use super::verdict::With;
-use super::{Can, Case, Finding, Socket, Verdict, words};
+use serde::Serialize;
 use std::net::{IpAddr, SocketAddr};
 use textwrap::core::{Word, display_width};
 
@@ -14,17 +15,17 @@ const NAMESPACES: usize = 3;
 /// The text for a reader.
 pub fn text(finding: &Finding) -> String {
     let mut text = String::new();
-    if finding.probed {
+    if finding.question.probe {
         text += &paragraph(&words::probing(finding), "", "");
         text.push('\n');
     }
-    text += &paragraph(&finding.answer, "", "");
+    text += &paragraph(&words::answer(finding), "", "");
     let groups = groups(finding);
     if !groups.is_empty() {
         text.push('\n');
     }
     for (socket, count) in groups {
-        text += &header(socket, count, finding.port);
+        text += &header(socket, count, finding.question.target.port);
         for line in words::about(socket, count) {
             text += &paragraph(&line, "    ", "      ");
         }
@@ -34,19 +35,7 @@ pub fn text(finding: &Finding) -> String {
     if !finding.cases.is_empty() {
         text.push('\n');
     }
-    let mut elsewhere = 0;
-    for case in &finding.cases {
-        if matches!(case, Case::OtherNamespace { .. }) {
-            elsewhere += 1;
-            if elsewhere > NAMESPACES {
-                continue;
-            }
-        }
-        text += &paragraph(&words::case(case, finding), "- ", "  ");
-    }
-    if elsewhere > NAMESPACES {
-        text += &paragraph(&words::more_namespaces(elsewhere - NAMESPACES), "- ", "  ");
-    }
+    text += &cases(finding);
     if !finding.help.is_empty() {
         text += &format!("\n{}\n", words::what_helps());
     }
@@ -62,13 +51,63 @@ pub fn text(finding: &Finding) -> String {
     text
 }
 
+/// The puzzling cases, of which those of other namespaces may be many.
+fn cases(finding: &Finding) -> String {
+    let (mut text, mut namespaces) = (String::new(), 0);
+    for case in &finding.cases {
+        if matches!(case, Case::OtherNamespace { .. }) {
+            namespaces += 1;
+            if namespaces > NAMESPACES {
+                continue;
+            }
+        }
+        text += &paragraph(&words::case(case, finding), "- ", "  ");
+    }
+    if namespaces > NAMESPACES {
+        text += &paragraph(&words::more_namespaces(namespaces - NAMESPACES), "- ", "  ");
+    }
+    text
+}
+
+/// What a program gets: the answer in a sentence, too.
+#[derive(Serialize)]
+struct Document<'a> {
+    protocol: &'static str,
+    port: u16,
+    address: Option<IpAddr>,
+    status: Status,
+    answer: String,
+    user: &'a User,
+    sockets: &'a [Socket],
+    verdicts: &'a [Verdict],
+    cases: &'a [Case],
+    help: &'a [Help],
+    unseen: &'a [Unseen],
+    probed: bool,
+}
+
 /// The same for programs, on one line.
 ///
 /// # Panics
 ///
 /// Never: everything in it has a form in JSON.
 pub fn json(finding: &Finding) -> String {
-    serde_json::to_string(finding).expect("it has no map with odd keys") + "\n"
+    let question = &finding.question;
+    let document = Document {
+        protocol: question.proto.name(),
+        port: question.target.port,
+        address: question.target.ip,
+        status: finding.status,
+        answer: words::answer(finding),
+        user: &question.user,
+        sockets: &finding.sockets,
+        verdicts: &finding.verdicts,
+        cases: &finding.cases,
+        help: &finding.help,
+        unseen: &finding.unseen,
+        probed: question.probe,
+    };
+    serde_json::to_string(&document).expect("it has no map with odd keys") + "\n"
 }
 
 fn paragraph(text: &str, first: &str, others: &str) -> String {
@@ -174,16 +213,16 @@ fn table(finding: &Finding) -> String {
         let line = format!("    {name:wide$}  {first}  {second}  {}", cells[2]);
         line.trim_end().to_owned() + "\n"
     };
-    text += &row("", With::ALL.map(words::option));
+    text += &row("", ServerOption::ALL.map(words::option));
     for (address, name) in addresses.iter().zip(&names) {
-        let of = |with: With| {
+        let of = |option: ServerOption| {
             let verdict = finding
                 .verdicts
                 .iter()
-                .find(|verdict| verdict.address == *address && verdict.option == with);
+                .find(|verdict| verdict.address == *address && verdict.option == option);
             verdict.map_or(String::new(), &mut cell)
         };
-        let cells = With::ALL.map(of);
+        let cells = ServerOption::ALL.map(of);
         text += &row(name, [&cells[0], &cells[1], &cells[2]]);
     }
     for (at, reason) in reasons.iter().enumerate() {

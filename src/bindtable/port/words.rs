@@ -1,10 +1,13 @@
 //! Every sentence that `bindtable port` says to its reader, in each language, and nothing else.
 
 use super::holders::Holder;
+use super::finding::{
+    Can, Case, Finding, Help, ServerOption, Socket, Status, Unseen, User, Verdict, Who, Why,
+    error_name,
+};
+use super::target::Question;
+use crate::kernel::Proto;
 use crate::sockets::State;
-use super::verdict::With;
-use super::{Can, Case, Finding, Help, Socket, Status, Unseen, User, Verdict, Why};
-use crate::printable::Outside;
 use crate::{say, words};
 use std::io;
 use std::net::IpAddr;
@@ -76,24 +79,25 @@ pub fn probing(finding: &Finding) -> String {
         "{why}: each answer below is a real bind of port {port}, closed at once. It takes the port \
          for that moment.",
         "{why}：下面的每个答案都来自对端口 {port} 的一次真正的 bind，随即关闭。在那一瞬间它占用这个端口。",
-        port = finding.port
+        port = finding.question.target.port
     )
 }
 
 // The answer.
 
 /// The whole answer in one sentence.
-pub(super) fn answer(finding: &Finding, in_the_way: &[usize]) -> String {
-    let (protocol, port) = (finding.protocol.to_uppercase(), finding.port);
-    let what = match finding.address {
+pub(super) fn answer(finding: &Finding) -> String {
+    let Question { target, proto, .. } = &finding.question;
+    let (protocol, port) = (proto.name().to_uppercase(), target.port);
+    let what = match target.ip {
         None => say!("{protocol} port {port}", "{protocol} 端口 {port} "),
         Some(IpAddr::V4(ip)) => say!("{protocol} {ip}:{port}", "{protocol} {ip}:{port} "),
         Some(IpAddr::V6(ip)) => say!("{protocol} [{ip}]:{port}", "{protocol} [{ip}]:{port} "),
     };
-    let sockets: Vec<&Socket> = in_the_way.iter().map(|at| &finding.sockets[*at]).collect();
+    let sockets: Vec<&Socket> = finding.in_the_way.iter().map(|at| &finding.sockets[*at]).collect();
     let Some(first) = sockets.iter().min_by_key(|socket| weight(socket)) else {
         return match finding.status {
-            Status::Free if finding.address.is_some() && !finding.sockets.is_empty() => say!(
+            Status::Free if target.ip.is_some() && !finding.sockets.is_empty() => say!(
                 "{what} is free: the sockets on this port have other addresses.",
                 "{what}空闲：这个端口上的套接字都在别的地址。"
             ),
@@ -129,10 +133,10 @@ fn but(finding: &Finding) -> String {
         let mut verdicts = finding
             .verdicts
             .iter()
-            .filter(|verdict| finding.address.is_none_or(|address| address == verdict.address));
+            .filter(|verdict| finding.question.target.ip.is_none_or(|ip| ip == verdict.address));
         verdicts.any(|verdict| verdict.why == Some(wanted))
     };
-    let user = user(&finding.user);
+    let user = user(&finding.question.user);
     if is(Why::NotThisMachine) {
         say!(
             " But the address is not one of this machine, so bind fails with EADDRNOTAVAIL.",
@@ -347,15 +351,15 @@ pub(super) fn can_a_server(finding: &Finding) -> String {
     say!(
         "Can a new server of user {user} bind it now, with which option?",
         "新服务器现在能绑定吗，带哪个选项？它的用户是 {user}。",
-        user = user(&finding.user)
+        user = user(&finding.question.user)
     )
 }
 
-pub(super) fn option(with: With) -> &'static str {
+pub(super) fn option(with: ServerOption) -> &'static str {
     match with {
-        With::Nothing => words!("no option", "没有选项"),
-        With::ReuseAddr => "SO_REUSEADDR",
-        With::ReusePort => "SO_REUSEPORT",
+        ServerOption::Nothing => words!("no option", "没有选项"),
+        ServerOption::ReuseAddr => "SO_REUSEADDR",
+        ServerOption::ReusePort => "SO_REUSEPORT",
     }
 }
 
@@ -369,7 +373,7 @@ pub(super) fn can(can: Can) -> &'static str {
 
 /// Why not, with the kernel's function.
 pub(super) fn why(verdict: &Verdict) -> String {
-    let error = verdict.error.as_deref().unwrap_or_default();
+    let error = verdict.error.map(error_name).unwrap_or_default();
     match verdict.why {
         Some(Why::NoOption) => say!(
             "The addresses conflict, and no option is set in both sockets.",
@@ -407,12 +411,15 @@ pub(super) fn why(verdict: &Verdict) -> String {
 
 // The cases.
 
-pub(super) fn case(case: &Case, finding: &Finding) -> String {
-    let port = finding.port;
-    let who = |pid: &Option<i32>, name: &Option<Outside>| match (pid, name) {
+fn who(who: &Who) -> String {
+    match (who.pid, &who.name) {
         (Some(pid), Some(name)) => say!("Process {pid} ({name})", "进程 {pid}（{name}）"),
         _ => say!("A process that cannot be seen", "一个看不到的进程"),
-    };
+    }
+}
+
+pub(super) fn case(case: &Case, finding: &Finding) -> String {
+    let port = finding.question.target.port;
     match case {
         Case::Inherited { pids, name } => say!(
             "{count} processes hold this one socket ({pids}, {name}): a child inherited it from its \
@@ -438,26 +445,26 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
             "这里看来有过一条对外的连接：没有套接字在端口 {port} 上监听，而内核从 {first} 到 {last} \
              里为对外的连接选端口。服务器设置 SO_REUSEADDR 现在没有用。服务器应当使用这个范围之外的端口。"
         ),
-        Case::Outgoing { pid, name, first, last, .. } => say!(
+        Case::Outgoing { who, first, last, .. } => say!(
             "{who} has an outgoing connection here, it seems: no socket listens on port {port}, and \
              the kernel chooses ports from {first} to {last} for outgoing connections. SO_REUSEADDR \
              in the server does not help. A server should have a port outside that range.",
             "{who}在这里的看来是一条对外的连接：没有套接字在端口 {port} 上监听，而内核从 {first} 到 {last} \
              里为对外的连接选端口。服务器设置 SO_REUSEADDR 没有用。服务器应当使用这个范围之外的端口。",
-            who = who(pid, name)
+            who = self::who(who)
         ),
         Case::SelfConnect { is_over: true, .. } => say!(
             "A client was connected to itself: it tried to reach a server on port {port} that did \
              not run, and the kernel gave the client the same port.",
             "有个客户端曾经连接了自己：它要连接端口 {port} 上的服务器，服务器没有运行，而内核恰好给客户端分配了同一个端口。"
         ),
-        Case::SelfConnect { pid, name, .. } => say!(
+        Case::SelfConnect { who, .. } => say!(
             "{who} is connected to itself: a client tried to reach a server on port {port} that did \
              not run, and the kernel gave the client the same port. It holds the port until the \
              client closes.",
             "{who}连接了自己：客户端要连接端口 {port} 上的服务器，服务器没有运行，而内核恰好给客户端分配了同一个端口。\
              客户端关闭之前，它一直占着端口。",
-            who = who(pid, name)
+            who = self::who(who)
         ),
         Case::HoldsIpv4 { .. } => say!(
             "The socket on :: takes IPv4 too. That is why 0.0.0.0:{port} and 127.0.0.1:{port} are \
@@ -483,7 +490,7 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
              is in nobody's way here. To look there: nsenter -t {pid} -n ss -{letter}anp",
             "进程 {pid}（{name}）在另一个网络命名空间里占着 {address} 的端口 {port}。它不妨碍这里的任何套接字。\
              到那里查看：nsenter -t {pid} -n ss -{letter}anp",
-            letter = if finding.protocol == "udp" { 'u' } else { 't' }
+            letter = if finding.question.proto == Proto::Udp { 'u' } else { 't' }
         ),
         Case::LacksOption { count, seconds_left } => {
             let until = match seconds_left.map(seconds) {
@@ -543,22 +550,22 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
             "{count} connections have not been accepted yet, so no process has them.",
             "有 {count} 条连接还没有被 accept，所以没有进程持有它们。"
         ),
-        Case::BoundOnly { pid, name } => say!(
+        Case::BoundOnly(who) => say!(
             "{who} has bound the port and does not listen. netstat and ss -tan do not show such a \
              socket; ss -tanB does (iproute2 6.8).",
             "{who}绑定了端口，没有监听。netstat 和 ss -tan 不显示这样的套接字；ss -tanB 显示（iproute2 6.8）。",
-            who = who(pid, name)
+            who = self::who(who)
         ),
-        Case::OtherProtocol { pid, name } => {
-            let (other, udp) = match finding.protocol {
-                "tcp" => ("UDP", " --udp"),
-                _ => ("TCP", ""),
+        Case::OtherProtocol(who) => {
+            let (other, udp) = match finding.question.proto {
+                Proto::Tcp => ("UDP", " --udp"),
+                Proto::Udp => ("TCP", ""),
             };
             say!(
                 "{who} has {other} port {port}, which does not matter here: see bindtable port \
                  {port}{udp}",
                 "{who}占着 {other} 端口 {port}，在这里没有影响：见 bindtable port {port}{udp}",
-                who = who(pid, name)
+                who = self::who(who)
             )
         }
         Case::Privileged { first } => say!(
@@ -581,7 +588,11 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
             "用 bind 绑定 {ip} 失败，因为没有写接口：链路本地地址需要接口，例如 [{ip}%eth0]:{port}。"
         ),
         Case::Refused { address, error } => {
-            say!("bind to {address} fails: {error}.", "用 bind 绑定 {address} 失败：{error}。")
+            say!(
+                "bind to {address} fails: {error}.",
+                "用 bind 绑定 {address} 失败：{error}。",
+                error = error_name(*error)
+            )
         }
     }
 }
@@ -594,12 +605,12 @@ pub(super) fn what_helps() -> &'static str {
 
 pub(super) fn help(help: &Help, finding: &Finding) -> String {
     match help {
-        Help::SetNow { option: With::ReusePort } => say!(
+        Help::SetNow { option: ServerOption::ReusePort } => say!(
             "Set SO_REUSEPORT in the new server: the old one has it, so both may listen, and the \
              kernel spreads the clients over them.",
             "新服务器设置 SO_REUSEPORT：旧服务器已经有了，所以两个都能监听，内核把客户端分给它们。"
         ),
-        Help::SetNow { .. } if finding.protocol == "udp" => say!(
+        Help::SetNow { .. } if finding.question.proto == Proto::Udp => say!(
             "Set SO_REUSEADDR in the new server: the old one has it. But then the last one that \
              binds gets the datagrams, except those to a multicast group: each member gets them.",
             "新服务器设置 SO_REUSEADDR：旧服务器已经有了。但这样一来，数据报归最后绑定的那个；只有发给多播组的，\
@@ -661,7 +672,7 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
 
 pub(super) fn unseen(unseen: &Unseen, finding: &Finding) -> String {
     match unseen {
-        Unseen::Processes { count } if finding.user.uid == 0 => say!(
+        Unseen::Processes { count } if finding.question.user.uid == 0 => say!(
             "Not seen: the descriptors of some processes ({count}). Root needs the capability \
              CAP_SYS_PTRACE to read them, and in a container it may lack that: ask on the host.",
             "没有看到：一些进程（{count} 个）的文件描述符。root 也要有 CAP_SYS_PTRACE 能力才能读取，\

@@ -1,0 +1,379 @@
+//! The answer: the sockets, the verdicts, the puzzling cases, what helps, and what was not seen.
+
+use super::holders::{Holder, Holders};
+use super::target::Question;
+use crate::printable::Outside;
+use crate::sockets::{self, Listed, State};
+use rustix::io::Errno;
+use serde::{Serialize, Serializer};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::LazyLock;
+
+/// All that is found.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// What was asked.
+    pub question: Question,
+    /// Whether the port is free.
+    pub status: Status,
+    /// The sockets on the port.
+    pub sockets: Vec<Socket>,
+    /// Those that are in the way of a server without an option, by their places in `sockets`.
+    pub in_the_way: Vec<usize>,
+    /// Whether a server may bind now.
+    pub verdicts: Vec<Verdict>,
+    /// The puzzling cases that are recognised.
+    pub cases: Vec<Case>,
+    /// What helps, easiest first.
+    pub help: Vec<Help>,
+    /// What could not be seen.
+    pub unseen: Vec<Unseen>,
+}
+
+/// Whether the port, at the address that was asked for, is free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// No socket has it.
+    Free,
+    /// Some socket has it.
+    InUse,
+}
+
+impl Status {
+    /// The exit status of the program.
+    pub const fn exit(self) -> u8 {
+        match self {
+            Self::Free => 0,
+            Self::InUse => 1,
+        }
+    }
+}
+
+/// A user, by number and, if `/etc/passwd` has it, by name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct User {
+    /// Its number.
+    pub uid: u32,
+    /// Its name.
+    pub name: Option<Outside>,
+}
+
+impl User {
+    /// The user of that number.
+    pub fn new(uid: u32) -> Self {
+        static ACCOUNTS: LazyLock<String> =
+            LazyLock::new(|| std::fs::read_to_string("/etc/passwd").unwrap_or_default());
+        let name = ACCOUNTS.lines().find_map(|line| {
+            let mut fields = line.split(':');
+            let name = fields.next()?;
+            (fields.nth(1)?.parse() == Ok(uid)).then(|| name.into())
+        });
+        Self { uid, name }
+    }
+}
+
+/// A socket on the port.
+#[derive(Clone, Debug, Serialize)]
+pub struct Socket {
+    /// Its state.
+    pub state: State,
+    /// Its own address.
+    pub address: IpAddr,
+    /// The other end.
+    pub peer: Option<SocketAddr>,
+    /// IPV6_V6ONLY, if it is known.
+    pub ipv6_only: Option<bool>,
+    /// Its user; none for a TIME_WAIT.
+    pub user: Option<User>,
+    /// The processes that hold it, as far as they can be seen.
+    pub processes: Vec<Holder>,
+    /// Of a TIME_WAIT or FIN_WAIT2 that only the kernel holds: the seconds that are left.
+    pub seconds_left: Option<u32>,
+    /// Of a listener: the connections that wait to be accepted.
+    pub waiting: Option<u32>,
+    /// Of a listener: how many may wait.
+    pub backlog: Option<u32>,
+    /// SO_REUSEADDR, if it is known.
+    pub reuseaddr: Option<bool>,
+    /// SO_REUSEPORT, if it is known.
+    pub reuseport: Option<bool>,
+    /// Whether it is the small record that the kernel keeps of a closed connection.
+    pub record: bool,
+    /// SO_REUSEADDR and SO_REUSEPORT, as a bind decides by them. Of several sockets without a
+    /// process at one address, the kernel tells whether all have the option.
+    #[serde(skip)]
+    pub all_have: [Option<bool>; 2],
+    /// Whether some process, or a queue, still has it (its inode is not 0).
+    #[serde(skip)]
+    pub has_inode: bool,
+    /// Whether the port's bucket has it.
+    #[serde(skip)]
+    pub is_owner: bool,
+}
+
+impl Socket {
+    /// What the kernel has listed, with what the processes have shown.
+    pub fn new(listed: &Listed, holders: &Holders) -> Self {
+        let options = holders.options.get(&listed.inode);
+        let reuseaddr = options.map(|options| options.reuseaddr);
+        let reuseport = options.map(|options| options.reuseport);
+        let listens = listed.state == State::Listen;
+        Self {
+            state: listed.state,
+            address: listed.local,
+            peer: listed.peer.map(|(ip, port)| SocketAddr::new(ip, port)),
+            ipv6_only: listed.v6only.or(options.and_then(|options| options.ipv6_only)),
+            user: (!listed.is_record).then(|| User::new(listed.uid)),
+            processes: holders.of.get(&listed.inode).cloned().unwrap_or_default(),
+            seconds_left: listed
+                .timer_ms
+                .filter(|_| listed.is_record)
+                .map(|milliseconds| milliseconds.div_ceil(1000)),
+            waiting: listens.then_some(listed.recv_queue),
+            backlog: listens.then_some(listed.send_queue),
+            reuseaddr,
+            reuseport,
+            record: listed.is_record,
+            all_have: [reuseaddr, reuseport],
+            has_inode: listed.inode != 0,
+            is_owner: listed.is_owner(),
+        }
+    }
+
+    /// Takes note of an option that a bind has told of all sockets at its address.
+    pub fn learn(&mut self, option: ServerOption, had: bool, is_alone: bool) {
+        let (at, its_own) = match option {
+            ServerOption::ReusePort => (1, &mut self.reuseport),
+            _ => (0, &mut self.reuseaddr),
+        };
+        self.all_have[at] = Some(had);
+        *its_own = (had || is_alone).then_some(had);
+    }
+
+    /// Whether it is one end of a connection, or what is left of it.
+    pub fn is_connection(&self) -> bool {
+        self.peer.is_some() && self.state != State::Listen
+    }
+
+    /// The first process that holds it.
+    pub fn who(&self) -> Who {
+        let holder = self.processes.first();
+        Who { pid: holder.map(|holder| holder.pid), name: holder.map(|holder| holder.name.clone()) }
+    }
+}
+
+/// The options that a new server may set before bind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum ServerOption {
+    /// No option.
+    #[serde(rename = "none")]
+    Nothing,
+    /// SO_REUSEADDR.
+    #[serde(rename = "SO_REUSEADDR")]
+    ReuseAddr,
+    /// SO_REUSEPORT.
+    #[serde(rename = "SO_REUSEPORT")]
+    ReusePort,
+}
+
+impl ServerOption {
+    /// In the order of the table's columns.
+    pub const ALL: [Self; 3] = [Self::Nothing, Self::ReuseAddr, Self::ReusePort];
+}
+
+/// Whether a server may bind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Can {
+    /// It may.
+    Yes,
+    /// It may not.
+    No,
+    /// It depends on what could not be seen.
+    Unknown,
+}
+
+/// Why a server may not bind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Why {
+    /// No option that both have.
+    NoOption,
+    /// The old one listens, which no SO_REUSEADDR goes past.
+    Listens,
+    /// For SO_REUSEPORT both would have to be of one user.
+    OtherUser,
+    /// A port below `ip_unprivileged_port_start`.
+    Privileged,
+    /// Not an address of this machine.
+    NotThisMachine,
+    /// What bind says in other words, in `error`.
+    Other,
+    /// The kernel refuses, and no socket is seen that explains it.
+    Unseen,
+}
+
+/// May a server with this option bind at this address now?
+#[derive(Clone, Debug, Serialize)]
+pub struct Verdict {
+    /// The server's address.
+    pub address: IpAddr,
+    /// The option that it sets before bind.
+    pub option: ServerOption,
+    /// Whether it may.
+    pub can: Can,
+    /// Why it may not.
+    pub why: Option<Why>,
+    /// The error of bind.
+    #[serde(serialize_with = "name_if_any")]
+    pub error: Option<Errno>,
+    /// The socket that decides, or one of several that may, by its place in `sockets`.
+    pub socket: Option<usize>,
+    /// Whether a real bind has said so, and not the model.
+    pub probed: bool,
+}
+
+impl Verdict {
+    /// What bind itself has said.
+    pub fn refuse(&mut self, errno: Errno) {
+        self.can = Can::No;
+        self.error = Some(errno);
+        self.why = Some(match errno {
+            Errno::ADDRINUSE => Why::Unseen,
+            Errno::ACCESS => Why::Privileged,
+            Errno::ADDRNOTAVAIL => Why::NotThisMachine,
+            _ => Why::Other,
+        });
+    }
+}
+
+/// The errors of bind that have to be told apart by name; others in the system's words.
+pub fn error_name(errno: Errno) -> String {
+    match errno {
+        Errno::ADDRINUSE => "EADDRINUSE".to_owned(),
+        Errno::ACCESS => "EACCES".to_owned(),
+        Errno::ADDRNOTAVAIL => "EADDRNOTAVAIL".to_owned(),
+        errno => sockets::std_error(errno).to_string(),
+    }
+}
+
+fn name<S: Serializer>(error: &Errno, serializer: S) -> Result<S::Ok, S::Error> {
+    error_name(*error).serialize(serializer)
+}
+
+fn name_if_any<S: Serializer>(error: &Option<Errno>, serializer: S) -> Result<S::Ok, S::Error> {
+    error.map(error_name).serialize(serializer)
+}
+
+/// A process, if one can be seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Who {
+    /// Its number.
+    pub pid: Option<i32>,
+    /// What ps(1) calls it.
+    pub name: Option<Outside>,
+}
+
+/// A case that is known to puzzle. The fields are named as in [`Holder`] and [`Socket`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "case", rename_all = "kebab-case")]
+pub enum Case {
+    /// Several processes hold one listener: a child has inherited it.
+    Inherited { pids: Vec<i32>, name: Outside },
+    /// A listener that no process has, as seen from here.
+    NoProcess { address: IpAddr },
+    /// A connection on a port of the ephemeral range, where nobody listens; or what is left of it.
+    Outgoing {
+        #[serde(flatten)]
+        who: Who,
+        first: u16,
+        last: u16,
+        is_over: bool,
+    },
+    /// A client that has connected to itself.
+    SelfConnect {
+        #[serde(flatten)]
+        who: Who,
+        is_over: bool,
+    },
+    /// A listener on `::` that takes IPv4 too.
+    HoldsIpv4 { address: IpAddr },
+    /// A container's published port.
+    Published {
+        pid: i32,
+        name: Outside,
+        container_ip: Option<Outside>,
+        container_port: Option<Outside>,
+    },
+    /// A listener in another network namespace.
+    OtherNamespace { pid: i32, name: Outside, address: IpAddr },
+    /// TIME_WAIT, or what comes before it, of a server without the option: at least one of them.
+    LacksOption { count: usize, seconds_left: Option<u32> },
+    /// TIME_WAIT of a server with the option.
+    HadOption { count: usize, seconds_left: Option<u32> },
+    /// systemd, or another super-server, listens for a service.
+    SocketActivated { pid: i32, name: Outside },
+    /// A connection that no process has any more.
+    Orphan { state: State },
+    /// Connections that no process has accepted.
+    NotAccepted { count: usize },
+    /// A socket that is bound and does not listen.
+    BoundOnly(Who),
+    /// The other protocol has the port, which is of no account.
+    OtherProtocol(Who),
+    /// EACCES: a privileged port.
+    Privileged { first: u16 },
+    /// EADDRNOTAVAIL: not an address of this machine.
+    NotThisMachine { address: IpAddr },
+    /// Another error.
+    Refused {
+        address: IpAddr,
+        #[serde(serialize_with = "name")]
+        error: Errno,
+    },
+}
+
+/// What helps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "do", rename_all = "kebab-case")]
+pub enum Help {
+    /// Set the option in the new server: the old socket had it.
+    SetNow { option: ServerOption },
+    /// Stop what holds it.
+    Stop { command: String },
+    /// Wait; in FIN_WAIT2 the peer has not closed yet, and when it does, TIME_WAIT begins.
+    Wait { seconds: u32, peer_is_open: bool },
+    /// Wait until the peer answers, or the kernel gives up.
+    WaitForPeer,
+    /// SO_REUSEADDR in both servers from now on.
+    SetBoth,
+    /// Each family by itself.
+    V6Only,
+    /// Another port; outside this range, if it is given.
+    OtherPort { outside: Option<(u16, u16)> },
+    /// Keep the port out of the ephemeral range.
+    Reserve { command: String },
+    /// The privilege for a port below 1024.
+    Privilege { command: String },
+    /// One of this machine's addresses.
+    OwnAddress { command: String },
+    /// Ask with `--probe`, or as root.
+    Ask { command: String },
+}
+
+/// What could not be seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "unseen", rename_all = "kebab-case")]
+pub enum Unseen {
+    /// Processes of other users: whether they hold a socket, and its options.
+    Processes { count: usize },
+    /// The processes of other users, all of them: `/proc` is mounted with `hidepid`.
+    Hidden,
+    /// sock_diag is missing or refused: IPV6_V6ONLY, and what `BoundOnly` says.
+    SockDiag { error: String },
+    /// Sockets that are bound and do not listen: before Linux 6.8.
+    Bound,
+    /// This kernel has no IPv6.
+    Ipv6,
+}

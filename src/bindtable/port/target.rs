@@ -1,0 +1,166 @@
+//! What is asked: a port and perhaps an address, of which protocol, for whose server.
+
+use super::finding::User;
+use super::words;
+use crate::kernel::Proto;
+use crate::printable::Outside;
+use rustix::net::netdevice::name_to_index;
+use rustix::net::{AddressFamily, SocketType, socket};
+use rustix::process::geteuid;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::str::FromStr;
+
+/// A port, and perhaps an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The port, from 1.
+    pub port: u16,
+    /// The address; without one, every address.
+    pub ip: Option<IpAddr>,
+    /// The interface of a link-local address.
+    pub interface: Option<Interface>,
+}
+
+/// A network interface of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// Its name, or its number, as it was typed.
+    typed: Outside,
+    /// Its number.
+    index: u32,
+}
+
+impl FromStr for Interface {
+    type Err = String;
+
+    fn from_str(typed: &str) -> Result<Self, String> {
+        let by_name = || {
+            // Not from /sys, which may be another network namespace's.
+            let any = socket(AddressFamily::INET, SocketType::DGRAM, None);
+            let index = any.and_then(|any| name_to_index(any, typed));
+            index.map_err(|_| words::no_interface(typed))
+        };
+        let index = typed.parse().or_else(|_| by_name())?;
+        Ok(Self { typed: typed.into(), index })
+    }
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    /// `3459`, `127.0.0.1:3459`, `[::1]:3459`, `[fe80::1%2]:3459`; and as `ss` and `netstat` write
+    /// it, `*:3459` and `:::3459`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.parse::<IpAddr>().is_ok() {
+            return Err(words::only_address(text));
+        }
+        let (host, port) = match text.rsplit_once(':') {
+            None => ("", text),
+            Some(parts) => parts,
+        };
+        let port = match port.parse::<u16>() {
+            Ok(0) => return Err(words::port_zero()),
+            Ok(port) => port,
+            Err(_) if port.bytes().all(|digit| digit.is_ascii_digit()) && !port.is_empty() => {
+                return Err(words::port_too_large(port));
+            }
+            Err(_) => return Err(words::no_port(text)),
+        };
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        if host.is_empty() || host == "*" {
+            return Ok(Self { port, ip: None, interface: None });
+        }
+        let (ip, interface) = match host.split_once('%') {
+            None => (host, None),
+            Some((ip, name)) => (ip, Some(name.parse()?)),
+        };
+        let ip = ip.parse().map_err(|_| words::no_address(host))?;
+        Ok(Self { port, ip: Some(ip), interface })
+    }
+}
+
+/// As it is asked for.
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { port, ip, interface } = self;
+        match (ip, interface) {
+            (None, _) => write!(f, "{port}"),
+            (Some(ip), Some(interface)) => write!(f, "[{ip}%{}]:{port}", interface.typed),
+            (Some(ip), None) => write!(f, "{}", SocketAddr::new(*ip, *port)),
+        }
+    }
+}
+
+impl Target {
+    /// The port at `ip`, with the interface if that is the address that was asked for.
+    pub fn at(&self, ip: IpAddr) -> SocketAddr {
+        match (ip, &self.interface) {
+            (IpAddr::V6(v6), Some(interface)) if Some(ip) == self.ip => {
+                SocketAddrV6::new(v6, self.port, 0, interface.index).into()
+            }
+            _ => SocketAddr::new(ip, self.port),
+        }
+    }
+}
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// The port, and perhaps an address.
+    pub target: Target,
+    /// The protocol.
+    pub proto: Proto,
+    /// Whether real binds are to answer.
+    pub probe: bool,
+    /// Who asks, and would be the new server's user.
+    pub user: User,
+    /// IPV6_V6ONLY of a new socket (`net.ipv6.bindv6only`).
+    pub v6only_default: bool,
+}
+
+impl Question {
+    /// A question of this process's user.
+    pub fn new(target: Target, proto: Proto, probe: bool) -> Self {
+        let v6only_default = sysctl_number("net/ipv6/bindv6only") == Some(1);
+        Self { target, proto, probe, user: User::new(geteuid().as_raw()), v6only_default }
+    }
+
+    /// The command that asks the same, with real binds; none, if a shell cannot have it.
+    pub fn with_probe(&self) -> Option<String> {
+        let interface = self.target.interface.as_ref();
+        if interface.is_some_and(|interface| interface.typed.quoted().is_none()) {
+            return None;
+        }
+        let target = Outside::from(self.target.to_string());
+        let udp = if self.proto == Proto::Udp { " --udp" } else { "" };
+        Some(format!("bindtable port {}{udp} --probe", target.quoted()?))
+    }
+
+    /// The range that connect(2) and bind(2) to port 0 choose from, if they may choose the port.
+    pub fn ephemeral_range(&self) -> Option<(u16, u16)> {
+        let range = sysctl("net/ipv4/ip_local_port_range").unwrap_or_default();
+        let mut ports = range.split_whitespace().map_while(|port| port.parse().ok());
+        let (first, last) = (ports.next().unwrap_or(32768), ports.next().unwrap_or(60999));
+        let port = self.target.port;
+        let is_reserved = reserved_ports().split(',').any(|ports| {
+            let (from, to) = ports.split_once('-').unwrap_or((ports, ports));
+            matches!((from.parse(), to.parse()), (Ok(from), Ok(to)) if (from..=to).contains(&port))
+        });
+        ((first..=last).contains(&port) && !is_reserved).then_some((first, last))
+    }
+}
+
+/// The ports of the range that are left out of it, as the kernel writes them: `50000-50010,50051`.
+pub fn reserved_ports() -> String {
+    sysctl("net/ipv4/ip_local_reserved_ports").unwrap_or_default()
+}
+
+/// A number below `/proc/sys`.
+pub fn sysctl_number(name: &str) -> Option<u32> {
+    sysctl(name)?.parse().ok()
+}
+
+fn sysctl(name: &str) -> Option<String> {
+    Some(std::fs::read_to_string(format!("/proc/sys/{name}")).ok()?.trim().to_owned())
+}
