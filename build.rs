@@ -1,7 +1,7 @@
 //! The link of the default runtime (`src/rt/raw.rs`).
 
-use std::env;
 use std::path::Path;
+use std::{env, fs};
 
 /// The machines of which `src/rt/raw/` has a file, and Debian's package of a linker for each.
 const MACHINES: [(&str, &str); 3] = [
@@ -12,7 +12,6 @@ const MACHINES: [(&str, &str); 3] = [
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-changed=src/rt/raw.ld");
     println!("cargo::rerun-if-env-changed=MOLD_PATH");
     if env::var_os("CARGO_FEATURE_LIBC").is_some() {
         return;
@@ -61,7 +60,10 @@ fn link_arguments() -> Result<(), String> {
     if flags.contains("mold") || env::var_os("MOLD_PATH").is_some() {
         arguments.push("-Wl,-z,noseparate-code".into());
     } else {
-        let script = Path::new(&variable("CARGO_MANIFEST_DIR")).join("src/rt/raw.ld");
+        // A copy: cargo knows where it is, also once the checkout has moved.
+        let script = Path::new(&variable("OUT_DIR")).join("raw.ld");
+        fs::write(&script, include_str!("src/rt/raw.ld"))
+            .map_err(|error| format!("{}: {error}", script.display()))?;
         arguments.push(format!("-T{}", script.display()));
     }
     for argument in arguments {

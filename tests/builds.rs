@@ -7,10 +7,11 @@ use crate::harness::{
 use libtest_mimic::Trial;
 use nix::libc::SYS_recvfrom;
 use nix::sys::signal::Signal;
-use std::fs;
+use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 use std::process::Command;
+use std::time::SystemTime;
 
 pub fn trials() -> Vec<Trial> {
     let mut trials = vec![
@@ -18,6 +19,7 @@ pub fn trials() -> Vec<Trial> {
         harness::trial("builds_install", install),
         harness::trial("builds_package", package),
         harness::trial("builds_workspace", workspace),
+        harness::trial("builds_moved", moved),
         harness::trial("builds_unsupported_targets", unsupported_targets),
         harness::trial("builds_unsafe_in_rt_alone", unsafe_in_rt_alone),
     ];
@@ -115,6 +117,34 @@ fn package() {
 fn workspace() {
     let target = cargo_target("workspace");
     quietly(cargo("check", &target).args(["--offline", "--workspace", "--all-targets"]));
+}
+
+/// A checkout that has been built is moved; then two checkouts are built in one target folder.
+fn moved() {
+    let scratch = Scratch::new();
+    let [first, second, third] = ["first", "second", "third"].map(|name| scratch.path().join(name));
+    let build = |checkout: &Path, target: &Path| {
+        // The sources alone are newer: the build script does not run again by itself.
+        let source = File::options().append(true).open(checkout.join("src/treuseaddr.rs"));
+        let source = source.expect("it is ours");
+        source.set_modified(SystemTime::now()).expect("it is ours");
+        let mut cargo = cargo("build", target);
+        quietly(cargo.args(["--offline", "--bin", "treuseaddr"]).current_dir(checkout));
+        converse(Program::Treuseaddr, &mut Command::new(target.join("debug/treuseaddr")));
+    };
+
+    fs::create_dir(&first).expect("it is ours");
+    let mut copy = Command::new("cp");
+    copy.arg("-a").args(["Cargo.toml", "Cargo.lock", "build.rs", "src", "tests"].map(project));
+    quietly(copy.arg(&first));
+    build(&first, &first.join("target"));
+    fs::rename(&first, &second).expect("it is ours");
+    build(&second, &second.join("target"));
+
+    let shared = scratch.path().join("shared");
+    build(&second, &shared);
+    fs::rename(&second, &third).expect("it is ours");
+    build(&third, &shared);
 }
 
 /// As with the linker that rustc takes by itself.
