@@ -65,7 +65,7 @@ pub fn perror(s: &CStr, _no: Errno) {
     unsafe { libc::perror(s.as_ptr()) };
 }
 
-/// Says where on standard error, then abort(3).
+/// Writes the place to standard error, then abort(3).
 #[panic_handler]
 fn panic(info: &PanicInfo) -> ! {
     if let Some(location) = info.location() {

@@ -75,7 +75,10 @@ impl Text {
     /// # Panics
     /// If `format` has a conversion: at compile time, as [`printf!`] calls it.
     pub const fn new(format: &'static CStr) -> Self {
-        assert!(has_conversions(format, ""), "the format has a conversion, and no argument");
+        assert!(
+            has_conversions(format.to_bytes(), b""),
+            "the format has a conversion, and no argument"
+        );
         Self(format)
     }
 
@@ -93,7 +96,10 @@ impl WithDescriptor {
     /// # Panics
     /// If `format` has other conversions: at compile time, as [`printf!`] calls it.
     pub const fn new(format: &'static CStr) -> Self {
-        assert!(has_conversions(format, "%d"), "a descriptor needs %d, and nothing more");
+        assert!(
+            has_conversions(format.to_bytes(), b"d"),
+            "a descriptor needs %d, and nothing more"
+        );
         Self(format)
     }
 
@@ -111,7 +117,10 @@ impl WithDatagram {
     /// # Panics
     /// If `format` has other conversions: at compile time, as [`printf!`] calls it.
     pub const fn new(format: &'static CStr) -> Self {
-        assert!(has_conversions(format, "%d%d%.*s"), "a datagram needs %d, %d and %.*s in order");
+        assert!(
+            has_conversions(format.to_bytes(), b"dds"),
+            "a datagram needs %d, %d and %.*s in order"
+        );
         Self(format)
     }
 
@@ -121,23 +130,18 @@ impl WithDatagram {
     }
 }
 
-/// Whether the conversions of `format`, one after the other, are `conversions`. A `%` of the text,
-/// as `%%`, counts as another conversion.
-const fn has_conversions(format: &CStr, conversions: &str) -> bool {
-    let (format, conversions) = (format.to_bytes(), conversions.as_bytes());
-    let (mut at, mut done) = (0, 0);
-    while at < format.len() {
-        // A conversion has begun: it ends where the next one of `conversions` begins.
-        let is_inside = done > 0 && done < conversions.len() && conversions[done] != b'%';
-        if is_inside || format[at] == b'%' {
-            if done == conversions.len() || format[at] != conversions[done] {
-                return false;
-            }
-            done += 1;
+/// Whether `format` has these conversions in this order, and no other `%`: `d` stands for `%d`, `s`
+/// for `%.*s`.
+const fn has_conversions(format: &[u8], conversions: &[u8]) -> bool {
+    match (format, conversions) {
+        ([], []) => true,
+        ([b'%', b'd', rest @ ..], [b'd', conversions @ ..])
+        | ([b'%', b'.', b'*', b's', rest @ ..], [b's', conversions @ ..]) => {
+            has_conversions(rest, conversions)
         }
-        at += 1;
+        ([], _) | ([b'%', ..], _) => false,
+        ([_, rest @ ..], _) => has_conversions(rest, conversions),
     }
-    done == conversions.len()
 }
 
 /// core's unwind tables name it; with `panic = "abort"` nothing calls it.

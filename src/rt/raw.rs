@@ -12,6 +12,9 @@ use rustix::stdio::{raw_stderr, raw_stdout};
 #[cfg_attr(target_arch = "aarch64", path = "raw/aarch64.rs")]
 #[cfg_attr(target_arch = "riscv64", path = "raw/riscv64.rs")]
 mod machine;
+#[cfg(not(target_arch = "x86_64"))] // it has an instruction for each of the two
+#[path = "raw/memory.rs"]
+mod memory;
 
 /// Makes `main`, a `fn() -> !`, the program's entry: where the kernel jumps to after execve(2).
 #[macro_export]
@@ -37,7 +40,7 @@ macro_rules! start {
 pub fn exit(status: i32) -> ! {
     loop {
         // SAFETY: the call takes a number.
-        unsafe { machine::syscall(__NR_exit_group, status) };
+        unsafe { machine::syscall(__NR_exit_group, status.cast_unsigned()) };
     }
 }
 
@@ -59,31 +62,28 @@ pub fn printf(format: &CStr) {
 
 /// printf(3) of a format with one `%d`, in one write(2).
 pub fn printf_d(format: &CStr, d: RawFd) {
+    dprintf_d(raw_stdout(), format, d);
+}
+
+/// dprintf(3) of a format with one `%d`, in one write(2).
+fn dprintf_d(fd: RawFd, format: &CStr, d: i32) {
     let mut message = Message::new();
-    let mut texts = format.to_bytes().split(|&byte| byte == b'%');
-    message.text(texts.next().unwrap_or_default());
-    if let Some([_d, end @ ..]) = texts.next() {
-        message.number(d.unsigned_abs());
-        message.text(end);
-    }
-    message.write(raw_stdout());
+    let end = message.text_before("%d", format.to_bytes());
+    message.number(d.unsigned_abs());
+    message.text(end);
+    message.write(fd);
 }
 
 /// printf(3) of a format with `%d`, `%d` and `%.*s`, in one write(2).
 pub fn printf_d_d_s(format: &CStr, first: i32, second: i32, s: &[u8]) {
     let mut message = Message::new();
-    let mut texts = format.to_bytes().split(|&byte| byte == b'%');
-    message.text(texts.next().unwrap_or_default());
-    for d in [first, second] {
-        if let Some([_d, text @ ..]) = texts.next() {
-            message.number(d.unsigned_abs());
-            message.text(text);
-        }
-    }
-    if let Some([_point, _star, _s, end @ ..]) = texts.next() {
-        message.text(s.split(|&byte| byte == 0).next().unwrap_or_default());
-        message.text(end);
-    }
+    let rest = message.text_before("%d", format.to_bytes());
+    message.number(first.unsigned_abs());
+    let rest = message.text_before("%d", rest);
+    message.number(second.unsigned_abs());
+    let end = message.text_before("%.*s", rest);
+    message.text(s.split(|&byte| byte == 0).next().unwrap_or_default());
+    message.text(end);
     message.write(raw_stdout());
 }
 
@@ -108,30 +108,32 @@ pub fn perror(s: &CStr, no: Errno) {
 fn strerror(no: usize) -> Option<&'static [u8]> {
     const LINES: &[u8] = include_bytes!("strerror.txt");
     const LAST: usize = 133;
-    /// The lines without their newlines, and where each begins and so the one before has ended.
+    /// The lines without their newlines, and where each ends. To search the lines would take
+    /// more instructions than all that a program executes before.
     static WORDS: ([u8; LINES.len() - LAST], [u16; LAST + 1]) = {
-        let (mut words, mut starts) = ([0; LINES.len() - LAST], [0; LAST + 1]);
-        let (mut at, mut line) = (0, 0);
+        let (mut words, mut ends) = ([0; LINES.len() - LAST], [0; LAST + 1]);
+        let (mut at, mut len, mut line) = (0, 0, 0);
         while at < LINES.len() {
             if LINES[at] == b'\n' {
                 line += 1;
-                starts[line] = (at + 1 - line) as u16;
+                ends[line] = len as u16;
             } else {
-                words[at - line] = LINES[at];
+                words[len] = LINES[at];
+                len += 1;
             }
             at += 1;
         }
-        (words, starts)
+        (words, ends)
     };
 
-    let (words, starts) = &WORDS;
-    let (start, end) = (*starts.get(no.wrapping_sub(1))?, *starts.get(no)?);
+    let (words, ends) = &WORDS;
+    let (start, end) = (*ends.get(no.wrapping_sub(1))?, *ends.get(no)?);
     words.get(start.into()..end.into()).filter(|words| !words.is_empty())
 }
 
-/// What is written at once. Text beyond its room is left out, and nothing is that long: the words
-/// of strerror(3) have up to 50 bytes, and a datagram's message 100 bytes and up to 18 more, since
-/// a process number has seven digits at most (`PID_MAX_LIMIT` in `include/linux/threads.h`).
+/// The bytes of one write(2). Text beyond its room is left out, and no message is that long: the
+/// words of strerror(3) have up to 50 bytes, and a datagram's message 100 bytes and up to 18 more,
+/// since a process number has seven digits at most (`PID_MAX_LIMIT` in `include/linux/threads.h`).
 struct Message {
     bytes: [u8; 120],
     len: usize,
@@ -142,7 +144,7 @@ impl Message {
         Self { bytes: [0; 120], len: 0 }
     }
 
-    #[inline(never)] // for size, as the next two: otherwise each stands in the program several times
+    #[inline(never)] // for size, as `write` and `write_all`: inlined, each is there several times
     fn text(&mut self, text: &[u8]) {
         let room = self.bytes.get_mut(self.len..).unwrap_or_default();
         self.len += text.len().min(room.len());
@@ -151,11 +153,19 @@ impl Message {
         }
     }
 
+    /// Adds the text before the first conversion of `format`; returns what stands behind that one.
+    fn text_before<'a>(&mut self, conversion: &str, format: &'a [u8]) -> &'a [u8] {
+        let at = format.iter().position(|&byte| byte == b'%').unwrap_or(format.len());
+        self.text(format.get(..at).unwrap_or_default());
+        format.get(at + conversion.len()..).unwrap_or_default()
+    }
+
     fn number(&mut self, number: u32) {
-        if number > 9 {
-            self.number(number / 10);
+        let (tens, digit) = (number / 10, number % 10);
+        if tens > 0 {
+            self.number(tens);
         }
-        self.text(&[b'0' + (number % 10) as u8]);
+        self.text(&[b'0' + digit as u8]);
     }
 
     #[inline(never)]
@@ -164,11 +174,11 @@ impl Message {
     }
 }
 
-/// As stdio does: what a short write(2) leaves is written next, and after an error the rest is lost.
+/// write(2) as stdio calls it: again after a short write, and not after an error.
 #[inline(never)]
 fn write_all(fd: RawFd, mut bytes: &[u8]) {
-    // SAFETY: the number is used for write(2) alone; where it is closed, that says EBADF, and
-    // where another file has it, that file is this process's standard stream, as in C.
+    // SAFETY: only write(2) gets the number. If it is closed, write(2) says EBADF; if another file
+    // has it, that file is this process's standard stream, as in C.
     let fd = unsafe { BorrowedFd::borrow_raw(fd) };
     while !bytes.is_empty() {
         match write(fd, bytes) {
@@ -178,18 +188,14 @@ fn write_all(fd: RawFd, mut bytes: &[u8]) {
     }
 }
 
-/// Says where on standard error, then SIGABRT, as abort(3).
+/// Writes the place to standard error, then abort(3).
 #[panic_handler]
 fn panic(info: &PanicInfo) -> ! {
     if let Some(location) = info.location() {
-        let mut line = Message::new();
-        line.text(b":");
-        line.number(location.line());
-        line.text(b"\n");
         write_all(raw_stderr(), b"panicked at ");
         write_all(raw_stderr(), location.file().as_bytes()); // of any length
-        line.write(raw_stderr());
+        dprintf_d(raw_stderr(), c":%d\n", location.line().cast_signed());
     }
     let _ = kill_process(getpid(), Signal::ABORT);
-    exit(128 + Signal::ABORT.as_raw()) // where SIGABRT was blocked: as the shell would count it
+    exit(128 + Signal::ABORT.as_raw()) // if SIGABRT is blocked: the shell's number for it
 }

@@ -15,13 +15,13 @@ macro_rules! call {
 
 /// The system call that makes a process, and its argument: there is no fork(2) here, and
 /// clone(2) with the signal for the parent does the same.
-pub const FORK: (u32, i32) = (__NR_clone, SIGCHLD as i32);
+pub const FORK: (u32, u32) = (__NR_clone, SIGCHLD);
 
 /// syscall(2) with one argument: the result, or the negative number of an error.
 ///
 /// # Safety
 /// The call may have the argument.
-pub unsafe fn syscall(number: u32, argument: i32) -> i32 {
+pub unsafe fn syscall(number: u32, argument: u32) -> i32 {
     let result: usize;
     // SAFETY: syscall(2) names the registers that are read and written.
     unsafe {
@@ -34,50 +34,4 @@ pub unsafe fn syscall(number: u32, argument: i32) -> i32 {
         );
     }
     result as i32
-}
-
-/// memcpy(3): the compiler calls it for a copy.
-// SAFETY: no other object defines the symbol. Its caller, the compiler, keeps memcpy(3)'s terms.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn memcpy(dest: *mut u8, src: *const u8, n: usize) -> *mut u8 {
-    // SAFETY: `n` bytes at `src` are readable, `n` at `dest` are writable, and they are apart.
-    unsafe {
-        asm!(
-            "cbz {n}, 3f",
-            "2:",
-            "ldrb {byte:w}, [{src}], #1",
-            "strb {byte:w}, [{dest}], #1",
-            "sub {n}, {n}, #1",
-            "cbnz {n}, 2b",
-            "3:",
-            dest = inout(reg) dest => _,
-            src = inout(reg) src => _,
-            n = inout(reg) n => _,
-            byte = out(reg) _,
-            options(nostack, preserves_flags),
-        );
-    }
-    dest
-}
-
-/// memset(3): the compiler calls it for an array made of one value.
-// SAFETY: no other object defines the symbol. Its caller, the compiler, keeps memset(3)'s terms.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn memset(dest: *mut u8, byte: i32, n: usize) -> *mut u8 {
-    // SAFETY: `n` bytes at `dest` are writable.
-    unsafe {
-        asm!(
-            "cbz {n}, 3f",
-            "2:",
-            "strb {byte:w}, [{dest}], #1",
-            "sub {n}, {n}, #1",
-            "cbnz {n}, 2b",
-            "3:",
-            dest = inout(reg) dest => _,
-            byte = in(reg) byte,
-            n = inout(reg) n => _,
-            options(nostack, preserves_flags),
-        );
-    }
-    dest
 }

@@ -14,13 +14,13 @@ macro_rules! call {
 }
 
 /// The system call that makes a process, and its argument: fork(2) has none.
-pub const FORK: (u32, i32) = (__NR_fork, 0);
+pub const FORK: (u32, u32) = (__NR_fork, 0);
 
 /// syscall(2) with one argument: the result, or the negative number of an error.
 ///
 /// # Safety
 /// The call may have the argument.
-pub unsafe fn syscall(number: u32, argument: i32) -> i32 {
+pub unsafe fn syscall(number: u32, argument: u32) -> i32 {
     let result: usize;
     // SAFETY: syscall(2) names the registers that are read and written.
     unsafe {
@@ -36,7 +36,7 @@ pub unsafe fn syscall(number: u32, argument: i32) -> i32 {
     result as i32
 }
 
-/// memcpy(3): the compiler calls it for a copy.
+/// memcpy(3): the compiler calls it for a copy. A loop would execute five instructions for a byte.
 // SAFETY: no other object defines the symbol. Its caller, the compiler, keeps memcpy(3)'s terms.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memcpy(dest: *mut u8, src: *const u8, n: usize) -> *mut u8 {
