@@ -64,7 +64,7 @@ fn main() -> ! {
                     break close(cfd); // C goes on, and reads the closed descriptor
                 }
             } else {
-                if num.and_then(|num| write(&cfd, &buff[..num])) != num {
+                if write(&cfd, &buff[..num.unwrap()]) != num {
                     printf!(c"[CHILD] client error: %d\n", cfd);
                     break close(cfd); // as above
                 }
