@@ -1,13 +1,13 @@
-# shellcheck shell=bash disable=SC2154,SC2317 # other files set the variables; the story calls the functions
+# shellcheck shell=bash disable=SC2317 # the story calls the functions
 # --by-hand: the commands of the story, to be typed in two terminals: servers and netstat in terminal 1, nc in
 # terminal 2. Here the lines of the story print their commands, and do nothing else.
 
 print_by_hand() {
-    local number runs='' waits='' nc_runs='' quoted
+    local runs='' waits='' nc_runs='' quoted # what has to end before the next part: the server, TIME_WAIT, nc
     local -A built=()
     find_tools
-    [[ ${nc[*]} ]] || nc=(nc) serving=(nc -l 0.0.0.0 "$port")
-    [[ ${sender[*]} ]] || sender=(nc -u -b -w1 -s 127.0.0.1)
+    ((${#nc[@]})) || nc=(nc) serving=(nc -l 0.0.0.0 "$port")
+    ((${#sender[@]})) || sender=(nc -u -b -w1 -s 127.0.0.1)
 
     experiment() { afresh; }
     step() { :; }
@@ -50,21 +50,19 @@ print_by_hand() {
 }
 
 in_background() { # NAME
-    local name=${1#./} features=''
-    if [[ $1 == nc ]]; then
+    local name=${1#./} features='' macros=''
+    local program=${name%%-*}
+    [[ $name != *-close* ]] || features+=,close-listener macros+="-DCLOSE_LISTENER "
+    [[ $name != *-reuseaddr ]] || features+=,reuseaddr macros+="-DREUSEADDR "
+    [[ $kind != libc ]] || features=,libc$features
+    features=${features#,}
+    if [[ $name == nc ]]; then
         out "1\$ ${serving[*]} </dev/null &"
-        return
-    fi
-    [[ $name == *-close* ]] && features=close-listener
-    [[ $name == *-reuseaddr ]] && features+=${features:+,}reuseaddr
-    if [[ $kind == c ]]; then
-        [[ $features == *close* ]] && features=-DCLOSE_LISTENER${features#close-listener}
-        [[ $features == *reuseaddr ]] && features=${features/,/ } && features=${features/reuseaddr/-DREUSEADDR}
-        [[ ${built[$name]:-} ]] || out "1\$ cc $features${features:+ }-o /tmp/$name src/${name%%-*}.c"
+    elif [[ $kind == c ]]; then
+        [[ ${built[$name]:-} ]] || out "1\$ cc $macros-o /tmp/$name src/$program.c"
         built[$name]=1
         out "1\$ /tmp/$name &"
     else
-        [[ $kind == libc ]] && features=libc${features:+,$features}
-        out "1\$ cargo run -q --bin ${name%%-*}${features:+ --features $features} &"
+        out "1\$ cargo run -q --bin $program${features:+ --features $features} &"
     fi
 }

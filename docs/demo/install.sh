@@ -1,11 +1,15 @@
-# shellcheck shell=bash disable=SC2059,SC2154 # formats are words
+# shellcheck shell=bash
 # Installs tools that are missing. docs/demo.sh and tests/run.sh source it. Both define `die MESSAGE`:
 # one line on standard error, then exit; and both have read the words.
 
+format() { # KEY ARGUMENT...: these words, filled in, into $result
+    # shellcheck disable=SC2059 # the words are a format
+    printf -v result -- "${words[$1]}" "${@:2}"
+}
+
 fail() { # KEY ARGUMENT...: dies with these words
-    local message
-    printf -v message -- "${words[$1]}" "${@:2}"
-    die "$message"
+    format "$@"
+    die "$result"
 }
 
 # The packages that have a tool, where they are not called as it is. A caller may add to these.
@@ -39,11 +43,13 @@ install_tools() {
     run="${become[*]}${become:+ }${install[*]}"
     ((${#update[@]})) || answer=no
     if [[ $answer == yes && -t 0 ]]; then
-        printf "${words[run-now]} " "$*" "$run" >&2
+        format run-now "$*" "$run"
+        printf '%s ' "$result" >&2
         read -r answer || answer=no
     fi
     [[ ${answer:-yes} == [yY]* ]] || fail "$how" "$*" "${update[*]:+${become[*]}${become:+ }${update[*]} && }$run"
-    printf "${words[installing]}\\n$ %s\\n" "$*" "$run"
+    format installing "$*"
+    printf '%s\n$ %s\n' "$result" "$run"
     log=$(mktemp) || fail no-file "${TMPDIR:-/tmp}"
     export DEBIAN_FRONTEND=noninteractive
     # A fresh system has no lists of packages yet, or old ones.

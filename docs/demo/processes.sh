@@ -1,5 +1,11 @@
-# shellcheck shell=bash disable=SC2034,SC2059,SC2154 # other files set and read the same variables; formats are words
-# Processes: how they are started, and that none of them and no file is left at the end.
+# shellcheck shell=bash
+# Processes: how they are started and waited for, and that none of them and no file is left at the end.
+
+dir=''      # the folder of this run; the demo works in it
+keys=''     # a pipe: what is written there is typed into nc
+silence=''  # a pipe into which nobody writes
+jobs=()     # the process groups that were started
+launched='' # the last one
 
 make_folder() { # for the programs and for what they print; the compilers, too, leave nothing elsewhere
     dir=${TMPDIR:-/tmp}
@@ -9,7 +15,7 @@ make_folder() { # for the programs and for what they print; the compilers, too, 
         { dir='' && fail no-directory "${TMPDIR:-/tmp}"; }
     CDPATH='' cd -- "$dir" || fail cannot-enter "$dir"
     export TMPDIR=$dir
-    [[ ! ${TREUSEADDR_DEMO_PANES:-} ]] || : >"$TREUSEADDR_DEMO_PANES/inside" # until there is a status
+    [[ ! $outer ]] || : >"$outer/inside" # until there is a status
     mkfifo keys silence && exec {keys}<>keys {silence}<>silence
 }
 
@@ -24,20 +30,53 @@ launch() { # FILE COMMAND...: in the background, its words into the file
     jobs+=("$launched")
 }
 
+# ---- waiting ----
+
+await() { # WHAT COMMAND...: polls until the command is true
+    local what=$1 end=$((SECONDS + limit))
+    shift
+    until "$@"; do
+        ((SECONDS < end)) || fail waited "$limit" "$what"
+        doze
+    done
+}
+
+doze() { # 20 ms, without a process
+    read -rt 0.02 <&"$silence"
+    return 0
+}
+
+gone() { # PID: has it ended? Its state says so: now and then bash misses a SIGCHLD, and leaves it a zombie
+    local stat
+    ! { read -r stat <"/proc/$1/stat"; } 2>/dev/null || [[ ${stat##*) } == [ZX]* ]]
+}
+
+in_state() { grep -qsE "\) [$1] [0-9]+ $2 " /proc/[0-9]*/stat; } # STATES GROUP: is a process of it?
+
+contents() { # FILE: without the last newline
+    IFS= read -rd '' result <"$1" # false, for there is no \0
+    result=${result%$'\n'}
+}
+
+has_printed() { contents "$1" && [[ $result == *"$2"* ]]; } # FILE TEXT
+has_printed_or_gone() { has_printed "$@" || gone "$launched"; }
+
+# ---- the end ----
+
 end_jobs() {
-    local job text left=() end=$((SECONDS + limit))
+    local job end=$((SECONDS + limit))
     # One may have started that launch has not noted yet; or make_folder has not made the folder.
     { jobs -p >"$dir/started"; } 2>/dev/null && while read -r job; do jobs+=("$job"); done <"$dir/started"
     disown -a 2>/dev/null # or the shell would report each as killed
     while find_groups "${jobs[@]}"; do
         if ((SECONDS >= end)); then
             jobs=()
-            printf -v text "${words[for-group]}" "${left[*]}"
-            printf -v text "${words[waited]}" "$limit" "$text"
-            complain "$text"
+            format for-group "$result"
+            format waited "$limit" "$result"
+            complain "$result"
             return 1
         fi
-        for job in "${left[@]}"; do kill -KILL -- "-$job" 2>/dev/null; done
+        for job in $result; do kill -KILL -- "-$job" 2>/dev/null; done
         doze
     done
     jobs=()
@@ -45,14 +84,15 @@ end_jobs() {
 
 # In which of these process groups is a process of this demo left? Another program may have the number of one that
 # has ended. Our processes are the children of this shell, and those that have our TMPDIR.
-find_groups() { # GROUP...: into $left
-    local line groups="$*" parent group
-    left=()
+find_groups() { # GROUP...: into $result, with blanks between
+    local line parent group groups="$*" left=()
+    result=''
     (($#)) || return 1 # in a trap, return alone gives the status from before it
     while read -r line; do
         read -r _ parent group _ <<<"${line##*) }"
         if ((parent == $$)) || grep -qsF -- "TMPDIR=$dir" "/proc/${line%% *}/environ"; then left+=("$group"); fi
     done < <(grep -hsE "\) [^ZX] [0-9]+ (${groups// /|}) " /proc/[0-9]*/stat)
+    result=${left[*]}
     ((${#left[@]}))
 }
 
@@ -67,7 +107,7 @@ clean_up() {
     close_panes # or tmux would go on with them
     end_tmux
     end_jobs || status=1
-    [[ ! ${TREUSEADDR_DEMO_PANES:-} ]] || echo "$status" >"$TREUSEADDR_DEMO_PANES/status"
+    [[ ! $outer ]] || echo "$status" >"$outer/status"
     cd / && rm -rf -- "$dir"
     exit "$status"
 }

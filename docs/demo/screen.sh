@@ -1,34 +1,46 @@
-# shellcheck shell=bash disable=SC2034,SC2059,SC2154 # other files set and read the same variables; formats are words
-# What is seen: sentences, commands, what the programs print, columns, colors, and the wait for Enter.
+# shellcheck shell=bash
+# What is seen: sentences, commands and what the programs print, in the story or with --split in panes; colors;
+# and the wait for Enter.
+
+declare -A color=([bold]='' [strong]='' [dim]='' [green]='' [red]='' [yellow]='' [plain]='')
+erase=''     # begins a line anew, where that can be done
+quiet=''     # is what the stopped server has left made anew?
+titled=''    # is the title of a step the last line?
+pending=''   # is there a question, so that the next command waits?
+prompt=''    # the line at which it waits
+surprised='' # what is said in place of the next sentence, which would be wrong
+declare -A noted=() # the notes that have been made, each once
+declare -A pane=()  # with --split, the terminals: of the server, of nc, of netstat
+panes=()            # tmux's names of them
+tmux=''             # the process of tmux, in the demo that has started it
 
 set_the_screen() {
-    bold='' strong='' dim='' green='' red='' yellow='' plain='' erase=''
     [[ -t 1 && ${TERM:-dumb} != dumb ]] || return 0
     [[ -t 2 ]] && erase=$'\r\e[K'
     [[ ${NO_COLOR:-} ]] ||
-        bold=$'\e[1m' strong=$'\e[1;35m' dim=$'\e[2m' green=$'\e[32m' red=$'\e[31m' yellow=$'\e[33m' plain=$'\e[m'
+        color=([bold]=$'\e[1m' [strong]=$'\e[1;35m' [dim]=$'\e[2m' [green]=$'\e[32m' [red]=$'\e[31m'
+            [yellow]=$'\e[33m' [plain]=$'\e[m')
 }
 
 out() { # LINE...
     [[ $quiet ]] || printf '%s\n' "$@" 2>/dev/null || fail no-output
 }
 
-emphasize() { # TEXT: into $text, with each *word* so that it strikes the eye
-    local rest=$1
-    text=''
+emphasize() { # TEXT: with each *word* so that it strikes the eye
+    local rest=$1 text=''
     while [[ $rest == *\**\** ]]; do
-        text+=${rest%%\**}$strong rest=${rest#*\*}
-        text+=${rest%%\**}$plain rest=${rest#*\*}
+        text+=${rest%%\**}${color[strong]} rest=${rest#*\*}
+        text+=${rest%%\**}${color[plain]} rest=${rest#*\*}
     done
-    text+=$rest
+    result=$text$rest
 }
 
-pad() { # TEXT COLUMNS: into $text, with blanks up to so many columns
+pad() { # TEXT COLUMNS: with blanks up to so many columns
     # In the locale C a character of UTF-8 is bytes: one that begins it, and \x80 to \xbf that go on. From \xe3
     # on, which begins U+3000 and all that follows, it fills two columns: those are Chinese and Japanese.
-    local characters=${1//[$'\x80'-$'\xbf']/} wide=${1//[^$'\xe3'-$'\xf4']/}
-    printf -v text '%*s' "$(($2 > ${#characters} + ${#wide} ? $2 - ${#characters} - ${#wide} : 0))" ''
-    text=$1$text
+    local characters=${1//[$'\x80'-$'\xbf']/} wide=${1//[^$'\xe3'-$'\xf4']/} blanks
+    blanks=$(($2 - ${#characters} - ${#wide}))
+    printf -v result '%s%*s' "$1" "$((blanks > 0 ? blanks : 0))" ''
 }
 
 # ---- sentences ----
@@ -39,78 +51,178 @@ experiment() { # NUMBER: on a network that nothing has used
 }
 
 step() { # COUNT TITLE
-    local count
-    printf -v count "${words[count]}" "$number" "${1%/*}" "${1#*/}"
-    out "" "$bold$count ${words[$2]}$plain"
+    format count "$number" "${1%/*}" "${1#*/}"
+    out "" "${color[bold]}$result ${words[$2]}${color[plain]}"
     titled=1
 }
 
 ask() { # SENTENCE: the next command waits, with --pause
-    local text
     emphasize "${words[$1]}"
     [[ $titled ]] || out ""
-    out "$text"
+    out "$result"
     pending=1 titled=''
 }
 
 tell() { # SENTENCE; if the outcome was another one, the sentence would be wrong
-    local text
     emphasize "${words[$1]}"
-    out "${surprised:-$text}"
+    out "${surprised:-$result}"
     surprised=''
 }
 
+note() { # KEY ARGUMENT...: once
+    [[ ! ${noted[$1]:-} ]] || return 0
+    noted[$1]=1
+    format "$@"
+    out "  ${color[dim]}$result${color[plain]}"
+}
+
 recap() { # NUMBER
-    local text
     emphasize "${words[recap-$1]}"
-    out "" "$bold${words[recap]}$plain" "$text"
+    out "" "${color[bold]}${words[recap]}${color[plain]}" "$result"
 }
 
 # ---- commands, and what they print: in the story, or with --split each in its own pane ----
 
-terminal_of() { # WHO: into $terminal
+terminal_of() { # WHO
     case $1 in
-    typed | client) terminal=nc ;;
-    old | new | thief) terminal=server ;;
-    *) terminal=$1 ;;
+    typed | client) result=nc ;;
+    old | new | thief) result=server ;;
+    *) result=$1 ;;
     esac
 }
 
-put() { # LINE...: at $terminal
-    [[ $quiet ]] && return
-    if [[ ${pane[$terminal]:-} ]]; then printf '%s\n' "$@" >&"${pane[$terminal]}"; else out "${@/#/${indent:-}}"; fi
+put() { # TERMINAL INDENT LINE...: indented in the story alone
+    local terminal=$1 indent=$2
+    shift 2
+    if [[ ! ${pane[$terminal]:-} ]]; then
+        out "${@/#/$indent}"
+    elif [[ ! $quiet ]]; then
+        printf '%s\n' "$@" >&"${pane[$terminal]}"
+    fi
 }
 
 typed() { # WHO COMMAND [&]
-    local terminal text="$green\$ $2${3:+ $3}$plain"
+    local line="${color[green]}\$ $2${3:+ $3}${color[plain]}"
     terminal_of "$1"
-    if [[ ${pane[$terminal]:-} ]]; then
-        text="$green\$ $2$plain"
-        [[ $terminal != netstat ]] || text=$'\e[H\e[2J'$text # only the newest rows
+    if [[ ${pane[$result]:-} ]]; then
+        line="${color[green]}\$ $2${color[plain]}"
+        [[ $result != netstat ]] || line=$'\e[H\e[2J'$line # only the newest rows
     fi
-    put "$text"
+    put "$result" '' "$line"
 }
 
 interrupted() { # WHO: Ctrl+C in its terminal
-    local terminal=$1
-    if [[ ${pane[$1]:-} ]]; then put '^C'; else put "$green\$ kill -INT \$$1$plain  $dim# ${words[ctrl-c]}$plain"; fi
+    if [[ ${pane[$1]:-} ]]; then
+        put "$1" '' '^C'
+    else
+        out "${color[green]}\$ kill -INT \$$1${color[plain]}  ${color[dim]}# ${words[ctrl-c]}${color[plain]}"
+    fi
 }
 
 printed() { # WHO LINE...
-    local terminal indent='  '
     terminal_of "$1"
-    put "${@:2}"
+    put "$result" '  ' "${@:2}"
 }
 
 said() { # WHO LINE...: of several that print at the same time
-    local text terminal indent='  ' prefix=''
+    local terminal prefix=''
     terminal_of "$1"
+    terminal=$result
     if [[ ! ${pane[$terminal]:-} || $1 == @(old|new|thief) ]]; then
         pad "${words[$1]}" 6
-        prefix="$dim$text |$plain "
+        prefix="${color[dim]}$result |${color[plain]} "
     fi
     shift
-    put "${@/#/$prefix}"
+    put "$terminal" '  ' "${@/#/$prefix}"
+}
+
+hear() { # FILE TEXT: waits for the text, and shows all that the program has printed
+    local lines
+    format for-text "$2" "${words[$1]}"
+    await "$result" has_printed "$1" "$2"
+    mapfile -t lines <"$1"
+    said "$1" "${lines[@]}"
+}
+
+# ---- the wait ----
+
+wait_here() { # with --pause: for Enter. A TIME_WAIT runs out meanwhile, and its seconds are shown.
+    local status line
+    if [[ ! $pause || ! $pending || $quiet ]]; then
+        pending=''
+        return
+    fi
+    pending=''
+    while :; do
+        line=${words[enter]}
+        if [[ $remains ]]; then
+            if seconds_left "$remains"; then
+                format seconds "$remains" "$result"
+            else
+                format no-seconds "$remains"
+            fi
+            line+="  $result"
+        fi
+        if [[ ! $prompt || ($erase && $line != "$prompt") ]]; then
+            printf '%s%s ' "$erase" "${color[dim]}$line${color[plain]}" >&2
+        fi
+        prompt=$line
+        # In turns, for bash may notice a signal that comes just before a read only at its end.
+        read -rt 1 && status=0 || status=$?
+        ((status > 128)) || break
+    done
+    prompt=''
+    ((status == 0)) || echo >&2 # the end of the input, which no newline echoes
+    if [[ $erase ]]; then printf '\e[A%s' "$erase" >&2; fi
+}
+
+# ---- --split: the same demo in tmux, the story at the top, the server on the left, nc and netstat on the right ----
+
+split_screen() { # ARGUMENTS...: starts the demo again, in tmux, and waits for its end
+    local height=0 width=0 status demo tty
+    read -r height width < <(stty size || echo 0 0)
+    ((height >= 24 && width >= 80)) || fail small-terminal "$width" "$height"
+    exec {tty}<&0 # a background job has no other standard input
+    # The socket's path is in $dir, by a name that is short: unix(7) allows 107 bytes.
+    printf -v demo '%q ' env TREUSEADDR_DEMO_PANES="$dir" bash "$folder/../demo.sh" --lang "$language" "$@"
+    printf '%s\n' 'set -g default-shell /bin/sh' 'set -g status off' 'set -g destroy-unattached on' 'set -s escape-time 0' >tmux.conf
+    TMUX='' tmux ${utf8:+-u} -S "/proc/$$/cwd/tmux" -f tmux.conf new-session "$demo" <&"$tty" 2>tmux.log &
+    tmux=$!
+    wait "$tmux"
+    [[ -r status ]] || { contents tmux.log && fail tmux-ended "$result"; }
+    tmux=''
+    read -r status < <(cat status)
+    [[ ! -r report ]] || { contents report && out "$result"; }
+    [[ ! -r errors ]] || cat errors >&2
+    exit "$status"
+}
+
+end_tmux() { # with the demo in it, which then cleans up
+    local i
+    [[ $tmux ]] || return 0
+    tmux -S "/proc/$$/cwd/tmux" kill-server 2>/dev/null
+    wait "$tmux"
+    for ((i = 0; i < 500; i++)); do
+        [[ -e inside && ! -e status ]] || break
+        doze
+    done
+}
+
+open_panes() {
+    [[ $outer ]] || return 0
+    open_pane server -v -l 13
+    open_pane nc -h -l 48
+    open_pane netstat -v -l 8
+    tmux select-pane -t "$TMUX_PANE"
+    printf '\e[H\e[2J'
+}
+
+open_pane() { # NAME OPTION...: beside or below the one that is active
+    local id tty
+    read -r id tty < <(tmux split-window -P -F '#{pane_id} #{pane_tty}' "${@:2}" 'exec tail -f /dev/null')
+    [[ $tty ]] || fail no-pane
+    exec {tty}>"$tty"
+    pane[$1]=$tty panes+=("$id")
 }
 
 clear_panes() { # of nc and netstat: what they show has gone
@@ -120,28 +232,20 @@ clear_panes() { # of nc and netstat: what they show has gone
     done
 }
 
-# ---- the wait ----
+close_panes() {
+    local id
+    pane=()
+    for id in "${panes[@]}"; do tmux kill-pane -t "$id" 2>/dev/null; done
+    panes=()
+}
 
-wait_here() { # with --pause: for Enter. A TIME_WAIT runs out meanwhile, and its seconds are shown.
-    local status line
-    [[ $pause && $pending && ! $quiet ]] || { pending='' && return; }
-    pending=''
-    while :; do
-        line=${words[enter]}
-        if [[ $remains ]]; then
-            if seconds_left "$remains"; then
-                printf -v line "$line  ${words[seconds]}" "$remains" "$n"
-            else
-                printf -v line "$line  ${words[no-seconds]}" "$remains"
-            fi
-        fi
-        if [[ ! $prompt || ($erase && $line != "$prompt") ]]; then printf '%s%s ' "$erase" "$dim$line$plain" >&2; fi
-        prompt=$line
-        # In turns, for bash may notice a signal that comes just before a read only at its end.
-        read -rt 1 && status=0 || status=$?
-        ((status > 128)) || break
-    done
-    prompt=''
-    ((status == 0)) || echo >&2 # the end of the input, which no newline echoes
-    if [[ $erase ]]; then printf '\e[A%s' "$erase" >&2; fi
+keep_errors() { # LINES, which would go with tmux
+    [[ ! $outer ]] || printf '%s\n' "$1" >>"$outer/errors"
+}
+
+keep_report() { # LINE...: for the terminal in which tmux was started, once it is read here
+    [[ $outer ]] || return 0
+    printf '%s\n' "$@" >"$outer/report"
+    pending=1
+    wait_here
 }

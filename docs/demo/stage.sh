@@ -1,13 +1,29 @@
-# shellcheck shell=bash disable=SC2034,SC2059,SC2154 # other files set and read the same variables; formats are words
+# shellcheck shell=bash
 # What the lines of the story do: each shows its command, waits for Enter if it is to, runs the command, and
 # shows what that prints.
 
-find_command() { # NAME: how it is shown and run; of which program it is a build
+number=''        # of the experiment
+old=''           # the old server or receiver, as the story names it
+program=''       # of which program the last one started is a build
+shown=''         # the command that starts it, as it is shown
+command=()       # and as it is run
+declare -A pid=() # of the old server, of its client, of a new server that listens, and of the receivers
+remains=''       # the state of what the stopped server has left
+done_so_far=()   # the commands that have brought it there
+other=()         # starts a command as another user
+
+afresh() { # nothing of the part before is left
+    clear_network
+    clear_panes
+    pid=() remains='' done_so_far=()
+}
+
+find_command() { # NAME
     if [[ $1 == nc ]]; then
-        program=treuseaddr label=treuseaddr shown=${serving[*]} command=("${serving[@]}")
+        program=treuseaddr shown=${serving[*]} command=("${serving[@]}")
     else
         program=${1#./} shown=$1 command=("${unbuffered[@]}" "$1")
-        label=${program%-reuseaddr} program=${program%%-*}
+        program=${program%%-*}
     fi
 }
 
@@ -15,13 +31,13 @@ find_command() { # NAME: how it is shown and run; of which program it is a build
 
 server() { # NAME: the old server
     find_command "$1"
-    old=$1 restarted=''
+    old=$1
     typed server "$shown" '&'
     wait_here
     launch server "${command[@]}" <&"$silence"
-    server=$launched
-    await "${words[for-listener]}" listens_or_gone 0
-    gone "$server" && contents server && fail server-not-started "$text"
+    pid[server]=$launched
+    await "${words[for-listener]}" has_started 0
+    if gone "$launched"; then contents server && fail server-not-started "$result"; fi
     done_so_far+=("server $1")
 }
 
@@ -29,13 +45,17 @@ client() { # COMMAND...: connects, and types a line
     typed nc "${nc[*]} ${*:2}"
     wait_here
     launch client "${nc[@]}" "${@:2}" <keys
-    client=$launched
+    pid[client]=$launched
     if [[ $old == nc ]]; then
         type_hello
         hear server hello
     else
-        hear server "${last_words[$program]}"
-        [[ $program == treuseaddr ]] || await "${words[for-parent]}" gone "$server"
+        if [[ $program == treuseaddr2 ]]; then
+            hear server exit
+            await "${words[for-parent]}" gone "${pid[server]}"
+        else
+            hear server connected
+        fi
         type_hello
         hear client hello
     fi
@@ -53,16 +73,16 @@ ctrl_c() { # WHO: server or nc
     wait_here
     still_there
     if [[ $1 == server ]]; then
-        kill -INT "$server"
-        await "${words[for-server]}" gone "$server"
-        wait "$server" # or bash may report the job later
+        kill -INT "${pid[server]}"
+        await "${words[for-server]}" gone "${pid[server]}"
+        wait "${pid[server]}" # or bash may report the job later
         await_row FIN_WAIT2 TIME_WAIT
-        [[ ! $nc_ends ]] || await "${words[for-nc]}" gone "$client"
+        [[ ! $nc_ends ]] || await "${words[for-nc]}" gone "${pid[client]}"
         remains=FIN_WAIT2
     else
-        kill -INT "$client" 2>/dev/null
-        await "${words[for-nc]}" gone "$client"
-        wait "$client"
+        kill -INT "${pid[client]}" 2>/dev/null
+        await "${words[for-nc]}" gone "${pid[client]}"
+        wait "${pid[client]}"
     fi
     if ! nc_goes_on; then
         await_row TIME_WAIT
@@ -71,153 +91,176 @@ ctrl_c() { # WHO: server or nc
     done_so_far+=("ctrl_c $1")
 }
 
-nc_goes_on() { ! gone "$client"; }
+nc_goes_on() { ! gone "${pid[client]}"; }
 
 look() { # COMMAND...: netstat's rows on the port, without two columns, and whose each socket is
-    local protocol own peer state color owner text listeners=() servers=() clients=()
+    local protocol own peer state row listeners=() servers=() clients=()
     typed netstat "${netstat[*]} ${*:2} | grep $port"
     wait_here
     # busybox's goes on without a table: it may do so without those of IPv6.
     { "${inside[@]}" "${netstat[@]}" "${@:2}" >rows 2>why && ! grep -q '/proc/net/...: ' why; } ||
-        { contents why && fail netstat-failed "${netstat[*]}" "${text##*$'\n'}"; }
+        { contents why && fail netstat-failed "${netstat[*]}" "${result##*$'\n'}"; }
     while read -r protocol _ _ own peer state _; do
         [[ "$own $peer" == *:$port* ]] || continue
-        color=$yellow owner=${words[kernel]}
-        [[ $state != LISTEN && $state != ESTABLISHED ]] || color=$green owner=${words[server]}
-        # In treuseaddr2 the parent has gone: the child has what a new server has not.
-        [[ $color$program != "$green"treuseaddr2 || $restarted$state == 1LISTEN ]] || owner=${words[child]}
-        [[ $own == *:$port ]] || owner=nc
-        if [[ ${pane[netstat]:-} ]]; then
-            owner='' # it would not fit
-            printf -v own '%-30s ' "$own $peer"
+        owner_of "$own" "$state"
+        show_row "$protocol" "$own" "$peer" "$state" "$result"
+        row=$result
+        if [[ $state == LISTEN ]]; then
+            listeners+=("$row")
+        elif [[ $own == *:$port ]]; then
+            servers+=("$row")
         else
-            printf -v own '%-5s%-17s%-17s' "$protocol" "$own" "$peer"
-            printf -v state '%-12s' "$state"
-        fi
-        if [[ $state == LISTEN* ]]; then
-            listeners+=("$own$color$state$plain${owner:+ $owner}")
-        elif [[ $own == *:"$port "*:* ]]; then
-            servers+=("$own$color$state$plain${owner:+ $owner}")
-        else
-            clients+=("$own$color$state$plain${owner:+ $owner}")
+            clients+=("$row")
         fi
     done <rows
     printed netstat "${listeners[@]}" "${servers[@]}" "${clients[@]}"
-    [[ ${pane[netstat]:-} || $noted ]] || out "  $dim${words[columns-of-netstat]}$plain"
-    noted=1
+    [[ ${pane[netstat]:-} ]] || note columns-of-netstat
+}
+
+owner_of() { # OWN STATE: whose is the socket of this row?
+    if [[ $1 != *:$port ]]; then
+        result=nc
+    elif [[ $2 != LISTEN && $2 != ESTABLISHED ]]; then
+        result=${words[kernel]}
+    elif [[ $program != treuseaddr2 ]]; then
+        result=${words[server]}
+    elif [[ $2 == LISTEN && ${pid[again]:-} ]]; then
+        result=${words[server]} # the new one
+    else
+        result=${words[child]} # its parent has gone
+    fi
+}
+
+show_row() { # PROTOCOL OWN PEER STATE OWNER
+    local tint=${color[yellow]}
+    [[ $4 != LISTEN && $4 != ESTABLISHED ]] || tint=${color[green]}
+    if [[ ${pane[netstat]:-} ]]; then # the owner would not fit
+        printf -v result '%-30s %s' "$2 $3" "$tint$4${color[plain]}"
+    else
+        printf -v result '%-5s%-17s%-17s%s%-12s%s %s' "$1" "$2" "$3" "$tint" "$4" "${color[plain]}" "$5"
+    fi
 }
 
 # ---- new servers ----
 
-again() { # NAME OUTCOME: a new server, in-use or listens
-    local before status text label seen=listens
+again() { # NAME OUTCOME: a new server, which comes out as in-use or as listens
+    local status text label seen=listens
     find_command "$1"
     typed server "$shown"
     pending=1 # each is a question of its own
     wait_here
     still_there
     holders
-    before=$n
     launch again "${command[@]}" <&"$silence"
-    await "${words[for-listener-or-end]}" listens_or_gone "$before"
+    await "${words[for-listener-or-end]}" has_started "$result"
     if gone "$launched"; then
         wait "$launched"
         status=$?
         contents again
-        printed server "$red${text//$'\n'/$'\n'  }$plain"
-        seen=$text
-        # glibc says "Address already in use", musl "Address in use".
-        [[ $text == "bind: : Address "*"in use" ]] && seen=in-use
-        [[ $1 == nc && $text =~ Address.*in\ use|"Can't grab".*bind ]] && seen=in-use
-        ((status == 255 || status && ${#1} == 2)) || seen="$text, status $status"
+        text=$result
+        printed server "${color[red]}${text//$'\n'/$'\n'  }${color[plain]}"
+        if says_in_use "$1" "$status" "$text"; then seen=in-use; else seen="$text, status $status"; fi
+    else
+        pid[again]=$launched
     fi
-    [[ $seen != listens ]] || restarted=1
+    label=$program
+    [[ $1 == nc ]] || label=${1#./} label=${label%-reuseaddr}
     came_out "$label" "$1" "$2" "$seen"
 }
 
+says_in_use() { # NAME STATUS TEXT: are these the words and the status of "Address already in use"?
+    case $1 in
+    nc) (($2 != 0)) && [[ $3 =~ Address.*in\ use|"Can't grab".*bind ]] ;;
+    # glibc says "Address already in use", musl "Address in use".
+    *) (($2 == 255)) && [[ $3 == "bind: : Address "*"in use" ]] ;;
+    esac
+}
+
 came_out() { # LABEL NEW EXPECTED SEEN: a row of the table, and what is told if it is not as expected
-    local option=() name
+    local name options='' expected=${words[$3]} seen=${words[$4]:-$4}
     for name in "$old" "$2"; do
         case $name in
-        nc | '') option+=("$name") ;;
-        *-reuseaddr) option+=("${words[with]}") ;;
-        *) option+=("${words[without]}") ;;
+        nc | '') options+="|$name" ;;
+        *-reuseaddr) options+="|${words[with]}" ;;
+        *) options+="|${words[without]}" ;;
         esac
     done
-    results+=("$number $1|${option[0]}|${option[1]}|${words[$3]}|${words[$4]:-$4}")
-    [[ $3 == "$4" ]] || printf -v surprised "$red${words[differs]}$plain" "${words[$3]}" "${words[$4]:-$4}"
+    outcomes+=("$number $1$options|$expected|$seen")
+    if [[ $3 != "$4" ]]; then
+        format differs "$expected" "$seen"
+        surprised=${color[red]}$result${color[plain]}
+    fi
 }
 
 still_there() { # what the stopped server has left; if it has run out meanwhile, the same steps make it anew
-    local command steps=("${done_so_far[@]}")
+    local line step steps=("${done_so_far[@]}")
     [[ $remains ]] || return 0
-    seconds_left "$remains" && ((n > 1)) && return
-    out "  $dim${words[anew]}$plain"
+    seconds_left "$remains" && ((result > 1)) && return
+    out "  ${color[dim]}${words[anew]}${color[plain]}"
     quiet=1
     afresh
-    for command in "${steps[@]}"; do
-        # shellcheck disable=SC2086 # its words are a command
-        $command
+    for line in "${steps[@]}"; do
+        read -ra step <<<"$line"
+        "${step[@]}"
     done
     quiet=''
 }
 
 # ---- receivers of datagrams ----
 
-receiver() { # NAME COMMAND
+receiver() { # old, new or thief; COMMAND
     local user=()
     find_command "$2"
-    [[ $1 == old ]] && old=$2 receivers=()
-    [[ $1 == thief ]] && user=("${other[@]}") && chmod 711 . "$2" # that user has to start it here
+    case $1 in
+    old) old=$2 ;;
+    thief) user=("${other[@]}") && chmod 711 . "$2" ;; # that user has to start it here
+    esac
     typed "$1" "${user[*]}${user:+ }$shown" '&'
     wait_here
     holders
     launch "$1" "${user[@]}" "${command[@]}" </dev/null
-    await "${words[for-receiver]}" listens_or_gone "$n"
+    await "${words[for-receiver]}" has_started "$result"
     until has_read "$launched"; do
-        gone "$launched" && contents "$1" && fail receiver-not-started "$text"
+        if gone "$launched"; then contents "$1" && fail receiver-not-started "$result"; fi
         doze
     done
-    receivers+=("$1") pid[$1]=$launched
+    pid[$1]=$launched
 }
 
 send() { # TEXT ADDRESS EXPECTED: which of the receivers gets it?
-    local who line lines found text before seen=''
-    if [[ ${sender[*]} != "${nc[*]} -u"* ]]; then
-        printf -v text "${words[another-sender]}" "${nc[*]}" "${sender[0]}"
-        [[ $sender_noted ]] || out "  $dim$text$plain"
-        sender_noted=1
-    fi
+    local who line lines found before receivers=() new='' seen=''
+    [[ "${sender[*]}" == "${nc[*]} -u"* ]] || note another-sender "${nc[*]}" "${sender[0]}"
     typed nc "echo $1 | ${sender[*]} $2 $port"
     pending=1
     wait_here
+    for who in old new thief; do [[ ! ${pid[$who]:-} ]] || receivers+=("$who"); done
     echo "$1" >datagram
     count_delivered
-    before=$n
+    before=$result
     launch sent "${sender[@]}" "$2" "$port" <datagram
-    wait "$launched" || { contents sent && fail not-sent "${sender[0]}" "$text"; }
+    wait "$launched" || { contents sent && fail not-sent "${sender[0]}" "$result"; }
     await "${words[for-delivery]}" is_delivered "$before" "$1"
     for who in "${receivers[@]}"; do
-        printf -v text "${words[for-reading]}" "${words[$who]}"
-        await "$text" has_read "${pid[$who]}"
+        format for-reading "${words[$who]}"
+        await "$result" has_read "${pid[$who]}"
     done
     for who in "${receivers[@]}"; do
         mapfile -t lines <"$who"
         found=''
-        for line in "${lines[@]}"; do [[ $line == *": $1" ]] && found=$line; done
-        [[ $found ]] && seen+=${seen:+-}$who
+        for line in "${lines[@]}"; do [[ $line != *": $1" ]] || found=$line; done
+        [[ ! $found ]] || seen+=${seen:+-}$who
         said "$who" "$found"
     done
-    [[ $seen == old-new ]] && seen=both
-    came_out "$1" "${pid[new]:+./ureuseaddr-reuseaddr}" "$3" "${seen:-nobody}"
+    [[ $seen != old-new ]] || seen=both
+    [[ ! ${pid[new]:-} ]] || new=./ureuseaddr-reuseaddr
+    came_out "$1" "$new" "$3" "${seen:-nobody}"
 }
 
 another_user() { # may this one start a program as another?
-    local text
     other=(setpriv --reuid=65534 --regid=65534 --clear-groups)
     "${inside[@]}" "${other[@]}" true 2>why && return
     contents why
-    printf -v text "${words[no-other-user]}" "${text##*$'\n'}"
-    out "" "$text"
+    format no-other-user "${result##*$'\n'}"
+    out "" "$result"
     return 1
 }
