@@ -125,8 +125,23 @@ fn said(arguments: &[&str]) -> (i32, String) {
         is_narrow(&output.stdout);
         output
     });
-    is_chinese(&chinese.stdout);
+    is_chinese(&without_processes(&chinese.stdout));
     (english.status.code().expect("it ends by itself"), flat(&english.stdout))
+}
+
+/// The text without what stands of processes, each a line and those that go on with it: its end is
+/// theirs, as a unit's name or a command may end in `;`.
+fn without_processes(text: &str) -> String {
+    let mut is_theirs = false;
+    let mut ours = String::new();
+    for line in text.lines() {
+        let goes_on = line.starts_with("      ") && !line.starts_with("       ");
+        is_theirs = line.starts_with("    进程") || is_theirs && goes_on;
+        if !is_theirs {
+            ours += &format!("{line}\n");
+        }
+    }
+    ours
 }
 
 /// Each line fits, but for a word that is too long by itself, as the name of a unit may be.
