@@ -94,7 +94,7 @@ fn page(language: &Language) -> String {
         Program::ALL.into_iter().map(|program| Listing::of(program, language)).collect();
     let table = language.table();
     let name_of = |choice: &Choice| choice.name;
-    let asked = ask::data(&table);
+    let asked = ask::data(table);
     for state in ask::states(&asked) {
         assert!(words.has_state(state), "no words for the state {state}");
     }
@@ -119,7 +119,7 @@ fn page(language: &Language) -> String {
         choices,
         listings => Value::from(Serde(listings)),
         steps => Value::from(Serde(steps)),
-        tables => Value::from(Serde(ask::tables(&table))),
+        tables => Value::from(Serde(ask::tables(table))),
     };
     let template = environment.get_template("page.html").expect("it was added");
     let page = template.render(context).unwrap_or_else(|error| panic!("{error:#}"));

@@ -309,7 +309,7 @@ fn input() {
     ] {
         assert!(refusal(&["port", target]).contains(word), "{target}");
     }
-    assert!(refusal(&["port", "3459", "--format", "markdown"]).contains("text and json"));
+    assert!(refusal(&["port", "3459", "--format", "markdown"]).contains("text, json"));
     // Without descriptors nothing can be found out, and the kernel is not to blame.
     let mut command = Command::new("sh");
     command.args(["-c", "ulimit -n 4; exec \"$0\" --lang en port 3459"]).arg(program());

@@ -1,6 +1,12 @@
-//! `bindtable`: the table of this kernel, one cell explained, or two kernels compared.
+//! `bindtable`: which two sockets may share a port, on this kernel.
+//!
+//! `kernel` is the kernel's rule as a model. `table` tries each pairing and compares it with the
+//! model; `port` looks at a port of this machine and judges it by the same model. `sockets` is what
+//! the kernel lists. Imports go one way: main, cli; table and port; kernel and sockets; named and
+//! language. table and port never meet.
 #![forbid(unsafe_code)]
 
+mod cli;
 mod kernel;
 mod language;
 mod named;
@@ -9,247 +15,29 @@ mod printable;
 mod sockets;
 mod table;
 
+use crate::cli::{Arguments, Filter, Task};
 use crate::kernel::Proto;
 use crate::language::Language;
-use crate::port::Target;
-use crate::printable::{print_all, printable};
-use crate::table::cell::{self, Cell, Family, State};
+use crate::printable::printable;
+use crate::table::cell::Cell;
 use crate::table::questions::{self, Question};
-use crate::table::report::{Format, Report, Run, SavedCell, VERSION};
-use crate::table::world::Powers;
-use crate::table::{expected, run};
-use clap::builder::NonEmptyStringValueParser;
-use clap::error::{ContextKind, ErrorKind};
-use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
-use std::error::Error;
-use std::ffi::OsString;
+use crate::table::report::{Format, Report, Run};
+use crate::table::run;
+use crate::table::world::Capabilities;
 use std::fs::File;
 use std::io::{IsTerminal, Read, Write};
 use std::num::NonZeroU8;
 use std::process::ExitCode;
-
-#[derive(Parser)]
-#[command(
-    version,
-    about = words!(
-        "May a socket B bind where a socket A is? Each pairing, tried on this kernel",
-        "套接字 A 已在那里，套接字 B 能绑定吗？每一种组合都在本机的内核上试过"
-    ),
-    after_help = notes(),
-    args_conflicts_with_subcommands = true
-)]
-struct Arguments {
-    #[command(subcommand)]
-    task: Option<Task>,
-    #[command(flatten)]
-    filter: Filter,
-    #[command(flatten)]
-    output: Output,
-}
-
-#[derive(Subcommand)]
-enum Task {
-    #[command(
-        about = words!(
-            "Try one cell or several, and say which condition of the kernel decides each",
-            "试一格或几格，并说明内核的哪个条件决定结果"
-        ),
-        after_help = notes()
-    )]
-    Explain {
-        #[arg(required = true, value_name = "CELL", help = words!(
-            "As in tcp/127.0.0.1+reuseaddr/time-wait/127.0.0.1+reuseaddr",
-            "例如 tcp/127.0.0.1+reuseaddr/time-wait/127.0.0.1+reuseaddr"
-        ))]
-        cells: Vec<Cell>,
-        #[command(flatten)]
-        output: Output,
-    },
-    #[command(
-        about = words!(
-            "Who holds this port, may a new server bind it, and what would help",
-            "谁占着这个端口，新服务器能不能绑定，怎么办"
-        ),
-        after_help = port_notes()
-    )]
-    Port {
-        #[arg(help = words!(
-            "PORT, ADDRESS:PORT or [ADDRESS]:PORT, as in 3459, 127.0.0.1:3459, [::1]:3459",
-            "端口，或者“地址:端口”、“[地址]:端口”，例如 3459、127.0.0.1:3459、[::1]:3459"
-        ))]
-        target: Target,
-        #[arg(long, help = words!("UDP in place of TCP", "查 UDP，不查 TCP"))]
-        udp: bool,
-        #[arg(long, help = words!(
-            "Find out the rest by real binds, each closed at once; that takes the port for a moment",
-            "其余的用真正的 bind 查清，随即关闭；那一瞬间它占用端口"
-        ))]
-        probe: bool,
-        #[command(flatten)]
-        output: Output,
-    },
-    #[command(about = words!(
-        "Compare this kernel with a saved run; status 1 if any cell differs",
-        "把本机的内核与保存的运行比较；有任何一格不同，退出状态就是 1"
-    ))]
-    Diff {
-        #[arg(help = words!(
-            "Made by `bindtable --format json > FILE`, here or on another kernel",
-            "由 bindtable --format json > FILE 保存，在这里或者在别的内核上"
-        ), value_parser = NonEmptyStringValueParser::new())]
-        file: String,
-        #[command(flatten)]
-        filter: Filter,
-        #[command(flatten)]
-        output: Output,
-    },
-}
-
-#[derive(Args)]
-struct Filter {
-    #[arg(long, help = words!("The cells of this protocol", "只要这个协议的格子"))]
-    proto: Option<Proto>,
-    #[arg(long, help = words!(
-        "The cells whose sockets are all of this family, or of both",
-        "只要套接字都属于这个地址族的格子，或者两族都有的"
-    ))]
-    family: Option<Family>,
-    #[arg(long, help = words!("The cells with A in this state", "只要 A 处于这个状态的格子"))]
-    state: Option<State>,
-    #[arg(long, value_name = "NAME", help = words!(
-        "One table; its name stands beside its title",
-        "只要一张表；表名在标题旁边"
-    ))]
-    question: Option<String>,
-    #[arg(long, value_name = "N", value_parser = threads, help = words!(
-        "How many cells are tried at once, each thread in a network namespace of its own; as many as \
-         there are processors by default",
-        "同时试几格，每个线程有自己的网络命名空间；默认与处理器一样多"
-    ))]
-    jobs: Option<NonZeroU8>,
-}
-
-#[derive(Args)]
-struct Output {
-    #[arg(long, default_value = "text", help = words!(
-        "JSON has one cell a line",
-        "JSON 每格一行"
-    ))]
-    format: Format,
-    /// For `--help`: main has read it before clap does.
-    #[arg(long = "lang", value_name = "LANG", help = words!(
-        "en or zh; without it, the locale decides (LC_ALL, LC_MESSAGES, LANG)",
-        "en 或 zh；不写时由 locale 决定（LC_ALL、LC_MESSAGES、LANG）"
-    ))]
-    _lang: Option<String>,
-}
-
-fn threads(text: &str) -> Result<NonZeroU8, String> {
-    text.parse().map_err(|_| say!("a number from 1 to 255 is needed", "要 1 到 255 的数"))
-}
-
-/// What stands below the options of `port`.
-fn port_notes() -> &'static str {
-    words!(
-        "\
-It stops nothing. Without --probe it binds the port only where a TIME_WAIT, or another connection
-without a process, holds it: the answer tells whether that had the option, and the socket is closed at
-once. Of several at one address, it tells whether all had it. A kernel before 6.8 does not list every
-socket: there --probe is always on. To read the options of a socket it copies its descriptor, and closes
-the copy at once. With --format json, null is what is unknown; `answer` and system errors are sentences,
-and all else is the same in each language.
-
-Exit status: 0 if the port is free, 1 if a socket holds it, 2 if that could not be found out.",
-        "\
-它不会停掉任何东西。没有 --probe 时，只有 TIME_WAIT 或者别的没有进程的连接占着端口，它才绑定端口：
-由此得知那条连接带不带选项，随即关闭套接字。同一地址有几条时，得知的是它们是否都带。6.8 之前的内核
-列不全套接字，那里总是按 --probe 来查。为了读套接字的选项，它复制文件描述符，也随即关闭。
-用 --format json 时，null 表示未知；answer 和系统的错误是句子，其余的在每种语言里都一样。
-
-退出状态：端口空闲是 0，有套接字占着是 1，查不清是 2。"
-    )
-}
-
-/// What stands below the options.
-fn notes() -> String {
-    let notes = words!(
-        "\
-Each cell has a port of its own, in a network namespace of this program's: made as root, or by a
-user where user namespaces are allowed. Otherwise it is done on the real loopback, without what
-needs a namespace, and TIME_WAITs stay there for a minute. Two users' cells need root.
-What can't be tried is named with its reason.
-
-With --format json the names, verdicts and deliveries are the same in each language. Titles, notes,
-labels, conditions, reasons and versions are for readers, and follow it.
-
-Exit status: 0; 1 if a cell differs (diff); 2 after an error; 3 if a cell was not tried.",
-        "\
-每一格都有自己的端口，在本程序自己的网络命名空间里：以 root 创建，或者在允许用户命名空间的地方由
-普通用户创建。否则就在真正的回环接口上试，需要命名空间的不试，TIME_WAIT 会在那里留一分钟。两个
-用户的格子需要 root。不能试的，会写明原因。
-
-用 --format json 时，名字、结果和由谁收到在每种语言里都一样。标题、说明、标签、条件、原因和版本是
-给人读的，随语言而变。
-
-退出状态：0；有格子不同是 1（diff）；出错是 2；有格子没有试是 3。"
-    );
-    format!("{}\n{notes}", cell::grammar())
-}
-
-/// The command with what clap says by itself in Chinese.
-fn in_chinese(command: Command) -> Command {
-    let mut command = command.mut_args(|arg| {
-        let mut help = arg.get_help().map(ToString::to_string).unwrap_or_default();
-        match arg.get_id().as_str() {
-            "help" => help = "打印帮助".to_owned(),
-            "version" => help = "打印版本".to_owned(),
-            _ => {}
-        }
-        if arg.get_action().takes_values() {
-            let values: Vec<_> = arg.get_possible_values();
-            let values: Vec<&str> = values.iter().map(|value| value.get_name()).collect();
-            if !values.is_empty() {
-                help += &format!("（{}）", values.join("、"));
-            }
-            if let [default] = arg.get_default_values() {
-                help += &format!("，默认 {}", default.to_string_lossy());
-            }
-        }
-        arg.help(help).hide_possible_values(true).hide_default_value(true)
-    });
-    if command.get_name() == "help" {
-        command = command.about("打印帮助，或者某个命令的帮助");
-    }
-    let usage = command.render_usage().to_string();
-    let usage = usage.replace("Usage: ", "用法：").replace("\n       ", "\n      ");
-    let mut template = format!("{{about-with-newline}}\n{usage}\n");
-    if command.has_subcommands() {
-        template += "\n命令：\n{subcommands}\n";
-    }
-    if command.get_positionals().next().is_some() {
-        template += "\n参数：\n{positionals}\n";
-    }
-    template += "\n选项：\n{options}{after-help}";
-    command.help_template(template).mut_subcommands(in_chinese)
-}
-
-/// The arguments, read by clap.
-fn parsed(arguments: Vec<OsString>) -> Result<Arguments, clap::Error> {
-    let mut command = Arguments::command();
-    command.build();
-    let command = words!(command, in_chinese(command));
-    Arguments::from_arg_matches(&command.try_get_matches_from(arguments)?)
-}
 
 fn main() -> ExitCode {
     let arguments = match Language::choose_by(std::env::args_os()) {
         Ok(arguments) => arguments,
         Err(trouble) => return refuse(&trouble),
     };
-    let arguments = match parsed(arguments) {
+    let arguments = match cli::parsed(arguments) {
         Ok(arguments) => arguments,
         Err(error) if !error.use_stderr() => return print(&error.to_string(), 0),
-        Err(error) => return refuse(&one_line(&error)),
+        Err(error) => return refuse(&cli::one_line(&error)),
     };
     match answer(arguments) {
         Ok((text, status)) => print(&text, status),
@@ -272,57 +60,9 @@ fn print(text: &str, status: u8) -> ExitCode {
     }
 }
 
-/// What is wrong with the arguments.
-fn one_line(error: &clap::Error) -> String {
-    words!(english_line(error), chinese_line(error))
-}
-
-fn chinese_line(error: &clap::Error) -> String {
-    let get = |kind| error.get(kind).map(ToString::to_string).unwrap_or_default();
-    let argument = get(ContextKind::InvalidArg);
-    let (value, valid) = (get(ContextKind::InvalidValue), get(ContextKind::ValidValue));
-    let (command, prior) = (get(ContextKind::InvalidSubcommand), get(ContextKind::PriorArg));
-    let line = match error.kind() {
-        ErrorKind::ValueValidation => {
-            let source = error.source().map(ToString::to_string).unwrap_or_default();
-            return format!("{argument} 的值“{value}”不对：{source}");
-        }
-        ErrorKind::InvalidValue if value.is_empty() => format!("{argument} 要有值"),
-        ErrorKind::InvalidValue => format!("{argument} 的值“{value}”不对：可以是 {valid}"),
-        ErrorKind::UnknownArgument => format!("没有参数 {argument}"),
-        ErrorKind::InvalidSubcommand => format!("没有命令 {command}"),
-        ErrorKind::MissingRequiredArgument => format!("缺少 {argument}"),
-        ErrorKind::ArgumentConflict if prior == argument => format!("{argument} 只能写一次"),
-        ErrorKind::ArgumentConflict => format!("{argument}{command} 不能与 {prior} 一起用"),
-        _ => english_line(error),
-    };
-    format!("{line}；见 --help")
-}
-
-/// What clap says in several lines, without the usage.
-fn english_line(error: &clap::Error) -> String {
-    let text = error.to_string();
-    let lines = text
-        .lines()
-        .map(str::trim)
-        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
-        .filter(|line| !line.is_empty())
-        .map(|line| match line.starts_with("tip:") {
-            true => format!("({line})"),
-            false => line.to_owned(),
-        });
-    let line = lines.collect::<Vec<_>>().join(" ");
-    let line = line.strip_prefix("error: ").unwrap_or(&line);
-    match error.kind() {
-        ErrorKind::ValueValidation => line.to_owned(),
-        _ => format!("{line}; see --help"),
-    }
-}
-
 impl Filter {
     fn wants(&self, cell: &Cell) -> bool {
         self.proto.is_none_or(|proto| proto == cell.proto)
-            && self.family.is_none_or(|family| family == Family::of(cell))
             && self.state.is_none_or(|state| state == cell.state)
     }
 
@@ -354,59 +94,39 @@ fn answer(arguments: Arguments) -> Result<(String, u8), String> {
             Ok((report.print(arguments.output.format), status(&report)))
         }
         Some(Task::Explain { cells, output }) => {
-            let mut report = Report { kernel: kernel(), ..Report::default() };
-            report.results = run::run(cells, &Powers::find()?, jobs(None))?;
+            let results = run::run(cells, &Capabilities::find()?, jobs(None))?;
+            let report = Report { kernel: kernel(), results, ..Report::default() };
             Ok((report.explain(output.format), status(&report)))
         }
         Some(Task::Port { target, udp, probe, output }) => {
             let proto = if udp { Proto::Udp } else { Proto::Tcp };
-            let print = match output.format {
-                Format::Text => port::print::text,
-                Format::Json => port::print::json,
-                Format::Markdown => return Err(port::words::two_formats()),
-            };
             let finding = port::look(target, proto, probe)?;
-            let text = print(&finding);
+            let text = match output.format {
+                Format::Json => port::print::json(&finding),
+                _ => port::print::text(&finding),
+            };
             Ok((text, finding.status.exit()))
         }
-        Some(Task::Diff { file, filter, output }) => {
-            let saved = read_saved(&file)?;
-            let no_run = |why: String| {
-                say!(
-                    "{file} is no saved run ({why}): bindtable --format json > FILE makes one",
-                    "{file} 不是保存的运行（{why}）：用 bindtable --format json > FILE 保存"
-                )
-            };
-            let saved: Run = serde_json::from_str(&saved)
-                .and_then(|mut saved| {
-                    print_all(&mut saved);
-                    serde_json::from_value(saved)
-                })
-                .map_err(|error| no_run(error.to_string()))?;
-            if saved.bindtable != VERSION {
-                let theirs = saved.bindtable;
-                return Err(no_run(say!(
-                    "version {theirs} of the form, and not {VERSION}",
-                    "格式的版本是 {theirs}，不是 {VERSION}"
-                )));
-            }
-            let is_void = |cell: &&SavedCell| cell.measured.is_none() && cell.not_tried.is_none();
-            if let Some(SavedCell { cell, .. }) = saved.cells.iter().find(is_void) {
-                return Err(no_run(say!(
-                    "{cell} has neither a verdict nor a reason",
-                    "{cell} 既没有结果，也没有原因"
-                )));
-            }
-            let report = table(&filter)?;
-            let wants = |cell: &Cell| match filter.question {
-                Some(_) => report.results.contains_key(cell),
-                None => filter.wants(cell),
-            };
-            let diff = report.diff(&saved, wants);
-            let status = if diff.differ.is_empty() { status(&report) } else { 1 };
-            Ok((diff.print(output.format), status))
-        }
+        Some(Task::Diff { file, filter, output }) => diff(&file, &filter, output.format),
     }
+}
+
+/// This kernel against a saved run.
+fn diff(file: &str, filter: &Filter, format: Format) -> Result<(String, u8), String> {
+    let saved = Run::parse(&read_saved(file)?).map_err(|why| {
+        say!(
+            "{file} is no saved run ({why}): bindtable --format json > FILE makes one",
+            "{file} 不是保存的运行（{why}）：用 bindtable --format json > FILE 保存"
+        )
+    })?;
+    let report = table(filter)?;
+    let wants = |cell: &Cell| match filter.question {
+        Some(_) => report.results.contains_key(cell),
+        None => filter.wants(cell),
+    };
+    let diff = report.diff(&saved, wants);
+    let status = if diff.differ.is_empty() { status(&report) } else { 1 };
+    Ok((diff.print(format), status))
 }
 
 /// The text of a saved run. All cells take 1.2 MB.
@@ -447,11 +167,7 @@ fn jobs(asked: Option<NonZeroU8>) -> usize {
 /// Tries all the cells that are wanted.
 fn table(filter: &Filter) -> Result<Report, String> {
     let questions = filter.questions()?;
-    let mut expectations = expected::all();
-    expectations.retain(|expectation| filter.wants(&expectation.cell) && filter.question.is_none());
-    let cells = questions.iter().flat_map(|question| question.cells().cloned());
-    let cells: Vec<Cell> =
-        cells.chain(expectations.iter().map(|expectation| expectation.cell.clone())).collect();
+    let cells: Vec<Cell> = questions.iter().flat_map(Question::cells).cloned().collect();
     if cells.is_empty() {
         return Err(say!(
             "no cell of the table is so: see --help",
@@ -461,8 +177,7 @@ fn table(filter: &Filter) -> Result<Report, String> {
     Ok(Report {
         kernel: kernel(),
         questions,
-        expectations,
-        results: run::run(cells, &Powers::find()?, jobs(filter.jobs))?,
+        results: run::run(cells, &Capabilities::find()?, jobs(filter.jobs))?,
         colour: std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
     })
 }

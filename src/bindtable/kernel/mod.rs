@@ -6,11 +6,19 @@ pub mod receive;
 use crate::named::named;
 use rustix::io::Errno;
 use std::fmt::{self, Display, Formatter};
-use std::io;
 
 named! {
     /// The protocol of all sockets of a cell.
     Proto { Tcp = "tcp", Udp = "udp", }
+}
+
+/// The two options that let sockets share a port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// SO_REUSEADDR.
+    pub reuseaddr: bool,
+    /// SO_REUSEPORT.
+    pub reuseport: bool,
 }
 
 /// What became of the new socket.
@@ -39,14 +47,9 @@ pub enum Call {
 }
 
 impl Verdict {
-    pub fn of(call: Call, result: io::Result<()>) -> Self {
-        match result {
-            Ok(()) => Self::Ok,
-            Err(error) => {
-                let number = error.raw_os_error().unwrap_or_default();
-                Self::Failed { call, errno: Errno::from_raw_os_error(number) }
-            }
-        }
+    /// What has come of this call.
+    pub fn of(call: Call, result: Result<(), Errno>) -> Self {
+        result.map_or_else(|errno| Self::Failed { call, errno }, |()| Self::Ok)
     }
 
     /// In the words of an error's name: `ok`, `bind EADDRINUSE`.

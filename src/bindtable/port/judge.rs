@@ -4,7 +4,7 @@
 use super::binds;
 use super::finding::{Can, Finding, ServerOption, Socket, Unseen, Verdict, Why};
 use super::target::Question;
-use crate::kernel::Proto;
+use crate::kernel::{Options, Proto};
 use crate::kernel::bind::{self, Rule, Sock};
 use crate::sockets::State;
 use rustix::io::Errno;
@@ -23,13 +23,12 @@ impl From<&Socket> for Owner {
         };
         let mut all = Vec::new();
         for v6only in values(socket.ipv6_only) {
-            for reuse in values(socket.all_have[0]) {
+            for reuseaddr in values(socket.all_have[0]) {
                 for reuseport in values(socket.all_have[1]) {
                     all.push(Sock {
                         ip: socket.address,
                         v6only,
-                        reuse,
-                        reuseport,
+                        options: Options { reuseaddr, reuseport },
                         user: socket.user.as_ref().map_or(0, |user| user.uid),
                         listens: socket.state == State::Listen,
                         is_record: socket.record,
@@ -89,8 +88,10 @@ pub fn new_socket(ip: IpAddr, option: ServerOption, user: u32, v6only_default: b
     Sock {
         ip,
         v6only,
-        reuse: option == ServerOption::ReuseAddr,
-        reuseport: option == ServerOption::ReusePort,
+        options: Options {
+            reuseaddr: option == ServerOption::ReuseAddr,
+            reuseport: option == ServerOption::ReusePort,
+        },
         user,
         ..Sock::default()
     }
@@ -151,7 +152,7 @@ fn walk(new: &Sock, owners: &[Owner], list: &[usize]) -> Ends {
         let mut goes_on = false;
         for old in &owners[at].0 {
             match bind::bind(Proto::Udp, &[*old], new) {
-                Ok(Rule::UdpBothReusePort) => ends.group = ends.group.or(Some(at)),
+                Ok(Rule::BothReusePort) => ends.group = ends.group.or(Some(at)),
                 Ok(_) => goes_on = true,
                 Err(rule) => ends.no = ends.no.or(Some((at, rule))),
             }
@@ -227,7 +228,7 @@ impl Why {
     fn new(rule: Rule, owner: &Owner) -> Self {
         match rule {
             _ if owner.listens() && rule != Rule::OtherUser => Self::Listens,
-            Rule::OtherUser | Rule::UdpOtherUser => Self::OtherUser,
+            Rule::OtherUser => Self::OtherUser,
             _ => Self::NoOption,
         }
     }

@@ -64,11 +64,6 @@ pub(super) fn no_descriptor(error: &io::Error) -> String {
     )
 }
 
-/// What `--format` may be.
-pub fn two_formats() -> String {
-    say!("--format: port has text and json", "--format：port 只有 text 和 json")
-}
-
 /// Said of the real binds, and why there are any.
 pub fn probing(finding: &Finding) -> String {
     let why = match finding.unseen.contains(&Unseen::Bound) {

@@ -1,24 +1,18 @@
 //! Tries a cell: makes the old sockets, brings the first to its state, and lets the new one come.
 
-use super::cell::{
-    BROADCAST, Cell, Device, GROUP_IPV4, GROUP_IPV6, Route, SECOND_IPV6, Set, Socket, State,
-};
-use super::netlink::LOOPBACK;
-use super::world::{self, OTHER_DEVICE, Powers, Trouble, World, as_other_user, wait_for};
-use crate::kernel::receive::Receiver;
+use super::cell::{Cell, Device, Route, SECOND_IPV6, Set, Socket, State};
+use super::world::{self, Capabilities, OTHER_DEVICE, Trouble, World, as_other_user, wait_for};
+use crate::kernel::receive::{Destination, Receiver};
 use crate::kernel::{Call, Proto, Verdict};
-use crate::{say, sockets, words};
+use crate::sockets::{self, State as TcpState};
+use crate::{say, words};
 use nix::libc::{BPF_K, BPF_RET, sock_filter, sock_fprog};
 use nix::sys::socket::{setsockopt, sockopt};
 use rustix::io::Errno;
-use socket2::{Domain, SockAddr, Socket as Fd, Type};
-use std::io::{self, Read};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr};
+use socket2::{Domain, Socket as Fd, Type};
+use std::io;
+use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::time::Duration;
-
-/// How often it is sent, or connected, where the kernel may share out by the sender's port: that
-/// one of two gets none of 40 happens once in 2^39 runs.
-const SHARES: usize = 40;
 
 /// How often A is brought to FIN_WAIT2, until it is the small record. A few in 100,000 are not: if
 /// the acknowledgement of A's FIN comes while close still has the socket, the kernel keeps that
@@ -26,15 +20,18 @@ const SHARES: usize = 40;
 /// `net.ipv4.tcp_fin_timeout` above 60, and for other stacks, which have no records.
 const TRIES: usize = 3;
 
+/// Where was sent or connected to, and who got it.
+pub type Deliveries = Vec<(Destination, Receiver)>;
+
 /// What was measured of a cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// What became of B.
     pub verdict: Verdict,
     /// The states of A's sockets in the kernel's table, when B came; none of UDP.
-    pub found: Vec<&'static str>,
-    /// The address that is sent or connected to, perhaps with who sends, and who gets it.
-    pub deliveries: Vec<(String, Receiver)>,
+    pub found: Vec<TcpState>,
+    /// Who gets what is sent.
+    pub deliveries: Deliveries,
 }
 
 /// Whether this cell can be tried here.
@@ -42,23 +39,23 @@ pub struct Outcome {
 /// # Errors
 ///
 /// What is missing.
-pub fn obstacle(cell: &Cell, powers: &Powers) -> Result<(), String> {
+pub fn check_possible(cell: &Cell, capabilities: &Capabilities) -> Result<(), String> {
     let any = |has: &dyn Fn(&Socket) -> bool| cell.sockets().any(has);
     if any(&|socket| socket.ip.is_ipv6()) {
-        powers.ipv6.clone()?;
+        capabilities.ipv6.clone()?;
     }
     if any(&|socket| socket.device.is_some()) {
-        powers.devices.clone()?;
+        capabilities.devices.clone()?;
     }
     if cell.state.is_exhausted()
         || matches!(cell.state, State::LastAck | State::FinWait1)
         || any(&|socket| socket.ip == IpAddr::V6(SECOND_IPV6))
         || any(&|socket| socket.route == Route::Connect)
     {
-        powers.namespaces.clone()?;
+        capabilities.namespaces.clone()?;
     }
     if cell.has_two_users() {
-        powers.two_users.clone()?;
+        capabilities.two_users.clone()?;
     }
     Ok(())
 }
@@ -92,9 +89,9 @@ pub fn measure(world: &mut World, cell: &Cell) -> Result<Outcome, Trouble> {
     }
 }
 
-struct Attempt<'a> {
+pub(super) struct Attempt<'a> {
     world: &'a World,
-    cell: &'a Cell,
+    pub(super) cell: &'a Cell,
     /// Where A and B meet.
     port: u16,
     /// The port of A's peer, and of B's.
@@ -105,7 +102,7 @@ struct Attempt<'a> {
 
 /// What keeps A in its state; given up at once, with no trace on the network.
 #[derive(Default)]
-struct Stand {
+struct KeptOpen {
     /// A, if it takes what comes: a listener, or a socket of UDP.
     a: Option<Fd>,
     /// To whom A is connected.
@@ -114,7 +111,7 @@ struct Stand {
     connection: Vec<Fd>,
 }
 
-impl Drop for Stand {
+impl Drop for KeptOpen {
     fn drop(&mut self) {
         for socket in &self.connection {
             // A reset, and no TIME_WAIT.
@@ -128,11 +125,11 @@ impl Attempt<'_> {
     fn run(&self, is_last: bool) -> Result<Option<Outcome>, Trouble> {
         let (a, others) =
             self.cell.there.split_first().ok_or(words!("there is nobody", "没有旧的套接字"))?;
-        let mut stand = Stand::default();
+        let mut kept = KeptOpen::default();
         match (self.cell.proto, a.route) {
-            (Proto::Tcp, Route::Bind) => self.bring(a, self.bound(a)?, &mut stand)?,
-            (Proto::Tcp, _) => self.bring_client(a, &mut stand)?,
-            (Proto::Udp, _) => self.bring_udp(a, &mut stand)?,
+            (Proto::Tcp, Route::Bind) => self.make_server(a, self.bound(a)?, &mut kept)?,
+            (Proto::Tcp, _) => self.make_client(a, &mut kept)?,
+            (Proto::Udp, _) => self.make_udp(a, &mut kept)?,
         }
         let mut rest = Vec::new();
         for socket in others {
@@ -146,30 +143,32 @@ impl Attempt<'_> {
 
         let new = &self.cell.new;
         let mut own_peer = None;
-        if new.route != Route::Bind && (new.elsewhere || stand.peer.is_none()) {
+        if new.route != Route::Bind && (new.elsewhere || kept.peer.is_none()) {
             own_peer = Some(self.peer(new.destination(), self.peer_port(new))?);
         }
         let socket = self.socket(new)?;
-        let verdict = self.come(&socket, new, &stand)?;
+        let verdict = self.try_new(&socket, new, &kept)?;
         if new.route == Route::Bind && !self.cell.state.is_between() {
             let mut after = self.states()?;
             if self.cell.proto == Proto::Tcp && verdict == Verdict::Ok {
-                let listening = after.iter().position(|state| *state == "LISTEN");
+                let listening = after.iter().position(|state| *state == TcpState::Listen);
                 after.remove(listening.ok_or(words!("B does not listen", "B 没有监听"))?);
             }
             if after != found {
                 let trouble = say!(
-                    "A was in {found:?}, and when B had come, in {after:?}",
-                    "A 原来处于 {found:?}，B 到来之后处于 {after:?}"
+                    "A was in [{found}], and when B had come, in [{after}]",
+                    "A 原来处于 [{found}]，B 到来之后处于 [{after}]",
+                    found = names(&found),
+                    after = names(&after)
                 );
                 return Err(trouble.into());
             }
         }
 
         let delivers = verdict == Verdict::Ok && others.is_empty();
-        let deliveries = match (&stand.a, self.cell.proto) {
+        let deliveries = match (&kept.a, self.cell.proto) {
             (Some(a), Proto::Udp) if delivers => {
-                let peers = [&stand.peer, &own_peer];
+                let peers = [&kept.peer, &own_peer];
                 world::on_one_processor(|| self.datagrams(a, &socket, peers))?
             }
             (Some(a), Proto::Tcp) if delivers && new.route == Route::Bind => {
@@ -183,7 +182,7 @@ impl Attempt<'_> {
     }
 
     /// B's calls, one after the other.
-    fn come(&self, fd: &Fd, new: &Socket, stand: &Stand) -> Result<Verdict, Trouble> {
+    fn try_new(&self, fd: &Fd, new: &Socket, kept: &KeptOpen) -> Result<Verdict, Trouble> {
         let is_tcp = self.cell.proto == Proto::Tcp;
         if new.route != Route::Connect {
             let verdict = self.bind(fd, new)?;
@@ -198,7 +197,7 @@ impl Attempt<'_> {
                 Route::Connect => self.with_one_port(|| fd.connect(&peer.into()))?,
                 _ => fd.connect(&peer.into()),
             };
-            return match Verdict::of(Call::Connect, connected) {
+            return match verdict(Call::Connect, connected) {
                 Verdict::Failed { errno: Errno::INPROGRESS, .. } => {
                     Err(words!("B's connect takes too long", "B 的 connect 太久").into())
                 }
@@ -207,10 +206,10 @@ impl Attempt<'_> {
         }
         if is_tcp {
             if self.cell.state.is_between() {
-                let a = stand.a.as_ref().ok_or(words!("A is gone", "A 不见了"))?;
+                let a = kept.a.as_ref().ok_or(words!("A is gone", "A 不见了"))?;
                 a.listen(64).map_err(failed(words!("A's listen", "A 的 listen")))?;
             }
-            return Ok(Verdict::of(Call::Listen, fd.listen(64)));
+            return Ok(verdict(Call::Listen, fd.listen(64)));
         }
         Ok(Verdict::Ok)
     }
@@ -228,7 +227,7 @@ impl Attempt<'_> {
     }
 
     /// The states in which the kernel has this port's own sockets.
-    fn states(&self) -> Result<Vec<&'static str>, String> {
+    fn states(&self) -> Result<Vec<TcpState>, String> {
         states(self.cell.proto, self.port)
     }
 
@@ -237,7 +236,7 @@ impl Attempt<'_> {
         Ok(listed(self.port)?.iter().any(|socket| socket.is_record))
     }
 
-    fn address(&self, ip: IpAddr) -> SocketAddr {
+    pub(super) fn address(&self, ip: IpAddr) -> SocketAddr {
         SocketAddr::new(ip, self.port)
     }
 
@@ -251,7 +250,7 @@ impl Attempt<'_> {
     /// A socket with what is set before bind.
     fn socket(&self, socket: &Socket) -> Result<Fd, String> {
         let make = || -> io::Result<Fd> {
-            let fd = Fd::new(family(socket.ip), self.kind(), None)?;
+            let fd = plain(socket.ip, self.kind())?;
             match socket.route {
                 // No listener waits for a client that is gone.
                 Route::Bind => fd.set_nonblocking(true)?,
@@ -278,10 +277,7 @@ impl Attempt<'_> {
             }
             Ok(fd)
         };
-        let made = match socket.other_user {
-            true => as_other_user(make).map_err(world::words)?,
-            false => make(),
-        };
+        let made = if socket.other_user { by_other_user(make) } else { make() };
         made.map_err(failed("socket"))
     }
 
@@ -294,7 +290,7 @@ impl Attempt<'_> {
             }
             false => fd.bind(&address.into()),
         };
-        Ok(Verdict::of(Call::Bind, bound))
+        Ok(verdict(Call::Bind, bound))
     }
 
     fn set_after(&self, fd: &Fd, socket: &Socket) -> Result<(), String> {
@@ -326,12 +322,12 @@ impl Attempt<'_> {
             ));
         }
         self.set_after(&fd, socket)?;
-        self.has_port(&fd, socket)?;
+        self.check_port(&fd, socket)?;
         Ok(fd)
     }
 
     /// Whether it is the port of this cell: asked from the kernel.
-    fn has_port(&self, fd: &Fd, socket: &Socket) -> Result<(), String> {
+    fn check_port(&self, fd: &Fd, socket: &Socket) -> Result<(), String> {
         match local_address(fd)?.port() {
             port if port == self.port => Ok(()),
             port => Err(say!("{socket} has port {port}", "{socket} 的端口是 {port}")),
@@ -339,27 +335,27 @@ impl Attempt<'_> {
     }
 
     /// Waits until A is in these states in the kernel's table.
-    fn is(&self, expected: &[&str]) -> Result<(), Trouble> {
-        let what = format!("{}: {}", self.cell.state.name(), expected.join(", "));
+    fn wait_for_states(&self, expected: &[TcpState]) -> Result<(), Trouble> {
+        let what = format!("{}: {}", self.cell.state.name(), names(expected));
         wait_for(&what, || Ok((self.states()? == expected).then_some(())))
     }
 
     /// Brings A, which is bound, to its state, and sees it in the kernel's table.
-    fn bring(&self, a: &Socket, fd: Fd, stand: &mut Stand) -> Result<(), Trouble> {
+    fn make_server(&self, a: &Socket, fd: Fd, kept: &mut KeptOpen) -> Result<(), Trouble> {
         let state = self.cell.state;
         if state.is_bound() {
-            stand.a = Some(fd);
-            return self.is(&[]);
+            kept.a = Some(fd);
+            return self.wait_for_states(&[]);
         }
         fd.listen(64).map_err(failed(words!("A's listen", "A 的 listen")))?;
-        self.is(&["LISTEN"])?;
+        self.wait_for_states(&[TcpState::Listen])?;
         if state == State::ShutDown {
             fd.shutdown(Shutdown::Read).map_err(failed("shutdown"))?;
-            stand.a = Some(fd);
-            return self.is(&[]);
+            kept.a = Some(fd);
+            return self.wait_for_states(&[]);
         }
         if state == State::Listening {
-            stand.a = Some(fd);
+            kept.a = Some(fd);
             return Ok(());
         }
 
@@ -367,7 +363,7 @@ impl Attempt<'_> {
             State::LastAck | State::FinWait1 => Some(self.world.client(a.destination())?),
             _ => None,
         };
-        let client = self.outside(Type::STREAM, a.destination())?;
+        let client = plain_socket(Type::STREAM, a.destination())?;
         if let Some(ip) = client_ip {
             client
                 .bind(&SocketAddr::new(ip, 0).into())
@@ -375,14 +371,14 @@ impl Attempt<'_> {
         }
         client.connect(&self.address(a.destination()).into()).map_err(failed("connect"))?;
         let child = self.accepted(&fd, a.other_user)?;
-        self.is(&["ESTABLISHED", "LISTEN"])?;
+        self.wait_for_states(&[TcpState::Established, TcpState::Listen])?;
         if state == State::Connection {
-            *stand = Stand { a: Some(fd), peer: None, connection: vec![child, client] };
+            *kept = KeptOpen { a: Some(fd), peer: None, connection: vec![child, client] };
             return Ok(());
         }
         drop(fd);
-        self.is(&["ESTABLISHED"])?;
-        self.close(child, client, client_ip, stand)
+        self.wait_for_states(&[TcpState::Established])?;
+        self.close(child, client, client_ip, kept)
     }
 
     /// A's connection, `own` and `peer`, in the state that is asked for.
@@ -391,50 +387,50 @@ impl Attempt<'_> {
         own: Fd,
         peer: Fd,
         peer_ip: Option<IpAddr>,
-        stand: &mut Stand,
+        kept: &mut KeptOpen,
     ) -> Result<(), Trouble> {
         match self.cell.state {
-            State::Connected => stand.connection = vec![own, peer],
+            State::Connected => kept.connection = vec![own, peer],
             State::FinWait1 => {
                 self.world.vanish(peer_ip.ok_or(words!(
                     "the client has no address of its own",
                     "客户端没有自己的地址"
                 ))?)?;
                 drop(own);
-                self.is(&["FIN_WAIT1"])?;
-                stand.connection = vec![peer];
+                self.wait_for_states(&[TcpState::FinWait1])?;
+                kept.connection = vec![peer];
             }
             State::HalfClosed => {
                 own.shutdown(Shutdown::Write).map_err(failed("shutdown"))?;
-                self.is(&["FIN_WAIT2"])?;
-                stand.connection = vec![own, peer];
+                self.wait_for_states(&[TcpState::FinWait2])?;
+                kept.connection = vec![own, peer];
             }
             State::FinWait2 => {
                 drop(own);
-                self.is(&["FIN_WAIT2"])?;
-                stand.connection = vec![peer];
+                self.wait_for_states(&[TcpState::FinWait2])?;
+                kept.connection = vec![peer];
             }
             State::TimeWait => {
                 drop(own);
-                self.is(&["FIN_WAIT2"])?;
+                self.wait_for_states(&[TcpState::FinWait2])?;
                 drop(peer);
-                self.is(&["TIME_WAIT"])?;
+                self.wait_for_states(&[TcpState::TimeWait])?;
             }
             // In what is left the peer has closed first.
             state => {
                 drop(peer);
-                self.is(&["CLOSE_WAIT"])?;
+                self.wait_for_states(&[TcpState::CloseWait])?;
                 if let Some(ip) = peer_ip {
                     // A's FIN goes nowhere, so nobody acknowledges it.
                     self.world.vanish(ip)?;
                     own.shutdown(Shutdown::Write).map_err(failed("shutdown"))?;
-                    self.is(&["LAST_ACK"])?;
+                    self.wait_for_states(&[TcpState::LastAck])?;
                 }
                 if state == State::Closed {
                     drop(own);
-                    self.is(&[])?;
+                    self.wait_for_states(&[])?;
                 } else {
-                    stand.connection = vec![own];
+                    kept.connection = vec![own];
                 }
             }
         }
@@ -442,13 +438,13 @@ impl Attempt<'_> {
     }
 
     /// Brings A to its state, where A has connected to a server.
-    fn bring_client(&self, a: &Socket, stand: &mut Stand) -> Result<(), Trouble> {
+    fn make_client(&self, a: &Socket, kept: &mut KeptOpen) -> Result<(), Trouble> {
         let server = self.peer(a.destination(), self.peer)?;
         let fd = self.connected(a)?;
         let child = self.accepted(&server, false)?;
-        self.is(&["ESTABLISHED"])?;
-        self.close(fd, child, None, stand)?;
-        stand.peer = Some(server);
+        self.wait_for_states(&[TcpState::Established])?;
+        self.close(fd, child, None, kept)?;
+        kept.peer = Some(server);
         Ok(())
     }
 
@@ -469,19 +465,19 @@ impl Attempt<'_> {
                 fd
             }
         };
-        self.has_port(&fd, a)?;
+        self.check_port(&fd, a)?;
         Ok(fd)
     }
 
-    fn bring_udp(&self, a: &Socket, stand: &mut Stand) -> Result<(), Trouble> {
+    fn make_udp(&self, a: &Socket, kept: &mut KeptOpen) -> Result<(), Trouble> {
         if self.cell.state == State::Connected || a.route != Route::Bind {
-            stand.peer = Some(self.peer(a.destination(), self.peer)?);
-            stand.a = Some(self.connected(a)?);
+            kept.peer = Some(self.peer(a.destination(), self.peer)?);
+            kept.a = Some(self.connected(a)?);
         } else {
-            stand.a = Some(self.bound(a)?);
+            kept.a = Some(self.bound(a)?);
         }
         if self.cell.state == State::Closed {
-            stand.a = None;
+            kept.a = None;
         }
         Ok(())
     }
@@ -490,9 +486,7 @@ impl Attempt<'_> {
     /// user who accepts it.
     fn accepted(&self, listener: &Fd, as_other: bool) -> Result<Fd, Trouble> {
         let accept = || match as_other {
-            true => as_other_user(|| listener.accept())
-                .map_err(|errno| io::Error::from_raw_os_error(errno.raw_os_error()))
-                .and_then(|made| made),
+            true => by_other_user(|| listener.accept()),
             false => listener.accept(),
         };
         wait_for("accept", || match accept() {
@@ -504,7 +498,7 @@ impl Attempt<'_> {
 
     /// To whom a socket connects: a listener, or a socket of UDP.
     fn peer(&self, ip: IpAddr, port: u16) -> Result<Fd, String> {
-        let fd = self.outside(self.kind(), ip)?;
+        let fd = plain_socket(self.kind(), ip)?;
         fd.bind(&SocketAddr::new(ip, port).into())
             .map_err(failed(words!("the peer's bind", "对方的 bind")))?;
         if self.cell.proto == Proto::Tcp {
@@ -512,160 +506,22 @@ impl Attempt<'_> {
         }
         Ok(fd)
     }
-
-    fn outside(&self, kind: Type, ip: IpAddr) -> Result<Fd, String> {
-        Fd::new(family(ip), kind, None).map_err(failed("socket"))
-    }
-
-    /// Where something may be sent so that one of the two could get it.
-    fn destinations(&self) -> Vec<IpAddr> {
-        let mut destinations: Vec<IpAddr> = Vec::new();
-        let mut add = |ip: IpAddr| {
-            if !destinations.contains(&ip) {
-                destinations.push(ip);
-            }
-        };
-        let pair = [&self.cell.there[0], &self.cell.new];
-        if pair.iter().any(|socket| socket.takes_ipv4()) {
-            add(Ipv4Addr::LOCALHOST.into());
-        }
-        if pair.iter().any(|socket| socket.takes_ipv6()) {
-            add(Ipv6Addr::LOCALHOST.into());
-        }
-        for socket in pair {
-            add(socket.destination());
-        }
-        if self.cell.proto == Proto::Udp {
-            if pair.iter().any(|socket| socket.takes_ipv4()) {
-                add(BROADCAST.into());
-                add(GROUP_IPV4.into());
-            }
-            if pair.iter().any(|socket| socket.takes_ipv6()) {
-                add(GROUP_IPV6.into());
-            }
-        }
-        destinations
-    }
-
-    fn tries(&self) -> usize {
-        let pair = [&self.cell.there[0], &self.cell.new];
-        if pair.iter().all(|socket| socket.reuseport.after_bind()) { SHARES } else { 2 }
-    }
-
-    /// Who accepts, for each address that a client may connect to.
-    fn connections(&self, a: &Fd, b: &Fd) -> Result<Vec<(String, Receiver)>, Trouble> {
-        let mut deliveries = Vec::new();
-        for ip in self.destinations() {
-            let mut each = Vec::new();
-            for _ in 0..self.tries() {
-                let client = self.outside(Type::STREAM, ip)?;
-                match client.connect(&self.address(ip).into()) {
-                    Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                        each.push((false, false));
-                    }
-                    Err(error) => return Err(failed("connect")(error).into()),
-                    Ok(()) => each.push(wait_for("accept", || {
-                        let accepted = |fd: &Fd| match fd.accept() {
-                            Ok((child, _)) => child.set_linger(Some(Duration::ZERO)).is_ok(),
-                            Err(_) => false,
-                        };
-                        let who = (accepted(a), accepted(b));
-                        Ok((who != (false, false)).then_some(who))
-                    })?),
-                }
-            }
-            deliveries.push((ip.to_string(), Receiver::of(&each)));
-        }
-        Ok(deliveries)
-    }
-
-    /// Who receives, for each address that may be sent to, and from the peers. Both are members of
-    /// the groups.
-    fn datagrams(
-        &self,
-        a: &Fd,
-        b: &Fd,
-        peers: [&Option<Fd>; 2],
-    ) -> Result<Vec<(String, Receiver)>, String> {
-        for (fd, socket) in [(a, &self.cell.there[0]), (b, &self.cell.new)] {
-            let joined = if socket.ip.is_ipv4() {
-                fd.join_multicast_v4(&GROUP_IPV4, &Ipv4Addr::LOCALHOST)
-            } else {
-                fd.join_multicast_v6(&GROUP_IPV6, LOOPBACK)
-            };
-            joined.map_err(failed(words!("joining the group", "加入组")))?;
-            fd.set_nonblocking(true).map_err(failed("O_NONBLOCK"))?;
-        }
-        // A datagram to itself, after the others on the same way from the same processor: when it
-        // is there, they are.
-        let fence = self.outside(Type::DGRAM, Ipv4Addr::LOCALHOST.into())?;
-        fence.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).map_err(failed("bind"))?;
-        let fence_address = SockAddr::from(local_address(&fence)?);
-        let received = |mut fd: &Fd| fd.read(&mut [0; 1]).is_ok();
-        let arrived = || -> Result<(bool, bool), String> {
-            fence.send_to(b"!", &fence_address).map_err(failed("sendto"))?;
-            (&fence).read(&mut [0; 1]).map_err(failed("recv"))?;
-            Ok((received(a), received(b)))
-        };
-
-        let mut deliveries = Vec::new();
-        'destinations: for ip in self.destinations() {
-            let mut each = Vec::new();
-            for _ in 0..self.tries() {
-                let sender = self.outside(Type::DGRAM, ip)?;
-                let prepared = match ip {
-                    IpAddr::V4(_) => sender
-                        .set_broadcast(true)
-                        .and_then(|()| sender.set_multicast_if_v4(&Ipv4Addr::LOCALHOST)),
-                    IpAddr::V6(_) => sender.set_multicast_if_v6(LOOPBACK),
-                };
-                prepared.map_err(failed("setsockopt"))?;
-                match sender.send_to(b"?", &self.address(ip).into()) {
-                    Ok(_) => {}
-                    // There is no such route here.
-                    Err(error) if error.kind() == io::ErrorKind::NetworkUnreachable => {
-                        continue 'destinations;
-                    }
-                    Err(error) => {
-                        return Err(say!(
-                            "a datagram to {ip}: {error}",
-                            "发往 {ip} 的数据报：{error}"
-                        ));
-                    }
-                }
-                each.push(arrived()?);
-            }
-            deliveries.push((ip.to_string(), Receiver::of(&each)));
-        }
-        for (peer, who) in peers.into_iter().zip(["A's peer", "B's peer"]) {
-            let Some(peer) = peer else { continue };
-            let ip = local_address(peer)?.ip();
-            let mut each = Vec::new();
-            for _ in 0..self.tries() {
-                peer.send_to(b"?", &self.address(ip).into()).map_err(failed("sendto"))?;
-                each.push(arrived()?);
-            }
-            deliveries.push((format!("{ip} from {who}"), Receiver::of(&each)));
-        }
-        Ok(deliveries)
-    }
 }
 
-impl Socket {
-    /// Where it connects, in its own family: a mapped address from a socket of IPv6.
-    fn destination_on_own_family(self) -> IpAddr {
-        match (self.ip, self.destination()) {
-            (IpAddr::V6(_), IpAddr::V4(ip)) => ip.to_ipv6_mapped().into(),
-            (_, ip) => ip,
-        }
-    }
+fn by_other_user<T>(call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    as_other_user(call).map_err(sockets::std_error)?
 }
 
-fn family(ip: IpAddr) -> Domain {
-    if ip.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 }
+fn plain(ip: IpAddr, kind: Type) -> io::Result<Fd> {
+    Fd::new(if ip.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 }, kind, None)
 }
 
-fn local_address(fd: &Fd) -> Result<SocketAddr, String> {
+/// A socket of `ip`'s family, without any option.
+pub(super) fn plain_socket(kind: Type, ip: IpAddr) -> Result<Fd, String> {
+    plain(ip, kind).map_err(failed("socket"))
+}
+
+pub(super) fn local_address(fd: &Fd) -> Result<SocketAddr, String> {
     let address = fd.local_addr().map_err(failed("getsockname"))?;
     address
         .as_socket()
@@ -680,8 +536,20 @@ fn attach_program(fd: &Fd) -> io::Result<()> {
     Ok(setsockopt(fd, sockopt::AttachReusePortCbpf, &program)?)
 }
 
-fn failed(what: &'static str) -> impl Fn(io::Error) -> String {
+/// `ESTABLISHED, LISTEN`.
+fn names(states: &[TcpState]) -> String {
+    states.iter().map(|state| state.name()).collect::<Vec<_>>().join(", ")
+}
+
+pub(super) fn failed(what: &'static str) -> impl Fn(io::Error) -> String {
     move |error| say!("{what}: {error}", "{what}：{error}")
+}
+
+fn verdict(call: Call, result: io::Result<()>) -> Verdict {
+    Verdict::of(
+        call,
+        result.map_err(|error| Errno::from_raw_os_error(error.raw_os_error().unwrap_or_default())),
+    )
 }
 
 /// The sockets of TCP that have the port as their own: from sock_diag(7), which is quicker, or else
@@ -694,12 +562,12 @@ fn listed(port: u16) -> Result<Vec<sockets::Listed>, String> {
 }
 
 /// Their states, sorted; of UDP, which has none, nothing.
-fn states(proto: Proto, port: u16) -> Result<Vec<&'static str>, String> {
+fn states(proto: Proto, port: u16) -> Result<Vec<TcpState>, String> {
     if proto == Proto::Udp {
         return Ok(Vec::new());
     }
-    let mut states: Vec<&str> = listed(port)?.iter().map(|socket| socket.state.name()).collect();
-    states.retain(|state| *state != "BOUND"); // gVisor lists what is bound, too
-    states.sort_unstable();
+    let mut states: Vec<_> = listed(port)?.iter().map(|socket| socket.state).collect();
+    states.retain(|state| *state != TcpState::Bound); // gVisor lists what is bound, too
+    states.sort_unstable_by_key(|state| state.name());
     Ok(states)
 }

@@ -73,98 +73,6 @@ impl State {
     /// UDP has no others.
     pub const OF_UDP: [Self; 4] = [Self::Bound, Self::Connected, Self::Exhausted, Self::Closed];
 
-    /// As a table shows it.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Bound => words!("bound", "已绑定"),
-            Self::Between => words!("bound, listens before B listens", "已绑定，在 B 之前监听"),
-            Self::Listening => "LISTEN",
-            Self::ShutDown => {
-                words!("listener after shutdown(SHUT_RD)", "shutdown(SHUT_RD) 之后的监听套接字")
-            }
-            Self::Connection => words!("LISTEN and ESTABLISHED", "LISTEN 和 ESTABLISHED"),
-            Self::Connected => {
-                words!("ESTABLISHED, listener closed", "ESTABLISHED，监听套接字已关闭")
-            }
-            Self::FinWait1 => words!("FIN_WAIT1, closed", "FIN_WAIT1，已关闭"),
-            Self::HalfClosed => words!("FIN_WAIT2, not closed", "FIN_WAIT2，未关闭"),
-            Self::FinWait2 => "FIN_WAIT2",
-            Self::CloseWait => "CLOSE_WAIT",
-            Self::LastAck => "LAST_ACK",
-            Self::TimeWait => "TIME_WAIT",
-            Self::Closed => words!("closed", "已关闭"),
-            Self::Exhausted => words!("bound to the last port", "绑定了最后一个端口"),
-            Self::ExhaustedReuse0 => {
-                words!("last port, ip_autobind_reuse 0", "最后一个端口，ip_autobind_reuse 为 0")
-            }
-            Self::ExhaustedReuse1 => {
-                words!("last port, ip_autobind_reuse 1", "最后一个端口，ip_autobind_reuse 为 1")
-            }
-            Self::ExhaustedReuse1Between => {
-                words!(
-                    "last port, ip_autobind_reuse 1, listens before B listens",
-                    "最后一个端口，ip_autobind_reuse 为 1，在 B 之前监听"
-                )
-            }
-        }
-    }
-
-    /// What `--help` says of it.
-    fn about(self) -> &'static str {
-        match self {
-            Self::Bound => words!("bound, and nothing more", "已绑定，仅此而已"),
-            Self::Between => words!(
-                "bound, and A listens between B's bind and B's listen",
-                "已绑定，A 在 B 的 bind 与 listen 之间监听"
-            ),
-            Self::Listening => "LISTEN",
-            Self::ShutDown => words!(
-                "a listener after shutdown(SHUT_RD): bound still, not in LISTEN",
-                "shutdown(SHUT_RD) 之后的监听套接字：仍绑定，不在 LISTEN"
-            ),
-            Self::Connection => {
-                words!("LISTEN, and one connection is accepted", "LISTEN，并已 accept 一条连接")
-            }
-            Self::Connected => words!(
-                "ESTABLISHED, the listener closed; UDP: connected to a peer",
-                "ESTABLISHED，监听套接字已关闭；UDP：已 connect 到对方"
-            ),
-            Self::FinWait1 => words!(
-                "FIN_WAIT1: A has closed, and nobody acknowledges it",
-                "FIN_WAIT1：A 已关闭，没有人确认"
-            ),
-            Self::HalfClosed => words!(
-                "FIN_WAIT2 by shutdown(SHUT_WR): A's descriptor is open",
-                "FIN_WAIT2，由 shutdown(SHUT_WR) 而来：A 的文件描述符没有关闭"
-            ),
-            Self::FinWait2 => words!("FIN_WAIT2: A has closed", "FIN_WAIT2：A 已关闭"),
-            Self::CloseWait => {
-                words!("CLOSE_WAIT: A's peer has closed", "CLOSE_WAIT：A 的对方已关闭")
-            }
-            Self::LastAck => words!(
-                "LAST_ACK: the peer has closed first, then A has shut down",
-                "LAST_ACK：对方先关闭，然后 A 也 shutdown"
-            ),
-            Self::TimeWait => "TIME_WAIT",
-            Self::Closed => words!("closed, and nothing is left", "已关闭，什么也没有留下"),
-            Self::Exhausted => words!(
-                "UDP: A has the last port; B asks for any (port 0)",
-                "UDP：A 占着最后一个端口；B 要任意端口（端口 0）"
-            ),
-            Self::ExhaustedReuse0 => words!(
-                "TCP: the same; the sysctl ip_autobind_reuse is 0",
-                "TCP：同上；sysctl ip_autobind_reuse 为 0"
-            ),
-            Self::ExhaustedReuse1 => words!(
-                "TCP: the same; the sysctl ip_autobind_reuse is 1",
-                "TCP：同上；sysctl ip_autobind_reuse 为 1"
-            ),
-            Self::ExhaustedReuse1Between => {
-                words!("as before, and as `between`", "同上，并且如同 between")
-            }
-        }
-    }
-
     /// Whether B asks for any port while A has the last.
     pub const fn is_exhausted(self) -> bool {
         matches!(
@@ -196,23 +104,6 @@ impl State {
     }
 }
 
-named! {
-    /// Which of the two families the sockets of a cell have.
-    Family { Ipv4 = "ipv4", Ipv6 = "ipv6", Mixed = "mixed", }
-}
-
-impl Family {
-    /// The one that all sockets of `cell` have, or `Mixed`.
-    pub fn of(cell: &Cell) -> Self {
-        let is_ipv4 = |socket: &Socket| socket.ip.is_ipv4();
-        match (cell.sockets().all(is_ipv4), cell.sockets().any(is_ipv4)) {
-            (true, _) => Self::Ipv4,
-            (_, false) => Self::Ipv6,
-            _ => Self::Mixed,
-        }
-    }
-}
-
 /// When an option is set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Set {
@@ -228,11 +119,6 @@ pub enum Set {
 }
 
 impl Set {
-    /// Before bind, or never.
-    pub fn before(is_set: bool) -> Self {
-        if is_set { Self::Before } else { Self::Never }
-    }
-
     /// Whether it is set while the socket binds.
     pub fn at_bind(self) -> bool {
         matches!(self, Self::Before | Self::Cleared)
@@ -310,21 +196,6 @@ impl Socket {
         }
     }
 
-    /// With SO_REUSEADDR, set before bind.
-    pub fn reuseaddr(self, is_set: bool) -> Self {
-        Self { reuseaddr: Set::before(is_set), ..self }
-    }
-
-    /// With SO_REUSEPORT, set before bind.
-    pub fn reuseport(self, is_set: bool) -> Self {
-        Self { reuseport: Set::before(is_set), ..self }
-    }
-
-    /// Another user's.
-    pub fn of(self, other_user: bool) -> Self {
-        Self { other_user, ..self }
-    }
-
     /// Whether its address is the wildcard, of either family or mapped.
     pub fn is_wildcard(self) -> bool {
         match self.ip {
@@ -361,6 +232,14 @@ impl Socket {
                 None => ip.into(),
             },
             ip => ip,
+        }
+    }
+
+    /// Where it connects, in its own family: a mapped address from a socket of IPv6.
+    pub fn destination_on_own_family(self) -> IpAddr {
+        match (self.ip, self.destination()) {
+            (IpAddr::V6(_), IpAddr::V4(ip)) => ip.to_ipv6_mapped().into(),
+            (_, ip) => ip,
         }
     }
 
@@ -603,11 +482,6 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// A pair.
-    pub fn new(proto: Proto, there: Socket, state: State, new: Socket) -> Self {
-        Self { proto, there: vec![there], state, new }
-    }
-
     /// Each, B last.
     pub fn sockets(&self) -> impl Iterator<Item = &Socket> {
         self.there.iter().chain([&self.new])

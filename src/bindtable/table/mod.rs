@@ -1,10 +1,18 @@
 //! The table of this kernel: each cell tried, and beside it what the model says of it.
+//!
+//! A [`cell`] is a pairing: sockets that are there, the state of the first, and a new socket that
+//! binds. [`questions`] has the cells of the tables, [`world`] the network in which they are tried,
+//! [`attempt`] tries one, and [`run`] all of them. [`predict`] plays a cell on the model, and
+//! [`report`] prints and saves what both give. The sentences stand in [`words`].
 
 pub mod attempt;
+mod axis;
 pub mod cell;
-pub mod expected;
 pub mod netlink;
+pub mod predict;
 pub mod questions;
+pub mod receivers;
 pub mod report;
 pub mod run;
+pub mod words;
 pub mod world;

@@ -1,8 +1,8 @@
 //! The whole run: every cell once, on several threads.
 
-use super::attempt::{Outcome, measure, obstacle};
+use super::attempt::{Outcome, measure, check_possible};
 use super::cell::{Cell, State};
-use super::world::{Powers, World};
+use super::world::{Capabilities, World};
 use crate::{say, words};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
@@ -18,7 +18,11 @@ pub type Results = BTreeMap<Cell, Result<Outcome, String>>;
 /// # Errors
 ///
 /// A thread has no network to try them in.
-pub fn run(mut cells: Vec<Cell>, powers: &Powers, jobs: usize) -> Result<Results, String> {
+pub fn run(
+    mut cells: Vec<Cell>,
+    capabilities: &Capabilities,
+    jobs: usize,
+) -> Result<Results, String> {
     cells.sort();
     cells.dedup();
     let next = AtomicUsize::new(0);
@@ -27,13 +31,13 @@ pub fn run(mut cells: Vec<Cell>, powers: &Powers, jobs: usize) -> Result<Results
     let late: Mutex<BTreeMap<State, String>> = Mutex::new(BTreeMap::new());
     let work = || -> Result<(), String> {
         let poisoned = words!("a thread has failed", "有线程失败");
-        let mut world = World::new(powers)?;
+        let mut world = World::new(capabilities)?;
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(cell) = cells.get(at) else { return Ok(()) };
             show_progress(at, cells.len());
             let known = late.lock().map_err(|_| poisoned)?.get(&cell.state).cloned();
-            let result = match obstacle(cell, powers).err().or(known) {
+            let result = match check_possible(cell, capabilities).err().or(known) {
                 Some(obstacle) => Err(obstacle),
                 None => measure(&mut world, cell).map_err(|trouble| {
                     if trouble.is_late
@@ -48,7 +52,8 @@ pub fn run(mut cells: Vec<Cell>, powers: &Powers, jobs: usize) -> Result<Results
         }
     };
     // On the machine's own loopback two threads could take one port.
-    let threads = if powers.namespaces.is_ok() { jobs.clamp(1, cells.len().max(1)) } else { 1 };
+    let threads =
+        if capabilities.namespaces.is_ok() { jobs.clamp(1, cells.len().max(1)) } else { 1 };
     let finished: Result<(), String> = thread::scope(|scope| {
         let spawn = |_| thread::Builder::new().spawn_scoped(scope, work);
         // As many as there may be (RLIMIT_NPROC); without any, this one does it.

@@ -3,7 +3,7 @@
 
 use super::cell::SECOND_IPV6;
 use super::netlink::Netlink;
-use crate::{say, words};
+use crate::{say, sockets, words};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
@@ -32,7 +32,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 /// What this process may do, found once, before there are threads. What it may not has its reason.
 #[derive(Clone, Debug)]
-pub struct Powers {
+pub struct Capabilities {
     /// Each thread may have a network namespace of its own.
     pub namespaces: Result<(), String>,
     /// Sockets may be another user's.
@@ -43,7 +43,7 @@ pub struct Powers {
     pub devices: Result<(), String>,
 }
 
-impl Powers {
+impl Capabilities {
     /// Leaves the network of this machine, if it can.
     ///
     /// # Errors
@@ -51,9 +51,10 @@ impl Powers {
     /// The network has been left, and the new one can't be used.
     pub fn find() -> Result<Self, String> {
         let ipv6 = has_ipv6(); // as this machine has it: a new namespace would have it anew
-        let namespaces = enter();
-        let mut powers = Self { namespaces, two_users: has_two_users(), ipv6, devices: Ok(()) };
-        match &powers.namespaces {
+        let namespaces = leave_network();
+        let mut capabilities =
+            Self { namespaces, two_users: has_two_users(), ipv6, devices: Ok(()) };
+        match &capabilities.namespaces {
             Ok(()) => {
                 // A socket table of their own for the namespaces that are made from here, so small
                 // that it is quickly read (Linux 6.1).
@@ -62,7 +63,7 @@ impl Powers {
                 netlink
                     .loopback_up()
                     .map_err(|errno| fail(words!("the loopback", "回环接口"), errno))?;
-                powers.devices = netlink.add_device(OTHER_DEVICE).map_err(|errno| {
+                capabilities.devices = netlink.add_device(OTHER_DEVICE).map_err(|errno| {
                     let kinds = words!(
                         "no device of the kinds dummy, veth, bridge or ifb",
                         "dummy、veth、bridge、ifb 中任何一种网卡"
@@ -70,16 +71,17 @@ impl Powers {
                     say!(
                         "this kernel makes {kinds}: {error}",
                         "这个内核不能创建 {kinds}：{error}",
-                        error = words(errno)
+                        error = strerror(errno)
                     )
                 });
             }
-            Err(reason) => powers.devices = Err(reason.clone()),
+            Err(reason) => capabilities.devices = Err(reason.clone()),
         }
-        if powers.ipv6.is_ok() && !may_bind(SocketType::STREAM, Ipv6Addr::LOCALHOST.into(), 0) {
-            powers.ipv6 = Err(say!("::1 can't be bound here", "这里不能绑定 ::1"));
+        if capabilities.ipv6.is_ok() && !may_bind(SocketType::STREAM, Ipv6Addr::LOCALHOST.into(), 0)
+        {
+            capabilities.ipv6 = Err(say!("::1 can't be bound here", "这里不能绑定 ::1"));
         }
-        Ok(powers)
+        Ok(capabilities)
     }
 }
 
@@ -90,7 +92,7 @@ fn has_ipv6() -> Result<(), String> {
         return Err(say!(
             "this kernel has no IPv6: {error}",
             "这个内核没有 IPv6：{error}",
-            error = words(errno)
+            error = strerror(errno)
         ));
     }
     for name in ["all", "lo"] {
@@ -114,7 +116,7 @@ fn has_two_users() -> Result<(), String> {
 }
 
 /// Leaves the network for a new one; if it can't, the network is still the machine's.
-fn enter() -> Result<(), String> {
+fn leave_network() -> Result<(), String> {
     let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
     let refused = |what: &str, error: String| {
         let mut reason = say!(
@@ -140,11 +142,11 @@ fn enter() -> Result<(), String> {
     match unshare(UnshareFlags::NEWNET) {
         Ok(()) => return Ok(()),
         Err(Errno::PERM) => {}
-        Err(errno) => return refused("unshare", words(errno)),
+        Err(errno) => return refused("unshare", strerror(errno)),
     }
     // The user namespace alone comes first: until its users are mapped, it allows nothing.
     if let Err(errno) = unshare(UnshareFlags::NEWUSER) {
-        return refused("unshare", words(errno));
+        return refused("unshare", strerror(errno));
     }
     for (file, text) in [
         ("setgroups", "deny".to_owned()),
@@ -157,7 +159,7 @@ fn enter() -> Result<(), String> {
             Ok(()) => {}
         }
     }
-    unshare(UnshareFlags::NEWNET).or_else(|errno| refused("unshare", words(errno)))
+    unshare(UnshareFlags::NEWNET).or_else(|errno| refused("unshare", strerror(errno)))
 }
 
 /// unshare(2). The call that rustix puts in its place is unsafe for the sake of another flag,
@@ -168,12 +170,12 @@ fn unshare(flags: UnshareFlags) -> Result<(), Errno> {
 }
 
 /// What strerror(3) says.
-pub fn words(errno: Errno) -> String {
-    std::io::Error::from_raw_os_error(errno.raw_os_error()).to_string()
+fn strerror(errno: Errno) -> String {
+    sockets::std_error(errno).to_string()
 }
 
 fn fail(what: &str, errno: Errno) -> String {
-    say!("{what}: {error}", "{what}：{error}", error = words(errno))
+    say!("{what}: {error}", "{what}：{error}", error = strerror(errno))
 }
 
 /// Runs `action` with this thread as another user's.
@@ -221,17 +223,17 @@ impl World {
     /// # Errors
     ///
     /// The namespace can't be made ready.
-    pub fn new(powers: &Powers) -> Result<Self, String> {
+    pub fn new(capabilities: &Capabilities) -> Result<Self, String> {
         let mut world =
-            Self { ports: 2000..=u16::MAX, has_ipv6: powers.ipv6.is_ok(), netlink: None };
-        if powers.namespaces.is_err() {
+            Self { ports: 2000..=u16::MAX, has_ipv6: capabilities.ipv6.is_ok(), netlink: None };
+        if capabilities.namespaces.is_err() {
             return Ok(world);
         }
         unshare(UnshareFlags::NEWNET)
             .map_err(|errno| fail(words!("a network namespace", "网络命名空间"), errno))?;
         let netlink = Netlink::new().map_err(|errno| fail("netlink", errno))?;
         netlink.loopback_up().map_err(|errno| fail(words!("the loopback", "回环接口"), errno))?;
-        if powers.devices.is_ok() {
+        if capabilities.devices.is_ok() {
             netlink
                 .add_device(OTHER_DEVICE)
                 .map_err(|errno| fail(words!("a second device", "第二块网卡"), errno))?;
@@ -295,22 +297,22 @@ impl World {
 
     /// ip_local_port_range (ip(7)): bind to port 0 and connect take a port from `first` to `last`.
     pub fn local_ports(&self, first: u16, last: u16) -> Result<(), String> {
-        set("ip_local_port_range", format!("{first} {last}"))
+        write_sysctl("ip_local_port_range", format!("{first} {last}"))
     }
 
     /// tcp_tw_reuse off (tcp(7)): its default lets connect take the port of a TIME_WAIT on the loopback
     /// that is a second old, so that the verdict depends on the time.
     pub fn no_tw_reuse(&self) -> Result<(), String> {
-        set("tcp_tw_reuse", "0".to_owned())
+        write_sysctl("tcp_tw_reuse", "0".to_owned())
     }
 
     /// ip_autobind_reuse (tcp(7)).
     pub fn autobind_reuse(&self, is_on: bool) -> Result<(), String> {
-        set("ip_autobind_reuse", u8::from(is_on).to_string())
+        write_sysctl("ip_autobind_reuse", u8::from(is_on).to_string())
     }
 }
 
-fn set(sysctl: &str, text: String) -> Result<(), String> {
+fn write_sysctl(sysctl: &str, text: String) -> Result<(), String> {
     let file = format!("/proc/sys/net/ipv4/{sysctl}");
     fs::write(&file, text).map_err(|error| say!("{file}: {error}", "{file}：{error}"))
 }

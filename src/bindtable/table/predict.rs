@@ -1,0 +1,205 @@
+//! What the model says of a cell: its calls, one after the other, on the kernel's bucket.
+
+use super::netlink::LOOPBACK;
+use super::cell::{Cell, Device, Route, Set, Socket, State};
+use crate::kernel::bind::{Bucket, Rule, Sock, udp_bind};
+use crate::kernel::{Call, Options, Proto, Verdict, Version};
+use rustix::io::Errno;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// The user who runs this program, wherever there is another. Before Linux 6.17 a socket without a
+/// process counts as root's.
+const ROOT: u32 = 0;
+
+/// What the model says of a cell, on a kernel.
+pub fn predict(cell: &Cell, version: Version) -> (Verdict, Rule) {
+    let decided = match cell.proto {
+        Proto::Udp => udp(cell),
+        Proto::Tcp => tcp(cell, version),
+    };
+    match decided {
+        Ok(rule) => (Verdict::Ok, rule),
+        Err((call, rule)) => {
+            let errno = match (cell.proto, call) {
+                (Proto::Tcp, Call::Connect) => Errno::ADDRNOTAVAIL,
+                (Proto::Udp, Call::Connect) => Errno::AGAIN,
+                _ => Errno::ADDRINUSE,
+            };
+            (Verdict::Failed { call, errno }, rule)
+        }
+    }
+}
+
+/// When the verdict of a cell was another.
+pub struct History {
+    /// The versions since which it has a verdict, the oldest first.
+    pub eras: Vec<(Version, Verdict)>,
+    /// Another verdict of the two stable series that have half of 6.8.
+    pub of_half: Option<Verdict>,
+}
+
+/// The verdict of a cell in each version.
+pub fn history(cell: &Cell) -> History {
+    use Version as V;
+    let mut eras: Vec<(V, Verdict)> = Vec::new();
+    for start in [V::OLDEST, V::ONE_LIST, V::ORPHANS_USER, V::CONNECT_AGAIN] {
+        let verdict = predict(cell, start).0;
+        if eras.last().is_none_or(|last| last.1 != verdict) {
+            eras.push((start, verdict));
+        }
+    }
+    let verdict = predict(cell, V::HALF_OF_6_8[0].0).0;
+    History { of_half: (verdict != eras[0].1).then_some(verdict), eras }
+}
+
+/// The number of a device, as far as a cell tells devices apart; 0 without one.
+pub fn number(device: Option<Device>) -> u32 {
+    match device {
+        None => 0,
+        Some(Device::Lo) => LOOPBACK,
+        Some(Device::Other) => LOOPBACK + 1,
+    }
+}
+
+/// A socket of a cell as it is at bind.
+fn binding(socket: &Socket) -> Sock {
+    Sock {
+        options: Options {
+            reuseaddr: socket.reuseaddr.at_bind(),
+            reuseport: socket.reuseport.at_bind(),
+        },
+        user: u32::from(socket.other_user),
+        device: number(socket.device),
+        has_group: socket.program == Set::Before,
+        by_connect: socket.route == Route::Connect,
+        ..Sock::new(socket.ip, socket.v6only)
+    }
+}
+
+/// As it is afterwards.
+fn bound(socket: &Socket) -> Sock {
+    Sock {
+        has_group: socket.program != Set::Never,
+        options: Options {
+            reuseaddr: socket.reuseaddr.after_bind(),
+            reuseport: socket.reuseport.after_bind(),
+        },
+        ..binding(socket)
+    }
+}
+
+/// As it is when it has connected, or a connection of it: at one address.
+fn connected(socket: &Socket) -> Sock {
+    Sock { ip: socket.destination_on_own_family(), ..bound(socket) }
+}
+
+/// The old sockets come to the port, and A gets to its state.
+fn old_sockets(cell: &Cell, version: Version) -> Bucket {
+    let mut bucket = Bucket::new(version);
+    let bind = |bucket: &mut Bucket, socket: &Socket| {
+        let _ = bucket.bind(&binding(socket));
+        bucket.owners.push(bound(socket));
+    };
+    let a = &cell.there[0];
+    match a.route {
+        Route::Connect => bucket.connected(bound(a)),
+        _ => bind(&mut bucket, a),
+    }
+    if !cell.state.is_bound() {
+        bring(&mut bucket, a, cell.state, version);
+    }
+    if cell.state == State::Closed {
+        bucket.owners.clear();
+        bucket.removed();
+    }
+    for socket in &cell.there[1..] {
+        bind(&mut bucket, socket);
+    }
+    let mut is_closed = cell.there[1..].iter().map(|socket| socket.closed).rev();
+    for at in (0..bucket.owners.len()).rev() {
+        if is_closed.next() == Some(true) {
+            bucket.owners.remove(at);
+            bucket.removed();
+        }
+    }
+    bucket
+}
+
+/// A, the first owner, gets to its state.
+fn bring(bucket: &mut Bucket, a: &Socket, state: State, version: Version) {
+    use State::{Connection, FinWait1, FinWait2, LastAck, Listening, ShutDown, TimeWait};
+    if a.route == Route::Bind {
+        let _ = bucket.listen(0);
+    }
+    let mut child = Sock { is_record: matches!(state, FinWait2 | TimeWait), ..connected(a) };
+    if matches!(state, FinWait1 | LastAck) && version < Version::ORPHANS_USER {
+        child.user = ROOT;
+    }
+    match state {
+        Listening => {}
+        ShutDown => bucket.owners[0].listens = false,
+        Connection => bucket.owners.push(child),
+        _ => bucket.owners[0] = child,
+    }
+}
+
+/// B's calls, and what they find.
+fn tcp(cell: &Cell, version: Version) -> Result<Rule, (Call, Rule)> {
+    use State::{Closed, FinWait2, TimeWait};
+    let mut bucket = old_sockets(cell, version);
+    let (a, b) = (&cell.there[0], &cell.new);
+    let is_same = a.route != Route::Bind
+        && cell.state != Closed
+        && !b.elsewhere
+        && a.destination() == b.destination();
+    if b.route == Route::Connect {
+        return bucket.connect(is_same).map_err(|rule| (Call::Connect, rule));
+    }
+    let found = match cell.state.autobind_reuse() {
+        Some(autobind_reuse) => bucket.bind_any(&binding(b), autobind_reuse),
+        None => bucket.bind(&binding(b)),
+    };
+    let rule = found.map_err(|rule| (Call::Bind, rule))?;
+    if b.route == Route::BindConnect {
+        return match (is_same, cell.state) {
+            (true, TimeWait | FinWait2) => Ok(Rule::ConnectTimeWait),
+            (true, _) => Err((Call::Connect, Rule::ConnectSamePeer)),
+            _ => Ok(rule),
+        };
+    }
+    bucket.owners.push(bound(b));
+    if cell.state.is_between() {
+        let _ = bucket.listen(0);
+    }
+    let last = bucket.owners.len() - 1;
+    bucket.listen(last).map_err(|rule| (Call::Listen, rule))?;
+    Ok(rule)
+}
+
+fn udp(cell: &Cell) -> Result<Rule, (Call, Rule)> {
+    let is_closed = |(at, socket): &(usize, &Socket)| match at {
+        0 => cell.state == State::Closed,
+        _ => socket.closed,
+    };
+    let there = cell.there.iter().enumerate().filter(|each| !is_closed(each));
+    let there: Vec<Sock> = there
+        .map(|(at, socket)| match at {
+            0 if cell.state == State::Connected => connected(socket),
+            _ => bound(socket),
+        })
+        .collect();
+    let mut new = binding(&cell.new);
+    let call = match cell.new.route {
+        Route::Connect => {
+            // inet_autobind comes first, when there is no address yet.
+            new.ip = match new.ip {
+                IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+                IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+            };
+            new.v6only = cell.new.v6only;
+            Call::Connect
+        }
+        _ => Call::Bind,
+    };
+    udp_bind(&there, &new).map_err(|rule| (call, rule))
+}

@@ -1,0 +1,301 @@
+//! A run as JSON: what is saved, and what two of them are compared by.
+
+use super::{Format, Report};
+use crate::kernel::receive::{Destination, Receiver};
+use crate::printable::print_all;
+use crate::table::attempt::Outcome;
+use crate::table::cell::Cell;
+use crate::table::questions::Question;
+use crate::table::{predict, words};
+use crate::{say, words};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// A run as it is saved.
+#[derive(Serialize, Deserialize)]
+pub struct Run {
+    /// The version of this form: [`VERSION`].
+    pub bindtable: u32,
+    /// `Linux 6.18.0`.
+    pub kernel: String,
+    /// The tables.
+    #[serde(default)]
+    pub questions: Vec<Table>,
+    /// Every cell once.
+    pub cells: Vec<SavedCell>,
+}
+
+/// The version of the form of [`Run`].
+pub const VERSION: u32 = 2;
+
+/// One table, as it is saved.
+#[derive(Serialize, Deserialize)]
+pub struct Table {
+    /// What `--question` calls it.
+    pub name: String,
+    /// Its title.
+    pub title: String,
+    /// A sentence or two on what is in it.
+    pub note: String,
+    /// What stands at the head of the rows.
+    pub corner: String,
+    /// The heads of the columns.
+    pub columns: Vec<String>,
+    /// The rows.
+    pub rows: Vec<Row>,
+}
+
+/// A row of a table.
+#[derive(Serialize, Deserialize)]
+pub struct Row {
+    /// What stands at its head.
+    pub name: String,
+    /// For each column the name of a cell and what the table shows of it, or nothing.
+    pub cells: Vec<Option<Entry>>,
+}
+
+/// What stands in one place of a table.
+#[derive(Serialize, Deserialize)]
+pub struct Entry {
+    /// The name of the cell.
+    pub cell: String,
+    /// `✓`, `✗ EADDRINUSE`, `A or B`, `–`.
+    pub text: String,
+}
+
+/// What was found of one cell, as it is saved.
+#[derive(Serialize, Deserialize)]
+pub struct SavedCell {
+    /// Its name.
+    pub cell: String,
+    /// What was measured; nothing, if it was not tried.
+    #[serde(flatten)]
+    pub measured: Option<Measured>,
+    /// Why the cell was not tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_tried: Option<String>,
+    /// The verdict that the model predicts.
+    pub predicted: String,
+    /// The kernel's function that decides, and its file.
+    pub function: String,
+    /// The condition that decides.
+    pub condition: String,
+    /// Who gets what is sent, as the model predicts it, of what was measured.
+    #[serde(default)]
+    pub predicted_deliveries: BTreeMap<String, String>,
+    /// In which versions of Linux the verdict was another.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<String>,
+}
+
+/// What was measured of one cell: what two runs are compared by.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Measured {
+    /// `ok`, `bind EADDRINUSE`.
+    pub verdict: String,
+    /// The states of A's sockets in the kernel's table, when B came.
+    pub found: Vec<String>,
+    /// Who gets what is sent to an address.
+    pub deliveries: BTreeMap<String, String>,
+}
+
+impl Measured {
+    fn of(outcome: &Outcome) -> Self {
+        let text = |(to, who): &(Destination, Receiver)| (to.to_string(), who.name().to_owned());
+        Self {
+            verdict: outcome.verdict.name(),
+            found: outcome.found.iter().map(|state| state.name().to_owned()).collect(),
+            deliveries: outcome.deliveries.iter().map(text).collect(),
+        }
+    }
+
+    /// `ok (LISTEN; 127.0.0.1: B)`.
+    fn words(&self) -> String {
+        let deliveries = self.deliveries.iter().map(|(ip, who)| format!("{ip}: {who}"));
+        let notes = [self.found.join(" "), deliveries.collect::<Vec<_>>().join(", ")];
+        let notes: Vec<String> = notes.into_iter().filter(|note| !note.is_empty()).collect();
+        match notes.is_empty() {
+            true => self.verdict.clone(),
+            false => format!("{} ({})", self.verdict, notes.join("; ")),
+        }
+    }
+}
+
+impl Report {
+    /// The run as it is saved.
+    pub fn saved(&self) -> Run {
+        let cell = |(cell, result): (&Cell, &Result<Outcome, String>)| {
+            let (predicted, rule) = self.predict(cell);
+            let (function, condition) = words::rule(rule, cell.proto);
+            let measured = result.iter().flat_map(|outcome| &outcome.deliveries);
+            let predicted_receiver = |&(to, _): &(Destination, Receiver)| {
+                (to.to_string(), self.predict_receiver(cell, to).0.name().to_owned())
+            };
+            SavedCell {
+                cell: cell.to_string(),
+                measured: result.as_ref().ok().map(Measured::of),
+                not_tried: result.as_ref().err().cloned(),
+                predicted: predicted.name(),
+                function: function.to_owned(),
+                condition: condition.to_owned(),
+                predicted_deliveries: measured.map(predicted_receiver).collect(),
+                history: words::history(&predict::history(cell)),
+            }
+        };
+        let table = |question: &Question| Table {
+            name: question.name.to_owned(),
+            title: question.title.to_owned(),
+            note: question.note.to_owned(),
+            corner: question.corner.to_owned(),
+            columns: question.columns.clone(),
+            rows: self.rows(question).collect(),
+        };
+        Run {
+            bindtable: VERSION,
+            kernel: self.kernel.clone(),
+            questions: self.questions.iter().map(table).collect(),
+            cells: self.results.iter().map(cell).collect(),
+        }
+    }
+
+    /// What differs between `saved` and this run, of the cells that are `wanted`.
+    pub fn diff(&self, saved: &Run, wants: impl Fn(&Cell) -> bool) -> Diff {
+        let here = self.saved();
+        let mut now: BTreeMap<&str, Option<&Measured>> =
+            here.cells.iter().map(|cell| (&*cell.cell, cell.measured.as_ref())).collect();
+        let mut diff =
+            Diff { saved: saved.kernel.clone(), here: here.kernel.clone(), ..Diff::default() };
+        for SavedCell { cell, measured: was, .. } in &saved.cells {
+            // A cell that another version of this program has is not here.
+            if cell.parse().is_ok_and(|cell| !wants(&cell)) {
+                continue;
+            }
+            match (was, now.remove(&**cell)) {
+                (_, None) => diff.only_saved.push(cell.clone()),
+                (Some(was), Some(Some(is))) if was == is => diff.equal += 1,
+                (Some(was), Some(Some(is))) => diff.differ.push(Difference {
+                    cell: cell.clone(),
+                    was: was.clone(),
+                    is: is.clone(),
+                }),
+                _ => diff.not_tried.push(cell.clone()),
+            }
+        }
+        diff.only_here = now.into_keys().map(str::to_owned).collect();
+        diff
+    }
+}
+
+impl Run {
+    /// A saved run.
+    ///
+    /// # Errors
+    ///
+    /// Why it is none.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let run = serde_json::from_str(text).and_then(|mut run| {
+            print_all(&mut run);
+            serde_json::from_value(run)
+        });
+        let run: Self = run.map_err(|error: serde_json::Error| error.to_string())?;
+        if run.bindtable != VERSION {
+            return Err(say!(
+                "version {theirs} of the form, and not {VERSION}",
+                "格式的版本是 {theirs}，不是 {VERSION}",
+                theirs = run.bindtable
+            ));
+        }
+        let is_void = |cell: &&SavedCell| cell.measured.is_none() && cell.not_tried.is_none();
+        if let Some(SavedCell { cell, .. }) = run.cells.iter().find(is_void) {
+            return Err(say!(
+                "{cell} has neither a verdict nor a reason",
+                "{cell} 既没有结果，也没有原因"
+            ));
+        }
+        Ok(run)
+    }
+
+    /// As it is saved: a cell and a table on one line each.
+    pub(super) fn json(&self) -> String {
+        fn lines<T: Serialize>(list: &[T]) -> String {
+            let line = |item| serde_json::to_string(item).expect("it has texts and numbers alone");
+            list.iter().map(line).collect::<Vec<_>>().join(",\n")
+        }
+        format!(
+            "{{\"bindtable\":{},\"kernel\":{},\"questions\":[\n{}\n],\"cells\":[\n{}\n]}}\n",
+            self.bindtable,
+            serde_json::Value::from(&*self.kernel),
+            lines(&self.questions),
+            lines(&self.cells)
+        )
+    }
+}
+
+/// What differs between two runs.
+#[derive(Default, Serialize)]
+pub struct Diff {
+    /// The kernel of the saved run.
+    pub saved: String,
+    /// This kernel.
+    pub here: String,
+    /// How many cells are equal.
+    pub equal: usize,
+    /// The cells that are not.
+    pub differ: Vec<Difference>,
+    /// The cells that one of the two has not tried.
+    pub not_tried: Vec<String>,
+    /// The cells of the saved run alone.
+    pub only_saved: Vec<String>,
+    /// The cells of this run alone.
+    pub only_here: Vec<String>,
+}
+
+/// A cell that two kernels do not treat alike.
+#[derive(Serialize)]
+pub struct Difference {
+    /// Its name.
+    pub cell: String,
+    /// In the saved run.
+    pub was: Measured,
+    /// Here.
+    pub is: Measured,
+}
+
+impl Diff {
+    /// The differences, and how many cells are equal.
+    pub fn print(&self, format: Format) -> String {
+        let Self { saved, here, equal, differ, not_tried, only_saved, only_here } = self;
+        let mut text = say!(
+            "saved: {saved}; here: {here}\n{equal} cells are equal, {differ} differ, {not_tried} were \
+             not tried in one of the two, {only_saved} are in the saved run alone, {only_here} here \
+             alone\n",
+            "保存的：{saved}；这里：{here}\n{equal} 格相同，{differ} 格不同，{not_tried} 格至少有一边没有试，\
+             {only_saved} 格只在保存的运行里，{only_here} 格只在这里\n",
+            differ = differ.len(),
+            not_tried = not_tried.len(),
+            only_saved = only_saved.len(),
+            only_here = only_here.len()
+        );
+        match format {
+            Format::Json => {
+                return serde_json::to_string_pretty(self).expect("it has texts alone") + "\n";
+            }
+            Format::Text => {
+                for Difference { cell, was, is } in differ {
+                    let (was, is) = (was.words(), is.words());
+                    text +=
+                        &say!("{cell}: was {was}, is {is}\n", "{cell}：原来 {was}，现在 {is}\n");
+                }
+            }
+            Format::Markdown => {
+                let cell = words!("cell", "格");
+                let _ = write!(text, "\n| {cell} | {saved} | {here} |\n|---|---|---|\n");
+                for Difference { cell, was, is } in differ {
+                    let _ = writeln!(text, "| `{cell}` | {} | {} |", was.words(), is.words());
+                }
+            }
+        }
+        text
+    }
+}
