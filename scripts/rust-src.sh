@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Brings the source of Rust's libraries into the folder $1, from Debian's package of this rustc's version,
 # if the toolchain does not have it itself, at $2; and the crates that the libraries are built with. The
 # targets follow; if the toolchain has the libraries of each, nothing is done.

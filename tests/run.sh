@@ -22,9 +22,8 @@ is_there() { # TOOL|TOOL...
 root=$(readlink -f -- "$0")
 root=${root%/tests/*}
 cd -- "$root" || die "cannot enter $root"
-# shellcheck source=docs/demo/install.sh
-{ . docs/demo/words.en.sh && . docs/demo/install.sh; } ||
-    die "no docs/demo/install.sh in $root: run this from the repository it came with"
+# shellcheck source=scripts/install.sh
+. scripts/install.sh || die "no scripts/install.sh in $root: run this from the repository it came with"
 export PATH=$PATH:/usr/sbin:/sbin:${CARGO_HOME:-~/.cargo}/bin
 command -v cargo >/dev/null || die "missing: cargo: install Rust 1.88 or newer (https://rustup.rs)"
 

@@ -31,8 +31,8 @@ experiments='' # their numbers
 mode=''        # or split, or by-hand
 pause=''
 
-# shellcheck source=docs/demo/install.sh
-. "$folder/install.sh"
+# shellcheck source=scripts/install.sh
+. "$root/scripts/install.sh"
 # shellcheck source=docs/demo/programs.sh
 . "$folder/programs.sh"
 # shellcheck source=docs/demo/processes.sh
@@ -69,6 +69,16 @@ main() { # ARGUMENTS...
     open_panes
     for number in $experiments; do "experiment_$number"; done
     report
+}
+
+format() { # KEY ARGUMENT...: these words, filled in, into $result
+    # shellcheck disable=SC2059 # the words are a format
+    printf -v result -- "${words[$1]}" "${@:2}"
+}
+
+fail() { # KEY ARGUMENT...: dies with these words
+    format "$@"
+    die "$result"
 }
 
 die() { # MESSAGE
