@@ -2,8 +2,8 @@
 
 use crate::documents::{compare, is_current};
 use crate::harness::{
-    self, Scratch, SharedFolder, bindtable as program, block, has_two_users, in_namespace, project,
-    read, run, set_sysctl, unprivileged,
+    self, Need, Scratch, SharedFolder, bindtable as program, block, has_two_users, in_namespace,
+    need, project, read, run, set_sysctl, unprivileged,
 };
 use libtest_mimic::Trial;
 use serde_json::Value;
@@ -63,6 +63,9 @@ pub fn bindtable(arguments: &[&str]) -> String {
 
 fn printed(command: &mut Command) -> String {
     let (status, text) = tried(command);
+    if status == 3 && has_two_users() {
+        need(Need::Ipv6);
+    }
     assert!(status == 0 || (status == 3 && !has_two_users()), "{command:?}: status {status}");
     text
 }
@@ -76,6 +79,7 @@ fn tried(command: &mut Command) -> (i32, String) {
 
 /// The whole table, run once for each language and format.
 fn table(language: &str, format: &str) -> &'static str {
+    need(Need::Ipv6); // of its cells half
     static MADE: [[OnceLock<String>; 3]; 2] = [const { [const { OnceLock::new() }; 3] }; 2];
     let place = |all: &[&str], one| all.iter().position(|it| *it == one).expect("it is known");
     let made = &MADE[place(&["en", "zh"], language)][place(&["text", "markdown", "json"], format)];
@@ -968,6 +972,7 @@ fn proc_missing() {
 /// On the loopback itself, as a user who may make no namespace: one whose number has no meaning.
 /// A port that another protocol or the other family holds is left alone.
 fn without_namespaces() {
+    need(Need::Ipv6);
     let folder = SharedFolder::new();
     let copy = folder.copy(&program());
     let alone = || {

@@ -354,6 +354,7 @@ const CONFINED: [&str; 6] = ["unshare", "--user", "--map-root-user", "--net", "s
 
 /// It waits out each TIME_WAIT then.
 fn without_namespaces() {
+    harness::need(harness::Need::Sysctls);
     let preparation = "busybox ifconfig lo up && echo 0 >/proc/sys/user/max_net_namespaces && exec \"$0\" --only 1";
     let demo = Demo::wrapped(&[&CONFINED[..], &[preparation]].concat());
     let shown = demo.shows(OUTCOMES[0]);
@@ -362,6 +363,7 @@ fn without_namespaces() {
 }
 
 fn busy_port() {
+    harness::need(harness::Need::Sysctls);
     let preparation = "busybox ifconfig lo up && echo 0 >/proc/sys/user/max_net_namespaces
         busybox nc -l -p 3459 >/dev/null </dev/null & nc=$!
         for look in $(seq 300); do busybox netstat -tln | grep -q :3459 && break; sleep 0.1; done

@@ -127,7 +127,10 @@ fn run() -> Result<ExitCode, String> {
     let place = |trial: &Trial| LONGEST.iter().position(|start| trial.name().starts_with(start));
     trials.sort_by_key(|trial| place(trial).unwrap_or(LONGEST.len()));
 
-    let wanted = wanted(&arguments, &trials);
+    let is_wanted =
+        |trial: &&Trial| !arguments.is_filtered_out(trial) && !arguments.is_ignored(trial);
+    let wanted: Vec<String> =
+        trials.iter().filter(is_wanted).map(|trial| trial.name().to_owned()).collect();
     match stage {
         _ if arguments.list => {}
         Stage::Tests => {
@@ -140,22 +143,9 @@ fn run() -> Result<ExitCode, String> {
         }
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
-    for summary in SUITES.iter().filter_map(|suite| (suite.summary)()) {
+    let summaries = SUITES.iter().filter_map(|suite| (suite.summary)());
+    for summary in summaries.chain(harness::not_tried()) {
         println!("{summary}");
     }
     Ok(conclusion.exit_code())
-}
-
-/// The names of the trials that the arguments ask for.
-fn wanted(arguments: &Arguments, trials: &[Trial]) -> Vec<String> {
-    let matches = |trial: &Trial, filter: &String| match arguments.exact {
-        true => trial.name() == filter,
-        false => trial.name().contains(filter),
-    };
-    let is_wanted = |trial: &&Trial| {
-        arguments.filter.iter().all(|filter| matches(trial, filter))
-            && !arguments.skip.iter().any(|filter| matches(trial, filter))
-            && (arguments.include_ignored || arguments.ignored == trial.has_ignored_flag())
-    };
-    trials.iter().filter(is_wanted).map(|trial| trial.name().to_owned()).collect()
 }

@@ -2,8 +2,8 @@
 //! this kernel.
 
 use crate::harness::{
-    self, Capture, Client, PORT, Process, Program, Row, Runtime, Scratch, Variant,
-    close_server_first, in_namespace, rows, run, set_sysctl, time_wait_left, wait_for,
+    self, Capture, Client, Need, PORT, Process, Program, Row, Runtime, Scratch, Variant,
+    close_server_first, in_namespace, need, rows, run, set_sysctl, time_wait_left, wait_for,
     wait_for_exactly, wait_for_rows,
 };
 use libtest_mimic::Trial;
@@ -62,6 +62,9 @@ pub fn trials() -> Vec<Trial> {
 
 fn socket(kind: SocketType, ip: IpAddr) -> OwnedFd {
     let family = if ip.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    if family == AddressFamily::INET6 {
+        need(Need::Ipv6);
+    }
     socket_with(family, kind, SocketFlags::CLOEXEC, None).expect("descriptors are left")
 }
 
@@ -238,6 +241,7 @@ fn reset_ends_time_wait() {
 
 /// Sends the server a RST as the client would have.
 fn reset(sequence: u32) {
+    need(Need::Packets);
     let kind = SocketType::RAW;
     let raw = socket_with(AddressFamily::INET, kind, SocketFlags::CLOEXEC, Some(ipproto::TCP));
     let raw = raw.expect("this is the root of its namespace");

@@ -2,9 +2,9 @@
 //! verdict is compared with what a real bind then does.
 
 use crate::harness::{
-    self, Client, PORT, Process, Program, Row, Runtime, Scratch, Switches, Tally, Variant, NOBODY,
-    SharedFolder, bindtable as program, has_two_users, in_namespace, read, run, set_sysctl,
-    sockets, wait_for, wait_for_rows,
+    self, Client, Need, PORT, Process, Program, Row, Runtime, Scratch, Switches, Tally, Variant,
+    NOBODY, SharedFolder, bindtable as program, has_two_users, in_namespace, need, read, run,
+    set_sysctl, sockets, wait_for, wait_for_rows,
 };
 use crate::bindtable::{is_chinese, refusal};
 use crate::documents::is_current;
@@ -181,6 +181,9 @@ fn help<'a>(finding: &'a Value, name: &str) -> &'a Value {
 
 /// Whether a server may bind, by what was found.
 fn can<'a>(finding: &'a Value, address: &str, option: &str) -> &'a str {
+    if address.contains(':') {
+        need(Need::Ipv6);
+    }
     let verdict = list(&finding["verdicts"])
         .iter()
         .find(|verdict| verdict["address"] == address && verdict["option"] == option);
@@ -246,6 +249,7 @@ const IN_CHINESE: &str = "docs/zh-CN/in-use.md";
 /// The document has what the command says of a TIME_WAIT, and fits on a screen. In a PID namespace of
 /// its own the command sees no other trial's processes.
 fn document() {
+    need(Need::Ipv6);
     let listener = listener("127.0.0.1");
     let client = fresh(false, local("127.0.0.1").ip(), false, false, false);
     let client = client.expect("it is a socket");
@@ -515,6 +519,7 @@ fn several_time_waits() {
 
 /// With treuseaddr2's child alive, it names the child, and its descriptor 3.
 fn child() {
+    need(Need::Ipv6);
     let variant = Variant::new(Program::Treuseaddr2, Runtime::Raw);
     let mut server = Process::start(&mut variant.command());
     let mut client = Client::connect();
@@ -709,6 +714,7 @@ fn published() {
 
 /// A listener in another network namespace is named, and is in nobody's way. So is a receiver of UDP.
 fn other_namespace() {
+    need(Need::Ipv6);
     for (table, nc, asks, ss) in
         [("tcp", "-l", vec!["3459"], "-tanp"), ("udp", "-lu", vec!["3459", "--udp"], "-uanp")]
     {
@@ -953,6 +959,7 @@ fn privileged() {
 
 /// An address that this machine does not have: EADDRNOTAVAIL, and not EADDRINUSE.
 fn not_this_machine() {
+    need(Need::Ipv6);
     for (target, address) in
         [("192.0.2.1:3459", "192.0.2.1"), ("[2001:db8::1]:3459", "2001:db8::1")]
     {
@@ -1019,6 +1026,7 @@ fn thousand() {
 
 /// Where sock_diag is refused, `/proc/net` has most of it.
 fn without_sock_diag() {
+    need(Need::Ipv6);
     let ask = |options: &[&str]| {
         let mut command = Command::new("strace");
         command.args(["-qq", "-o", "/dev/null", "-e", "inject=sendto:error=EPERM"]);
@@ -1118,6 +1126,7 @@ fn root_without_ptrace() {
 
 /// An interface is looked for in this network namespace, whatever /sys is mounted.
 fn interface() {
+    need(Need::Ipv6);
     for words in [&["lo", "down"][..], &["lo", "name", "here"], &["here", "up"]] {
         let output = run(Command::new("ip").args(["link", "set"]).args(words));
         assert_eq!(output.stderr, "", "{words:?}");
@@ -1366,6 +1375,9 @@ fn fresh(
     reuseaddr: bool,
     reuseport: bool,
 ) -> Result<Fd, Errno> {
+    if ip.is_ipv6() {
+        need(Need::Ipv6);
+    }
     let family = if ip.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let kind = if is_udp { SocketType::DGRAM } else { SocketType::STREAM };
     let fd = socket_with(family, kind, SocketFlags::CLOEXEC, None)?;

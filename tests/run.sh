@@ -27,6 +27,16 @@ cd -- "$root" || die "cannot enter $root"
 export PATH=$PATH:/usr/sbin:/sbin:${CARGO_HOME:-~/.cargo}/bin
 command -v cargo >/dev/null || die "missing: cargo: install Rust 1.88 or newer (https://rustup.rs)"
 
+look_around() { # fails where no test can run, and names the kinds of tests that cannot
+    local found line
+    command -v unshare >/dev/null || return 0 # util-linux, which is installed below
+    found=$(sh tests/probe.sh 2>&1) || die "$found"
+    mapfile -t found <<<"$found"
+    ((${#found[@]} > 1)) || return 0
+    for line in "${found[@]:1:${#found[@]}-2}"; do printf 'run.sh: not tried here: %s\n' "$line" >&2; done
+    printf 'run.sh: to try all: %s\n' "${found[-1]}" >&2
+}
+
 install_for() { # TRIAL...: what these need and is missing; * stands for all trials
     local start tool names missing=() packages=()
     while read -r start tool names; do
@@ -42,6 +52,7 @@ install_for() { # TRIAL...: what these need and is missing; * stands for all tri
     install_tools "${missing[@]}"
 }
 
+look_around
 install_for '*'
 if [[ " $* " == *" --"@(ignored|include-ignored)" "* && " $* " != *" --list "* ]]; then
     trials=()

@@ -2,7 +2,8 @@
 //! shell has ignored or left open. `tests/run.sh` starts it, and installs what it needs.
 
 use crate::harness::{
-    self, Process, SCRATCH, Scratch, Terminal, project, read, run, share_programs, wait_for, which,
+    self, Need, Process, SCRATCH, Scratch, Terminal, need, project, read, run, share_programs,
+    wait_for, which,
 };
 use libtest_mimic::Trial;
 use nix::sys::signal::{Signal, killpg};
@@ -11,6 +12,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -19,10 +21,21 @@ pub fn trials() -> Vec<Trial> {
         harness::trial("run_ends_with_cargo", ends_with_cargo),
         harness::trial("run_with_signals_ignored", with_signals_ignored),
         harness::trial("run_without_namespaces", without_namespaces),
+        harness::trial("run_without_sysctls", || lacks("sysctls", &SYSCTLS, "pitfall_fin_timeout")),
+        harness::trial("run_without_raw_sockets", || {
+            lacks("raw sockets", &PACKETS, "pitfall_reset")
+        }),
+        harness::trial("run_without_ptrace", || {
+            lacks("ptrace", &without("ptrace"), "trace_treuseaddr_echo_and_close")
+        }),
+        harness::trial("run_without_ipv6", || lacks("IPv6", &without("ipv6"), "pitfall_localhost")),
         harness::trial("run_without_tools", without_tools),
         harness::trial("run_script_installs", script_installs),
         harness::trial("run_script_asks", script_asks),
         harness::trial("run_script_refuses", script_refuses),
+        harness::trial("run_script_probes", script_probes),
+        harness::trial("run_script_words", script_words),
+        harness::trial("run_script_shellcheck", script_shellcheck),
     ]
 }
 
@@ -35,6 +48,69 @@ const CONFINED: [&str; 6] = [
     "-c",
     "echo 0 >/proc/sys/user/max_pid_namespaces && exec \"$0\" \"$@\"",
 ];
+
+/// A shell that finds /proc/sys read-only, as in a container, and can make no PID namespace with a /proc of
+/// its own.
+const SYSCTLS: [&str; 7] = [
+    "unshare",
+    "--user",
+    "--map-root-user",
+    "--mount",
+    "sh",
+    "-c",
+    "echo 0 >/proc/sys/user/max_pid_namespaces && mount --bind /proc/sys /proc/sys \
+     && mount -o remount,bind,ro /proc/sys && exec \"$0\" \"$@\"",
+];
+
+/// A shell without CAP_NET_RAW, which it cannot get in a user namespace either.
+const PACKETS: [&str; 6] = [
+    "unshare",
+    "--user",
+    "--map-root-user",
+    "sh",
+    "-c",
+    "echo 0 >/proc/sys/user/max_user_namespaces \
+     && exec setpriv --bounding-set=-net_raw --inh-caps=-net_raw \"$0\" \"$@\"",
+];
+
+/// The start of a command on a system that lacks this: `tests/runs/without.c`.
+fn without(lack: &'static str) -> Vec<&'static str> {
+    static PROGRAM: LazyLock<String> = LazyLock::new(|| {
+        let program = concat!(env!("CARGO_TARGET_TMPDIR"), "/without");
+        // Where another run may be using it, it is replaced in one step.
+        let script = "cc -Wall -Wextra -Werror -o \"$1-$$\" \"$0\" && mv \"$1-$$\" \"$1\"";
+        let mut cc = Command::new("sh");
+        cc.args(["-c", script]).arg(project("tests/runs/without.c")).arg(program);
+        let output = run(&mut cc);
+        assert!(output.status.success(), "{}", output.stderr);
+        program.to_owned()
+    });
+    vec![&PROGRAM, lack]
+}
+
+/// A run on a system that lacks something passes, and names the trials that it has not tried.
+fn lacks(what: &str, wrapper: &[&str], trial: &str) {
+    needs_of(wrapper);
+    let output = run(&mut tests(wrapper, &[trial], what));
+    assert!(output.status.success(), "{}{}", output.stdout, output.stderr);
+    assert!(output.stdout.contains(" 0 passed; 0 failed; "), "{}", output.stdout);
+    let line =
+        output.stdout.lines().find(|line| line.starts_with(&format!("not tried without {what}")));
+    let line = line.unwrap_or_else(|| panic!("{}", output.stdout));
+    assert!(line.contains(trial), "{line}");
+    // What needs nothing of it runs.
+    let output = run(&mut tests(wrapper, &["outcome_treuseaddr_raw"], what));
+    assert!(output.status.success(), "{}{}", output.stdout, output.stderr);
+    assert!(!output.stdout.contains(" 0 passed"), "{}", output.stdout);
+    assert!(!output.stdout.contains("not tried"), "{}", output.stdout);
+}
+
+/// A wrapper that takes something away sets a sysctl of its user namespace.
+fn needs_of(wrapper: &[&str]) {
+    if wrapper.iter().any(|word| word.contains("/proc/sys")) {
+        need(Need::Sysctls);
+    }
+}
 
 /// A run of some trials, started by `wrapper`. Its processes have `mark` in their environment.
 fn tests(wrapper: &[&str], trials: &[&str], mark: &str) -> Command {
@@ -74,6 +150,7 @@ fn wait_for_end(mark: &str, folder: &Path) {
 
 /// The signal reaches the first process alone, or all of its group, as from a terminal.
 fn ends_whole(wrapper: &[&str]) {
+    needs_of(wrapper);
     for signal in
         [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGKILL]
     {
@@ -113,21 +190,53 @@ fn with_signals_ignored() {
     }
 }
 
-/// One line says what to do, also in a container.
-fn refuses(command: &mut Command, words: &[&str]) {
+/// One line says what to do.
+fn refuses(command: &mut Command, words: &[&str]) -> String {
     let output = run(command);
     assert_eq!(output.status.code(), Some(1), "{}{}", output.stdout, output.stderr);
-    assert_eq!(output.stderr.lines().count(), 1, "{}", output.stderr);
+    let lines: Vec<&str> = output.stderr.lines().filter(|line| !is_notice(line)).collect();
+    let [line] = lines[..] else { panic!("{}", output.stderr) };
     for word in words {
-        assert!(output.stderr.contains(word), "{word:?} in {}", output.stderr);
+        assert!(line.contains(word), "{word:?} in {line}");
     }
+    line.to_owned()
 }
 
-fn without_namespaces() {
+/// What run.sh says on a system that lacks something.
+fn is_notice(line: &str) -> bool {
+    line.starts_with("run.sh: not tried here: ") || line.starts_with("run.sh: to try all: ")
+}
+
+/// A shell that can't make network namespaces.
+fn confined() -> [&'static str; 6] {
     let mut wrapper = CONFINED;
     wrapper[5] = "echo 0 >/proc/sys/user/max_net_namespaces && exec \"$0\" \"$@\"";
-    let advice = ["run them as root", "kernel.apparmor_restrict", "--privileged", "--cap-add="];
-    refuses(&mut tests(&wrapper, &["outcome"], "namespaces"), &advice);
+    wrapper
+}
+
+/// The line names what is in the way, and does not send root to root.
+fn without_namespaces() {
+    needs_of(&confined());
+    let advice = ["the tests need network namespaces", "sysctl user.max_net_namespaces="];
+    let line = refuses(&mut tests(&confined(), &["outcome"], "namespaces"), &advice);
+    assert!(!line.contains("as root"), "{line}");
+}
+
+/// `tests/run.sh` finds out before it installs or compiles anything.
+fn script_probes() {
+    needs_of(&SYSCTLS);
+    let mut script = Script::new(&confined(), &["strace"]);
+    refuses(&mut script.command, &["network namespaces", "sysctl user.max_net_namespaces="]);
+    assert_eq!(script.log(), "");
+
+    let mut script = Script::new(&SYSCTLS, &[]);
+    let output = run(&mut script.command);
+    assert!(output.status.success(), "{}", output.stderr);
+    let line =
+        "run.sh: not tried here: the tests that set sysctls (/proc/sys/net cannot be written)\n";
+    assert!(output.stderr.starts_with(line), "{}", output.stderr);
+    assert!(output.stderr.lines().all(is_notice), "{}", output.stderr);
+    assert_eq!(script.log(), "cargo test\n");
 }
 
 /// Fills a folder, to be the whole PATH, with the tools of the table but `absent`, and some more.
@@ -136,7 +245,10 @@ fn link_tools(folder: &Path, absent: &[&str]) {
     let rows = table.lines().filter(|row| !row.is_empty() && !row.starts_with('#'));
     let tools = rows.filter_map(|row| row.split_whitespace().nth(1)?.split('|').next());
     let tools = tools.filter(|tool| !tool.contains('/')); // a file is where it is
-    let others = ["bash", "cat", "env", "mktemp", "readlink", "rm", "sh"];
+    let others = [
+        "bash", "cat", "env", "grep", "id", "mktemp", "mount", "readlink", "rm", "sed", "sh",
+        "tail",
+    ];
     let tools: BTreeSet<&str> = tools.chain(others).collect(); // some have two rows
     for tool in tools.into_iter().filter(|tool| !absent.contains(tool)) {
         // A tool that this machine lacks gets a link all the same: the programs under test look only for its
@@ -180,7 +292,7 @@ impl Script {
             "{script}case $* in *--list) PATH='{path}' exec {tests:?} ${{2%--}} --ignored --list ;; esac\n"
         );
         for (name, text) in [("cargo", &cargo), ("apt-get", &apt_get)] {
-            // By another process: see `Copy` in tests/bindtable.rs.
+            // By another process: see `SharedFolder`.
             let mut make = Command::new("sh");
             make.args(["-c", "printf %s \"$1\" >\"$2\" && chmod +x \"$2\"", "sh", text]);
             assert!(run(make.arg(tools.path().join(name))).status.success());
@@ -263,4 +375,35 @@ fn script_refuses() {
     fs::remove_file(script.tools.path().join("cargo")).expect("it is ours");
     let Script { mut command, .. } = script;
     refuses(&mut command, &["missing: cargo"]);
+}
+
+/// What `scripts/install.sh` says stands there in both languages, with the same fields to fill in.
+fn script_words() {
+    let text = read("scripts/install.sh");
+    let words = |language: &str| -> Vec<(String, usize)> {
+        let (_, rest) = text.split_once(&format!("install_{language}=(")).expect("it is there");
+        let (words, _) = rest.split_once("\n)").expect("it ends");
+        let words = words.lines().filter_map(|line| line.trim().split_once("]="));
+        words.map(|(key, word)| (key.to_owned(), word.matches("%s").count())).collect()
+    };
+    assert!(words("en").len() > 5);
+    assert_eq!(words("en"), words("zh"));
+    let uses = |key: &str| text.contains(&format!(" {key} ")) || text.contains(&format!("={key} "));
+    for (key, _) in words("en") {
+        let key = key.trim_start_matches('[');
+        assert!(uses(key) || text.contains(&format!("says[{key}]")), "{key}");
+    }
+}
+
+/// shellcheck finds nothing in the scripts beside the demo's.
+fn script_shellcheck() {
+    let mut shellcheck = Command::new("shellcheck");
+    shellcheck.arg("-x").arg(".ci/run").current_dir(project(""));
+    for folder in ["scripts", "tests"] {
+        let entries = fs::read_dir(project(folder)).expect("it is a folder").flatten();
+        let files = entries.map(|entry| entry.path());
+        shellcheck.args(files.filter(|file| file.extension().is_some_and(|it| it == "sh")));
+    }
+    let output = run(&mut shellcheck);
+    assert!(output.status.success(), "{}{}", output.stdout, output.stderr);
 }

@@ -3,6 +3,9 @@
 mod alternatives;
 #[path = "../harness/block.rs"]
 mod block;
+#[path = "../harness/lack.rs"]
+#[allow(dead_code, reason = "the tests use the rest")]
+mod lack;
 mod measure;
 #[path = "../harness/net.rs"]
 #[allow(dead_code, reason = "the tests use the rest")]
@@ -13,6 +16,7 @@ mod process;
 mod table;
 
 use alternatives::Alternative;
+use lack::{Need, need};
 use process::run;
 use std::env;
 use std::fmt::Display;
@@ -198,21 +202,43 @@ fn read(path: &str) -> String {
 /// Waits until `state` gives something, and between two looks leaves the CPU to the server: the
 /// wait is what is measured.
 fn wait_for<T>(what: &str, state: impl FnMut() -> Option<T>) -> T {
-    wait(LIMIT, what, state, std::thread::yield_now)
+    wait_showing(what, String::new, state)
+}
+
+/// The same, and a failed wait shows the `screen`.
+fn wait_showing<T>(
+    what: &str,
+    screen: impl FnOnce() -> String,
+    state: impl FnMut() -> Option<T>,
+) -> T {
+    wait(LIMIT, what, screen, state, std::thread::yield_now)
 }
 
 /// The same with another limit, for `run`, whose commands are not measured.
-fn wait_at_most<T>(limit: Duration, what: &str, state: impl FnMut() -> Option<T>) -> T {
-    wait(limit, what, state, || std::thread::sleep(Duration::from_millis(1)))
+fn wait_at_most<T>(
+    limit: Duration,
+    what: &str,
+    screen: impl FnOnce() -> String,
+    state: impl FnMut() -> Option<T>,
+) -> T {
+    wait(limit, what, screen, state, || std::thread::sleep(Duration::from_millis(1)))
 }
 
-fn wait<T>(limit: Duration, what: &str, mut state: impl FnMut() -> Option<T>, pause: fn()) -> T {
+fn wait<T>(
+    limit: Duration,
+    what: &str,
+    screen: impl FnOnce() -> String,
+    mut state: impl FnMut() -> Option<T>,
+    pause: fn(),
+) -> T {
     let start = Instant::now();
     loop {
         if let Some(value) = state() {
             return value;
         }
-        assert!(start.elapsed() < limit, "waited {limit:?} for {what}");
+        if start.elapsed() >= limit {
+            panic!("waited {limit:?} for {what}\n{}", screen());
+        }
         pause();
     }
 }

@@ -1,6 +1,6 @@
 //! The packets of a namespace, as tcpdump would show them.
 
-use super::{PORT, set_sysctl, wait_for};
+use super::{Need, PORT, need, set_sysctl, wait_for};
 use rustix::fd::OwnedFd;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, eth, socket_with};
 use std::collections::HashSet;
@@ -58,6 +58,7 @@ impl Segment {
 impl Capture {
     /// Begins to capture: a packet socket, which needs CAP_NET_RAW in the namespace.
     pub fn start() -> Self {
+        need(Need::Packets);
         // The kernel reports the membership of a group when a timer runs out. A report of IGMPv3 takes a buffer
         // of lo's MTU, 64 KiB and more: going out and coming in, it fills the socket's, and the packet after it
         // is missing. One of IGMPv2 is small.

@@ -10,7 +10,7 @@
 //!
 //! The first one ends with cargo, the keeper with the first one, the tests with the keeper.
 
-use super::run;
+use super::{project, run};
 use nix::errno::Errno;
 use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::{Signal, kill};
@@ -80,27 +80,19 @@ pub fn start(arguments: &[String]) -> Result<ExitCode, String> {
 }
 
 /// The start of a command that may make network namespaces, in a PID namespace where there can be one.
-fn unshare() -> Result<Vec<&'static str>, String> {
-    const USER: [&str; 2] = ["--user", "--map-root-user"];
-    const PID: [&str; 3] = ["--pid", "--fork", "--mount-proc"];
-    let mut why = String::new();
-    for options in [&PID[..], &[&USER[..], &PID].concat(), &[], &USER] {
-        // What each trial does: it needs CAP_SYS_ADMIN, and CAP_NET_ADMIN for the loopback.
-        let probe = ["--net", "busybox", "ifconfig", "lo", "up"];
-        let output = run(Command::new("unshare").args(options).args(probe));
-        match output.status.success() {
-            true if options.is_empty() => return Ok(vec![]),
-            true => return Ok([&["unshare"], options].concat()),
-            false => why = output.stderr.lines().last().unwrap_or_default().to_owned(),
-        }
+fn unshare() -> Result<Vec<String>, String> {
+    let output = run(Command::new("sh").arg(project("tests/probe.sh")));
+    match output.status.success() {
+        true => Ok(output
+            .stdout
+            .lines()
+            .next()
+            .into_iter()
+            .flat_map(str::split_whitespace)
+            .map(str::to_owned)
+            .collect()),
+        false => Err(output.stderr.trim_end().to_owned()),
     }
-    Err(format!(
-        "the tests need network namespaces ({why}): run them as root, or allow user namespaces \
-         (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces, \
-         kernel.apparmor_restrict_unprivileged_userns=0); start a container with --privileged, or with \
-         --cap-add=SYS_ADMIN --cap-add=NET_ADMIN --cap-add=SYS_PTRACE \
-         --security-opt apparmor=unconfined"
-    ))
 }
 
 /// The parent, if that is cargo or cargo-nextest: they tell where cargo is. A shell may end before what

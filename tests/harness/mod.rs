@@ -5,6 +5,7 @@ mod block;
 mod capture;
 mod downloads;
 mod keeper;
+mod lack;
 mod net;
 mod process;
 mod strace;
@@ -18,6 +19,7 @@ pub use keeper::{SCRATCH, Stage, keep, start};
 pub use downloads::{
     boot, download, download_kernel, download_std, download_with, downloaded, std_source,
 };
+pub use lack::{Need, need, not_tried};
 pub use net::{
     BROADCAST, Client, Listed, MULTICAST, PORT, Row, Sender, UNICAST, close_server_first,
     forbid_memberships, hold_port, hold_udp_port, in_namespace, return_to_first_network, rows,
@@ -31,7 +33,7 @@ pub use variant::{
     Program, Runtime, Switches, Variant, bindtable, cargo, cargo_target, compile, share_programs,
 };
 
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::{Completion, Trial};
 use nix::sys::prctl::set_child_subreaper;
 use nix::sys::utsname::uname;
 use std::path::{Path, PathBuf};
@@ -50,11 +52,14 @@ pub fn prepare() -> Result<(), String> {
     net::prepare()
 }
 
-/// A trial that runs in a network namespace of its own.
+/// A trial that runs in a network namespace of its own. It counts as ignored if this system lacks what it needs.
 pub fn trial(name: impl Into<String>, check: impl FnOnce() + Send + 'static) -> Trial {
-    Trial::test(name, move || {
-        in_namespace(check);
-        Ok::<(), Failed>(())
+    let name = name.into();
+    Trial::ignorable_test(name.clone(), move || {
+        Ok(match lack::try_all(&name, || in_namespace(check)) {
+            None => Completion::Completed,
+            Some(need) => Completion::ignored_with(format!("needs {need}")),
+        })
     })
 }
 
@@ -89,18 +94,36 @@ pub fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty())
 }
 
-/// Waits until `state` gives something, and panics with `what` where it does not.
+/// Waits until `state` gives something. If it does not, panics with `what`, and with the trial's processes
+/// and rows.
 pub fn wait_for<T>(what: &str, state: impl FnMut() -> Option<T>) -> T {
-    wait_at_most(LIMIT, what, state)
+    wait_at_most(LIMIT, what, String::new, state)
 }
 
-fn wait_at_most<T>(limit: Duration, what: &str, mut state: impl FnMut() -> Option<T>) -> T {
+/// As `wait_for`, and panics with the `screen` too: what the processes have written by then.
+pub fn wait_showing<T>(
+    what: &str,
+    screen: impl FnOnce() -> String,
+    state: impl FnMut() -> Option<T>,
+) -> T {
+    wait_at_most(LIMIT, what, screen, state)
+}
+
+fn wait_at_most<T>(
+    limit: Duration,
+    what: &str,
+    screen: impl FnOnce() -> String,
+    mut state: impl FnMut() -> Option<T>,
+) -> T {
     let start = Instant::now();
     loop {
         if let Some(value) = state() {
             return value;
         }
-        assert!(start.elapsed() < limit, "waited {limit:?} for {what}");
+        if start.elapsed() >= limit {
+            let (screen, processes, rows) = (screen(), process::listed(), net::listed());
+            panic!("waited {limit:?} for {what}\n{screen}\n{processes}{rows}");
+        }
         std::thread::sleep(Duration::from_millis(1)); // between two looks
     }
 }

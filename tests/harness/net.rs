@@ -1,6 +1,6 @@
 //! Network namespaces, the kernel's socket table, and a client.
 
-use super::{LIMIT, run, wait_for};
+use super::{LIMIT, Need, need, run, wait_for};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::socket::{setsockopt, sockopt::Linger};
 use std::fmt::Display;
@@ -53,6 +53,7 @@ fn set_up() -> std::io::Result<()> {
 
 /// Sets a sysctl of this network namespace, by its name in sysctl(8).
 pub fn set_sysctl(name: &str, value: impl Display) {
+    need(Need::Sysctls);
     try_sysctl(name, value).unwrap_or_else(|error| panic!("{name}: {error}"));
 }
 
@@ -223,6 +224,13 @@ pub fn rows() -> Vec<Row> {
     let mut rows: Vec<Row> = sockets("tcp").into_iter().filter_map(row).collect();
     rows.sort();
     rows
+}
+
+/// A line for each row of the namespace, for a failed wait.
+pub fn listed() -> String {
+    let line =
+        |socket: Listed| format!("{} {} {}\n", socket.local, socket.peer, state_name(socket.state));
+    ["tcp", "tcp6"].into_iter().flat_map(sockets).map(line).collect()
 }
 
 /// Waits until `are_so` is true of the namespace's rows, and returns them; `what` names the state.

@@ -1,6 +1,6 @@
 //! Processes that end with the trial, and what they say on their standard streams.
 
-use super::{wait_at_most, wait_for};
+use super::{Need, need, wait_at_most, wait_showing};
 use nix::fcntl::OFlag;
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::signal::{Signal, kill, killpg};
@@ -34,7 +34,9 @@ const RUN_LIMIT: Duration = Duration::from_secs(3600);
 pub fn run(command: &mut Command) -> Output {
     let mut process = Process::start(command);
     let what = format!("the end of {command:?}");
-    let status = wait_at_most(RUN_LIMIT, &what, || process.ended());
+    let (stdout, stderr) = (process.stdout.clone(), process.stderr.clone());
+    let screen = || stdout.text() + &stderr.text();
+    let status = wait_at_most(RUN_LIMIT, &what, screen, || process.ended());
     Output { status, stdout: process.stdout.to_end(), stderr: process.stderr.to_end() }
 }
 
@@ -75,14 +77,14 @@ impl Stream {
 
     /// Waits until the text is there.
     pub fn wait_for(&self, text: &str) {
-        wait_for(&format!("{text:?} on a stream"), || self.text().contains(text).then_some(()));
+        let what = format!("{text:?} on a stream");
+        wait_showing(&what, || self.text(), || self.text().contains(text).then_some(()));
     }
 
     /// Waits until every process has closed its end, and gives all that was said.
     pub fn to_end(&self) -> String {
-        wait_for("the end of a stream", || {
-            self.0.lock().expect("no panic holds it").1.then_some(())
-        });
+        let is_closed = || self.0.lock().expect("no panic holds it").1.then_some(());
+        wait_showing("the end of a stream", || self.text(), is_closed);
         self.text()
     }
 }
@@ -112,10 +114,13 @@ impl Process {
         process
     }
 
-    /// Starts `command` with its three standard streams on `terminal`, to be typed at.
+    /// Starts `command` with its three standard streams on `terminal`, to be typed at; what is written to it comes
+    /// as `stdout` too.
     pub fn start_at_terminal(command: &mut Command, terminal: &Terminal) -> Self {
         command.stdout(terminal.end()).stderr(terminal.end());
-        Self::start_with_stdin(command, terminal.end())
+        let mut process = Self::start_with_stdin(command, terminal.end());
+        process.stdout = terminal.output.clone();
+        process
     }
 
     /// Starts `command` with the standard output and error that it has been given.
@@ -125,6 +130,9 @@ impl Process {
 
     /// Starts `command` with `stdin` as its standard input.
     pub fn start_with_stdin(command: &mut Command, stdin: Stdio) -> Self {
+        if command.get_args().chain([command.get_program()]).any(|word| word == "strace") {
+            need(Need::Tracing);
+        }
         let child = command.stdin(stdin).process_group(0).spawn();
         let mut child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));
         Self {
@@ -168,7 +176,9 @@ impl Process {
 
     /// Waits for the end of the process: its status, or the negative number of its signal.
     pub fn wait(&mut self) -> i32 {
-        let status = wait_for("the end of a process", || self.ended());
+        let (stdout, stderr) = (self.stdout.clone(), self.stderr.clone());
+        let screen = || stdout.text() + &stderr.text();
+        let status = wait_showing("the end of a process", screen, || self.ended());
         status.code().unwrap_or_else(|| -status.signal().unwrap_or(0))
     }
 }
@@ -179,6 +189,42 @@ impl Drop for Process {
         let _ = self.child.wait();
         let group = Pid::from_raw(-self.pid().as_raw());
         while waitpid(group, None).is_ok() {} // descendants whose parent has ended, see prepare
+    }
+}
+
+/// The trial's processes, those in its network namespace and their descendants, for a failed wait: a line
+/// for each, with its parent, its state and the kernel's function in which it sleeps.
+pub fn listed() -> String {
+    let read = |pid: i32, file: &str| {
+        fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default()
+    };
+    let network = |process: &str| fs::read_link(format!("/proc/{process}/ns/net")).ok();
+    let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let mut others: Vec<(i32, i32, char)> = pids
+        .filter_map(|entry| {
+            let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
+            let stat = read(pid, "stat");
+            let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+            let state = fields.next()?.chars().next()?;
+            Some((pid, fields.next()?.parse().ok()?, state))
+        })
+        .collect();
+    let here = network("thread-self");
+    let (mut listed, mut text) = (Vec::new(), String::new());
+    loop {
+        let is_ours = |(pid, parent, _): &mut (i32, i32, char)| {
+            listed.contains(parent) || network(&pid.to_string()) == here
+        };
+        let found: Vec<_> = others.extract_if(.., is_ours).collect();
+        if found.is_empty() {
+            return text;
+        }
+        for (pid, parent, state) in found {
+            let command = read(pid, "cmdline").replace('\0', " ");
+            let sleeps = read(pid, "wchan");
+            text += &format!("{pid} (of {parent}) {state} {sleeps}: {command}\n");
+            listed.push(pid);
+        }
     }
 }
 
