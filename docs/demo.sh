@@ -55,6 +55,11 @@ experiment_1() { # treuseaddr is stopped and started again
     ctrl_c nc
     look netstat -tna
     tell the-flag-is-not-shown
+    if [[ $kind != c ]]; then # it is in Rust
+        ask what-does-bindtable-find
+        bindtable port 3459
+        tell the-flag-is-set
+    fi
 
     ask one-without-and-one-with
     again ./treuseaddr in-use

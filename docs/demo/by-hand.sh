@@ -3,15 +3,25 @@
 # terminal 2. Here the lines of the story print their commands, and do nothing else.
 
 print_by_hand() {
-    local runs='' waits='' nc_runs='' quoted # what has to end before the next part: the server, TIME_WAIT, nc
-    local -A built=()
+    local runs='' waits='' nc_runs='' # what has to end before the next part: servers, TIME_WAIT, nc
+    local title='' quoted chosen
+    local -A compiled=()
     find_tools
     ((${#nc[@]})) || nc=(nc) serving=(nc -l 0.0.0.0 "$port")
     ((${#sender[@]})) || sender=(nc -u -b -w1 -s 127.0.0.1)
 
-    experiment() { afresh; }
-    step() { :; }
-    ask() { :; }
+    experiment() {
+        number=$1
+        afresh
+    }
+    step() {
+        format count "$number" "${1%/*}" "${1#*/}"
+        title="$result ${words[$2]}"
+    }
+    ask() {
+        out "" ${title:+"$title"} "${words[$1]//\*/}"
+        title=''
+    }
     tell() { :; }
     recap() { afresh; }
     nc_goes_on() { :; }
@@ -23,6 +33,7 @@ print_by_hand() {
     }
     receiver() { runs=1 && in_background "$2"; }
     look() { out "1\$ netstat ${*:2} | grep $port"; }
+    bindtable() { out "1\$ cargo run -q -p bindtable -- $*"; }
     send() { out "2\$ echo $1 | ${sender[*]} $2 $port"; }
     client() {
         nc_runs=1
@@ -44,9 +55,12 @@ print_by_hand() {
         runs='' waits='' nc_runs=''
     }
 
+    out "${words[by-hand]}"
     quoted=${root//"'"/"'\\''"} # not ${root@Q}: that has a Chinese name as \ooo
     [[ $OLDPWD -ef $root ]] || out "1\$ cd '$quoted'"
-    for number in $experiments; do "experiment_$number"; done
+    # Before there is a TIME_WAIT, which would not wait for this.
+    [[ $kind == c || $experiments != *1* ]] || out "1\$ cargo build -q -p bindtable"
+    for chosen in $experiments; do "experiment_$chosen"; done
 }
 
 in_background() { # NAME
@@ -59,8 +73,8 @@ in_background() { # NAME
     if [[ $name == nc ]]; then
         out "1\$ ${serving[*]} </dev/null &"
     elif [[ $kind == c ]]; then
-        [[ ${built[$name]:-} ]] || out "1\$ cc $macros-o /tmp/$name src/$program.c"
-        built[$name]=1
+        [[ ${compiled[$name]:-} ]] || out "1\$ cc $macros-o /tmp/$name src/$program.c"
+        compiled[$name]=1
         out "1\$ /tmp/$name &"
     else
         out "1\$ cargo run -q --bin $program${features:+ --features $features} &"

@@ -11,7 +11,10 @@
 # First of all: an older bash, such as macOS's, does not know `declare -A`.
 read -r system machine < <(uname -sm)
 ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 404)) || {
-    echo "demo.sh: Linux and bash 4.4 or newer are needed, not $system and bash $BASH_VERSION" >&2
+    case ${LC_ALL:-${LC_MESSAGES:-${LANG:-}}} in
+    zh*.[Uu][Tt][Ff]*) echo "demo.sh: 需要 Linux 和 bash 4.4 或更高版本，这里是 $system 和 bash $BASH_VERSION" >&2 ;;
+    *) echo "demo.sh: Linux and bash 4.4 or newer are needed, not $system and bash $BASH_VERSION" >&2 ;;
+    esac
     exit 1
 }
 
@@ -29,7 +32,7 @@ outer=${TREUSEADDR_DEMO_PANES:-} # with --split, in tmux: the folder of the demo
 kind=rust      # or c, or libc
 experiments='' # their numbers
 mode=''        # or split, or by-hand
-pause=''
+pause=''       # are questions waited at?
 
 # shellcheck source=scripts/install.sh
 . "$root/scripts/install.sh"
@@ -67,8 +70,18 @@ main() { # ARGUMENTS...
     build_all
     find_network
     open_panes
-    for number in $experiments; do "experiment_$number"; done
+    play "${experiments%% *}"
+}
+
+play() { # FIRST: the experiments from this one on, then the table; and the demo ends
+    local chosen
+    for chosen in $experiments; do
+        ((chosen >= $1)) || continue
+        waits=0
+        "experiment_$chosen"
+    done
     report
+    exit
 }
 
 format() { # KEY ARGUMENT...: these words, filled in, into $result
@@ -117,7 +130,7 @@ trap_signals() { # ARGUMENTS...
 # ---- the arguments and the environment ----
 
 read_options() { # ARGUMENTS...
-    local help='' file known=''
+    local help='' no_pause='' file known=''
     while (($#)); do
         case $1 in
         --c | --libc)
@@ -130,9 +143,9 @@ read_options() { # ARGUMENTS...
             shift
             ;;
         --all) choose_experiments "1 2 3" ;;
-        --pause) pause=1 ;;
+        --no-pause) no_pause=1 ;;
         --split | --by-hand)
-            [[ ! $mode || $mode == "${1#--}" ]] || misuse by-hand-alone
+            [[ ! $mode || $mode == "${1#--}" ]] || misuse split-or-by-hand
             mode=${1#--}
             ;;
         --lang)
@@ -152,10 +165,9 @@ read_options() { # ARGUMENTS...
         shift
     done
     [[ ! $help ]] || { out "${words[usage]}" && exit; }
-    [[ $mode != split ]] || pause=1
-    [[ $mode != by-hand || ! $pause ]] || misuse by-hand-alone
-    [[ ! $pause || -t 0 ]] || misuse no-terminal-to-read
-    [[ $mode != split || -t 1 ]] || misuse no-terminal-to-write
+    [[ $no_pause || ! -t 0 || ! -t 1 || ! -t 2 ]] || pause=1
+    [[ $mode != split || ! $no_pause ]] || misuse split-pauses
+    [[ $mode != split || $pause ]] || misuse no-terminal
     experiments=${experiments:-1 2}
     [[ $kind == rust ]] || unbuffered=(stdbuf -oL)
     if [[ ! ${CARGO_TARGET_DIR:-} ]]; then
@@ -217,8 +229,8 @@ report() {
     ((differ == 0)) || fail outcomes-differ "$differ" "${#outcomes[@]}"
 }
 
-table_row() { # CELLS: into $result
-    local cells i line='' columns=(21 12 12 12 12)
+table_row() { # CELLS: in at most 60 columns, with the verdict
+    local cells i line='' columns=(20 9 9 9 8)
     IFS='|' read -ra cells <<<"$1"
     for i in "${!columns[@]}"; do
         pad "${cells[i]}" "${columns[i]}"

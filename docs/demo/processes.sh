@@ -102,6 +102,7 @@ ignore_signals() { trap '' HUP INT PIPE TERM ALRM; }
 clean_up() {
     local status=$?
     ignore_signals
+    set +m # a signal may have come while launch had it on
     [[ ! $prompt ]] || echo 2>/dev/null >&2
     [[ $dir ]] || return
     close_panes # or tmux would go on with them

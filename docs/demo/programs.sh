@@ -8,17 +8,36 @@ nc_ends=''    # does this nc end when the server does?
 serving=()    # nc as a server, on every address
 sender=()     # nc as a sender of datagrams, or another one
 netstat=()
+builder=()    # cargo as the user who has typed sudo
 unbuffered=() # makes a C program print each line at once
+
+declare -A built=() # the paths of cargo's programs
 
 has() { command -v "$1" >/dev/null; }
 busybox_has() { has busybox && busybox --list | grep -qx "$1"; }
 
 find_all_tools() {
-    [[ $kind == c ]] || has cargo || fail no-cargo
+    if [[ $kind != c ]]; then
+        find_the_user_s_cargo
+        has cargo || fail no-cargo
+    fi
     if ! find_tools; then
         install_tools "${missing[@]}"
         find_tools || fail still-missing "${missing[*]}"
     fi
+}
+
+# Under sudo, cargo is in the home of the user who has typed that. It runs as that user, and so the files that it
+# makes are not root's.
+find_the_user_s_cargo() {
+    local home
+    [[ $EUID == 0 && ${SUDO_UID:-0} != 0 && ${SUDO_GID:-} && ${SUDO_USER:-} ]] || return 0
+    IFS=: read -r _ _ _ _ _ home _ < <(getent passwd "$SUDO_USER")
+    [[ $home && -x $home/.cargo/bin/cargo ]] || return 0
+    PATH=$home/.cargo/bin:$PATH
+    { mkdir -m 700 build && chown "$SUDO_UID:$SUDO_GID" build && chmod 711 .; } || fail cannot-write "$dir"
+    builder=(setpriv "--reuid=$SUDO_UID" "--regid=$SUDO_GID" --init-groups
+        env -u CARGO_HOME -u RUSTUP_HOME HOME="$home" TMPDIR="$dir/build")
 }
 
 find_tools() {
@@ -102,6 +121,7 @@ build_all() {
         [[ -x ${programs[0]}$suffix ]] || fail cannot-execute "${dir%/*}"
     done
     [[ $kind == rust ]] || out "${words[stdbuf]}"
+    if [[ $kind != c && $experiments == *1* ]]; then build_bindtable; fi
 }
 
 build_c() { # FEATURES SUFFIX PROGRAM...
@@ -121,16 +141,31 @@ build_rust() { # FEATURES SUFFIX PROGRAM...
     show_build "${command[*]}" "${features:+--features $features}"
     [[ ! $features ]] || command+=(--features "$features")
     # No other demo's build may come between this one and its copy.
-    { mkdir -p -- "$CARGO_TARGET_DIR" && [[ -w $CARGO_TARGET_DIR ]] && exec {lock}<"$CARGO_TARGET_DIR"; } 2>/dev/null ||
+    { "${builder[@]}" mkdir -p -- "$CARGO_TARGET_DIR" && [[ -w $CARGO_TARGET_DIR ]] && exec {lock}<"$CARGO_TARGET_DIR"; } 2>/dev/null ||
         fail cannot-write "$CARGO_TARGET_DIR"
     launch log flock "$lock" && wait "$launched"
-    run_build "${command[@]}" --quiet --message-format json-render-diagnostics
-    # Copied, since the next build overwrites them. Cargo's messages say where they are.
-    while read -r line; do
-        [[ $line =~ \"executable\":\"([^\"]+/([^\"/]+))\" ]] || continue
-        cp -- "${BASH_REMATCH[1]}" "./${BASH_REMATCH[2]}$2" || fail cannot-copy "${BASH_REMATCH[1]}"
-    done <log
+    run_cargo "${command[@]}"
+    # Copied, since the next build overwrites them.
+    for name in "${@:3}"; do
+        cp -- "${built[$name]}" "./$name$2" || fail cannot-copy "${built[$name]}"
+    done
     exec {lock}<&-
+}
+
+build_bindtable() { # which says what netstat does not; quickly, since its speed does not matter
+    local command=(cargo build -p bindtable)
+    show_build "${command[*]}" ''
+    run_cargo "${command[@]}"
+    ln -s -- "${built[bindtable]}" bindtable || fail cannot-copy "${built[bindtable]}"
+}
+
+run_cargo() { # COMMAND...: and where are the programs?
+    local line
+    run_build "$@" --quiet --message-format json-render-diagnostics
+    built=()
+    while read -r line; do
+        [[ $line =~ \"executable\":\"([^\"]+/([^\"/]+))\" ]] && built[${BASH_REMATCH[2]}]=${BASH_REMATCH[1]}
+    done <log
 }
 
 show_build() { # BEGINNING END: on two lines, if one is too short
@@ -149,4 +184,4 @@ run_build() { # COMMAND...: in silence, unless it fails
     fail failed "$1"
 }
 
-in_repository() { cd "$root" && exec "$@"; }
+in_repository() { cd "$root" && exec "${builder[@]}" "$@"; }

@@ -5,6 +5,9 @@
 declare -A color=([bold]='' [strong]='' [dim]='' [green]='' [red]='' [yellow]='' [plain]='')
 erase=''     # begins a line anew, where that can be done
 quiet=''     # is what the stopped server has left made anew?
+waits=0      # how many waits this experiment has had
+silent=0     # after going back: nothing is shown before so many of them
+declare -A last_wait=() # how many each experiment had in all
 titled=''    # is the title of a step the last line?
 pending=''   # is there a question, so that the next command waits?
 prompt=''    # the line at which it waits
@@ -22,8 +25,10 @@ set_the_screen() {
             [yellow]=$'\e[33m' [plain]=$'\e[m')
 }
 
+is_silent() { [[ $quiet ]] || ((waits < silent)); }
+
 out() { # LINE...
-    [[ $quiet ]] || printf '%s\n' "$@" 2>/dev/null || fail no-output
+    is_silent || printf '%s\n' "$@" 2>/dev/null || fail no-output
 }
 
 emphasize() { # TEXT: with each *word* so that it strikes the eye
@@ -45,18 +50,13 @@ pad() { # TEXT COLUMNS: with blanks up to so many columns
 
 # ---- sentences ----
 
-experiment() { # NUMBER: on a network that nothing has used
-    number=$1
-    afresh
-}
-
 step() { # COUNT TITLE
     format count "$number" "${1%/*}" "${1#*/}"
     out "" "${color[bold]}$result ${words[$2]}${color[plain]}"
     titled=1
 }
 
-ask() { # SENTENCE: the next command waits, with --pause
+ask() { # SENTENCE: at which the next command waits
     emphasize "${words[$1]}"
     [[ $titled ]] || out ""
     out "$result"
@@ -96,7 +96,7 @@ put() { # TERMINAL INDENT LINE...: indented in the story alone
     shift 2
     if [[ ! ${pane[$terminal]:-} ]]; then
         out "${@/#/$indent}"
-    elif [[ ! $quiet ]]; then
+    elif ! is_silent; then
         printf '%s\n' "$@" >&"${pane[$terminal]}"
     fi
 }
@@ -146,15 +146,20 @@ hear() { # FILE TEXT: waits for the text, and shows all that the program has pri
 
 # ---- the wait ----
 
-wait_here() { # with --pause: for Enter. A TIME_WAIT runs out meanwhile, and its seconds are shown.
-    local status line
+wait_here() { # for Enter, if there is a question. A TIME_WAIT runs out meanwhile, and its seconds are shown.
+    local status line typed
     if [[ ! $pause || ! $pending || $quiet ]]; then
         pending=''
         return
     fi
     pending=''
+    last_wait[$number]=$((++waits))
+    ((waits > silent)) || return 0
+    silent=0
+    trap 'prompt=' CONT # after Ctrl+Z and fg it is drawn again
     while :; do
         line=${words[enter]}
+        ((waits > 1)) || line+="  ${words[keys]}"
         if [[ $remains ]]; then
             if seconds_left "$remains"; then
                 format seconds "$remains" "$result"
@@ -168,15 +173,36 @@ wait_here() { # with --pause: for Enter. A TIME_WAIT runs out meanwhile, and its
         fi
         prompt=$line
         # In turns, for bash may notice a signal that comes just before a read only at its end.
-        read -rt 1 && status=0 || status=$?
+        read -rt 1 typed && status=0 || status=$?
         ((status > 128)) || break
     done
+    trap - CONT
     prompt=''
     ((status == 0)) || echo >&2 # the end of the input, which no newline echoes
     if [[ $erase ]]; then printf '\e[A%s' "$erase" >&2; fi
+    case $typed in
+    [qQ]*) exit 0 ;;
+    [bB]*) go_back ;;
+    esac
 }
 
-# ---- --split: the same demo in tmux, the story at the top, the server on the left, nc and netstat on the right ----
+# To the wait before this one: its experiment is played again, in silence up to there. The place that has
+# called is not returned to: the rest of the demo is played from here, and exits.
+go_back() {
+    local target=$((waits - 1)) first=$number chosen row kept=()
+    if ((target == 0)); then # the last one of the experiment before, or the first one again
+        for chosen in $experiments; do
+            ((chosen >= number)) || first=$chosen target=${last_wait[$chosen]}
+        done
+    fi
+    silent=$((target > 0 ? target - 1 : 0))
+    for row in "${outcomes[@]}"; do ((${row%% *} >= first)) || kept+=("$row"); done
+    outcomes=("${kept[@]}") surprised='' titled=''
+    printf '\n%s\n' "${color[dim]}${words[back]}${color[plain]}"
+    play "$first"
+}
+
+# ---- --split: the same demo in tmux, the story at the top, below it the server and nc, and netstat at the bottom ----
 
 split_screen() { # ARGUMENTS...: starts the demo again, in tmux, and waits for its end
     local height=0 width=0 status demo tty
@@ -210,9 +236,9 @@ end_tmux() { # with the demo in it, which then cleans up
 
 open_panes() {
     [[ $outer ]] || return 0
-    open_pane server -v -l 13
-    open_pane nc -h -l 48
-    open_pane netstat -v -l 8
+    open_pane netstat -v -l 13
+    open_pane server -v -b -l 6
+    open_pane nc -h -l 40
     tmux select-pane -t "$TMUX_PANE"
     printf '\e[H\e[2J'
 }
@@ -228,7 +254,7 @@ open_pane() { # NAME OPTION...: beside or below the one that is active
 clear_panes() { # of nc and netstat: what they show has gone
     local terminal
     for terminal in nc netstat; do
-        [[ $quiet || ! ${pane[$terminal]:-} ]] || printf '\e[H\e[2J' >&"${pane[$terminal]}"
+        is_silent || [[ ! ${pane[$terminal]:-} ]] || printf '\e[H\e[2J' >&"${pane[$terminal]}"
     done
 }
 

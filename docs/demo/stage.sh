@@ -12,7 +12,20 @@ remains=''       # the state of what the stopped server has left
 done_so_far=()   # the commands that have brought it there
 other=()         # starts a command as another user
 
-afresh() { # nothing of the part before is left
+experiment() { # NUMBER: on a network that nothing has used
+    number=$1
+    clear_stage
+}
+
+afresh() { # the next part of an experiment, on a network that nothing has used
+    clear_stage
+    [[ $network != host ]] || return 0 # TIME_WAIT has been waited for
+    [[ $titled ]] || out ""
+    out "${color[dim]}${words[afresh]}${color[plain]}"
+    titled=1
+}
+
+clear_stage() { # nothing of the part before is left
     clear_network
     clear_panes
     pid=() remains='' done_so_far=()
@@ -114,7 +127,7 @@ look() { # COMMAND...: netstat's rows on the port, without two columns, and whos
         fi
     done <rows
     printed netstat "${listeners[@]}" "${servers[@]}" "${clients[@]}"
-    [[ ${pane[netstat]:-} ]] || note columns-of-netstat
+    note columns-of-netstat
 }
 
 owner_of() { # OWN STATE: whose is the socket of this row?
@@ -134,11 +147,23 @@ owner_of() { # OWN STATE: whose is the socket of this row?
 show_row() { # PROTOCOL OWN PEER STATE OWNER
     local tint=${color[yellow]}
     [[ $4 != LISTEN && $4 != ESTABLISHED ]] || tint=${color[green]}
-    if [[ ${pane[netstat]:-} ]]; then # the owner would not fit
-        printf -v result '%-30s %s' "$2 $3" "$tint$4${color[plain]}"
-    else
-        printf -v result '%-5s%-17s%-17s%s%-12s%s %s' "$1" "$2" "$3" "$tint" "$4" "${color[plain]}" "$5"
-    fi
+    printf -v result '%-5s%-17s%-17s%s%-12s%s %s' "$1" "$2" "$3" "$tint" "$4" "${color[plain]}" "$5"
+}
+
+bindtable() { # port 3459: what it says of the socket in TIME_WAIT
+    local line text='' lines=()
+    typed netstat "bindtable $*"
+    wait_here
+    still_there
+    "${inside[@]}" ./bindtable "$@" --lang "$language" >found 2>&1
+    while read -r line; do
+        [[ $text || $line == TIME_WAIT* ]] || continue
+        [[ $line ]] || break
+        lines+=("${text:+    }$line")
+        text+=$line
+    done <found
+    if [[ $text != *SO_REUSEADDR* ]]; then contents found && fail bindtable-failed "${result##*$'\n'}"; fi
+    printed netstat "${lines[@]}"
 }
 
 # ---- new servers ----
@@ -198,7 +223,7 @@ still_there() { # what the stopped server has left; if it has run out meanwhile,
     seconds_left "$remains" && ((result > 1)) && return
     out "  ${color[dim]}${words[anew]}${color[plain]}"
     quiet=1
-    afresh
+    clear_stage
     for line in "${steps[@]}"; do
         read -ra step <<<"$line"
         "${step[@]}"

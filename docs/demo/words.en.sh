@@ -1,21 +1,21 @@
-# shellcheck shell=bash disable=SC2034 # screen.sh reads them
+# shellcheck shell=bash disable=SC2034 # the other files read them
 # What the demo says, in English. A line is at most 80 columns wide, but for errors; *a word* is shown bold and colored.
 # The story's keys stand in the order of docs/demo.sh.
 
 declare -gA words=(
-    [usage]="usage: docs/demo.sh [--c | --libc] [--only 1|2|3 | --all] [--pause | --split]
+    [usage]="usage: docs/demo.sh [--c | --libc] [--only 1|2|3 | --all] [--no-pause | --split]
        docs/demo.sh --by-hand [--c | --libc] [--only 1|2|3 | --all]
 
 Builds the servers and shows the article's two experiments with SO_REUSEADDR,
 with nc and netstat, and a surprise in each; and ends with a table of every
-outcome, expected and seen.
+outcome, expected and seen. On a terminal it waits for Enter before each answer:
+type b and Enter to go back, q and Enter to quit.
 
   --only 1|2|3  one experiment: treuseaddr (1), treuseaddr2 (2), or what UDP and
                 TCP let a second program take (3)
   --all         all three; without --only and --all, it shows 1 and 2
-  --pause       wait for Enter before each answer, and before the table
-  --split       the same in tmux: the server on the left, nc and netstat on the
-                right
+  --no-pause    do not wait, on a terminal either
+  --split       the same in tmux: server, nc and netstat each in a pane
   --c           the C twins, not the Rust ports
   --libc        the Rust ports on the system's C library
   --by-hand     print the commands to type, each after the number of its
@@ -38,6 +38,11 @@ port %d of this machine serves, and each TIME_WAIT has to be waited for."
     [count]="Experiment %d, step %d/%d:"
     [recap]="To remember"
     [enter]="[Enter]"
+    [keys]="(b: back, q: quit)"
+    [back]="(back)"
+    [afresh]="(On a fresh network, as if every program had ended and 60 s had passed.)"
+    [by-hand]="1 and 2 are terminals: type the servers and netstat in 1, nc in 2.
+Before each command, say what it will show."
     [seconds]="%s: %d s left"
     [no-seconds]="%s has run out: Enter makes a new one"
     [anew]="(What the old server had left has run out: we have made it anew.)"
@@ -52,8 +57,8 @@ port %d of this machine serves, and each TIME_WAIT has to be waited for."
     [differs]="Here it is different: we expected \"%s\", and saw \"%s\"."
 
     # ---- the table ----
-    [outcomes]="Every outcome"
-    [columns]="experiment|old server|new server|expected|seen"
+    [outcomes]="Every outcome (old, new: without or with the option)"
+    [columns]="experiment|old|new|expected|seen"
     [without]="without"
     [with]="with"
     [in-use]="in use"
@@ -66,7 +71,8 @@ port %d of this machine serves, and each TIME_WAIT has to be waited for."
     [ok]="ok"
     [not-ok]="differs"
     [in-use-is]="in use: \"bind: : Address already in use\", exit status 255"
-    [in-use-of-nc]="in use: \"bind: : Address already in use\", exit status 255; of nc, its own words"
+    [in-use-of-nc]="in use: \"bind: : Address already in use\", exit status 255;
+of nc, its own words"
     [as-expected]="All %d outcomes are as expected."
 
     # ---- errors, each in one line after "demo.sh: " ----
@@ -79,9 +85,9 @@ port %d of this machine serves, and each TIME_WAIT has to be waited for."
     [which-experiment]="--only takes 1, 2 or 3: see --help"
     [only-or-all]="--only and --all: give one of them, once"
     [which-language]="--lang takes one of: %s"
-    [by-hand-alone]="--by-hand only prints: leave --pause and --split out"
-    [no-terminal-to-read]="--pause and --split need a terminal to read from"
-    [no-terminal-to-write]="--split needs a terminal to write to"
+    [split-or-by-hand]="--split and --by-hand exclude each other"
+    [split-pauses]="--split waits for Enter: leave --no-pause out"
+    [no-terminal]="--split needs a terminal to read from and to write to"
     [small-terminal]="--split needs a terminal of 80 columns and 24 lines, not %d and %d"
     [no-pane]="tmux cannot split its window"
     [tmux-ended]="tmux has ended: %s"
@@ -102,6 +108,7 @@ port %d of this machine serves, and each TIME_WAIT has to be waited for."
     [receiver-not-started]="the receiver has not started: %s"
     [not-sent]="%s has not sent it: %s"
     [netstat-failed]="%s has failed: %s"
+    [bindtable-failed]="bindtable does not show the flag: %s"
     [outcomes-differ]="%d of %d outcomes differ from what was expected"
     [waited]="waited %d s for %s, in vain"
     [for-namespace]="a network namespace"
@@ -147,6 +154,9 @@ option. It is not enough that the new one sets it."
     [does-this-time-wait-look-different]="Once more, but the old server has the option. Is its TIME_WAIT different?"
     [the-flag-is-not-shown]="netstat shows *no difference*. But this TIME_WAIT has a flag, a copy of the option
 of its server, and netstat does not show it."
+    [what-does-bindtable-find]="bindtable, a program of this repository, asks the kernel with a bind of its own.
+What does it say of this TIME_WAIT?"
+    [the-flag-is-set]="*SO_REUSEADDR on*: that is the flag."
     [one-without-and-one-with]="We start a new server without the option, then one with it. Which can bind?"
     [both-need-it]="*The second*: both servers have set the option. bind passes over the TIME_WAIT,
 which is still there."

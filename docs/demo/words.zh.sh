@@ -1,19 +1,21 @@
-# shellcheck shell=bash disable=SC1111,SC2034 # quotes of Chinese; screen.sh reads the words
+# shellcheck shell=bash disable=SC1111,SC2034 # quotes of Chinese; the other files read them
 # 演示用的中文。除错误以外，每行最多 80 列，一个汉字占两列；*词* 显示为粗体。
 # 键的次序与 docs/demo.sh 相同。
 
 declare -gA words=(
-    [usage]="用法：docs/demo.sh [--c | --libc] [--only 1|2|3 | --all] [--pause | --split]
+    [usage]="用法：docs/demo.sh [--c | --libc] [--only 1|2|3 | --all] [--no-pause | --split]
       docs/demo.sh --by-hand [--c | --libc] [--only 1|2|3 | --all]
 
 编译服务器，用 nc 和 netstat 演示文章的两个 SO_REUSEADDR 实验，每个实验都有
 一个意外；最后用一张表列出全部结果，对照预期与实际。
+在终端上，显示每个答案之前先等你按 Enter；输入 b 再按 Enter 后退，输入 q 再按
+Enter 退出。
 
   --only 1|2|3  只做一个实验：treuseaddr（1），treuseaddr2（2），或者 UDP 和 TCP
                 会让第二个程序抢走什么（3）
   --all         三个都做；不写 --only 和 --all 时，做 1 和 2
-  --pause       先等您按 Enter，再显示每个答案和最后的表格
-  --split       在 tmux 里显示同样的内容：左边是服务器，右边是 nc 和 netstat
+  --no-pause    在终端上也不等
+  --split       在 tmux 里显示同样的内容：服务器、nc 和 netstat 各占一格
   --c           用 C 程序，而不是 Rust 版
   --libc        让 Rust 版使用系统的 C 库
   --by-hand     只打印要输入的命令，前面是终端的编号，什么也不运行
@@ -34,6 +36,11 @@ declare -gA words=(
     [count]="实验 %d，第 %d/%d 步 ·"
     [recap]="小结"
     [enter]="[Enter]"
+    [keys]="（b：后退，q：退出）"
+    [back]="（后退）"
+    [afresh]="（换了一个新网络：就像程序都已经结束，又过了 60 秒。）"
+    [by-hand]="1 和 2 是终端的编号：1 运行服务器和 netstat，2 运行 nc。
+输入每条命令之前，先说出它会显示什么。"
     [seconds]="%s：还剩 %d 秒"
     [no-seconds]="%s 已经到期：按 Enter 重新生成一个"
     [anew]="（旧服务器留下的已经到期，这是重新生成的。）"
@@ -48,8 +55,8 @@ declare -gA words=(
     [differs]="这里不一样：预期“%s”，实际“%s”。"
 
     # ---- 结果表 ----
-    [outcomes]="全部结果"
-    [columns]="实验|旧服务器|新服务器|预期|实际"
+    [outcomes]="全部结果（旧、新：旧程序和新程序是否带选项）"
+    [columns]="实验|旧|新|预期|实际"
     [without]="不带选项"
     [with]="带选项"
     [in-use]="被占用"
@@ -62,7 +69,8 @@ declare -gA words=(
     [ok]="符合"
     [not-ok]="不同"
     [in-use-is]="被占用：打印 \"bind: : Address already in use\"，退出状态 255"
-    [in-use-of-nc]="被占用：打印 \"bind: : Address already in use\"，退出状态 255；nc 打印自己的报错"
+    [in-use-of-nc]="被占用：打印 \"bind: : Address already in use\"，退出状态 255；
+nc 打印自己的报错"
     [as-expected]="%d 个结果全部符合预期。"
 
     # ---- 错误，每个一行，在“demo.sh: ”之后 ----
@@ -75,9 +83,9 @@ declare -gA words=(
     [which-experiment]="--only 只能是 1、2 或 3：见 --help"
     [only-or-all]="--only 和 --all 只能写其中一个，只写一次"
     [which-language]="--lang 只能是其中之一：%s"
-    [by-hand-alone]="--by-hand 只打印命令：请去掉 --pause 和 --split"
-    [no-terminal-to-read]="--pause 和 --split 要从终端读取输入"
-    [no-terminal-to-write]="--split 要输出到终端"
+    [split-or-by-hand]="--split 和 --by-hand 不能同时使用"
+    [split-pauses]="--split 会等你按 Enter：请去掉 --no-pause"
+    [no-terminal]="--split 要从终端读取输入，并输出到终端"
     [small-terminal]="--split 需要 80 列 24 行的终端，这里是 %d 列 %d 行"
     [no-pane]="tmux 不能分割窗口"
     [tmux-ended]="tmux 已经结束：%s"
@@ -98,6 +106,7 @@ declare -gA words=(
     [receiver-not-started]="接收者没有启动：%s"
     [not-sent]="%s 没有发出数据报：%s"
     [netstat-failed]="%s 失败：%s"
+    [bindtable-failed]="bindtable 没有显示这个标志：%s"
     [outcomes-differ]="有 %d 个结果与预期不同，共 %d 个"
     [waited]="等了 %d 秒，没有等到：%s"
     [for-namespace]="网络命名空间"
@@ -125,7 +134,7 @@ declare -gA words=(
 
     [the-server-stops-first]="服务器先停"
     [does-its-end-go-with-it]="在服务器上按 Ctrl+C。连接在服务器这一端会跟着消失吗？"
-    [the-kernel-keeps-it]="*不会*。内核还留着它，没有进程，直到 nc 关闭另一端，最多 60 秒。"
+    [the-kernel-keeps-it]="*不会*。进程没了，内核还留着它，等 nc 关闭另一端，最多 60 秒。"
     [is-the-port-free-without-nc]="现在把 nc 也停掉。进程都没有了。还剩哪几行？"
     [time-wait]="*TIME_WAIT*：先关闭的一端还要留 60 秒。这里先关闭的是服务器。"
     [time-wait-at-once]="*不会*。这个 nc 也关闭了，但先关闭的服务器一端留在 *TIME_WAIT*，
@@ -142,6 +151,8 @@ declare -gA words=(
     [does-this-time-wait-look-different]="再来一遍，但旧服务器带选项。它的 TIME_WAIT 会不同吗？"
     [the-flag-is-not-shown]="在 netstat 里*看不出不同*。其实这个 TIME_WAIT 带着一个标志，是从它的服务器
 复制来的，只是 netstat 不显示。"
+    [what-does-bindtable-find]="本仓库的 bindtable 自己调用一次 bind，由此问内核。它怎么说这个 TIME_WAIT？"
+    [the-flag-is-set]="*SO_REUSEADDR 打开*：这就是那个标志。"
     [one-without-and-one-with]="先启动一个不带选项的新服务器，再启动一个带选项的。哪个能绑定？"
     [both-need-it]="*第二个*：新旧服务器都设置了选项。TIME_WAIT 还在，但不再挡住 bind。"
     [recap-1]="- 先关闭的一端进入 TIME_WAIT，占用地址 60 秒。
@@ -187,7 +198,7 @@ declare -gA words=(
     [a-thief]="劫持者"
     [can-another-user-take-it]="用户 nobody 启动第三个。下一个发往 127.0.0.1 的数据报归谁？"
     [the-thief-has-it]="*劫持者*：三个都设置了选项，内核不再问别的。"
-    [no-other-user]="别的用户能不能抢走，这里试不了：请用 root 运行。
+    [no-other-user]="别的用户能不能抢走，这里试不了：请以 root 身份运行。
 （%s）"
     [tcp-does-not-share]="TCP 不共用"
     [can-a-second-server-take-the-clients]="TCP：服务器不带选项。带选项的第二个能抢走它的客户端吗？"
