@@ -11,18 +11,42 @@ const MACHINES: [(&str, &str); 3] = [
 ];
 
 fn main() {
+    // For the tests, which look for what cargo has built.
+    println!("cargo::rustc-env=TARGET={}", variable("TARGET"));
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=MOLD_PATH");
-    if env::var_os("CARGO_FEATURE_LIBC").is_some() {
-        return;
-    }
-    if let Err(trouble) = link_arguments() {
+    let is_raw = env::var_os("CARGO_FEATURE_LIBC").is_none();
+    let flags = variable("CARGO_ENCODED_RUSTFLAGS");
+    let trouble = refuse(&flags, is_raw).and_then(|()| match is_raw {
+        true => link_arguments(&flags),
+        false => Ok(()),
+    });
+    if let Err(trouble) = trouble {
         println!("cargo::error={trouble}");
     }
 }
 
-fn link_arguments() -> Result<(), String> {
-    let variable = |name: &str| env::var(name).unwrap_or_default();
+fn variable(name: &str) -> String {
+    env::var(name).unwrap_or_default()
+}
+
+/// Says what to do about a setting with which the linker or rustc would fail.
+fn refuse(flags: &str, is_raw: bool) -> Result<(), String> {
+    let profile = variable("PROFILE").replace("debug", "dev").to_uppercase();
+    let panic = format!("CARGO_PROFILE_{profile}_PANIC");
+    println!("cargo::rerun-if-env-changed={panic}");
+    if flags.contains("panic=unwind") || variable(&panic) == "unwind" {
+        return Err("the programs cannot unwind: leave panic=unwind out".into());
+    }
+    for (flag, and) in [("instrument-coverage", ""), ("sanitizer=", " and -C link-arg=-lgcc_s")] {
+        if is_raw && flags.contains(flag) {
+            return Err(format!("{flag} needs a C library: build with --features libc{and}"));
+        }
+    }
+    Ok(())
+}
+
+fn link_arguments(flags: &str) -> Result<(), String> {
     let target = variable("TARGET");
     let arch = variable("CARGO_CFG_TARGET_ARCH");
     let package = MACHINES.iter().find(|(machine, _)| *machine == arch).map(|(_, package)| package);
@@ -36,7 +60,6 @@ fn link_arguments() -> Result<(), String> {
         ));
     };
 
-    let flags = variable("CARGO_ENCODED_RUSTFLAGS");
     let is_foreign = !variable("HOST").starts_with(&*arch);
     let linker = variable("RUSTC_LINKER");
     if is_foreign && linker.is_empty() && !flags.contains("linker=") {

@@ -3,8 +3,8 @@
 
 use crate::documents::is_current;
 use crate::harness::{
-    self, AS_NOBODY, Listed, PORT, Process, Scratch, SharedFolder, cargo_target, download_with,
-    downloaded, in_namespace, project, read, run, sockets, state_name, wait_for,
+    self, AS_NOBODY, Listed, PORT, Process, Scratch, SharedFolder, built, cargo_target,
+    download_with, downloaded, in_namespace, project, read, run, sockets, state_name, wait_for,
 };
 use libtest_mimic::Trial;
 use std::collections::BTreeMap;
@@ -135,7 +135,7 @@ fn shell(line: &str, room: &SharedFolder) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", line]).current_dir(room.path());
     command.env("SRC", project("tests/programming_languages")).env("TMP", room.path());
-    command.env("RUST", cargo_target("listeners").join("debug"));
+    command.env("RUST", built(&cargo_target("listeners"), "debug"));
     command.env("PYTHON", python.unwrap_or("python3"));
     command.env("POSTGRES", postgres.unwrap_or_default());
     // PostgreSQL refuses to run as root.

@@ -1,6 +1,6 @@
 //! The runtime by itself: its memcpy and memset, its words for an error, and the formats it refuses.
 
-use crate::harness::{self, Output, cargo_target, project, read, run};
+use crate::harness::{self, Output, built, cargo_target, project, read, run};
 use libtest_mimic::Trial;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{self, File};
@@ -57,7 +57,7 @@ fn build(arguments: &[&str]) -> Output {
 fn memory() {
     let output = build(&["--bin", "memory"]);
     assert!(output.status.success(), "{}", output.stderr);
-    let output = run(&mut Command::new(cargo_target("rt").join("release/memory")));
+    let output = run(&mut Command::new(built(&cargo_target("rt"), "release").join("memory")));
     assert!(output.status.success(), "{}: {}", output.status, output.stderr);
 }
 

@@ -158,7 +158,7 @@ fn cargo(package: &Path) -> Command {
 fn built_by(cargo: &mut Command, built: &str, name: &str) -> Result<PathBuf, String> {
     succeed(cargo)?;
     let program = folder().join(format!("{name}.bin"));
-    fs::copy(folder().join("target/release").join(built), &program)
+    fs::copy(crate::built::built(&folder().join("target"), "release").join(built), &program)
         .map_err(|error| error.to_string())?;
     Ok(program)
 }

@@ -3,6 +3,8 @@
 mod alternatives;
 #[path = "../harness/block.rs"]
 mod block;
+#[path = "../harness/built.rs"]
+mod built;
 #[path = "../harness/lack.rs"]
 #[allow(dead_code, reason = "the tests use the rest")]
 mod lack;

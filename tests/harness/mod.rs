@@ -2,6 +2,7 @@
 //! processes that do not outlive it, and waiting for a state in place of sleeping.
 
 mod block;
+mod built;
 mod capture;
 mod downloads;
 mod keeper;
@@ -14,6 +15,7 @@ mod users;
 mod variant;
 
 pub use block::block;
+pub use built::built;
 pub use capture::Capture;
 pub use keeper::{SCRATCH, Stage, keep, start};
 pub use downloads::{

@@ -1,6 +1,6 @@
 //! Every variant of the programs: which, on what, with which switches.
 
-use super::{Scratch, project, run};
+use super::{Scratch, built, project, run};
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -194,7 +194,7 @@ pub fn build_all() -> Result<(), String> {
 
 /// `bindtable`, which is a package of its own and has no variants.
 pub fn bindtable() -> PathBuf {
-    cargo_target("variants").join("debug").join("bindtable")
+    built(&cargo_target("variants"), "debug").join("bindtable")
 }
 
 fn bindtable_builds() -> Result<(), String> {
@@ -234,7 +234,7 @@ fn build_rust(folder: &Path, features: Vec<&str>) -> Result<(), String> {
         cargo.args(["--bin", program.name()]);
     }
     succeed(&mut cargo)?;
-    place(&target.join("release"), folder)
+    place(&built(&target, "release"), folder)
 }
 
 /// Puts the programs of one folder into another. What is the same stays: it may be running. What is
