@@ -1,6 +1,19 @@
 # shellcheck shell=bash
-# Installs tools that are missing. docs/demo.sh and tests/run.sh source it. Both define `die MESSAGE`: one line
-# on standard error, then exit. $language is the language of what is said: zh, or English.
+# Finds Rust, and installs tools that are missing. docs/demo.sh and tests/run.sh source it. Both define
+# `die MESSAGE`: one line on standard error, then exit. $language is the language of what is said: zh, or English.
+
+# Puts cargo on the PATH: rustup's is in a home, and under sudo in that of the user who called it.
+find_cargo() {
+    local home
+    export PATH=$PATH:${CARGO_HOME:-~/.cargo}/bin
+    ! command -v cargo >/dev/null && [[ ${SUDO_USER:-} ]] || return 0
+    IFS=: read -r _ _ _ _ _ home _ < <(getent passwd "$SUDO_USER")
+    export PATH=$PATH:$home/.cargo/bin RUSTUP_HOME=${RUSTUP_HOME:-$home/.rustup}
+}
+
+rust_is_old() { # older than the rust-version of Cargo.toml? $result is what rustc calls itself
+    result=$(rustc --version 2>/dev/null) && [[ $result =~ ^rustc\ 1\.([0-9]+) ]] && ((BASH_REMATCH[1] < 88))
+}
 
 # The packages that have a tool, where they are not called as it is. A caller may add to these.
 declare -A package=([cc]=gcc [ip]=iproute2 [nc]=netcat-openbsd [netstat]=net-tools [stdbuf]=coreutils

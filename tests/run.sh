@@ -24,8 +24,10 @@ root=${root%/tests/*}
 cd -- "$root" || die "cannot enter $root"
 # shellcheck source=scripts/install.sh
 . scripts/install.sh || die "no scripts/install.sh in $root: run this from the repository it came with"
-export PATH=$PATH:/usr/sbin:/sbin:${CARGO_HOME:-~/.cargo}/bin
+export PATH=$PATH:/usr/sbin:/sbin
+find_cargo
 command -v cargo >/dev/null || die "missing: cargo: install Rust 1.88 or newer (https://rustup.rs)"
+! rust_is_old || die "Rust 1.88 or newer is needed, not $result: https://rustup.rs has it"
 
 look_around() { # fails where no test can run, and names the kinds of tests that cannot
     local found line

@@ -36,6 +36,8 @@ pub fn trials() -> Vec<Trial> {
         harness::trial("run_script_probes", script_probes),
         harness::trial("run_script_words", script_words),
         harness::trial("run_script_shellcheck", script_shellcheck),
+        harness::trial("run_script_finds_rust", script_finds_rust),
+        harness::trial("run_without_temporary_folder", without_temporary_folder),
     ]
 }
 
@@ -272,6 +274,13 @@ fn without_tools() {
     refuses(tests.env("PATH", tools.path()), &words);
 }
 
+/// Makes a script that may be executed: by another process, see `SharedFolder::copy`.
+fn make_script(path: &Path, text: &str) {
+    let mut make = Command::new("sh");
+    make.args(["-c", "printf %s \"$1\" >\"$2\" && chmod +x \"$2\"", "sh", text]).arg(path);
+    assert!(run(&mut make).status.success(), "{path:?}");
+}
+
 /// `tests/run.sh` on a machine that lacks some tools. Its apt-get and its cargo write down what they
 /// are told; the former knows no package before it has been told to update.
 struct Script {
@@ -292,13 +301,10 @@ impl Script {
             "{script}case $* in *--list) PATH='{path}' exec {tests:?} ${{2%--}} --ignored --list ;; esac\n"
         );
         for (name, text) in [("cargo", &cargo), ("apt-get", &apt_get)] {
-            // By another process: see `SharedFolder`.
-            let mut make = Command::new("sh");
-            make.args(["-c", "printf %s \"$1\" >\"$2\" && chmod +x \"$2\"", "sh", text]);
-            assert!(run(make.arg(tools.path().join(name))).status.success());
+            make_script(&tools.path().join(name), text);
         }
         let mut command = Command::new("env");
-        command.args(wrapper).arg(project("tests/run.sh"));
+        command.args(wrapper).arg("bash").arg(project("tests/run.sh"));
         command.env("PATH", tools.path()).env("CARGO_HOME", tools.path());
         Self { tools, command }
     }
@@ -406,4 +412,51 @@ fn script_shellcheck() {
     }
     let output = run(&mut shellcheck);
     assert!(output.status.success(), "{}{}", output.stdout, output.stderr);
+}
+
+/// Under sudo it finds the Rust of the user who called it, and of a Rust that is too old it says so.
+fn script_finds_rust() {
+    let home = Scratch::new();
+    let bin = home.path().join(".cargo/bin");
+    fs::create_dir_all(&bin).expect("it is ours");
+    let mut script = Script::new(&[], &[]);
+    fs::rename(script.tools.path().join("cargo"), bin.join("cargo")).expect("it is ours");
+    let home = home.path().display();
+    let getent = format!(
+        "#!/bin/sh\n[ \"$*\" = 'passwd ann' ] && echo 'ann:x:1000:1000:Ann:{home}:/bin/sh'\n"
+    );
+    make_script(&script.tools.path().join("getent"), &getent);
+    let output = run(script.command.env("SUDO_USER", "ann"));
+    assert!(output.status.success(), "{}{}", output.stdout, output.stderr);
+    assert_eq!(fs::read_to_string(bin.join("log")).expect("cargo has run"), "cargo test\n");
+
+    let manifest = read("Cargo.toml");
+    let (_, needed) = manifest.split_once("rust-version = \"1.").expect("it has one");
+    let needed: u32 = needed.split('"').next().and_then(|n| n.parse().ok()).expect("a number");
+    for (minor, is_refused) in [(63, true), (needed - 1, true), (needed, false)] {
+        let mut script = Script::new(&[], &[]);
+        let rustc = format!("#!/bin/sh\necho 'rustc 1.{minor}.0 (built from a source tarball)'\n");
+        make_script(&script.tools.path().join("rustc"), &rustc);
+        match is_refused {
+            true => refuses(&mut script.command, &[&format!("Rust 1.{needed} or newer is needed")]),
+            false => assert!(run(&mut script.command).status.success()),
+        }
+    }
+}
+
+/// The user's TMPDIR is missing, or its programs may not be executed.
+fn without_temporary_folder() {
+    let trials = ["run_script_installs", "bindtable_user_not_mapped"];
+    let noexec = "mount -t tmpfs -o noexec none \"$TMPDIR\" && exec \"$0\" \"$@\"";
+    let folder = Scratch::new();
+    let missing = folder.path().join("missing");
+    let wrappers: [(&[&str], &Path); 2] =
+        [(&[], &missing), (&["unshare", "--mount", "sh", "-c", noexec], folder.path())];
+    for (wrapper, folder) in wrappers {
+        for trial in trials {
+            let output = run(tests(wrapper, &[trial], "temporary").env("TMPDIR", folder));
+            assert!(output.status.success(), "{}{}", output.stdout, output.stderr);
+            assert!(!output.stdout.contains(" 0 passed"), "{}", output.stdout);
+        }
+    }
 }

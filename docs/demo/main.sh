@@ -175,7 +175,8 @@ read_options() { # ARGUMENTS...
     elif [[ $CARGO_TARGET_DIR != /* ]]; then
         CARGO_TARGET_DIR=$PWD/$CARGO_TARGET_DIR
     fi
-    export CARGO_TARGET_DIR LC_ALL=C PATH=$PATH:/usr/sbin:/sbin:${CARGO_HOME:-~/.cargo}/bin
+    export CARGO_TARGET_DIR LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
+    find_cargo
 }
 
 choose_experiments() { # NUMBERS

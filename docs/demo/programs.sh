@@ -20,6 +20,7 @@ find_all_tools() {
     if [[ $kind != c ]]; then
         find_the_user_s_cargo
         has cargo || fail no-cargo
+        ! rust_is_old || fail old-rust "$result"
     fi
     if ! find_tools; then
         install_tools "${missing[@]}"

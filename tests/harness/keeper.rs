@@ -109,7 +109,8 @@ pub fn keep(arguments: &[String]) -> Result<ExitCode, String> {
     set_child_subreaper(true).map_err(|error| format!("PR_SET_CHILD_SUBREAPER: {error}"))?;
     let scratch = scratch().map_err(|error| format!("{TMPDIR}: {error}"))?;
     let mut command = Command::new("env");
-    command.env(SCRATCH, &scratch);
+    // The user's own TMPDIR may be missing, or mounted noexec.
+    command.env(SCRATCH, &scratch).env("TMPDIR", &scratch);
     let tests = spawn(&mut command, Stage::Tests, arguments, Stdio::null())?;
     let pid = rustix::process::Pid::from_raw(tests.id().cast_signed()).expect("it is no 0");
     let pidfd =

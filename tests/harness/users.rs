@@ -40,9 +40,9 @@ pub struct SharedFolder(PathBuf);
 impl SharedFolder {
     /// Makes the folder, where programs may be run.
     pub fn new() -> Self {
-        let places = [std::env::temp_dir(), "/tmp".into(), "/var/tmp".into(), "/dev/shm".into()];
-        let runs_programs = |place: &&PathBuf| {
-            statvfs(*place).is_ok_and(|it| !it.flags().contains(FsFlags::ST_NOEXEC))
+        let places = ["/tmp", "/var/tmp", "/dev/shm"].map(Path::new);
+        let runs_programs = |place: &&&Path| {
+            statvfs(**place).is_ok_and(|it| !it.flags().contains(FsFlags::ST_NOEXEC))
         };
         let place = places.iter().find(runs_programs);
         let place = place.unwrap_or_else(|| panic!("{places:?}: no program may be run there"));
