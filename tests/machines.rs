@@ -38,13 +38,38 @@ const BINDTABLE: &str = "machine_aarch64_bindtable";
 
 const MUSL: &str = "x86_64-unknown-linux-musl";
 
+/// Machines that the raw runtime does not serve, where the ports run on the C library: the name, the
+/// target, Debian's name of the machine, and QEMU's.
+const ON_LIBC: [(&str, &str, &str, &str); 3] = [
+    ("i686", "i686-unknown-linux-gnu", "i686-linux-gnu", "i386"),
+    ("armv7", "armv7-unknown-linux-gnueabihf", "arm-linux-gnueabihf", "arm"),
+    ("s390x", "s390x-unknown-linux-gnu", "s390x-linux-gnu", "s390x"),
+];
+
+/// Where the ports at least compile for the C library. No test runs them there.
+const COMPILED: [&str; 8] = [
+    "aarch64-apple-darwin",
+    "x86_64-apple-darwin",
+    "x86_64-unknown-freebsd",
+    "x86_64-unknown-netbsd",
+    "x86_64-unknown-openbsd",
+    "x86_64-unknown-illumos",
+    "aarch64-linux-android",
+    "powerpc64le-unknown-linux-gnu",
+];
+
 /// Not among the ordinary trials: they build Rust's `core` for each machine.
 pub fn trials() -> Vec<Trial> {
     let mut trials = vec![
         harness::trial("machine_x86_64_musl", musl),
         harness::trial("machine_aarch64_kernel", kernel),
         harness::trial(BINDTABLE, bindtable),
+        harness::trial("machine_others_compile", others_compile),
     ];
+    for (name, target, debian, qemu) in ON_LIBC {
+        let name = format!("machine_{name}_on_libc");
+        trials.push(harness::trial(name, move || on_libc(target, debian, qemu)));
+    }
     for machine in &MACHINES {
         for (name, check) in [
             ("each_build", Machine::each_build as fn(&Machine)),
@@ -64,7 +89,10 @@ pub fn trials() -> Vec<Trial> {
 pub fn prepare(wanted: &[String]) -> Result<(), String> {
     if wanted.iter().any(|name| name.starts_with("machine_")) {
         let [first, second] = MACHINES.each_ref().map(|machine| machine.target);
-        download_std(&[first, second, MUSL]);
+        let mut targets = vec![first, second, MUSL];
+        targets.extend(ON_LIBC.map(|(_, target, ..)| target));
+        targets.extend(COMPILED);
+        download_std(&targets);
     }
     if wanted.iter().any(|name| name == "machine_aarch64_kernel" || name == BINDTABLE) {
         download_kernel(KERNEL, "bookworm", "arm64");
@@ -75,7 +103,11 @@ pub fn prepare(wanted: &[String]) -> Result<(), String> {
 
 /// cargo for a target whose libraries this toolchain may not have.
 fn cargo(target: &str, folder: &str, libraries: &str) -> Command {
-    let mut cargo = harness::cargo("build", &cargo_target(folder));
+    cargo_to("build", target, folder, libraries)
+}
+
+fn cargo_to(subcommand: &str, target: &str, folder: &str, libraries: &str) -> Command {
+    let mut cargo = harness::cargo(subcommand, &cargo_target(folder));
     cargo.args(["--offline", "--target", target]);
     if let Some(source) = std_source(target) {
         // Rust's `core` without optimization calls memcmp(3), which the libraries as they are
@@ -188,8 +220,10 @@ impl Machine {
         ] {
             for call in calls {
                 for error in ["EACCES", "ENOTNAM", "ENOTRECOVERABLE", "EAGAIN"] {
-                    let [c, raw] = ["c", "release"]
-                        .map(|kind| in_namespace(|| self.fails(kind, program, call, error)));
+                    let [c, raw] = ["c", "release"].map(|kind| {
+                        let qemu = self.command(kind, Switches::default(), program);
+                        in_namespace(|| fails(&qemu, program, call, error))
+                    });
                     assert_eq!(raw, c, "{} {call} {error}", program.name());
                     let is_known = c.0.contains("accept: : ")
                         || c.0.contains(&format!("{}: : ", call.replace("clone", "fork")));
@@ -197,21 +231,6 @@ impl Machine {
                 }
             }
         }
-    }
-
-    /// What a program says and its status where a call fails.
-    fn fails(&self, kind: &str, program: Program, call: &str, error: &str) -> (String, i32) {
-        let qemu = self.command(kind, Switches::default(), program);
-        let mut strace = Command::new("strace");
-        strace.args(["-f", "-o", "/dev/null"]);
-        strace.args([format!("--trace={call}"), format!("--inject={call}:error={error}")]);
-        strace.arg(qemu.get_program()).args(qemu.get_args());
-        let mut process = Process::start_on_terminal(&mut strace);
-        drop(strace); // it has the terminal open
-        let client = (program == Program::Treuseaddr2).then(Client::connect);
-        let status = process.wait();
-        drop(client);
-        (process.stdout.to_end(), status)
     }
 
     /// The port makes the calls that C makes, in each scenario.
@@ -248,6 +267,20 @@ impl Machine {
         assert!(raw.calls.iter().all(|calls| calls.len() > 2), "{raw:?}");
         assert_eq!(raw, c.without_the_library(), "{}: {switches:?}", program.name());
     }
+}
+
+/// What a program under QEMU says and its status if a call fails.
+fn fails(qemu: &Command, program: Program, call: &str, error: &str) -> (String, i32) {
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-o", "/dev/null"]);
+    strace.args([format!("--trace={call}"), format!("--inject={call}:error={error}")]);
+    strace.arg(qemu.get_program()).args(qemu.get_args());
+    let mut process = Process::start_on_terminal(&mut strace);
+    drop(strace); // it has the terminal open
+    let client = (program == Program::Treuseaddr2).then(Client::connect);
+    let status = process.wait();
+    drop(client);
+    (process.stdout.to_end(), status)
 }
 
 /// What happens to a program, from its start until it ends or is about to.
@@ -532,5 +565,48 @@ fn musl() {
         let path = cargo_target("musl").join(MUSL).join("release").join(program.name());
         is_small_and_hard(&path);
         converse(program, &mut Command::new(path));
+    }
+}
+
+fn others_compile() {
+    for target in COMPILED {
+        let mut cargo = cargo_to("check", target, "machines-libc", "core");
+        succeed(cargo.args(["--bins", "--features", "libc"]));
+    }
+}
+
+/// Each port serves, says what has failed as C does, and the server and its child return every byte.
+fn on_libc(target: &str, debian: &str, qemu: &str) {
+    let mut cargo = cargo(target, "machines-libc", "core");
+    let variable = target.to_uppercase().replace('-', "_");
+    cargo.env(format!("CARGO_TARGET_{variable}_LINKER"), format!("{debian}-gcc"));
+    succeed(cargo.args(["--release", "--bins", "--features", "libc"]));
+    let command = |program: Program| {
+        let path = cargo_target("machines-libc").join(target).join("release").join(program.name());
+        let mut command = Command::new(format!("qemu-{qemu}"));
+        command.arg("-L").arg(Path::new("/usr").join(debian)).arg(path);
+        command
+    };
+    for program in Program::ALL {
+        converse(program, &mut command(program));
+    }
+    for program in Program::SERVERS {
+        echo(&mut command(program), 65_537);
+        let (said, status) = in_namespace(|| {
+            let _holder = hold_port();
+            let mut process = Process::start_on_terminal(&mut command(program));
+            let status = process.wait();
+            (process.stdout.to_end(), status)
+        });
+        assert_eq!((&*said, status), ("bind: : Address already in use\n", 255));
+    }
+    for (program, call, error, expected) in [
+        (Program::Treuseaddr, "socket", "EMFILE", "socket: : Too many open files\n"),
+        (Program::Treuseaddr, "bind", "EACCES", "bind: : Permission denied\n"),
+        (Program::Treuseaddr, "listen", "EOPNOTSUPP", "listen: : Operation not supported\n"),
+        (Program::Ureuseaddr, "setsockopt", "ENODEV", "setsockopt: : No such device\n"),
+    ] {
+        let seen = in_namespace(|| fails(&command(program), program, call, error));
+        assert_eq!(seen, (expected.to_owned(), 255), "{target}: {call}");
     }
 }
