@@ -287,7 +287,7 @@ pub fn is_small_and_hard(path: &Path) {
 fn panics_with_a_place(program: Program) {
     let line = read(&format!("src/{}.rs", program.name()))
         .lines()
-        .position(|line| line.contains("&buff[..num]"))
+        .position(|line| line.contains("&buff[..num"))
         .map_or(0, |index| index + 1);
     for runtime in [Runtime::Raw, Runtime::Libc] {
         harness::in_namespace(|| {
