@@ -16,14 +16,14 @@ use rustix::net::{
     AddressFamily, RecvFlags, SocketFlags, SocketType, accept_with, bind, listen, recv, socket_with,
 };
 use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, TcpStream, UdpSocket};
 use std::process::Command;
 
 const DOCUMENT: &str = "docs/so_reuseaddr.md";
 const LOCALHOST: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const ANY: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
 
-const TRIALS: [(&str, fn()); 17] = [
+const TRIALS: [(&str, fn()); 18] = [
     ("option_drawing", || is_current(DOCUMENT, "drawing", &drawing())),
     ("option_rule", || is_current(DOCUMENT, "rule", &rule())),
     ("option_addresses", addresses),
@@ -35,7 +35,8 @@ const TRIALS: [(&str, fn()); 17] = [
     ("option_tcp_takeover", tcp_takeover),
     ("option_nobody_accepts", nobody_accepts),
     ("option_udp_unicast", udp_unicast),
-    ("option_udp_attacker", udp_attacker),
+    ("option_udp_same_peer", udp_same_peer),
+    ("option_udp_order", udp_order),
     ("option_udp_multicast", udp_multicast),
     ("option_udp_broadcast", udp_broadcast),
     ("option_culprit", culprit),
@@ -249,6 +250,16 @@ fn is_the_connections() {
         let of_connection = after(|_, connection, on| {
             set_socket_reuseaddr(connection, on).expect("the descriptor is a socket");
         });
+        let before_accept = harness::in_namespace(|| {
+            let listener = listener(flag);
+            let client = TcpStream::connect((LOCALHOST, PORT)).expect("the server listens");
+            set_socket_reuseaddr(&listener, !is_set).expect("the descriptor is a socket");
+            let server = accept_with(&listener, SocketFlags::CLOEXEC).expect("it has connected");
+            drop(listener);
+            close_server_first(server, client);
+            bound_tcp(Flag::ReuseAddr, LOCALHOST).is_ok()
+        });
+        assert_eq!(before_accept, is_set, "the connection gets it when the handshake ends");
         assert_eq!(of_listener, is_set, "the connection keeps what it got from its listener");
         assert_eq!(of_connection, !is_set, "the connection's own flag is what TIME_WAIT keeps");
     }
@@ -303,8 +314,8 @@ fn who_listens_first() {
     wait_for("the other to end", || start_listening(&first).ok());
 }
 
-/// No second socket takes clients from a listener: not at the same address, a specific one or the
-/// wildcard, whichever has the option; nor if it was bound before and both have the option.
+/// Of two sockets, the second takes no clients from a listener: not at the same address, a specific one or
+/// the wildcard, whichever has SO_REUSEADDR; nor if it was bound before and both have it.
 fn tcp_takeover() {
     for (first, second) in [(LOCALHOST, LOCALHOST), (ANY, LOCALHOST), (LOCALHOST, ANY)] {
         for (old, new) in [
@@ -381,14 +392,14 @@ fn udp_unicast() {
     assert_eq!(receivers(LOCALHOST, [&first, &any, &second]), [false, false, true]);
 }
 
-/// A victim that is connected to its peer, or bound to a device, keeps its datagrams until the attacker's
-/// socket is connected or bound in the same way.
-fn udp_attacker() {
+/// Of two sockets with SO_REUSEADDR at one address, the one that is connected to the sender, or bound to the
+/// device, gets the datagrams; of two such, the last.
+fn udp_same_peer() {
     use nix::sys::socket::sockopt::{BindToDevice, ReuseAddr};
     use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, setsockopt, socket};
     use std::os::fd::AsRawFd;
 
-    let victim_or_attacker = || {
+    let receiver = || {
         // Without SOCK_CLOEXEC, processes of other trials would keep the socket, and get its datagrams.
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let socket = socket(AddressFamily::Inet, SockType::Datagram, flags, None)
@@ -411,7 +422,7 @@ fn udp_attacker() {
         harness::in_namespace(|| {
             let peer = Sender::new();
             let address = (LOCALHOST, Sender::PORT).into();
-            let sockets = [(); 2].map(|()| victim_or_attacker());
+            let sockets = [(); 2].map(|()| receiver());
             narrow(&sockets[0], address);
             for expected in [[true, false], [false, true]] {
                 peer.send(LOCALHOST, b"hello");
@@ -427,6 +438,43 @@ fn udp_attacker() {
                 narrow(&sockets[1], address);
             }
         });
+    }
+}
+
+/// Of two sockets at one address, both with SO_REUSEPORT and one of them bound to a device, the one that bound
+/// last gets the datagrams of IPv4, the one that bound first those of IPv6.
+fn udp_order() {
+    use nix::sys::socket::sockopt::{BindToDevice, ReusePort};
+    use nix::sys::socket::{
+        AddressFamily, SockFlag, SockType, SockaddrStorage, bind, setsockopt, socket,
+    };
+    use std::os::fd::AsRawFd;
+    for (family, ip) in [
+        (AddressFamily::Inet, IpAddr::V4(LOCALHOST)),
+        (AddressFamily::Inet6, IpAddr::V6(Ipv6Addr::LOCALHOST)),
+    ] {
+        for device_of in [0, 1] {
+            harness::in_namespace(|| {
+                let sockets = [0, 1].map(|at| {
+                    let kind = (SockType::Datagram, SockFlag::SOCK_CLOEXEC);
+                    let fd = socket(family, kind.0, kind.1, None).expect("descriptors are left");
+                    setsockopt(&fd, ReusePort, &true).expect("it is a socket");
+                    if at == device_of {
+                        setsockopt(&fd, BindToDevice, &"lo".into()).expect("it is there");
+                    }
+                    let address = SockaddrStorage::from(SocketAddr::new(ip, PORT));
+                    bind(fd.as_raw_fd(), &address).expect("both are one user's");
+                    let socket = UdpSocket::from(fd);
+                    socket.set_nonblocking(true).expect("it is a socket");
+                    socket
+                });
+                let sender = UdpSocket::bind((ip, 0)).expect("a port is left");
+                sender.send_to(b"hello", (ip, PORT)).expect("it is on loopback");
+                let [winner, loser] = if ip.is_ipv4() { [1, 0] } else { [0, 1] };
+                wait_for("the datagram", || sockets[winner].recv(&mut [0; 8]).ok());
+                assert!(sockets[loser].recv(&mut [0; 8]).is_err());
+            });
+        }
     }
 }
 

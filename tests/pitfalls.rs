@@ -2,27 +2,40 @@
 //! this kernel.
 
 use crate::harness::{
-    self, Capture, Client, Need, PORT, Process, Program, Row, Runtime, Scratch, Variant,
-    close_server_first, in_namespace, need, rows, run, set_sysctl, time_wait_left, wait_for,
-    wait_for_exactly, wait_for_rows,
+    self, Capture, Client, Need, PORT, Process, Program, Row, Runtime, Scratch, Switches, Variant,
+    close_server_first, has_two_users, in_namespace, need, rows, run, set_sysctl, state, stop,
+    time_wait_left, wait_for, wait_for_exactly, wait_for_rows,
 };
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
+use nix::sys::socket::sockopt::{IpBindAddressNoPort, ReusePort};
+use nix::sys::socket::{self as nix_socket, SockaddrIn, setsockopt};
+use nix::{libc, setsockopt_impl, sockopt_impl};
+use rustix::event::{Timespec, epoll};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::sockopt::{
-    set_ipv6_v6only, set_socket_linger, set_socket_reuseaddr, set_socket_reuseport,
+    set_ip_freebind, set_ipv6_v6only, set_socket_linger, set_socket_recv_buffer_size,
+    set_socket_reuseaddr, set_socket_reuseport,
 };
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType,
-    accept_with, bind, connect, getpeername, getsockname, ipproto, listen, recv, sendto, shutdown,
-    socket_with,
+    accept_with, bind, connect, getpeername, getsockname, ipproto, listen, recv, send, sendto,
+    shutdown, socket_with,
 };
 use std::collections::HashSet;
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, TcpStream, ToSocketAddrs};
+use std::io::Write;
+use std::mem::MaybeUninit;
+use std::net::{
+    IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream, ToSocketAddrs,
+    UdpSocket,
+};
+use std::os::fd::AsRawFd;
 use std::process::Command;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 const CLOEXEC: SocketFlags = SocketFlags::CLOEXEC;
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -33,7 +46,7 @@ const ANY_6: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 /// A port of the range that outgoing connections get theirs from, where a trial says so.
 const EPHEMERAL: u16 = 40_000;
 
-const TRIALS: [(&str, fn()); 20] = [
+const TRIALS: [(&str, fn()); 36] = [
     ("pitfall_other_namespace", other_namespace),
     ("pitfall_shutdown_keeps_the_descriptor", shutdown_keeps_the_descriptor),
     ("pitfall_not_accepted_yet", not_accepted_yet),
@@ -54,6 +67,22 @@ const TRIALS: [(&str, fn()); 20] = [
     ("pitfall_udp_port_0", udp_port_0),
     ("pitfall_unix_socket", unix_socket),
     ("pitfall_restart_after_time_wait", restart_after_time_wait),
+    ("pitfall_which_port", which_port),
+    ("pitfall_bind_without_a_port", bind_without_a_port),
+    ("pitfall_clients_time_wait", clients_time_wait),
+    ("pitfall_many_time_waits", many_time_waits),
+    ("pitfall_close_wait", close_wait),
+    ("pitfall_kill_9", kill_9),
+    ("pitfall_stopped_job", stopped_job),
+    ("pitfall_binds_twice", binds_twice),
+    ("pitfall_fin_wait_1", fin_wait_1),
+    ("pitfall_mptcp", mptcp),
+    ("pitfall_fchown", fchown),
+    ("pitfall_queues", queues),
+    ("pitfall_abort_on_overflow", abort_on_overflow),
+    ("pitfall_thundering_herd", thundering_herd),
+    ("pitfall_dnat", dnat),
+    ("pitfall_sigpipe_ignored", sigpipe_ignored),
 ];
 
 pub fn trials() -> Vec<Trial> {
@@ -196,7 +225,8 @@ fn fin_timeout() {
     listener(false);
 }
 
-/// `ss -K` removes a TIME_WAIT, if the kernel was built with CONFIG_INET_DIAG_DESTROY.
+/// `ss -K` removes a TIME_WAIT, if the kernel was built with CONFIG_INET_DIAG_DESTROY. Of a connection and a
+/// listener the next call fails.
 fn ss_kill() {
     time_wait(false);
     let killed = run(Command::new("ss").args(["-K", "state", "time-wait", "sport = :3459"]));
@@ -204,7 +234,12 @@ fn ss_kill() {
     // It prints the sockets that it has removed, below a title.
     if killed.stdout.lines().count() > 1 {
         wait_for_exactly(&[]);
-        listener(false);
+        let listener = listener(false);
+        let _client = connect_from(EPHEMERAL).expect("it listens");
+        let server = accept_with(&listener, CLOEXEC).expect("it has connected");
+        run(Command::new("ss").args(["-aK", "sport = :3459"]));
+        assert_eq!(recv(&server, &mut [0; 8], RecvFlags::empty()), Err(Errno::CONNABORTED));
+        assert_eq!(accept_with(&listener, CLOEXEC).err(), Some(Errno::INVAL));
     } else {
         assert_eq!(rows(), [Row::TIME_WAIT]);
         eprintln!("ss -K removes nothing: this kernel was built without CONFIG_INET_DIAG_DESTROY");
@@ -221,14 +256,17 @@ fn syn_reopens_time_wait() {
     wait_for_exactly(&[Row::client("ESTABLISHED"), Row::server("ESTABLISHED"), Row::LISTEN]);
 }
 
-/// A RST in sequence ends a TIME_WAIT where `tcp_rfc1337` is 0, as it is unless changed.
+/// A RST ends a TIME_WAIT where `tcp_rfc1337` is 0, as it is unless changed, and only if its number is the
+/// next in sequence. A FIN_WAIT2 without a process ends with any RST in the window, whatever the setting.
 fn reset_ends_time_wait() {
     for (rfc1337, is_ended) in [("1", false), ("0", true)] {
         in_namespace(|| {
             set_sysctl("net.ipv4.tcp_rfc1337", rfc1337);
             let mut capture = Capture::start();
             time_wait(false);
-            let sequence = wait_for("the client's FIN", || capture.after_clients_fin());
+            let sequence = wait_for("the client's FIN", || capture.after_client());
+            reset(sequence + 1);
+            assert_eq!(rows(), [Row::TIME_WAIT]);
             reset(sequence);
             if is_ended {
                 wait_for_exactly(&[]);
@@ -237,6 +275,16 @@ fn reset_ends_time_wait() {
             }
         });
     }
+    in_namespace(|| {
+        set_sysctl("net.ipv4.tcp_rfc1337", "1");
+        let mut capture = Capture::start();
+        let (server, _client) = connection(false);
+        drop(server);
+        wait_for_exactly(&[Row::client("CLOSE_WAIT"), Row::server("FIN_WAIT2")]);
+        let sequence = wait_for("the client's SYN", || capture.after_client());
+        reset(sequence.wrapping_add(1000));
+        wait_for_exactly(&[Row::client("CLOSE_WAIT")]);
+    });
 }
 
 /// Sends the server a RST as the client would have.
@@ -285,7 +333,7 @@ fn inherited_listener_takes_clients() {
 }
 
 /// When a listener of a group is closed, the kernel resets the connections in its queue, unless
-/// `tcp_migrate_req` is 1.
+/// `tcp_migrate_req` is 1. A program that waits for the new listener is then woken.
 fn hand_over() {
     for (migrate, is_lost) in [("0", true), ("1", false)] {
         in_namespace(|| {
@@ -294,6 +342,10 @@ fn hand_over() {
             let clients: Vec<TcpStream> = (0..64)
                 .map(|_| TcpStream::connect((LOCALHOST, PORT)).expect("they listen"))
                 .collect();
+            let at_once = accept_all(&new).len();
+            let waiting = epoll::create(epoll::CreateFlags::CLOEXEC).expect("descriptors are left");
+            let edge = epoll::EventFlags::IN | epoll::EventFlags::ET; // what comes from now on
+            epoll::add(&waiting, &new, epoll::EventData::new_u64(0), edge).expect("it is a socket");
             drop(old);
             // Not at once: a process that another trial starts meanwhile holds a copy until its exec.
             wait_for("the old listener to end", || {
@@ -303,7 +355,10 @@ fn hand_over() {
             // Each client is reset, or moved to the other listener's queue.
             let is_reset =
                 |client: &&TcpStream| client.take_error().expect("it is a socket").is_some();
-            let (mut lost, mut served) = (0, 0);
+            let (mut lost, mut served) = (0, at_once);
+            if !is_lost && harness::kernel() >= (6, 18) {
+                assert_eq!(events(&waiting), 1, "the new listener wakes its program");
+            }
             wait_for("64 clients", || {
                 lost += clients.iter().filter(is_reset).count();
                 served += accept_all(&new).len();
@@ -314,7 +369,16 @@ fn hand_over() {
     }
 }
 
-/// A listener at `::` holds the IPv4 addresses, too, unless it has IPV6_V6ONLY.
+/// How many events come, at most 1 and within the limit.
+fn events(epoll: &OwnedFd) -> usize {
+    let limit = Timespec { tv_sec: 20, tv_nsec: 0 };
+    let mut room = [MaybeUninit::uninit()];
+    let (come, _) =
+        epoll::wait(epoll, &mut room, Some(&limit)).expect("no signal has a handler here");
+    come.len()
+}
+
+/// A listener at `::` holds the IPv4 addresses, too, unless it has IPV6_V6ONLY; `bindv6only` sets that.
 fn two_families() {
     // The local address of the one listener, as ss and netstat write it.
     let shown = || {
@@ -338,6 +402,12 @@ fn two_families() {
     listen(&only, 64).expect("nothing is there");
     assert_eq!(shown(), ["[::]:3459", ":::3459"]);
     try_listen(ANY, PORT, false).expect("IPv4 is free");
+    in_namespace(|| {
+        set_sysctl("net.ipv6.bindv6only", 1);
+        let _only = try_listen(ANY_6, PORT, false).expect("nothing is there");
+        assert_eq!(shown(), ["[::]:3459", ":::3459"]);
+        try_listen(ANY, PORT, false).expect("IPv4 is free");
+    });
 }
 
 /// A listener at 127.0.0.1 leaves `::1` to anybody, and a client that connects to `localhost` tries
@@ -395,6 +465,11 @@ fn self_connect() {
 fn errors() {
     let elsewhere = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)); // of no machine: RFC 5737
     assert_eq!(try_listen(elsewhere, PORT, true).err(), Some(Errno::ADDRNOTAVAIL));
+    let free = tcp(elsewhere, false);
+    set_ip_freebind(&free, true).expect("it is a socket");
+    assert_eq!(bind(&free, &SocketAddr::new(elsewhere, PORT)), Ok(()));
+    assert_eq!(bind(&free, &SocketAddr::new(elsewhere, PORT)), Err(Errno::INVAL), "a second bind");
+    try_listen(IpAddr::V4(Ipv4Addr::new(127, 9, 9, 9)), PORT, false).expect("it is lo's");
 
     set_sysctl("net.ipv4.ip_local_port_range", format!("{EPHEMERAL} {EPHEMERAL}"));
     let listener = listener(false);
@@ -402,6 +477,12 @@ fn errors() {
     let no_port = TcpStream::connect((LOCALHOST, PORT)).expect_err("none is left");
     assert_eq!(no_port.raw_os_error(), Some(Errno::ADDRNOTAVAIL.raw_os_error()));
     assert_eq!(try_listen(LOCALHOST, 0, false).err(), Some(Errno::ADDRINUSE));
+    assert_eq!(listen(tcp(LOCALHOST, false), 8), Err(Errno::ADDRINUSE), "listen without bind");
+    let _last = UdpSocket::bind((LOCALHOST, EPHEMERAL)).expect("no other is there");
+    let udp = connect(socket(SocketType::DGRAM, LOCALHOST), &SocketAddr::new(LOCALHOST, PORT));
+    assert_eq!(udp, Err(Errno::AGAIN), "UDP without a port left");
+    shutdown(&listener, Shutdown::Read).expect("it listens");
+    assert_eq!(accept_with(&listener, CLOEXEC).err(), Some(Errno::INVAL), "it listens no longer");
     drop((client, listener));
 
     in_namespace(|| {
@@ -442,29 +523,45 @@ fn udp_port_0() {
     assert!(distinct(true) < usize::from(COUNT));
 }
 
-/// A Unix socket's file stays when its server has ended; no option helps, `unlink` does.
+/// A Unix socket's file stays when its server has ended; no option helps, `unlink` does. `connect` tells
+/// whether a server lives there. An abstract name is no file, and ends with its socket.
 fn unix_socket() {
     let scratch = Scratch::new();
     let path = scratch.path().join("socket");
-    let address =
+    let file =
         SocketAddrUnix::new(path.to_str().expect("it is UTF-8")).expect("it is short enough");
-    let bound = || {
-        let flags = SocketFlags::CLOEXEC;
-        let fd = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-        set_socket_reuseaddr(&fd, true)?;
-        bind(&fd, &address)
+    let socket = || {
+        socket_with(AddressFamily::UNIX, SocketType::STREAM, CLOEXEC, None).expect("it is there")
     };
-    assert_eq!(bound(), Ok(()));
-    assert_eq!(bound(), Err(Errno::ADDRINUSE));
+    let bound = |address| {
+        let fd = socket();
+        set_socket_reuseaddr(&fd, true)?;
+        bind(&fd, address)?;
+        listen(&fd, 8)?;
+        Ok(fd)
+    };
+    let server = bound(&file).expect("nothing is there");
+    assert_eq!(connect(socket(), &file), Ok(()));
+    drop(server);
+    // Not at once: a process that another trial starts meanwhile holds a copy until its exec.
+    let refused = || (connect(socket(), &file) == Err(Errno::CONNREFUSED)).then_some(());
+    wait_for("the server to end", refused);
+    assert_eq!(bound(&file).err(), Some(Errno::ADDRINUSE));
     fs::remove_file(&path).expect("it is there");
-    assert_eq!(bound(), Ok(()));
+    bound(&file).expect("the file is gone");
+
+    let name = SocketAddrUnix::new_abstract_name(b"treuseaddr").expect("it is short enough");
+    let server = bound(&name).expect("nothing is there");
+    assert_eq!(bound(&name).err(), Some(Errno::ADDRINUSE));
+    drop(server);
+    wait_for("the name", || bound(&name).ok());
 }
 
 /// The option is too late for the TIME_WAIT that is there, however often the server is started; for
 /// the next one it is in time.
 fn restart_after_time_wait() {
     let command = |reuseaddr| {
-        let switches = harness::Switches { reuseaddr, close_listener: false };
+        let switches = Switches { reuseaddr, close_listener: false };
         Variant::new(Program::Treuseaddr, Runtime::Raw).with(switches).command()
     };
     let serve_and_stop = |mut server: Process| {
@@ -484,4 +581,432 @@ fn restart_after_time_wait() {
         serve_and_stop(Process::start(&mut command(true)));
         serve_and_stop(Process::start(&mut command(true)));
     });
+}
+
+fn port(fd: &OwnedFd) -> u16 {
+    SocketAddr::try_from(getsockname(fd).expect("it is bound"))
+        .expect("it is of the internet")
+        .port()
+}
+
+/// In the range as it is unless changed, `bind` to port 0 gets an odd port while one is left, and `connect` an
+/// even one. With SO_REUSEADDR, `bind` stays in the lower half.
+fn which_port() {
+    const COUNT: usize = 50;
+    let [low, high] = [32_768, 60_999];
+    let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").expect("it is there");
+    assert_eq!(range.split_whitespace().collect::<Vec<_>>(), [low.to_string(), high.to_string()]);
+    let bound = |reuseaddr| {
+        [(); COUNT].map(|()| {
+            let fd = tcp(LOCALHOST, reuseaddr);
+            bind(&fd, &SocketAddr::new(LOCALHOST, 0)).expect("a port is left");
+            fd
+        })
+    };
+    let (plain, reuse) = (bound(false), bound(true));
+    assert!(plain.iter().chain(&reuse).all(|fd| port(fd) % 2 == 1));
+    assert!(reuse.iter().all(|fd| port(fd) < low + (high - low) / 2));
+    assert!(plain.iter().any(|fd| port(fd) >= low + (high - low) / 2), "the chance is 2^-50");
+    let _listener = listener(false);
+    let clients = [(); COUNT].map(|()| TcpStream::connect((LOCALHOST, PORT)).expect("it listens"));
+    let is_even =
+        |client: &TcpStream| client.local_addr().expect("it is connected").port() % 2 == 0;
+    assert!(clients.iter().all(is_even));
+}
+
+/// `include/uapi/linux/in.h`; the crate libc lacks it.
+const IP_LOCAL_PORT_RANGE: libc::c_int = 51;
+
+sockopt_impl!(
+    /// The first port of the range in the lower 16 bits, the last in the upper (ip(7), Linux 6.3).
+    IpLocalPortRange,
+    SetOnly,
+    libc::IPPROTO_IP,
+    IP_LOCAL_PORT_RANGE,
+    u32
+);
+
+/// A client that binds only its address leaves the choice of the port to `connect`: two of them share one port
+/// to different servers. Without IP_BIND_ADDRESS_NO_PORT the second `bind` fails.
+fn bind_without_a_port() {
+    set_sysctl("net.ipv4.ip_local_port_range", format!("{EPHEMERAL} {EPHEMERAL}"));
+    let servers = [Ipv4Addr::LOCALHOST, Ipv4Addr::new(127, 0, 0, 2)];
+    let _listeners = servers.map(|ip| TcpListener::bind((ip, PORT)).expect("nothing is there"));
+    let bind_to_0 = |client: &std::os::fd::OwnedFd| {
+        nix_socket::bind(client.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0))
+    };
+    for without_a_port in [false, true] {
+        let clients = [(); 2].map(|()| another_tcp());
+        let bound = clients.each_ref().map(|client| {
+            if without_a_port {
+                setsockopt(client, IpBindAddressNoPort, &true).expect("it is a socket");
+            }
+            bind_to_0(client)
+        });
+        if !without_a_port {
+            assert_eq!(bound, [Ok(()), Err(nix::Error::EADDRINUSE)]);
+            continue;
+        }
+        assert_eq!(bound, [Ok(()); 2]);
+        for (client, server) in clients.iter().zip(servers) {
+            let server = SockaddrIn::from(SocketAddrV4::new(server, PORT));
+            nix_socket::connect(client.as_raw_fd(), &server).expect("it is another server");
+        }
+        let ports = clients.map(|client| TcpStream::from(client).local_addr().map(|it| it.port()));
+        assert!(ports.iter().all(|port| matches!(port, Ok(EPHEMERAL))), "{ports:?}");
+    }
+    if harness::kernel() < (6, 3) {
+        eprintln!("IP_LOCAL_PORT_RANGE is not tried: it needs Linux 6.3");
+        return;
+    }
+    in_namespace(|| {
+        let client = another_tcp();
+        let [first, last] = [50_001, 50_010];
+        setsockopt(&client, IpLocalPortRange, &(last << 16 | first)).expect("it is a socket");
+        bind_to_0(&client).expect("a port is left");
+        let bound: SockaddrIn = nix_socket::getsockname(client.as_raw_fd()).expect("it is bound");
+        assert!((first..=last).contains(&bound.port().into()));
+    });
+}
+
+/// A TCP socket to which nix sets what rustix does not.
+fn another_tcp() -> std::os::fd::OwnedFd {
+    use nix_socket::{AddressFamily, SockFlag, SockType};
+    let made =
+        nix_socket::socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None);
+    made.expect("descriptors are left")
+}
+
+/// The TIME_WAIT of a client keeps its port from another connection to the same server: on loopback for a
+/// second, elsewhere for the whole minute. `tcp_tw_reuse` decides: 2 is for loopback, 1 for all, 0 for none.
+fn clients_time_wait() {
+    let elsewhere = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+    let left = |ip: IpAddr, reuse: &str| {
+        set_sysctl("net.ipv4.tcp_tw_reuse", reuse);
+        set_sysctl("net.ipv4.ip_local_port_range", format!("{EPHEMERAL} {EPHEMERAL}"));
+        if ip != LOCALHOST {
+            run(Command::new("ip").args(["address", "add", "192.0.2.1/32", "dev", "lo"]));
+        }
+        let listener = try_listen(ip, PORT, true).expect("nothing is there");
+        let client = TcpStream::connect((ip, PORT)).expect("it listens");
+        let server = accept_with(&listener, CLOEXEC).expect("it has connected");
+        drop(client);
+        wait_for_rows("CLOSE_WAIT", |rows| rows.contains(&Row::server("CLOSE_WAIT")));
+        drop(server);
+        wait_for_exactly(&[Row::LISTEN, Row::client("TIME_WAIT")]);
+        listener
+    };
+    let again = |ip: IpAddr| TcpStream::connect((ip, PORT)).map_err(|no| no.raw_os_error());
+    for (ip, reuse, is_reused) in [
+        (LOCALHOST, "2", true),
+        (LOCALHOST, "0", false),
+        (elsewhere, "2", false),
+        (elsewhere, "1", true),
+    ] {
+        in_namespace(|| {
+            let _listener = left(ip, reuse);
+            let start = Instant::now();
+            let refused = Err(Some(Errno::ADDRNOTAVAIL.raw_os_error()));
+            assert_eq!(again(ip).map(drop), refused, "{ip}, {reuse}");
+            if is_reused {
+                wait_for("the port", || again(ip).ok());
+                assert!(start.elapsed() > Duration::from_millis(900), "{ip}, {reuse}");
+            } else {
+                // As long as the other takes.
+                wait_for("more than a second", || {
+                    assert_eq!(again(ip).map(drop), refused, "{ip}, {reuse}");
+                    (start.elapsed() > Duration::from_millis(1500)).then_some(())
+                });
+            }
+        });
+    }
+}
+
+/// A server's TIME_WAITs take nothing from its new clients; above `tcp_max_tw_buckets` the kernel keeps no more.
+fn many_time_waits() {
+    const MOST: usize = 10;
+    set_sysctl("net.ipv4.tcp_max_tw_buckets", MOST);
+    let listener = listener(false);
+    for _ in 0..2 * MOST {
+        let client = TcpStream::connect((LOCALHOST, PORT)).expect("it listens");
+        let server = accept_with(&listener, CLOEXEC).expect("it has connected");
+        shutdown(&server, Shutdown::Write).expect("it is connected");
+        drop(client);
+        wait_for_rows("the end", |rows| !rows.contains(&Row::client("CLOSE_WAIT")));
+    }
+    let rows = wait_for_rows("TIME_WAIT alone", |rows| {
+        rows.iter().all(|row| [Row::LISTEN, Row::TIME_WAIT].contains(row))
+    });
+    assert_eq!(rows.len(), 1 + MOST, "{rows:?}");
+}
+
+/// CLOSE_WAIT: the client has closed, and the server's program has not. It stays, without a limit of time.
+fn close_wait() {
+    set_sysctl("net.ipv4.tcp_fin_timeout", 1);
+    let listener = listener(false);
+    let client = connect_from(EPHEMERAL).expect("it listens");
+    let server = accept_with(&listener, CLOEXEC).expect("it has connected");
+    drop(client);
+    wait_for_exactly(&[Row::server("CLOSE_WAIT"), Row::LISTEN]); // the client's end is over
+    drop(server);
+    wait_for_exactly(&[Row::LISTEN]);
+}
+
+/// SIGKILL is an end as any other: the kernel closes the sockets, and TIME_WAIT is left.
+fn kill_9() {
+    let mut old = Process::start(&mut treuseaddr(Runtime::Raw, false));
+    let mut client = Client::connect();
+    client.exchange("hello\n");
+    old.signal(Signal::SIGKILL);
+    assert_eq!(old.wait(), -(Signal::SIGKILL as i32));
+    drop(client);
+    wait_for_exactly(&[Row::TIME_WAIT]);
+    assert_eq!(Process::start(&mut treuseaddr(Runtime::Raw, true)).wait(), 255);
+}
+
+fn treuseaddr(runtime: Runtime, reuseaddr: bool) -> Command {
+    let switches = Switches { reuseaddr, close_listener: false };
+    Variant::new(Program::Treuseaddr, runtime).with(switches).command()
+}
+
+/// A stopped job (Ctrl+Z) listens on: the kernel lets clients in. SIGTERM waits until the job continues.
+fn stopped_job() {
+    let mut old = Process::start(&mut treuseaddr(Runtime::Raw, true));
+    wait_for_exactly(&[Row::LISTEN]);
+    stop(old.pid());
+    let _client = TcpStream::connect((LOCALHOST, PORT)).expect("it listens");
+    assert_eq!(Process::start(&mut treuseaddr(Runtime::Raw, true)).wait(), 255);
+    old.signal(Signal::SIGTERM);
+    assert_eq!((state(old.pid()), rows().contains(&Row::LISTEN)), (Some('T'), true));
+    old.signal(Signal::SIGCONT);
+    assert_eq!(old.wait(), -(Signal::SIGTERM as i32));
+    wait_for_rows("the port", |rows| !rows.contains(&Row::LISTEN));
+}
+
+/// A program that listens at both wildcard addresses, without IPV6_V6ONLY, refuses itself. It ends, and no tool
+/// finds anything.
+fn binds_twice() {
+    for [first, second] in [[ANY, ANY_6], [ANY_6, ANY], [ANY, ANY]] {
+        in_namespace(|| {
+            let listener = try_listen(first, PORT, true).expect("nothing is there");
+            assert_eq!(try_listen(second, PORT, true).err(), Some(Errno::ADDRINUSE));
+            drop(listener);
+            wait_for("the end", || {
+                let found = run(Command::new("ss").args(["-Htuna", "sport = :3459"])).stdout;
+                found.is_empty().then_some(())
+            });
+        });
+    }
+}
+
+/// FIN_WAIT1 lasts while the client does not read: no setting of FIN_WAIT2 ends it.
+fn fin_wait_1() {
+    set_sysctl("net.ipv4.tcp_fin_timeout", 1);
+    let listener = listener(false);
+    let pair = |from| {
+        let client = tcp(LOCALHOST, true);
+        set_socket_recv_buffer_size(&client, 4096).expect("it is a socket");
+        bind(&client, &SocketAddr::new(LOCALHOST, from)).expect("it is free");
+        connect(&client, &SocketAddr::new(LOCALHOST, PORT)).expect("it listens");
+        (accept_with(&listener, CLOEXEC).expect("it has connected"), client)
+    };
+    let (full, reader) = pair(EPHEMERAL);
+    let (empty, _other) = pair(EPHEMERAL + 1);
+    while send(&full, &[0; 4096], SendFlags::DONTWAIT).is_ok() {}
+    drop((full, empty, listener));
+    let [waits, ends] = ["FIN_WAIT1", "FIN_WAIT2"].map(Row::server);
+    wait_for_rows("both", |rows| rows.contains(&waits) && rows.contains(&ends));
+    let rows = wait_for_rows("the end of FIN_WAIT2", |rows| !rows.contains(&ends));
+    assert!(rows.contains(&waits), "{rows:?}");
+    assert_eq!(try_listen(LOCALHOST, PORT, true).err(), Some(Errno::ADDRINUSE));
+    while recv(&reader, &mut [0; 4096], RecvFlags::empty()).is_ok_and(|(_, count)| count > 0) {}
+    wait_for_rows("the end of FIN_WAIT1", |rows| !rows.contains(&waits));
+}
+
+/// MPTCP has the ports of TCP, and its rule; the TIME_WAIT of an MPTCP listener's connection has the option.
+fn mptcp() {
+    let mptcp = |reuseaddr| {
+        let protocol = Some(ipproto::MPTCP);
+        let fd = socket_with(AddressFamily::INET, SocketType::STREAM, CLOEXEC, protocol)?;
+        set_socket_reuseaddr(&fd, reuseaddr).map(|()| fd)
+    };
+    let listener = match mptcp(true) {
+        Ok(fd) => fd,
+        Err(no) => return eprintln!("MPTCP is not tried: {no}"),
+    };
+    bind(&listener, &SocketAddr::new(LOCALHOST, PORT)).expect("nothing is there");
+    listen(&listener, 8).expect("nothing is there");
+    assert_eq!(try_listen(LOCALHOST, PORT, true).err(), Some(Errno::ADDRINUSE));
+    let shown = run(Command::new("ss").args(["-HlnM"])).stdout;
+    assert!(shown.contains("127.0.0.1:3459"), "ss -M: {shown:?}");
+    let client = connect_from(EPHEMERAL).expect("it listens");
+    let server = accept_with(&listener, CLOEXEC).expect("it has connected");
+    drop(listener);
+    close_server_first(server, client);
+    assert_eq!(try_listen(LOCALHOST, PORT, false).err(), Some(Errno::ADDRINUSE));
+    try_listen(LOCALHOST, PORT, true).expect("the TIME_WAIT has the option");
+}
+
+/// For SO_REUSEPORT the user of a socket is that of the process which made it, until `fchown` changes it.
+fn fchown() {
+    if !has_two_users() {
+        return eprintln!("fchown is not tried: it needs a second user");
+    }
+    let _member = member();
+    let other = another_tcp();
+    setsockopt(&other, ReusePort, &true).expect("it is a socket");
+    nix::unistd::fchown(&other, Some(65_534.into()), None).expect("this is root");
+    let bound = nix_socket::bind(other.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, PORT));
+    assert_eq!(bound, Err(nix::Error::EADDRINUSE));
+}
+
+/// The two numbers of `ss -lnt` for the listener: how many wait to be accepted, and the backlog.
+fn queue() -> [usize; 2] {
+    let shown = run(Command::new("ss").args(["-Hlnt", "sport = :3459"])).stdout;
+    let mut fields = shown.split_whitespace().skip(1).map(|field| field.parse().expect("a number"));
+    [(); 2].map(|()| fields.next().expect("it is shown"))
+}
+
+/// A client from which nothing is waited for.
+fn hurried_client() -> OwnedFd {
+    let client = tcp(LOCALHOST, false);
+    rustix::io::ioctl_fionbio(&client, true).expect("it is a socket");
+    let begun = connect(&client, &SocketAddr::new(LOCALHOST, PORT));
+    assert_eq!(begun, Err(Errno::INPROGRESS));
+    client
+}
+
+/// The accept queue holds one more than the backlog. While it is full, the kernel drops each SYN: the client
+/// stays in SYN_SENT, and tries again.
+fn queues() {
+    let listener = listener(false);
+    listen(&listener, 1).expect("it listens");
+    assert_eq!(queue(), [0, 1]);
+    let _clients = [(); 3].map(|()| hurried_client());
+    wait_for("a full queue", || (queue() == [2, 1]).then_some(()));
+    assert!(rows().contains(&Row::client("SYN_SENT")), "{:?}", rows());
+    let counters = fs::read_to_string("/proc/thread-self/net/netstat").expect("it is there");
+    let mut lines = counters.lines().filter(|line| line.starts_with("TcpExt:"));
+    let mut next = || lines.next().expect("two lines").split_whitespace();
+    let found = next().zip(next()).find(|(name, _)| *name == "ListenOverflows");
+    assert!(found.is_some_and(|(_, count)| count != "0"), "{found:?}");
+    let _server = accept_with(&listener, CLOEXEC).expect("two wait");
+    wait_for("the third, which tries again after a second", || (queue()[0] == 2).then_some(()));
+}
+
+sockopt_impl!(
+    /// The kernel leaves a connection in SYN_RECV until its first data come (tcp(7)).
+    TcpDeferAccept,
+    SetOnly,
+    libc::IPPROTO_TCP,
+    libc::TCP_DEFER_ACCEPT,
+    u32
+);
+
+/// A handshake that ends while the accept queue is full: the kernel ignores the last ACK, and the client waits.
+/// With `tcp_abort_on_overflow` it resets the client.
+fn abort_on_overflow() {
+    for (abort, is_reset) in [("0", false), ("1", true)] {
+        in_namespace(|| {
+            set_sysctl("net.ipv4.tcp_abort_on_overflow", abort);
+            let listener = TcpListener::bind((LOCALHOST, PORT)).expect("nothing is there");
+            setsockopt(&listener, TcpDeferAccept, &30).expect("it is a socket");
+            let shorter = nix_socket::Backlog::new(0).expect("it is a number");
+            nix_socket::listen(&listener, shorter).expect("it listens");
+            let clients = [(); 2]
+                .map(|()| TcpStream::connect((LOCALHOST, PORT)).expect("the queue is empty"));
+            for mut client in &clients {
+                client.write_all(b"hello").expect("it has connected");
+            }
+            wait_for("a full queue", || (queue() == [1, 0]).then_some(()));
+            let counts = |state| rows().iter().filter(|row| **row == Row::client(state)).count();
+            if is_reset {
+                wait_for("the reset", || (counts("ESTABLISHED") == 1).then_some(()));
+            } else {
+                assert_eq!(counts("ESTABLISHED"), 2);
+            }
+        });
+    }
+}
+
+/// A new client wakes every epoll that watches the listener; with EPOLLEXCLUSIVE it wakes one.
+fn thundering_herd() {
+    const WORKERS: usize = 8;
+    for is_exclusive in [false, true] {
+        in_namespace(|| {
+            let listener = listener(false);
+            let (woken, ready) = (AtomicUsize::new(0), AtomicUsize::new(0));
+            let work = || {
+                let mut flags = epoll::EventFlags::IN;
+                flags.set(epoll::EventFlags::EXCLUSIVE, is_exclusive);
+                let own = epoll::create(epoll::CreateFlags::CLOEXEC).expect("descriptors are left");
+                epoll::add(&own, &listener, epoll::EventData::new_u64(0), flags).expect("a socket");
+                ready.fetch_add(1, Ordering::SeqCst); // a client that comes now wakes it too
+                let come = events(&own);
+                woken.fetch_add(come, Ordering::SeqCst);
+            };
+            thread::scope(|scope| {
+                for _ in 0..WORKERS {
+                    scope.spawn(work);
+                }
+                wait_for("the workers", || (ready.load(Ordering::SeqCst) == WORKERS).then_some(()));
+                let mut clients = Vec::new();
+                let expected = if is_exclusive { 1..=WORKERS } else { WORKERS..=WORKERS };
+                for count in expected {
+                    clients.push(TcpStream::connect((LOCALHOST, PORT)).expect("it listens"));
+                    wait_for("the next worker", || {
+                        let woken = woken.load(Ordering::SeqCst);
+                        (woken >= count).then_some(())
+                    });
+                }
+                assert!(is_exclusive || clients.len() == 1);
+            });
+        });
+    }
+}
+
+/// A rule that sends a port's clients elsewhere is no socket: no tool shows one, `bind` succeeds, and the
+/// clients go where the rule says.
+fn dnat() {
+    let rules = "add table ip t
+        add chain ip t output { type nat hook output priority -100 ; }
+        add rule ip t output tcp dport 3459 dnat to 127.0.0.1:40000";
+    let output = run(Command::new("nft").arg(rules));
+    if !output.status.success() {
+        return eprintln!("DNAT is not tried: nft: {}", output.stderr);
+    }
+    let elsewhere = try_listen(LOCALHOST, EPHEMERAL, false).expect("nothing is there");
+    assert_eq!(run(Command::new("ss").args(["-Htan", "sport = :3459"])).stdout, "");
+    let here = listener(false);
+    let _client = TcpStream::connect((LOCALHOST, PORT)).expect("one of them listens");
+    assert_eq!((accept_all(&here).len(), accept_all(&elsewhere).len()), (0, 1));
+}
+
+/// Where the parent ignores SIGPIPE, a write to a client that is gone fails with EPIPE: the C program prints
+/// `client error` without end, and Rust's ends.
+fn sigpipe_ignored() {
+    for runtime in [Runtime::C, Runtime::Raw] {
+        in_namespace(|| {
+            let path = Variant::new(Program::Treuseaddr, runtime).path();
+            let mut env = Command::new("env");
+            let mut server = Process::start_on_terminal(env.arg("--ignore-signal=PIPE").arg(path));
+            let mut client = Client::connect();
+            client.exchange("hello\n");
+            stop(server.pid());
+            client.0.write_all(b"again\n").expect("it is connected");
+            client.shutdown();
+            client.reset();
+            wait_for_rows("the reset", |rows| {
+                !rows.iter().any(|row| ["ESTABLISHED", "CLOSE_WAIT"].contains(&row.state))
+            });
+            server.signal(Signal::SIGCONT);
+            if runtime == Runtime::C {
+                server.stdout.wait_for(&"client error: 4\n".repeat(3));
+            } else {
+                assert_eq!(server.wait(), 0);
+                server.stdout.wait_for("client error: 4\n");
+                assert_eq!(server.stdout.text().matches("error").count(), 1);
+            }
+        });
+    }
 }

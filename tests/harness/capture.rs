@@ -90,13 +90,12 @@ impl Capture {
         packets
     }
 
-    /// The sequence number after the client's FIN, once that has come.
-    pub fn after_clients_fin(&mut self) -> Option<u32> {
+    /// The sequence number after the client's SYN, or after its FIN once that has come.
+    pub fn after_client(&mut self) -> Option<u32> {
         self.take();
-        let mut fins = self.segments.iter().filter(|it| !it.is_server && it.flags & FIN != 0);
-        let fin = fins.next_back()?;
-        let length = u32::try_from(fin.bytes).expect("it is a segment") + 1;
-        Some(fin.sequence.wrapping_add(length))
+        let last = self.segments.iter().rfind(|it| !it.is_server && it.opens_or_ends())?;
+        let length = u32::try_from(last.bytes).expect("it is a segment") + 1;
+        Some(last.sequence.wrapping_add(length))
     }
 
     fn text(&self, segment: &Segment) -> String {
