@@ -449,6 +449,7 @@ fn udp_order() {
         AddressFamily, SockFlag, SockType, SockaddrStorage, bind, setsockopt, socket,
     };
     use std::os::fd::AsRawFd;
+    harness::need(harness::Need::Ipv6);
     for (family, ip) in [
         (AddressFamily::Inet, IpAddr::V4(LOCALHOST)),
         (AddressFamily::Inet6, IpAddr::V6(Ipv6Addr::LOCALHOST)),

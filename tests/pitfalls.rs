@@ -3,13 +3,14 @@
 
 use crate::harness::{
     self, Capture, Client, Need, PORT, Process, Program, Row, Runtime, Scratch, Switches, Variant,
-    close_server_first, has_two_users, in_namespace, need, rows, run, set_sysctl, state, stop,
-    time_wait_left, wait_for, wait_for_exactly, wait_for_rows,
+    close_server_first, has_two_users, in_namespace, is_blocked, need, rows, run, set_sysctl,
+    state, stop, time_wait_left, wait_for, wait_for_exactly, wait_for_rows,
 };
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
 use nix::sys::socket::sockopt::{IpBindAddressNoPort, ReusePort};
 use nix::sys::socket::{self as nix_socket, SockaddrIn, setsockopt};
+use nix::unistd::{Pid, gettid};
 use nix::{libc, setsockopt_impl, sockopt_impl};
 use rustix::event::{Timespec, epoll};
 use rustix::fd::OwnedFd;
@@ -33,6 +34,7 @@ use std::net::{
 };
 use std::os::fd::AsRawFd;
 use std::process::Command;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -932,34 +934,36 @@ fn abort_on_overflow() {
 /// A new client wakes every epoll that watches the listener; with EPOLLEXCLUSIVE it wakes one.
 fn thundering_herd() {
     const WORKERS: usize = 8;
-    for is_exclusive in [false, true] {
+    for (is_exclusive, expected) in [(false, WORKERS), (true, 1)] {
         in_namespace(|| {
             let listener = listener(false);
-            let (woken, ready) = (AtomicUsize::new(0), AtomicUsize::new(0));
+            let (woken, workers) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
             let work = || {
                 let mut flags = epoll::EventFlags::IN;
                 flags.set(epoll::EventFlags::EXCLUSIVE, is_exclusive);
                 let own = epoll::create(epoll::CreateFlags::CLOEXEC).expect("descriptors are left");
                 epoll::add(&own, &listener, epoll::EventData::new_u64(0), flags).expect("a socket");
-                ready.fetch_add(1, Ordering::SeqCst); // a client that comes now wakes it too
-                let come = events(&own);
-                woken.fetch_add(come, Ordering::SeqCst);
+                workers.lock().expect("no panic holds it").push(gettid());
+                woken.fetch_add(events(&own), Ordering::SeqCst);
+            };
+            let asleep = || {
+                let workers = workers.lock().expect("no panic holds it");
+                let calls = [libc::SYS_epoll_pwait, libc::SYS_epoll_pwait2];
+                let is_asleep = |it: &&Pid| calls.iter().any(|call| is_blocked(**it, *call));
+                workers.iter().filter(is_asleep).count()
             };
             thread::scope(|scope| {
                 for _ in 0..WORKERS {
                     scope.spawn(work);
                 }
-                wait_for("the workers", || (ready.load(Ordering::SeqCst) == WORKERS).then_some(()));
-                let mut clients = Vec::new();
-                let expected = if is_exclusive { 1..=WORKERS } else { WORKERS..=WORKERS };
-                for count in expected {
+                wait_for("the workers", || (asleep() == WORKERS).then_some(()));
+                let mut clients = vec![TcpStream::connect((LOCALHOST, PORT)).expect("it listens")];
+                wait_for("the first", || (woken.load(Ordering::SeqCst) > 0).then_some(()));
+                assert_eq!(asleep(), WORKERS - expected);
+                wait_for("the others", || {
                     clients.push(TcpStream::connect((LOCALHOST, PORT)).expect("it listens"));
-                    wait_for("the next worker", || {
-                        let woken = woken.load(Ordering::SeqCst);
-                        (woken >= count).then_some(())
-                    });
-                }
-                assert!(is_exclusive || clients.len() == 1);
+                    (woken.load(Ordering::SeqCst) == WORKERS).then_some(())
+                });
             });
         });
     }
