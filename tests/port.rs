@@ -191,7 +191,7 @@ fn can<'a>(finding: &'a Value, address: &str, option: &str) -> &'a str {
 }
 
 const ADDRESSES: [&str; 3] = ["127.0.0.1", "0.0.0.0", "::"];
-const OPTIONS: [&str; 3] = ["none", "SO_REUSEADDR", "SO_REUSEPORT"];
+const OPTIONS: [&str; 4] = ["none", "SO_REUSEADDR", "SO_REUSEPORT", "SO_REUSEADDR+SO_REUSEPORT"];
 
 /// The one socket that there is.
 fn only(finding: &Value) -> &Value {
@@ -1194,6 +1194,8 @@ struct Placed {
     reuseaddr: Set,
     reuseport: Set,
     other_user: bool,
+    /// SO_BINDTODEVICE.
+    device: Option<&'static str>,
     then: Then,
 }
 
@@ -1244,6 +1246,7 @@ impl Situation {
                 reuseaddr,
                 reuseport,
                 other_user: two_users && rng.u8(0..4) == 0,
+                device: rng.choice([None, None, None, None, Some("lo"), Some("other")]).flatten(),
                 then: then.expect("it is not empty"),
             }
         });
@@ -1316,7 +1319,9 @@ impl Situation {
             "0.0.0.0" => 1,
             _ => 2,
         };
-        verdicts.sort_by_key(|verdict| rank(text(&verdict["address"])));
+        verdicts.sort_by_key(|verdict| {
+            (text(&verdict["option"]).contains("REUSEPORT"), rank(text(&verdict["address"])))
+        });
         let mut differences = Vec::new();
         for verdict in verdicts {
             let real = real(self.is_udp, verdict, port, self.asked_by_other);
@@ -1339,7 +1344,7 @@ impl Situation {
     fn may_be_unknown(&self, verdict: &Value, finding: &Value) -> bool {
         self.asked_by_other
             || self.is_udp
-            || verdict["option"] == "SO_REUSEPORT"
+            || text(&verdict["option"]).contains("SO_REUSEPORT")
             || list(&finding["sockets"]).iter().any(|socket| socket["ipv6_only"].is_null())
     }
 
@@ -1358,7 +1363,7 @@ impl Situation {
         };
         !self.is_udp
             && text(&verdict["can"]) == "no"
-            && text(&verdict["option"]) == "SO_REUSEPORT"
+            && text(&verdict["option"]).contains("SO_REUSEPORT")
             && (is_probed || self.sockets.iter().any(was_of_group))
     }
 }
@@ -1433,6 +1438,9 @@ fn place(socket: &Placed, is_udp: bool, port: u16) -> Option<Standing> {
     });
     let fd = fd.expect("the kernel has both families");
     let address = SocketAddr::new(socket.ip, port);
+    if let Some(device) = socket.device {
+        setsockopt(&fd, sockopt::BindToDevice, &device.into()).expect("there is such a device");
+    }
     bind(&fd, &address).ok()?;
     let late = |set| matches!(set, Set::Late | Set::Cleared);
     if late(socket.reuseaddr) {
@@ -1462,6 +1470,9 @@ fn place(socket: &Placed, is_udp: bool, port: u16) -> Option<Standing> {
     let client = fresh(false, to.ip(), false, false, false).expect("the kernel has both families");
     // The client's own port is none of those that are asked for.
     bind(&client, &SocketAddr::new(to.ip(), 0)).expect("a port is left");
+    if socket.device == Some("other") {
+        return Some(Standing(vec![fd])); // no client gets there
+    }
     connect(&client, &to).ok()?;
     // With SO_REUSEPORT another listener may have got it: then it stays as a connection there.
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
@@ -1500,7 +1511,8 @@ fn real(is_udp: bool, verdict: &Value, port: u16, by_other: bool) -> Option<&'st
     let ip: IpAddr = text(&verdict["address"]).parse().expect("an address");
     let option = text(&verdict["option"]);
     let bound = as_user(by_other, || {
-        let fd = fresh(is_udp, ip, false, option == "SO_REUSEADDR", option == "SO_REUSEPORT")?;
+        let [reuseaddr, reuseport] = ["ADDR", "PORT"].map(|it| option.contains(it));
+        let fd = fresh(is_udp, ip, false, reuseaddr, reuseport)?;
         bind(&fd, &SocketAddr::new(ip, port))?;
         match is_udp {
             true => Ok(()),
@@ -1519,6 +1531,8 @@ fn random(seeds: std::ops::Range<u16>) {
     let folder = SharedFolder::new();
     let copy = folder.copy(&program());
     let two_users = has_two_users();
+    let made = run(Command::new("ip").args(["link", "add", "other", "type", "veth"]));
+    assert_eq!(made.stderr, "", "a second device");
     for seed in seeds {
         Situation::new(seed.into(), two_users).count(seed, &copy);
     }

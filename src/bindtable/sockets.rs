@@ -103,6 +103,9 @@ pub struct Listed {
     pub recv_queue: u32,
     /// Of a listener: its backlog. Of others: bytes that are not acknowledged.
     pub send_queue: u32,
+    /// The number of the device that it is bound to (SO_BINDTODEVICE, or the scope of a link-local
+    /// address), 0 without one; none if the kernel does not tell: in `/proc/net`.
+    pub device: Option<u32>,
     /// The number by which the kernel tells it from every other one.
     pub cookie: [u8; 8],
 }
@@ -112,6 +115,11 @@ impl Listed {
     /// in the bucket.
     pub fn is_owner(&self) -> bool {
         self.state != State::SynRecv || self.inode != 0
+    }
+
+    /// Whether it has a user: a record has none, nor has a handshake that is under way.
+    pub fn has_user(&self) -> bool {
+        !self.is_record && self.is_owner()
     }
 }
 
@@ -216,6 +224,7 @@ fn to_listed(found: &InetResponse, message: &[u8]) -> Option<Listed> {
         timer_ms: header.timer.as_ref().map(|_| timer_ms),
         recv_queue: header.recv_queue,
         send_queue: header.send_queue,
+        device: Some(id.interface_id),
         cookie: id.cookie,
     })
 }
@@ -264,6 +273,7 @@ fn row(line: &str, port: u16) -> Option<Listed> {
         timer_ms: (timer != 0).then_some(hundredths.saturating_mul(10)),
         recv_queue: hex(received)?,
         send_queue: hex(sent)?,
+        device: None,
         cookie: [0; 8],
     })
 }

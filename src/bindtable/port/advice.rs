@@ -17,14 +17,23 @@ pub fn advise(finding: &mut Finding) {
     }
     let Question { target, probe, .. } = &finding.question;
     for case in &finding.cases {
-        match case {
-            Case::Privileged { .. } => help.push(Help::Privilege {
+        let helps = match case {
+            Case::Privileged { .. } => Help::Privilege {
                 command: format!("sysctl net.ipv4.ip_unprivileged_port_start={}", target.port),
-            }),
+            },
             Case::NotThisMachine { .. } => {
-                help.push(Help::OwnAddress { command: "ip -brief address".to_owned() });
+                Help::OwnAddress { command: "ip -brief address".to_owned() }
             }
-            _ => {}
+            Case::Tentative { .. } => Help::Settle { command: "ip -6 address show".to_owned() },
+            Case::Policy { .. } => Help::FindPolicy {
+                command: "ausearch -m avc -ts recent; journalctl -k -g apparmor; bpftool cgroup \
+                          tree; grep Seccomp /proc/self/status"
+                    .to_owned(),
+            },
+            _ => continue,
+        };
+        if !help.contains(&helps) {
+            help.push(helps);
         }
     }
     let is_unknown = finding.verdicts.iter().any(|verdict| verdict.can == Can::Unknown);

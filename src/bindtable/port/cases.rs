@@ -1,8 +1,8 @@
 //! The puzzling cases: each is recognised here, from what was found.
 
-use super::finding::{Case, Finding, ServerOption, Socket, Unseen, Verdict, Why};
-use super::target::{Question, sysctl_number};
-use super::holders;
+use super::finding::{Case, Finding, Socket, Unseen};
+use super::target::Question;
+use super::{holders, refusals};
 use crate::kernel::Proto;
 use crate::printable::Outside;
 use crate::sockets::{self, Listed, State};
@@ -30,7 +30,7 @@ pub fn recognise(finding: &mut Finding) {
         cases.extend(other_namespaces(question));
     }
     cases.extend(other_protocol(question));
-    cases.extend(finding.verdicts.iter().filter_map(of_verdict));
+    cases.extend(finding.verdicts.iter().filter_map(|it| refusals::case(it, question)));
     for case in cases {
         if !finding.cases.contains(&case) {
             finding.cases.push(case);
@@ -168,22 +168,4 @@ fn other_protocol(question: &Question) -> Option<Case> {
     let socket = sockets.iter().find(|socket| socket.peer.is_none() && socket.inode != 0)?;
     let holders = holders::find(&[socket.inode].into());
     Some(Case::OtherProtocol(Socket::new(socket, &holders).who()))
-}
-
-/// What bind says of a server without an option that is no socket's doing.
-fn of_verdict(verdict: &Verdict) -> Option<Case> {
-    let Verdict { address, option: ServerOption::Nothing, why: Some(why), error, .. } = *verdict
-    else {
-        return None;
-    };
-    match why {
-        Why::Privileged => {
-            let first = sysctl_number("net/ipv4/ip_unprivileged_port_start");
-            let first = first.and_then(|first| u16::try_from(first).ok()).unwrap_or(1024);
-            Some(Case::Privileged { first })
-        }
-        Why::NotThisMachine => Some(Case::NotThisMachine { address }),
-        Why::Other => error.map(|error| Case::Refused { address, error }),
-        _ => None,
-    }
 }

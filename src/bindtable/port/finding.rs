@@ -2,9 +2,12 @@
 
 use super::holders::{Holder, Holders};
 use super::target::Question;
+use crate::kernel::Options;
 use crate::printable::Outside;
 use crate::sockets::{self, Listed, State};
 use rustix::io::Errno;
+use rustix::net::netdevice::index_to_name_inlined;
+use rustix::net::{AddressFamily, SocketType, socket};
 use serde::{Serialize, Serializer};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::LazyLock;
@@ -80,6 +83,8 @@ pub struct Socket {
     pub state: State,
     /// Its own address.
     pub address: IpAddr,
+    /// The network interface that it is bound to.
+    pub device: Option<Outside>,
     /// The other end.
     pub peer: Option<SocketAddr>,
     /// IPV6_V6ONLY, if it is known.
@@ -107,6 +112,9 @@ pub struct Socket {
     /// Whether some process, or a queue, still has it (its inode is not 0).
     #[serde(skip)]
     pub has_inode: bool,
+    /// The number of the network interface that it is bound to, 0 without one, if it is known.
+    #[serde(skip)]
+    pub device_index: Option<u32>,
     /// Whether the port's bucket has it.
     #[serde(skip)]
     pub is_owner: bool,
@@ -122,9 +130,10 @@ impl Socket {
         Self {
             state: listed.state,
             address: listed.local,
+            device: listed.device.filter(|index| *index != 0).map(interface_name),
             peer: listed.peer.map(|(ip, port)| SocketAddr::new(ip, port)),
             ipv6_only: listed.v6only.or(options.and_then(|options| options.ipv6_only)),
-            user: (!listed.is_record).then(|| User::new(listed.uid)),
+            user: listed.has_user().then(|| User::new(listed.uid)),
             processes: holders.of.get(&listed.inode).cloned().unwrap_or_default(),
             seconds_left: listed
                 .timer_ms
@@ -137,6 +146,7 @@ impl Socket {
             record: listed.is_record,
             all_have: [reuseaddr, reuseport],
             has_inode: listed.inode != 0,
+            device_index: listed.device,
             is_owner: listed.is_owner(),
         }
     }
@@ -149,6 +159,15 @@ impl Socket {
         };
         self.all_have[at] = Some(had);
         *its_own = (had || is_alone).then_some(had);
+    }
+
+    /// Its address and port, with its network interface as ss(8) writes it.
+    pub fn place_with(&self, port: u16) -> String {
+        match (&self.device, self.address) {
+            (None, ip) => SocketAddr::new(ip, port).to_string(),
+            (Some(device), IpAddr::V4(ip)) => format!("{ip}%{device}:{port}"),
+            (Some(device), IpAddr::V6(ip)) => format!("[{ip}%{device}]:{port}"),
+        }
     }
 
     /// Whether it is one end of a connection, or what is left of it.
@@ -175,11 +194,22 @@ pub enum ServerOption {
     /// SO_REUSEPORT.
     #[serde(rename = "SO_REUSEPORT")]
     ReusePort,
+    /// Both.
+    #[serde(rename = "SO_REUSEADDR+SO_REUSEPORT")]
+    Both,
 }
 
 impl ServerOption {
     /// In the order of the table's columns.
-    pub const ALL: [Self; 3] = [Self::Nothing, Self::ReuseAddr, Self::ReusePort];
+    pub const ALL: [Self; 4] = [Self::Nothing, Self::ReuseAddr, Self::ReusePort, Self::Both];
+
+    /// What is set.
+    pub fn options(self) -> Options {
+        Options {
+            reuseaddr: matches!(self, Self::ReuseAddr | Self::Both),
+            reuseport: matches!(self, Self::ReusePort | Self::Both),
+        }
+    }
 }
 
 /// Whether a server may bind.
@@ -208,8 +238,14 @@ pub enum Why {
     Privileged,
     /// Not an address of this machine.
     NotThisMachine,
+    /// A policy refuses: a security module, a cgroup's program, Landlock, seccomp.
+    Policy,
+    /// An address that duplicate address detection has not cleared.
+    Tentative,
     /// What bind says in other words, in `error`.
     Other,
+    /// The test itself failed, with `error`.
+    Untested,
     /// The kernel refuses, and no socket is seen that explains it.
     Unseen,
 }
@@ -232,20 +268,16 @@ pub struct Verdict {
     pub socket: Option<usize>,
     /// Whether a real bind has said so, and not the model.
     pub probed: bool,
+    /// Of an unknown one: why not, if bind refuses.
+    #[serde(skip)]
+    pub suspected: Option<Why>,
 }
 
-impl Verdict {
-    /// What bind itself has said.
-    pub fn refuse(&mut self, errno: Errno) {
-        self.can = Can::No;
-        self.error = Some(errno);
-        self.why = Some(match errno {
-            Errno::ADDRINUSE => Why::Unseen,
-            Errno::ACCESS => Why::Privileged,
-            Errno::ADDRNOTAVAIL => Why::NotThisMachine,
-            _ => Why::Other,
-        });
-    }
+/// The name of a network interface, or its number where it is gone.
+pub fn interface_name(index: u32) -> Outside {
+    let any = socket(AddressFamily::INET, SocketType::DGRAM, None);
+    let name = any.and_then(|any| index_to_name_inlined(any, index));
+    name.map_or_else(|_| index.to_string().into(), |name| name.as_str().into())
 }
 
 /// The errors of bind that have to be told apart by name; others in the system's words.
@@ -254,6 +286,7 @@ pub fn error_name(errno: Errno) -> String {
         Errno::ADDRINUSE => "EADDRINUSE".to_owned(),
         Errno::ACCESS => "EACCES".to_owned(),
         Errno::ADDRNOTAVAIL => "EADDRNOTAVAIL".to_owned(),
+        Errno::PERM => "EPERM".to_owned(),
         errno => sockets::std_error(errno).to_string(),
     }
 }
@@ -326,6 +359,13 @@ pub enum Case {
     Privileged { first: u16 },
     /// EADDRNOTAVAIL: not an address of this machine.
     NotThisMachine { address: IpAddr },
+    /// EACCES, EPERM or another error that no socket and no missing privilege explains.
+    Policy {
+        #[serde(serialize_with = "name")]
+        error: Errno,
+    },
+    /// EADDRNOTAVAIL of an address that is there: duplicate address detection runs, or has failed.
+    Tentative { address: IpAddr, has_failed: bool },
     /// Another error.
     Refused {
         address: IpAddr,
@@ -358,6 +398,10 @@ pub enum Help {
     Privilege { command: String },
     /// One of this machine's addresses.
     OwnAddress { command: String },
+    /// Wait until the address is no longer tentative.
+    Settle { command: String },
+    /// Find the policy that refuses.
+    FindPolicy { command: String },
     /// Ask with `--probe`, or as root.
     Ask { command: String },
 }
@@ -376,4 +420,10 @@ pub enum Unseen {
     Bound,
     /// This kernel has no IPv6.
     Ipv6,
+    /// What a server's bind would say, because the test failed.
+    Test {
+        address: IpAddr,
+        #[serde(serialize_with = "name")]
+        error: Errno,
+    },
 }

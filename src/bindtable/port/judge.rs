@@ -1,13 +1,14 @@
 //! May a new server bind the port? The model of the kernel's rule, where some of what it needs may
 //! be unknown.
 
-use super::binds;
+use super::binds::{self, Test};
 use super::finding::{Can, Finding, ServerOption, Socket, Unseen, Verdict, Why};
 use super::target::Question;
 use crate::kernel::{Options, Proto};
 use crate::kernel::bind::{self, Rule, Sock};
 use crate::sockets::State;
 use rustix::io::Errno;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A socket that has the port: everything that it may be, since some of its options may be unknown.
@@ -15,25 +16,30 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 #[derive(Clone, Debug)]
 pub struct Owner(Vec<Sock>);
 
+/// The number of a device that no other socket has.
+const SOME_DEVICE: u32 = u32::MAX;
+
 impl From<&Socket> for Owner {
     fn from(socket: &Socket) -> Self {
         let values = |known: Option<bool>| match known {
             Some(value) => vec![value],
             None => vec![false, true],
         };
+        let devices = socket.device_index.map_or(vec![0, SOME_DEVICE], |index| vec![index]);
         let mut all = Vec::new();
         for v6only in values(socket.ipv6_only) {
             for reuseaddr in values(socket.all_have[0]) {
                 for reuseport in values(socket.all_have[1]) {
-                    all.push(Sock {
+                    all.extend(devices.iter().map(|device| Sock {
                         ip: socket.address,
                         v6only,
                         options: Options { reuseaddr, reuseport },
                         user: socket.user.as_ref().map_or(0, |user| user.uid),
+                        device: *device,
                         listens: socket.state == State::Listen,
                         is_record: socket.record,
                         ..Sock::default()
-                    });
+                    }));
                 }
             }
         }
@@ -55,6 +61,11 @@ impl Owner {
         self.0.iter().any(|old| bind::bind(proto, &[*old], new) != Ok(Rule::OtherAddress))
     }
 
+    /// Whether a socket with SO_REUSEPORT may be among them.
+    fn may_have_group(&self) -> bool {
+        self.0.iter().any(|old| old.options.reuseport)
+    }
+
     /// Whether the port's bucket may remember it as a member of the new socket's SO_REUSEPORT group
     /// (`fastreuseport`): then nobody else is compared. It depends on which socket came last.
     fn may_be_remembered(&self, new: &Sock) -> bool {
@@ -73,8 +84,8 @@ pub enum Answer {
     Yes,
     /// EADDRINUSE, for the sake of this owner, by this condition.
     No(usize, Rule),
-    /// It depends on what is not known of this owner.
-    Unknown(usize),
+    /// It depends on what is not known of this owner; if bind refuses, by this condition.
+    Unknown(usize, Rule),
 }
 
 /// The new server's socket.
@@ -85,16 +96,7 @@ pub fn new_socket(ip: IpAddr, option: ServerOption, user: u32, v6only_default: b
         IpAddr::V6(ip) if ip.is_unspecified() => v6only_default,
         IpAddr::V6(ip) => ip.to_ipv4_mapped().is_none() || v6only_default,
     };
-    Sock {
-        ip,
-        v6only,
-        options: Options {
-            reuseaddr: option == ServerOption::ReuseAddr,
-            reuseport: option == ServerOption::ReusePort,
-        },
-        user,
-        ..Sock::default()
-    }
+    Sock { ip, v6only, options: option.options(), user, ..Sock::default() }
 }
 
 /// What the model says of `new`, where `owners` have the port. Of UDP, each family's owners have to
@@ -123,16 +125,48 @@ fn judge_tcp(new: &Sock, owners: &[Owner]) -> Answer {
                 if better { Answer::No(at, rule) } else { Answer::No(first, of_first) }
             }
             (Some(rule), false, _) => Answer::No(at, rule),
-            (Some(_), true, Answer::Yes) => Answer::Unknown(at),
+            (Some(rule), true, Answer::Yes) => Answer::Unknown(at, rule),
             (_, _, answer) => answer,
         };
     }
     match answer {
-        Answer::No(at, _) if owners.iter().any(|owner| owner.may_be_remembered(new)) => {
-            Answer::Unknown(at)
-        }
+        Answer::No(at, rule) if a_group_is_remembered(new, owners) => Answer::Unknown(at, rule),
         answer => answer,
     }
+}
+
+/// Whether the port's bucket may remember a SO_REUSEPORT group that lets the new socket in: one of the
+/// owners, or a socket that has gone. Of the latter nothing tells but another one with SO_REUSEPORT.
+fn a_group_is_remembered(new: &Sock, owners: &[Owner]) -> bool {
+    if !new.options.reuseport || !owners.iter().any(Owner::may_have_group) {
+        return false;
+    }
+    owners.iter().any(|owner| owner.may_be_remembered(new))
+        || gone(new).any(|gone| {
+            let could_bind = |owner: &Owner| {
+                owner.0.iter().any(|old| bind::bind(Proto::Tcp, &[*old], &gone).is_ok())
+            };
+            bind::bind(Proto::Tcp, &[gone], new) == Ok(Rule::FastReusePort)
+                && owners.iter().all(could_bind)
+        })
+}
+
+/// The sockets with SO_REUSEPORT, of the same user, that may have had the port.
+fn gone(new: &Sock) -> impl Iterator<Item = Sock> {
+    let (any, any6) = (Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into());
+    let places = [(any, false), (any6, false), (any6, true), (new.ip, new.v6only)];
+    places.into_iter().flat_map(move |(ip, v6only)| {
+        [false, true].into_iter().flat_map(move |reuseaddr| {
+            [0, new.device, SOME_DEVICE].map(|device| Sock {
+                ip,
+                v6only,
+                options: Options { reuseaddr, reuseport: true },
+                device,
+                user: new.user,
+                ..Sock::default()
+            })
+        })
+    })
 }
 
 /// How the kernel's walk over the sockets of a list may end.
@@ -165,8 +199,9 @@ fn walk(new: &Sock, owners: &[Owner], list: &[usize]) -> Ends {
     ends
 }
 
-/// `udp_lib_lport_inuse`, one list of all. If more than ten are in it, and the new socket's address
-/// is a specific one, `udp_lib_lport_inuse2`: a list of that address, and one of the wildcard address.
+/// `udp_lib_lport_inuse`, one list of all; or, for a specific address, `udp_lib_lport_inuse2`: a list of
+/// that address, and one of the wildcard address. The kernel takes the second if more than ten sockets
+/// are in the port's hash slot, which has other ports, too. So where the two differ nothing is known.
 ///
 /// Until the spring of 2026 a wildcard address had `udp_lib_lport_inuse2` too, and so overlooked the
 /// sockets on specific addresses ("udp: Fix wildcard bind conflict check when using hash2").
@@ -176,15 +211,23 @@ fn judge_udp(new: &Sock, owners: &[Owner]) -> Answer {
     let all = |wanted: &dyn Fn(&Owner) -> bool| -> Vec<usize> {
         (0..owners.len()).filter(|&at| wanted(&owners[at])).collect()
     };
-    if owners.len() <= 10 || key(new.ip).is_none() {
-        return judge_both_families(new, owners, all(&|_| true));
+    let whole = judge_both_families(new, owners, all(&|_| true));
+    if key(new.ip).is_none() {
+        return whole;
     }
     let own = judge_both_families(new, owners, all(&|owner| key(owner.ip()) == key(new.ip)));
     let wildcard = judge_both_families(new, owners, all(&|owner| key(owner.ip()).is_none()));
-    match (own, wildcard) {
+    let by_address = match (own, wildcard) {
         (no @ Answer::No(..), _) | (_, no @ Answer::No(..)) => no,
-        (unknown @ Answer::Unknown(_), _) => unknown,
+        (unknown @ Answer::Unknown(..), _) => unknown,
         (_, answer) => answer,
+    };
+    match (whole, by_address) {
+        (Answer::Yes, Answer::No(at, rule)) | (Answer::No(at, rule), Answer::Yes) => {
+            Answer::Unknown(at, rule)
+        }
+        (_, unknown @ Answer::Unknown(..)) => unknown,
+        (whole, _) => whole,
     }
 }
 
@@ -197,7 +240,7 @@ fn judge_both_families(new: &Sock, owners: &[Owner], list: Vec<usize>) -> Answer
     let may_fail = a.no.or(b.no);
     match may_fail {
         None => Answer::Yes,
-        Some((at, _)) if may_succeed => Answer::Unknown(at),
+        Some((at, rule)) if may_succeed => Answer::Unknown(at, rule),
         Some((at, rule)) => Answer::No(at, rule),
     }
 }
@@ -205,7 +248,7 @@ fn judge_both_families(new: &Sock, owners: &[Owner], list: Vec<usize>) -> Answer
 /// How many sockets without a process would decide a bind at `ip`; none, if others decide, whatever
 /// these have, or if these do by their user.
 pub fn can_be_learned(
-    sockets: &[Socket],
+    sockets: &[&Socket],
     ip: IpAddr,
     option: ServerOption,
     user: u32,
@@ -213,7 +256,7 @@ pub fn can_be_learned(
     let new = new_socket(ip, option, user, false);
     let near = sockets
         .iter()
-        .filter(|socket| socket.is_owner && Owner::from(*socket).conflicts_with(Proto::Tcp, &new));
+        .filter(|socket| socket.is_owner && Owner::from(**socket).conflicts_with(Proto::Tcp, &new));
     let (asked, others): (Vec<&Socket>, Vec<&Socket>) =
         near.partition(|socket| !socket.has_inode && socket.address == ip);
     let answer = |sockets: &[&Socket]| {
@@ -222,6 +265,14 @@ pub fn can_be_learned(
     };
     let may = answer(&others) == Answer::Yes && !matches!(answer(&asked), Answer::No(..));
     may.then_some(asked.len())
+}
+
+/// All of a socket that the rule looks at.
+fn traits(socket: &Socket) -> impl Ord + use<> {
+    (
+        (socket.address, socket.ipv6_only, socket.all_have, socket.device_index),
+        (socket.user.as_ref().map(|user| user.uid), socket.state == State::Listen, socket.record),
+    )
 }
 
 impl Why {
@@ -237,33 +288,56 @@ impl Why {
 impl Verdict {
     /// A server may bind.
     fn yes(address: IpAddr, option: ServerOption) -> Self {
-        Self { address, option, can: Can::Yes, why: None, error: None, socket: None, probed: false }
+        Self {
+            address,
+            option,
+            can: Can::Yes,
+            why: None,
+            error: None,
+            socket: None,
+            probed: false,
+            suspected: None,
+        }
     }
 }
 
 impl Question {
     /// The new server's socket at `ip`.
     pub fn server(&self, ip: IpAddr, option: ServerOption) -> Sock {
-        new_socket(ip, option, self.user.uid, self.v6only_default)
+        let device = self.target.device_at(ip);
+        Sock { device, ..new_socket(ip, option, self.user.uid, self.v6only_default) }
     }
 }
 
 impl Finding {
-    /// The owners of the port, with their places in `sockets`.
+    /// The owners of the port, with their places in `sockets`. Of those that are alike, the first one
+    /// decides for all.
     fn owners(&self) -> (Vec<Owner>, Vec<usize>) {
+        let mut seen = BTreeSet::new();
+        let mut is_first = |socket: &Socket| seen.insert(traits(socket));
         let owners = self.sockets.iter().enumerate().filter(|(_, socket)| socket.is_owner);
-        owners.map(|(at, socket)| (Owner::from(socket), at)).unzip()
+        let first = owners.filter(|(_, socket)| is_first(socket));
+        first.map(|(at, socket)| (Owner::from(socket), at)).unzip()
     }
 
     /// The sockets that are in the way of a server without an option, at the address that was asked
-    /// for or anywhere: their places in `sockets`.
+    /// for or anywhere: their places in `sockets`. None, if a real bind has passed them.
     pub fn find_in_the_way(&self) -> Vec<usize> {
-        let (owners, places) = self.owners();
-        let Some(ip) = self.question.target.ip else { return places };
-        let new = self.question.server(ip, ServerOption::Nothing);
-        let is_near = |owner: &Owner| owner.conflicts_with(self.question.proto, &new);
-        let near = owners.iter().zip(places).filter(|(owner, _)| is_near(owner));
-        near.map(|(_, place)| place).collect()
+        let asked = self.question.target.ip;
+        let mut without = self.verdicts.iter().filter(|verdict| {
+            verdict.option == ServerOption::Nothing && asked.is_none_or(|ip| ip == verdict.address)
+        });
+        if without.clone().next().is_some() && without.all(|it| it.can == Can::Yes && it.probed) {
+            return Vec::new();
+        }
+        let new = asked.map(|ip| self.question.server(ip, ServerOption::Nothing));
+        let mut known = BTreeMap::new();
+        let mut is_near = |socket: &Socket| {
+            let conflicts = |new| Owner::from(socket).conflicts_with(self.question.proto, new);
+            *known.entry(traits(socket)).or_insert_with(|| new.as_ref().is_none_or(conflicts))
+        };
+        let owners = self.sockets.iter().enumerate().filter(|(_, socket)| socket.is_owner);
+        owners.filter(|(_, socket)| is_near(socket)).map(|(place, _)| place).collect()
     }
 
     /// Judges a server at each address of the table: the one that was asked for, and the usual ones.
@@ -279,17 +353,24 @@ impl Finding {
         }
         let owners = self.owners();
         for ip in addresses {
-            let address = self.question.target.at(ip);
-            let refusal = binds::before_the_port(self.question.proto, address).err();
-            if refusal == Some(Errno::AFNOSUPPORT) {
-                self.unseen.push(Unseen::Ipv6);
-                continue;
+            let test = binds::before_the_port(&self.question, ip);
+            match test {
+                Test::NoFamily => {
+                    self.unseen.push(Unseen::Ipv6);
+                    continue;
+                }
+                Test::Failed(error) => self.unseen.push(Unseen::Test { address: ip, error }),
+                _ => {}
             }
             for option in ServerOption::ALL {
                 let mut verdict = Verdict::yes(ip, option);
-                match refusal {
-                    Some(errno) => verdict.refuse(errno),
-                    None => self.apply_rule(&mut verdict, &owners),
+                self.apply_rule(&mut verdict, &owners);
+                match test {
+                    Test::Refused(errno) => {
+                        verdict.refuse(self.question.why_refused(ip, errno), errno);
+                    }
+                    Test::Failed(errno) if verdict.can != Can::No => verdict.fail(errno),
+                    _ => {}
                 }
                 self.verdicts.push(verdict);
             }
@@ -306,8 +387,9 @@ impl Finding {
                 verdict.error = Some(Errno::ADDRINUSE);
                 verdict.socket = Some(places[at]);
             }
-            Answer::Unknown(at) => {
+            Answer::Unknown(at, rule) => {
                 verdict.can = Can::Unknown;
+                verdict.suspected = Some(Why::new(rule, &owners[at]));
                 verdict.socket = Some(places[at]);
             }
         }

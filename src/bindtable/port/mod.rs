@@ -13,6 +13,7 @@ mod finding;
 mod holders;
 mod judge;
 pub mod print;
+mod refusals;
 mod target;
 pub mod words;
 

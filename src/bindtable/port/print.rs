@@ -4,7 +4,7 @@ use super::finding::{Can, Case, Finding, Help, ServerOption, Socket, Status, Uns
 use super::words;
 use crate::sockets::State;
 use serde::Serialize;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use textwrap::core::{Word, display_width};
 
 const WIDTH: usize = 80;
@@ -139,7 +139,7 @@ fn groups(finding: &Finding) -> Vec<(&Socket, usize)> {
         let key = |socket: &Socket| {
             (
                 socket.state,
-                socket.address,
+                (socket.address, socket.device_index),
                 socket.record,
                 socket.has_inode,
                 socket.reuseaddr,
@@ -172,7 +172,7 @@ pub fn padded(text: &str, width: usize) -> String {
 }
 
 fn header(socket: &Socket, count: usize, port: u16) -> String {
-    let mut line = format!("{}  {}", socket.state.name(), SocketAddr::new(socket.address, port));
+    let mut line = format!("{}  {}", socket.state.name(), socket.place_with(port));
     match socket.peer {
         Some(peer) if count == 1 => line += &format!(" - {peer}"),
         _ if count > 1 => line += &format!("  {}", words::alike(count)),
@@ -190,7 +190,7 @@ fn table(finding: &Finding) -> String {
     let mut reasons: Vec<String> = Vec::new();
     let mut cell = |verdict: &Verdict| {
         let word = words::can(verdict.can);
-        if verdict.can == Can::Yes || (verdict.can == Can::Unknown && verdict.socket.is_none()) {
+        if verdict.can == Can::Yes {
             return word.to_owned();
         }
         let reason = words::why(verdict);
@@ -206,14 +206,14 @@ fn table(finding: &Finding) -> String {
             addresses.push(verdict.address);
         }
     }
-    let names: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
+    let names: Vec<String> =
+        addresses.iter().map(|ip| finding.question.target.place(*ip)).collect();
     let wide = names.iter().map(String::len).max().unwrap_or(0).max(9);
-    let row = |name: &str, cells: [&str; 3]| {
-        let [first, second] = [cells[0], cells[1]].map(|cell| padded(cell, 12));
-        let line = format!("    {name:wide$}  {first}  {second}  {}", cells[2]);
-        line.trim_end().to_owned() + "\n"
+    let row = |name: &str, cells: &[String]| {
+        let cells: Vec<String> = cells.iter().map(|cell| padded(cell, 12)).collect();
+        format!("    {name:wide$}  {}", cells.join("  ")).trim_end().to_owned() + "\n"
     };
-    text += &row("", ServerOption::ALL.map(words::option));
+    text += &row("", &ServerOption::ALL.map(|option| words::option(option).to_owned()));
     for (address, name) in addresses.iter().zip(&names) {
         let of = |option: ServerOption| {
             let verdict = finding
@@ -222,8 +222,7 @@ fn table(finding: &Finding) -> String {
                 .find(|verdict| verdict.address == *address && verdict.option == option);
             verdict.map_or(String::new(), &mut cell)
         };
-        let cells = ServerOption::ALL.map(of);
-        text += &row(name, [&cells[0], &cells[1], &cells[2]]);
+        text += &row(name, &ServerOption::ALL.map(of));
     }
     for (at, reason) in reasons.iter().enumerate() {
         text += &paragraph(reason, &format!("    [{}] ", at + 1), "        ");

@@ -1,12 +1,13 @@
 //! What is asked: a port and perhaps an address, of which protocol, for whose server.
 
-use super::finding::User;
+use super::finding::{User, interface_name};
 use super::words;
 use crate::kernel::Proto;
 use crate::printable::Outside;
 use rustix::net::netdevice::name_to_index;
 use rustix::net::{AddressFamily, SocketType, socket};
 use rustix::process::geteuid;
+use std::ffi::OsString;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::str::FromStr;
@@ -86,6 +87,7 @@ impl fmt::Display for Target {
         let Self { port, ip, interface } = self;
         match (ip, interface) {
             (None, _) => write!(f, "{port}"),
+            (Some(IpAddr::V4(ip)), Some(interface)) => write!(f, "{ip}%{}:{port}", interface.typed),
             (Some(ip), Some(interface)) => write!(f, "[{ip}%{}]:{port}", interface.typed),
             (Some(ip), None) => write!(f, "{}", SocketAddr::new(*ip, *port)),
         }
@@ -93,6 +95,27 @@ impl fmt::Display for Target {
 }
 
 impl Target {
+    /// The name of that interface for SO_BINDTODEVICE; none for a link-local address, whose scope is
+    /// the interface.
+    pub fn device_name_at(&self, ip: IpAddr) -> Option<OsString> {
+        let is_link_local = matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+        let interface =
+            self.interface.as_ref().filter(|_| Some(ip) == self.ip && !is_link_local)?;
+        Some(interface_name(interface.index).raw().into())
+    }
+
+    /// The address, with the interface if it is the one that was asked for.
+    pub fn place(&self, ip: IpAddr) -> String {
+        let interface = self.interface.as_ref().filter(|_| Some(ip) == self.ip);
+        interface.map_or(ip.to_string(), |interface| format!("{ip}%{}", interface.typed))
+    }
+
+    /// The number of the interface to which a server at `ip` is bound, 0 without one: that of a
+    /// link-local address, or SO_BINDTODEVICE's.
+    pub fn device_at(&self, ip: IpAddr) -> u32 {
+        self.interface.as_ref().filter(|_| Some(ip) == self.ip).map_or(0, |it| it.index)
+    }
+
     /// The port at `ip`, with the interface if that is the address that was asked for.
     pub fn at(&self, ip: IpAddr) -> SocketAddr {
         match (ip, &self.interface) {

@@ -86,8 +86,7 @@ pub(super) fn answer(finding: &Finding) -> String {
     let (protocol, port) = (proto.name().to_uppercase(), target.port);
     let what = match target.ip {
         None => say!("{protocol} port {port}", "{protocol} 端口 {port} "),
-        Some(IpAddr::V4(ip)) => say!("{protocol} {ip}:{port}", "{protocol} {ip}:{port} "),
-        Some(IpAddr::V6(ip)) => say!("{protocol} [{ip}]:{port}", "{protocol} [{ip}]:{port} "),
+        Some(_) => say!("{protocol} {target}", "{protocol} {target} "),
     };
     let sockets: Vec<&Socket> = finding.in_the_way.iter().map(|at| &finding.sockets[*at]).collect();
     let Some(first) = sockets.iter().min_by_key(|socket| weight(socket)) else {
@@ -137,6 +136,13 @@ fn but(finding: &Finding) -> String {
             " But the address is not one of this machine, so bind fails with EADDRNOTAVAIL.",
             "但这个地址不属于本机，所以 bind 会报错 EADDRNOTAVAIL。"
         )
+    } else if is(Why::Tentative) {
+        say!(
+            " But the address is still tentative, so bind fails with EADDRNOTAVAIL.",
+            "但这个地址仍是 tentative，所以 bind 会报错 EADDRNOTAVAIL。"
+        )
+    } else if is(Why::Policy) {
+        say!(" But a policy refuses it: bind fails.", "但是某个策略拒绝绑定：bind 会失败。")
     } else if is(Why::Privileged) {
         say!(
             " But user {user} may not bind it: bind fails with EACCES.",
@@ -159,7 +165,7 @@ fn weight(socket: &Socket) -> u8 {
 }
 
 fn holds(socket: &Socket) -> String {
-    let (address, state) = (place(socket.address), socket.state.name());
+    let (address, state) = (place(socket), socket.state.name());
     let who = match &socket.processes[..] {
         [] if socket.record => return record(socket),
         [] if socket.has_inode => {
@@ -203,7 +209,7 @@ fn holds(socket: &Socket) -> String {
 }
 
 fn record(socket: &Socket) -> String {
-    let (address, state) = (place(socket.address), socket.state.name());
+    let (address, state) = (place(socket), socket.state.name());
     match socket.seconds_left {
         Some(left) => say!(
             "the kernel remembers a closed connection of {address}, in {state} for {left} more",
@@ -224,8 +230,9 @@ fn seconds(count: u32) -> String {
     }
 }
 
-fn place(ip: IpAddr) -> String {
-    match ip {
+/// Its address, with the network interface that it is bound to.
+fn place(socket: &Socket) -> String {
+    let address = match socket.address {
         IpAddr::V4(ip) if ip.is_unspecified() => {
             say!("0.0.0.0 (every IPv4 address)", "0.0.0.0（所有 IPv4 地址）")
         }
@@ -233,6 +240,12 @@ fn place(ip: IpAddr) -> String {
             say!(":: (every address)", "::（所有地址）")
         }
         ip => ip.to_string(),
+    };
+    match &socket.device {
+        None => address,
+        Some(device) => {
+            say!("{address} on the interface {device}", "网络接口 {device} 上的 {address}")
+        }
     }
 }
 
@@ -355,6 +368,7 @@ pub(super) fn option(with: ServerOption) -> &'static str {
         ServerOption::Nothing => words!("no option", "没有选项"),
         ServerOption::ReuseAddr => "SO_REUSEADDR",
         ServerOption::ReusePort => "SO_REUSEPORT",
+        ServerOption::Both => words!("both", "两个选项"),
     }
 }
 
@@ -370,6 +384,17 @@ pub(super) fn can(can: Can) -> &'static str {
 pub(super) fn why(verdict: &Verdict) -> String {
     let error = verdict.error.map(error_name).unwrap_or_default();
     match verdict.why {
+        Some(Why::Policy) => say!(
+            "{error}: a policy refuses, and no socket is the reason.",
+            "{error}：是某个策略拒绝的，与套接字无关。"
+        ),
+        Some(Why::Tentative) => say!(
+            "{error}: the address is there, but still tentative.",
+            "{error}：地址已经配置，但仍是 tentative（重复地址检测未通过）。"
+        ),
+        Some(Why::Untested) => {
+            say!("A bind could not be tested: {error}.", "无法试着 bind：{error}。")
+        }
         Some(Why::NoOption) => say!(
             "The addresses conflict, and no option is set in both sockets.",
             "地址冲突，而且没有一个选项是双方都有的。"
@@ -577,6 +602,28 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
             "bind 会报错 EADDRNOTAVAIL（Cannot assign requested address），与 Address already in use 不是一回事：\
              {address} 不是本机的地址，或者不是这个网络命名空间的地址。"
         ),
+        Case::Policy { error } => say!(
+            "bind fails with {error}, and neither a socket nor a missing privilege is \
+             the reason: a policy refuses. It may be SELinux or AppArmor, a program of this cgroup \
+             (systemd's SocketBindDeny=, Cilium), Landlock, or a seccomp filter (containers; WSL's \
+             mirrored network). Ask in the server's own unit, as the server's user.",
+            "bind 报错 {error}，原因既不是套接字，也不是缺少特权，而是某个策略：可能是 \
+             SELinux 或 AppArmor，本 cgroup 的 BPF 程序（systemd 的 SocketBindDeny=、Cilium），Landlock，\
+             或者 seccomp 过滤器（容器、WSL 的镜像网络）。请在服务器自己的单元里、以服务器的用户身份再查一次。",
+            error = error_name(*error)
+        ),
+        Case::Tentative { address, has_failed: false } => say!(
+            "bind fails with EADDRNOTAVAIL, though {address} is there: the kernel is still checking \
+             that no other machine has it (duplicate address detection). That takes a second or two; \
+             ip -brief does not show it.",
+            "bind 报错 EADDRNOTAVAIL，尽管 {address} 已经配置：内核还在检查别的机器是否也有这个地址（重复地址检测）。\
+             这需要一两秒；ip -brief 不显示这个状态。"
+        ),
+        Case::Tentative { address, has_failed: true } => say!(
+            "bind fails with EADDRNOTAVAIL, though {address} is there: duplicate address detection \
+             has failed. Another machine on the link has this address.",
+            "bind 报错 EADDRNOTAVAIL，尽管 {address} 已经配置：重复地址检测失败，链路上另一台机器也有这个地址。"
+        ),
         Case::Refused { address: IpAddr::V6(ip), .. } if ip.is_unicast_link_local() => say!(
             "bind to {ip} fails without an interface: a link-local address needs one, as in \
              [{ip}%eth0]:{port}.",
@@ -653,8 +700,19 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
             "以 root 运行服务器，或者给它 CAP_NET_BIND_SERVICE，或者允许所有用户：{command}"
         ),
         Help::OwnAddress { command } => say!(
-            "Bind an address that this machine has. This lists them: {command}",
-            "绑定本机有的地址。列出这些地址：{command}"
+            "Bind an address that this machine has. This lists them: {command}. To bind one that is \
+             still to come, set IP_FREEBIND in the server, or net.ipv4.ip_nonlocal_bind.",
+            "绑定本机有的地址。列出这些地址：{command}。要绑定以后才有的地址，服务器可以设置 IP_FREEBIND，\
+             或者设置 net.ipv4.ip_nonlocal_bind。"
+        ),
+        Help::Settle { command } => say!(
+            "Wait until the address is no longer tentative ({command}), or set IPV6_FREEBIND in the \
+             server.",
+            "等到地址不再是 tentative（{command}），或者服务器设置 IPV6_FREEBIND。"
+        ),
+        Help::FindPolicy { command } => say!(
+            "Find the policy that refuses, as root: {command}",
+            "以 root 身份找出拒绝的策略：{command}"
         ),
         Help::Ask { command } => say!(
             "To find out what is unknown, by a real bind: {command}",
@@ -694,6 +752,11 @@ pub(super) fn unseen(unseen: &Unseen, finding: &Finding) -> String {
             "Not seen: sockets of TCP that are bound and do not listen. Linux 6.8 and later list \
              them by sock_diag.",
             "没有看到：只绑定、没有监听的 TCP 套接字。Linux 6.8 起，sock_diag 才列出它们。"
+        ),
+        Unseen::Test { address, error } => say!(
+            "Not tested: a bind to {address}, since the test itself failed ({error}).",
+            "没有试：绑定 {address}，因为试验本身失败了（{error}）。",
+            error = error_name(*error)
         ),
         Unseen::Ipv6 => say!("This kernel has no IPv6.", "这个内核没有 IPv6。"),
     }

@@ -1,0 +1,129 @@
+//! Refusals that are no socket's doing: what bind(2) says before it comes to the port's owners, or
+//! after it has passed them.
+
+use super::finding::{Can, Case, Finding, ServerOption, Unseen, Verdict, Why};
+use super::target::{Question, sysctl_number};
+use rustix::io::Errno;
+use std::fs::read_to_string;
+use std::net::{IpAddr, Ipv6Addr};
+
+impl Question {
+    /// The first port that every user may bind (`ip_unprivileged_port_start`, ip(7)).
+    fn first_unprivileged(&self) -> u16 {
+        let first = sysctl_number("net/ipv4/ip_unprivileged_port_start");
+        first.and_then(|first| u16::try_from(first).ok()).unwrap_or(1024)
+    }
+
+    /// Whether bind needs a privilege that this process does not have.
+    fn lacks_privilege(&self) -> bool {
+        self.target.port < self.first_unprivileged() && !may_bind_privileged()
+    }
+
+    /// Why bind says that of `ip`, if no socket has made it.
+    pub fn why_refused(&self, ip: IpAddr, errno: Errno) -> Why {
+        match errno {
+            Errno::ADDRINUSE => Why::Unseen,
+            Errno::ACCESS if self.lacks_privilege() => Why::Privileged,
+            Errno::ADDRNOTAVAIL if tentative(ip).is_some() => Why::Tentative,
+            Errno::ADDRNOTAVAIL => Why::NotThisMachine,
+            Errno::INVAL | Errno::NODEV => Why::Other,
+            _ => Why::Policy,
+        }
+    }
+}
+
+impl Finding {
+    /// What a real bind of that verdict has said.
+    pub fn take_note(&mut self, at: usize, tried: Result<(), Errno>) {
+        let verdict = &mut self.verdicts[at];
+        let address = verdict.address;
+        verdict.probed = true;
+        let errno = match tried {
+            Ok(()) => return verdict.allow(),
+            Err(Errno::ADDRINUSE) => {
+                let why = verdict.suspected.unwrap_or(Why::Unseen);
+                return verdict.refuse(why, Errno::ADDRINUSE);
+            }
+            Err(errno) if is_shortage(errno) => {
+                let unseen = Unseen::Test { address, error: errno };
+                if !self.unseen.contains(&unseen) {
+                    self.unseen.push(unseen);
+                }
+                return verdict.fail(errno);
+            }
+            Err(errno) => errno,
+        };
+        // Whatever the option: it is not the port's owners that refuse.
+        let why = self.question.why_refused(address, errno);
+        let its = self.verdicts.iter_mut().filter(|verdict| verdict.address == address);
+        its.filter(|verdict| verdict.can != Can::No).for_each(|verdict| verdict.refuse(why, errno));
+    }
+}
+
+impl Verdict {
+    fn allow(&mut self) {
+        (self.can, self.why, self.error, self.socket) = (Can::Yes, None, None, None);
+    }
+
+    /// The server may not bind.
+    pub fn refuse(&mut self, why: Why, errno: Errno) {
+        (self.can, self.why, self.error) = (Can::No, Some(why), Some(errno));
+    }
+
+    /// The test failed.
+    pub fn fail(&mut self, errno: Errno) {
+        (self.can, self.why, self.error) = (Can::Unknown, Some(Why::Untested), Some(errno));
+    }
+}
+
+/// Whether it tells of this process or of the moment, and not of the address.
+fn is_shortage(errno: Errno) -> bool {
+    matches!(errno, Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS)
+}
+
+/// The case of a server without an option that is refused so.
+pub fn case(verdict: &Verdict, question: &Question) -> Option<Case> {
+    let Verdict { address, option: ServerOption::Nothing, why: Some(why), error, .. } = *verdict
+    else {
+        return None;
+    };
+    match why {
+        Why::Privileged => Some(Case::Privileged { first: question.first_unprivileged() }),
+        Why::NotThisMachine => Some(Case::NotThisMachine { address }),
+        Why::Tentative => {
+            tentative(address).map(|has_failed| Case::Tentative { address, has_failed })
+        }
+        Why::Policy => error.map(|error| Case::Policy { error }),
+        Why::Other => error.map(|error| Case::Refused { address, error }),
+        _ => None,
+    }
+}
+
+/// CAP_NET_BIND_SERVICE over this network namespace, which a user namespace's root does not have over
+/// its parent's: capabilities(7), user_namespaces(7).
+fn may_bind_privileged() -> bool {
+    const CAP_NET_BIND_SERVICE: u64 = 1 << 10;
+    let status = read_to_string("/proc/thread-self/status").unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let effective = effective.and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
+    let map = read_to_string("/proc/thread-self/uid_map").unwrap_or_default();
+    let is_first_namespace = map.split_whitespace().eq(["0", "0", "4294967295"]);
+    is_first_namespace && effective.is_some_and(|set| set & CAP_NET_BIND_SERVICE != 0)
+}
+
+/// Of an IPv6 address that is there, but that duplicate address detection (RFC 4862) has not cleared:
+/// whether it has failed. `if_inet6_seq_show`: address, index, prefix length, scope, flags, name.
+fn tentative(ip: IpAddr) -> Option<bool> {
+    const IFA_F_DADFAILED: u32 = 0x08;
+    const IFA_F_TENTATIVE: u32 = 0x40;
+    let IpAddr::V6(ip) = ip else { return None };
+    let list = read_to_string("/proc/thread-self/net/if_inet6").ok()?;
+    list.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let bits = u128::from_str_radix(fields.first()?, 16).ok()?;
+        let flags = u32::from_str_radix(fields.get(4)?, 16).ok()?;
+        let has_failed = flags & IFA_F_DADFAILED != 0;
+        (Ipv6Addr::from(bits) == ip && (flags & IFA_F_TENTATIVE != 0 || has_failed))
+            .then_some(has_failed)
+    })
+}
