@@ -9,6 +9,7 @@ use crate::harness::{
 use crate::bindtable::{is_chinese, refusal};
 use crate::documents::is_current;
 use libtest_mimic::Trial;
+use nix::net::if_::if_nametoindex;
 use nix::sys::signal::Signal;
 use rustix::fd::OwnedFd as Fd;
 use rustix::io::Errno;
@@ -932,6 +933,7 @@ fn udp_crowd() {
             reuseaddr: if at % 2 == 0 { Set::Before } else { Set::Never },
             reuseport: Set::Never,
             other_user: false,
+            device: None,
             then: Then::Nothing,
         });
         let sockets: Vec<Placed> = sockets.collect();
@@ -1165,6 +1167,25 @@ fn in_motion() {
 
 // Random situations.
 
+/// Two network interfaces, both with this address.
+const DEVICES: [&str; 2] = ["one", "other"];
+const LINK_LOCAL: &str = "fe80::1";
+
+fn link_local() -> IpAddr {
+    LINK_LOCAL.parse().expect("it is an address")
+}
+
+/// The port at `ip`, on that interface if the address is a link-local one.
+fn address(ip: IpAddr, port: u16, device: &str) -> SocketAddr {
+    let mut address = SocketAddr::new(ip, port);
+    if let SocketAddr::V6(address) = &mut address
+        && ip == link_local()
+    {
+        address.set_scope_id(if_nametoindex(device).expect("there is such an interface"));
+    }
+    address
+}
+
 /// When an option is set.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Set {
@@ -1194,7 +1215,7 @@ struct Placed {
     reuseaddr: Set,
     reuseport: Set,
     other_user: bool,
-    /// SO_BINDTODEVICE.
+    /// The scope of a link-local address, to which the kernel then binds the socket.
     device: Option<&'static str>,
     then: Then,
 }
@@ -1215,8 +1236,16 @@ impl Situation {
         let is_udp = rng.u8(0..5) == 0;
         let most = if is_udp && rng.u8(0..4) == 0 { 14 } else { 4 };
         let sockets = (0..rng.usize(1..=most)).map(|_| {
-            let addresses =
-                ["127.0.0.1", "127.0.0.1", "127.0.0.2", "0.0.0.0", "::1", "::", "::ffff:127.0.0.1"];
+            let addresses = [
+                "127.0.0.1",
+                "127.0.0.1",
+                "127.0.0.2",
+                "0.0.0.0",
+                "::1",
+                "::",
+                "::ffff:127.0.0.1",
+                LINK_LOCAL,
+            ];
             let ip: IpAddr =
                 rng.choice(addresses).expect("it is not empty").parse().expect("it is one");
             let mut set = || match rng.u8(0..12) {
@@ -1246,13 +1275,20 @@ impl Situation {
                 reuseaddr,
                 reuseport,
                 other_user: two_users && rng.u8(0..4) == 0,
-                device: rng.choice([None, None, None, None, Some("lo"), Some("other")]).flatten(),
+                device: rng.choice(DEVICES).filter(|_| ip == link_local()),
                 then: then.expect("it is not empty"),
             }
         });
         let sockets = sockets.collect();
         let asked_by_other = two_users && rng.u8(0..3) == 0;
-        let target = [None, None, Some("::1"), Some("127.0.0.2"), Some("::ffff:127.0.0.1")];
+        let target = [
+            None,
+            None,
+            Some("::1"),
+            Some("127.0.0.2"),
+            Some("::ffff:127.0.0.1"),
+            Some(LINK_LOCAL),
+        ];
         let target = rng.choice(target).expect("it is not empty");
         let target = target.map(|ip| ip.parse().expect("it is an address"));
         Self { is_udp, sockets, target, asked_by_other }
@@ -1266,7 +1302,10 @@ impl Situation {
         let make = |socket| place(socket, self.is_udp, port);
         let standing: Vec<Standing> = self.sockets.iter().filter_map(make).collect();
         let mut command = Command::new(program);
-        let target = |ip| SocketAddr::new(ip, port).to_string();
+        let target = |ip| match ip == link_local() {
+            true => format!("[{ip}%{}]:{port}", DEVICES[0]),
+            false => SocketAddr::new(ip, port).to_string(),
+        };
         let target = self.target.map_or(port.to_string(), target);
         command.args(["port", &target, "--format", "json"]);
         if self.is_udp {
@@ -1437,10 +1476,7 @@ fn place(socket: &Placed, is_udp: bool, port: u16) -> Option<Standing> {
         fresh(is_udp, socket.ip, socket.v6only, is_on(socket.reuseaddr), is_on(socket.reuseport))
     });
     let fd = fd.expect("the kernel has both families");
-    let address = SocketAddr::new(socket.ip, port);
-    if let Some(device) = socket.device {
-        setsockopt(&fd, sockopt::BindToDevice, &device.into()).expect("there is such a device");
-    }
+    let address = address(socket.ip, port, socket.device.unwrap_or_default());
     bind(&fd, &address).ok()?;
     let late = |set| matches!(set, Set::Late | Set::Cleared);
     if late(socket.reuseaddr) {
@@ -1464,15 +1500,14 @@ fn place(socket: &Placed, is_udp: bool, port: u16) -> Option<Standing> {
             SocketAddr::from(([127, 0, 0, 1], port))
         }
         IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], port)),
-        ip => SocketAddr::new(ip, port),
+        _ => address,
     };
     to.set_port(port);
     let client = fresh(false, to.ip(), false, false, false).expect("the kernel has both families");
     // The client's own port is none of those that are asked for.
-    bind(&client, &SocketAddr::new(to.ip(), 0)).expect("a port is left");
-    if socket.device == Some("other") {
-        return Some(Standing(vec![fd])); // no client gets there
-    }
+    let mut own = to;
+    own.set_port(0);
+    bind(&client, &own).expect("a port is left");
     connect(&client, &to).ok()?;
     // With SO_REUSEPORT another listener may have got it: then it stays as a connection there.
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
@@ -1513,7 +1548,7 @@ fn real(is_udp: bool, verdict: &Value, port: u16, by_other: bool) -> Option<&'st
     let bound = as_user(by_other, || {
         let [reuseaddr, reuseport] = ["ADDR", "PORT"].map(|it| option.contains(it));
         let fd = fresh(is_udp, ip, false, reuseaddr, reuseport)?;
-        bind(&fd, &SocketAddr::new(ip, port))?;
+        bind(&fd, &address(ip, port, DEVICES[0]))?;
         match is_udp {
             true => Ok(()),
             false => listen(&fd, 1),
@@ -1531,8 +1566,17 @@ fn random(seeds: std::ops::Range<u16>) {
     let folder = SharedFolder::new();
     let copy = folder.copy(&program());
     let two_users = has_two_users();
-    let made = run(Command::new("ip").args(["link", "add", "other", "type", "veth"]));
-    assert_eq!(made.stderr, "", "a second device");
+    let [one, other] = DEVICES;
+    for line in [
+        format!("link add {one} type veth peer name {other}"),
+        format!("link set {one} up"),
+        format!("link set {other} up"),
+        format!("address add {LINK_LOCAL}/64 dev {one} nodad"),
+        format!("address add {LINK_LOCAL}/64 dev {other} nodad"),
+    ] {
+        let output = run(Command::new("ip").args(line.split(' ')));
+        assert_eq!(output.stderr, "", "ip {line}");
+    }
     for seed in seeds {
         Situation::new(seed.into(), two_users).count(seed, &copy);
     }
