@@ -366,6 +366,7 @@ fn names() {
         [
             "address",
             "backlog",
+            "device",
             "ipv6_only",
             "peer",
             "processes",
@@ -1353,14 +1354,12 @@ impl Situation {
         let mut verdicts: Vec<&Value> = list(&finding["verdicts"]).iter().collect();
         // In the order of bindtable's own probes: a success with SO_REUSEPORT has effects on later
         // binds.
-        let rank = |ip: &str| match ip {
-            "::" => 0,
-            "0.0.0.0" => 1,
-            _ => 2,
+        let rank = |verdict: &Value| {
+            let ip = text(&verdict["address"]);
+            let place = ["::", "0.0.0.0"].iter().position(|any| *any == ip).unwrap_or(2);
+            (OPTIONS.iter().position(|option| verdict["option"] == *option), place)
         };
-        verdicts.sort_by_key(|verdict| {
-            (text(&verdict["option"]).contains("REUSEPORT"), rank(text(&verdict["address"])))
-        });
+        verdicts.sort_by_key(|verdict| rank(verdict));
         let mut differences = Vec::new();
         for verdict in verdicts {
             let real = real(self.is_udp, verdict, port, self.asked_by_other);

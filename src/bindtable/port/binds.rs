@@ -194,13 +194,17 @@ fn learn_at(ip: IpAddr, near: &[usize], sockets: &mut [finding::Socket], questio
 /// refuse after all else (`BPF_CGROUP_INET4_POST_BIND`).
 ///
 /// A bind with SO_REUSEPORT lets a later one in by `fastreuseport`, even after its end, and one without
-/// ends that. So the binds without it come first; and of the addresses, those whose success promises
-/// the later ones': `::` first, which meets every socket, then 0.0.0.0, then the others.
+/// ends that. So the binds without it come first, and those with both options last; and of the addresses,
+/// those whose success promises the later ones': `::` first, which meets every socket, then 0.0.0.0,
+/// then the others.
 pub fn probe(finding: &mut Finding) {
-    let rank = |verdict: &Verdict| match verdict.address {
-        IpAddr::V6(ip) if ip.is_unspecified() => (verdict.option.options().reuseport, 0),
-        IpAddr::V4(ip) if ip.is_unspecified() => (verdict.option.options().reuseport, 1),
-        _ => (verdict.option.options().reuseport, 2),
+    let rank = |verdict: &Verdict| {
+        let place = match verdict.address {
+            IpAddr::V6(ip) if ip.is_unspecified() => 0,
+            IpAddr::V4(ip) if ip.is_unspecified() => 1,
+            _ => 2,
+        };
+        (ServerOption::ALL.iter().position(|option| *option == verdict.option), place)
     };
     let has_owners = finding.sockets.iter().any(|socket| socket.is_owner);
     let lists_all = !finding.unseen.contains(&Unseen::Bound);
@@ -238,18 +242,21 @@ pub fn probe(finding: &mut Finding) {
 ///
 /// In words, where this process may not have one more descriptor.
 pub fn lists_bound() -> Result<bool, String> {
-    let lists = || -> io::Result<bool> {
-        let (_socket, port) = bound_somewhere()?;
-        let sockets = sockets::listed(Proto::Tcp, port, sockets::ALL)?;
-        Ok(sockets.iter().any(|socket| socket.state == State::Bound))
-    };
     let is_limit = |error: &io::Error| {
         let limits = [Errno::MFILE, Errno::NFILE].map(Errno::raw_os_error);
         error.raw_os_error().is_some_and(|number| limits.contains(&number))
     };
+    let lists = || -> io::Result<bool> {
+        let (_socket, port) = match bound_somewhere() {
+            Err(error) if !is_limit(&error) => return Ok(is_6_8()),
+            made => made?,
+        };
+        let sockets = sockets::listed(Proto::Tcp, port, sockets::ALL)?;
+        Ok(sockets.iter().any(|socket| socket.state == State::Bound))
+    };
     match lists() {
         Err(error) if is_limit(&error) => Err(words::no_descriptor(&error)),
-        lists => Ok(lists.unwrap_or_else(|_| is_6_8())),
+        lists => Ok(lists.unwrap_or(false)),
     }
 }
 
