@@ -612,7 +612,7 @@ fn which_port() {
     let _listener = listener(false);
     let clients = [(); COUNT].map(|()| TcpStream::connect((LOCALHOST, PORT)).expect("it listens"));
     let is_even =
-        |client: &TcpStream| client.local_addr().expect("it is connected").port() % 2 == 0;
+        |client: &TcpStream| client.local_addr().expect("it is connected").port().is_multiple_of(2);
     assert!(clients.iter().all(is_even));
 }
 

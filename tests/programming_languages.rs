@@ -262,7 +262,7 @@ fn listeners(trace: &str) -> Vec<Listener> {
 }
 
 /// Whether a call has accepted a client.
-fn has_accepted(call: &String) -> bool {
+fn has_accepted(call: &str) -> bool {
     let result = call.rsplit_once(" = ").map_or("", |(_, result)| result);
     call.starts_with("accept") && result.starts_with(|c: char| c.is_ascii_digit())
 }
@@ -297,7 +297,7 @@ fn observe(name: &str, command: &str, room: &SharedFolder) -> String {
     let connect = || TcpStream::connect(("127.0.0.1", 3459)).ok();
     let mut client = wait_for(&format!("{name} to take IPv4"), connect);
     wait_for(&format!("{name} to accept"), || {
-        calls(&text(&traces[0])).iter().any(has_accepted).then_some(())
+        calls(&text(&traces[0])).iter().any(|call| has_accepted(call)).then_some(())
     });
     drop(first);
     wait_for(&format!("{name} to end"), || (!has_row("LISTEN")).then_some(()));
