@@ -32,6 +32,7 @@ mod runtime;
 mod traces;
 mod translations;
 mod trouble;
+mod why;
 
 use harness::Stage;
 use libtest_mimic::{Arguments, Trial};
@@ -53,7 +54,7 @@ impl Suite {
     }
 }
 
-const SUITES: [Suite; 29] = [
+const SUITES: [Suite; 30] = [
     Suite::of(lines::trials),
     Suite::of(builds::trials),
     Suite::of(runtime::trials),
@@ -75,6 +76,7 @@ const SUITES: [Suite; 29] = [
     Suite::of(translations::trials),
     Suite::of(bindtable::trials),
     Suite { summary: port::summary, ..Suite::of(port::trials) },
+    Suite::of(why::trials),
     Suite::of(claims::trials),
     Suite::of(page::trials),
     Suite::of(runs::trials),

@@ -4,13 +4,14 @@ use crate::kernel::Proto;
 use crate::port::Target;
 use crate::table::cell::{self, Cell, State};
 use crate::table::report::Format;
-use crate::{say, words};
+use crate::{say, why, words};
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::error::{ContextKind, ErrorKind};
-use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, Command as ClapCommand, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::error::Error;
 use std::ffi::OsString;
 use std::num::NonZeroU8;
+use std::path::PathBuf;
 
 #[derive(Parser)]
 #[command(
@@ -72,6 +73,14 @@ pub enum Task {
         #[command(flatten)]
         output: Answer,
     },
+    #[command(
+        about = words!(
+            "Run a command, and explain each bind, listen and connect that fails",
+            "运行一个命令，说明每个失败的 bind、listen 和 connect"
+        ),
+        after_help = why::words::notes()
+    )]
+    Why(Command),
     #[command(about = words!(
         "Compare this kernel with a saved run; status 1 if any cell differs",
         "把本机的内核与保存的运行比较；有任何一格不同，退出状态就是 1"
@@ -108,6 +117,43 @@ pub struct Filter {
     pub jobs: Option<NonZeroU8>,
 }
 
+/// What `why` runs or traces.
+#[derive(Args)]
+pub struct Command {
+    #[arg(long, value_name = "PID", value_parser = process, conflicts_with = "command", help = words!(
+        "Trace a process that runs, in place of a command",
+        "跟踪一个正在运行的进程，不启动命令"
+    ))]
+    pub pid: Option<i32>,
+    #[arg(long, value_name = "FILE", help = words!(
+        "Write the explanations to FILE, not to standard error",
+        "把说明写进 FILE，不写到标准错误"
+    ))]
+    pub output: Option<PathBuf>,
+    #[arg(long, default_value = "text", help = words!(
+        "JSON has one event a line",
+        "JSON 每个事件一行"
+    ))]
+    pub format: why::Format,
+    #[arg(long = "lang", value_name = "LANG", help = words!(
+        "en or zh; without it, the locale decides (LC_ALL, LC_MESSAGES, LANG)",
+        "en 或 zh；不写时由 locale 决定（LC_ALL、LC_MESSAGES、LANG）"
+    ))]
+    _lang: Option<String>,
+    #[arg(last = true, value_name = "COMMAND", help = words!(
+        "The command with its arguments",
+        "命令和它的参数"
+    ))]
+    pub command: Vec<OsString>,
+    // The parts that other processes of `bindtable why` play: nobody else starts them.
+    #[arg(long, hide = true)]
+    pub middle: bool,
+    #[arg(long, hide = true)]
+    pub trace: Option<i32>,
+    #[arg(long, hide = true)]
+    pub helper: bool,
+}
+
 /// As [`Output`], without Markdown.
 #[derive(Args)]
 pub struct Answer {
@@ -141,6 +187,11 @@ pub struct Output {
 /// The formats of what has no Markdown.
 fn text_or_json() -> impl TypedValueParser<Value = Format> {
     PossibleValuesParser::new(["text", "json"]).try_map(|name| name.parse::<Format>())
+}
+
+fn process(text: &str) -> Result<i32, String> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| say!("a process number is needed", "要进程号"))
 }
 
 fn threads(text: &str) -> Result<NonZeroU8, String> {
@@ -196,7 +247,7 @@ Exit status: 0; 1 if a cell differs (diff); 2 after an error; 3 if a cell was no
 }
 
 /// The command with what clap says by itself in Chinese.
-fn in_chinese(command: Command) -> Command {
+fn in_chinese(command: ClapCommand) -> ClapCommand {
     let mut command = command.mut_args(|arg| {
         let mut help = arg.get_help().map(ToString::to_string).unwrap_or_default();
         match arg.get_id().as_str() {

@@ -2,9 +2,10 @@
 //!
 //! `kernel` is the kernel's rule as a model. `table` tries each pairing and compares it with the
 //! model; `port` looks at a port of this machine and judges it by the same model. `sockets` is what
-//! the kernel lists. Imports go one way: main, cli; table and port; kernel and sockets; named and
-//! language. table and port never meet.
-#![forbid(unsafe_code)]
+//! the kernel lists. `why` runs a command, and explains its calls that fail by port's parts. Imports go
+//! one way: main, cli; table and why; port; kernel and sockets; named and language. table never meets
+//! port or why.
+#![deny(unsafe_code)] // why/raw.rs has what no library offers
 
 mod cli;
 mod kernel;
@@ -14,8 +15,9 @@ mod port;
 mod printable;
 mod sockets;
 mod table;
+mod why;
 
-use crate::cli::{Arguments, Filter, Task};
+use crate::cli::{Arguments, Command, Filter, Task};
 use crate::kernel::Proto;
 use crate::language::Language;
 use crate::printable::printable;
@@ -24,6 +26,7 @@ use crate::table::questions::{self, Question};
 use crate::table::report::{Format, Report, Run};
 use crate::table::run;
 use crate::table::world::Capabilities;
+use crate::why::{Part, Trouble};
 use std::fs::File;
 use std::io::{IsTerminal, Read, Write};
 use std::num::NonZeroU8;
@@ -41,7 +44,10 @@ fn main() -> ExitCode {
     };
     match answer(arguments) {
         Ok((text, status)) => print(&text, status),
-        Err(trouble) => refuse(&trouble),
+        Err(Trouble { status, line }) => {
+            refuse(&line);
+            ExitCode::from(status)
+        }
     }
 }
 
@@ -87,7 +93,7 @@ impl Filter {
 }
 
 /// What is to be printed, and the exit status.
-fn answer(arguments: Arguments) -> Result<(String, u8), String> {
+fn answer(arguments: Arguments) -> Result<(String, u8), Trouble> {
     match arguments.task {
         None => {
             let report = table(&arguments.filter)?;
@@ -107,8 +113,24 @@ fn answer(arguments: Arguments) -> Result<(String, u8), String> {
             };
             Ok((text, finding.status.exit()))
         }
-        Some(Task::Diff { file, filter, output }) => diff(&file, &filter, output.format),
+        Some(Task::Why(command)) => explain_command(&command).map(|()| (String::new(), 0)),
+        Some(Task::Diff { file, filter, output }) => Ok(diff(&file, &filter, output.format)?),
     }
+}
+
+/// Runs a command, or traces a process; or plays one of the parts that this takes.
+fn explain_command(command: &Command) -> Result<(), Trouble> {
+    let part = match (command.trace, command.pid) {
+        _ if command.helper => Part::Helper,
+        (Some(traced), _) if command.middle => Part::Middle(traced),
+        (Some(traced), _) => Part::Tracer(traced),
+        (None, Some(pid)) => Part::Running(pid),
+        (None, None) if command.command.is_empty() => {
+            return Err(why::words::no_command_given().into());
+        }
+        (None, None) => Part::Command(&command.command),
+    };
+    why::run(part, command.format, command.output.as_deref())
 }
 
 /// This kernel against a saved run.

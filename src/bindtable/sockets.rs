@@ -20,7 +20,7 @@ use rustix::net::{
 use serde::Serialize;
 use std::fs::File;
 use std::io::{self, Read};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The state of a socket, under the name that netstat(8) has for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -137,10 +137,10 @@ pub const ALL: u32 = !0;
 pub fn listed(proto: Proto, port: u16, states: u32) -> io::Result<Vec<Listed>> {
     let mut all = Vec::new();
     for family in [AF_INET, AF_INET6] {
-        match dump(proto, family, port, states) {
+        match dump(proto, family, [port, 0], states) {
             // A kernel without IPv6 has no such table.
             Err(error) if family == AF_INET6 && error.raw_os_error() == Some(2) => {}
-            sockets => all.extend(sockets?),
+            sockets => all.extend(sockets?.into_iter().map(|(_, socket)| socket)),
         }
     }
     Ok(all)
@@ -151,9 +151,22 @@ pub fn std_error(errno: Errno) -> io::Error {
     io::Error::from_raw_os_error(errno.raw_os_error())
 }
 
-fn dump(proto: Proto, family: u8, port: u16, states: u32) -> io::Result<Vec<Listed>> {
+/// Every connection to that address, with its own port.
+///
+/// # Errors
+///
+/// As [`listed`].
+pub fn connections_to(proto: Proto, peer: SocketAddr) -> io::Result<Vec<(u16, Listed)>> {
+    let family = if peer.is_ipv4() { AF_INET } else { AF_INET6 };
+    let mut all = dump(proto, family, [0, peer.port()], ALL_BUT_BOUND)?;
+    all.retain(|(_, socket)| socket.peer == Some((peer.ip(), peer.port())));
+    Ok(all)
+}
+
+/// The sockets with these ports, the socket's own and its peer's, where 0 is any: each with its own.
+fn dump(proto: Proto, family: u8, ports: [u16; 2], states: u32) -> io::Result<Vec<(u16, Listed)>> {
     let mut socket_id = if family == AF_INET { SocketId::new_v4() } else { SocketId::new_v6() };
-    socket_id.source_port = port;
+    [socket_id.source_port, socket_id.destination_port] = ports;
     let request = InetRequest {
         family,
         protocol: if proto == Proto::Tcp { IPPROTO_TCP } else { IPPROTO_UDP },
@@ -190,9 +203,10 @@ fn dump(proto: Proto, family: u8, port: u16, states: u32) -> io::Result<Vec<List
                 NetlinkPayload::Error(error) => return Err(error.to_io()),
                 // Bound sockets are listed whatever their port.
                 NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(found))
-                    if found.header.socket_id.source_port == port =>
+                    if [0, found.header.socket_id.source_port].contains(&ports[0]) =>
                 {
-                    sockets.extend(to_listed(&found, rest));
+                    let port = found.header.socket_id.source_port;
+                    sockets.extend(to_listed(&found, rest).map(|socket| (port, socket)));
                 }
                 _ => {}
             }

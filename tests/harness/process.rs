@@ -142,6 +142,12 @@ impl Process {
         }
     }
 
+    /// Writes to its standard input, a pipe, and closes it.
+    pub fn tell(&mut self, text: &[u8]) {
+        let mut stdin = self.child.stdin.take().expect("it is a pipe that is open");
+        stdin.write_all(text).expect("its other side is open");
+    }
+
     /// The status of a descendant whose parent has ended, as `wait` returns it; none while it runs.
     pub fn descendant_ended(&self, pid: Pid) -> Option<i32> {
         match waitpid(pid, Some(WaitPidFlag::WNOHANG)).expect("it has become ours, see prepare") {

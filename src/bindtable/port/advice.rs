@@ -98,7 +98,7 @@ fn reserve(port: u16) -> Help {
 }
 
 /// The command that stops what holds the port.
-fn stop(question: &Question, in_the_way: &[&Socket]) -> Option<String> {
+pub fn stop(question: &Question, in_the_way: &[&Socket]) -> Option<String> {
     let holders: BTreeSet<&Holder> =
         in_the_way.iter().flat_map(|socket| &socket.processes).collect();
     let is_named = |name: &str| holders.iter().any(|holder| holder.name.raw() == name);

@@ -50,25 +50,32 @@ pub struct Holders {
 }
 
 /// Looks at every process, and at its descriptors of the sockets `inodes`.
-///
-/// A process that ends meanwhile is left out.
 pub fn find(inodes: &BTreeSet<u64>) -> Holders {
     let mut holders = Holders::default();
-    for pid in processes() {
+    processes().for_each(|pid| holders.look_at(pid, inodes));
+    holders.sort();
+    holders
+}
+
+impl Holders {
+    /// Looks at one process, and at its descriptors of the sockets `inodes`.
+    ///
+    /// A process that ends meanwhile is left out.
+    pub fn look_at(&mut self, pid: i32, inodes: &BTreeSet<u64>) {
         let descriptors = match std::fs::read_dir(format!("/proc/{pid}/fd")) {
             Ok(descriptors) => descriptors,
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                holders.unreadable += 1;
-                continue;
+                self.unreadable += 1;
+                return;
             }
-            Err(_) => continue, // it has ended
+            Err(_) => return, // it has ended
         };
         let mut of_process: BTreeMap<u64, Vec<i32>> = BTreeMap::new();
         for descriptor in descriptors.filter_map(Result::ok) {
             let target = match std::fs::read_link(descriptor.path()) {
                 Ok(target) => target,
                 Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                    holders.unreadable += 1; // a user namespace may list them and no more
+                    self.unreadable += 1; // a user namespace may list them and no more
                     break;
                 }
                 Err(_) => continue,
@@ -85,19 +92,20 @@ pub fn find(inodes: &BTreeSet<u64>) -> Holders {
         }
         for (inode, mut descriptors) in of_process {
             descriptors.sort_unstable();
-            if !holders.options.contains_key(&inode)
+            if !self.options.contains_key(&inode)
                 && let Some(options) = options(pid, descriptors[0], inode)
             {
-                holders.options.insert(inode, options);
+                self.options.insert(inode, options);
             }
             let Some(holder) = holder(pid, descriptors) else { continue };
-            holders.of.entry(inode).or_default().push(holder);
+            self.of.entry(inode).or_default().push(holder);
         }
     }
-    for holders in holders.of.values_mut() {
-        holders.sort();
+
+    /// Puts the holders of each socket in the order of their numbers.
+    pub fn sort(&mut self) {
+        self.of.values_mut().for_each(|holders| holders.sort());
     }
-    holders
 }
 
 /// One process of each network namespace that is not this one's.
@@ -109,12 +117,13 @@ pub fn namespaces() -> Vec<i32> {
 }
 
 /// The number of every process.
-fn processes() -> impl Iterator<Item = i32> {
+pub fn processes() -> impl Iterator<Item = i32> {
     let folders = std::fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
     folders.filter_map(|folder| folder.file_name().to_str()?.parse().ok())
 }
 
-fn holder(pid: i32, descriptors: Vec<i32>) -> Option<Holder> {
+/// What a process is, that has these descriptors of a socket.
+pub fn holder(pid: i32, descriptors: Vec<i32>) -> Option<Holder> {
     let read = |file| std::fs::read(format!("/proc/{pid}/{file}")).ok();
     let read = |file| Some(String::from_utf8_lossy(&read(file)?).into_owned());
     let (name, parent) = name_and_parent(&read("stat")?)?;

@@ -6,15 +6,15 @@
 //! the question, and [`finding`] the answer. [`print`] lays it out; every sentence that a reader sees is
 //! in [`words`].
 
-mod advice;
-mod binds;
+pub mod advice;
+pub mod binds;
 mod cases;
-mod finding;
-mod holders;
-mod judge;
+pub mod finding;
+pub mod holders;
+pub mod judge;
 pub mod print;
 mod refusals;
-mod target;
+pub mod target;
 pub mod words;
 
 use crate::kernel::Proto;

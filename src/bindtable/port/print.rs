@@ -16,10 +16,10 @@ const NAMESPACES: usize = 3;
 pub fn text(finding: &Finding) -> String {
     let mut text = String::new();
     if finding.question.probe {
-        text += &paragraph(&words::probing(finding), "", "");
+        text += &wrapped(&words::probing(finding), "", "");
         text.push('\n');
     }
-    text += &paragraph(&words::answer(finding), "", "");
+    text += &wrapped(&words::answer(finding), "", "");
     let groups = groups(finding);
     if !groups.is_empty() {
         text.push('\n');
@@ -27,7 +27,7 @@ pub fn text(finding: &Finding) -> String {
     for (socket, count) in groups {
         text += &header(socket, count, finding.question.target.port);
         for line in words::about(socket, count) {
-            text += &paragraph(&line, "    ", "      ");
+            text += &wrapped(&line, "    ", "      ");
         }
     }
     text.push('\n');
@@ -40,13 +40,13 @@ pub fn text(finding: &Finding) -> String {
         text += &format!("\n{}\n", words::what_helps());
     }
     for (at, help) in finding.help.iter().enumerate() {
-        text += &paragraph(&words::help(help, finding), &format!("{}. ", at + 1), "   ");
+        text += &wrapped(&words::help(help, finding), &format!("{}. ", at + 1), "   ");
     }
     if !finding.unseen.is_empty() {
         text.push('\n');
     }
     for unseen in &finding.unseen {
-        text += &paragraph(&words::unseen(unseen, finding), "", "");
+        text += &wrapped(&words::unseen(unseen, finding), "", "");
     }
     text
 }
@@ -61,10 +61,10 @@ fn cases(finding: &Finding) -> String {
                 continue;
             }
         }
-        text += &paragraph(&words::case(case, finding), "- ", "  ");
+        text += &wrapped(&words::case(case, finding), "- ", "  ");
     }
     if namespaces > NAMESPACES {
-        text += &paragraph(&words::more_namespaces(namespaces - NAMESPACES), "- ", "  ");
+        text += &wrapped(&words::more_namespaces(namespaces - NAMESPACES), "- ", "  ");
     }
     text
 }
@@ -110,7 +110,8 @@ pub fn json(finding: &Finding) -> String {
     serde_json::to_string(&document).expect("it has no map with odd keys") + "\n"
 }
 
-fn paragraph(text: &str, first: &str, others: &str) -> String {
+/// The text in lines of 80 columns at most, the first one after `first`, and each other after `others`.
+pub fn wrapped(text: &str, first: &str, others: &str) -> String {
     let options = textwrap::Options::new(WIDTH)
         .initial_indent(first)
         .subsequent_indent(others)
@@ -186,7 +187,7 @@ fn header(socket: &Socket, count: usize, port: u16) -> String {
 }
 
 fn table(finding: &Finding) -> String {
-    let mut text = paragraph(&words::can_a_server(finding), "", "");
+    let mut text = wrapped(&words::can_a_server(finding), "", "");
     let mut reasons: Vec<String> = Vec::new();
     let mut cell = |verdict: &Verdict| {
         let word = words::can(verdict.can);
@@ -225,7 +226,7 @@ fn table(finding: &Finding) -> String {
         text += &row(name, &ServerOption::ALL.map(of));
     }
     for (at, reason) in reasons.iter().enumerate() {
-        text += &paragraph(reason, &format!("    [{}] ", at + 1), "        ");
+        text += &wrapped(reason, &format!("    [{}] ", at + 1), "        ");
     }
     text
 }

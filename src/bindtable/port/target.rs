@@ -162,9 +162,7 @@ impl Question {
 
     /// The range that connect(2) and bind(2) to port 0 choose from, if they may choose the port.
     pub fn ephemeral_range(&self) -> Option<(u16, u16)> {
-        let range = sysctl("net/ipv4/ip_local_port_range").unwrap_or_default();
-        let mut ports = range.split_whitespace().map_while(|port| port.parse().ok());
-        let (first, last) = (ports.next().unwrap_or(32768), ports.next().unwrap_or(60999));
+        let (first, last) = ephemeral_range();
         let port = self.target.port;
         let is_reserved = reserved_ports().split(',').any(|ports| {
             let (from, to) = ports.split_once('-').unwrap_or((ports, ports));
@@ -172,6 +170,13 @@ impl Question {
         });
         ((first..=last).contains(&port) && !is_reserved).then_some((first, last))
     }
+}
+
+/// The range that connect(2) and bind(2) to port 0 choose from.
+pub fn ephemeral_range() -> (u16, u16) {
+    let range = sysctl("net/ipv4/ip_local_port_range").unwrap_or_default();
+    let mut ports = range.split_whitespace().map_while(|port| port.parse().ok());
+    (ports.next().unwrap_or(32768), ports.next().unwrap_or(60999))
 }
 
 /// The ports of the range that are left out of it, as the kernel writes them: `50000-50010,50051`.

@@ -1,0 +1,619 @@
+//! A failed call, explained: which sockets were in the way, by which rule, and what helps.
+
+use super::calls::{Address, Name};
+use super::look::{self, Obstacle};
+use super::records::SocketOption;
+use super::socket::{Protocol, Subject};
+use super::{Format, launch, print, words};
+use crate::port::finding::User;
+use crate::port::target::ephemeral_range;
+use rustix::io::Errno;
+use nix::sched::{CloneFlags, setns};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+/// A failed call, with all that the tracer knows of it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Failure {
+    pub pid: i32,
+    pub thread: i32,
+    pub name: String,
+    /// Its number in a PID namespace of its own.
+    pub pid_inside: Option<i32>,
+    pub call: Name,
+    /// The address of bind or connect.
+    pub address: Option<Address>,
+    /// How long the call said that it is, in bytes.
+    pub address_length: u32,
+    pub errno: i32,
+    pub subject: Subject,
+    /// The binds of this port or path that were seen.
+    pub binds: Vec<Bind>,
+    /// Another descriptor that has the option, which this one lacks.
+    pub elsewhere: Option<(i32, SocketOption)>,
+    /// The traced processes, each with its parent.
+    pub parents: BTreeMap<i32, i32>,
+    /// The traced processes that run.
+    pub traced: Vec<i32>,
+    /// The command's process.
+    pub first: i32,
+}
+
+/// A successful bind that was seen.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Bind {
+    pub pid: i32,
+    pub descriptor: i32,
+    pub address: Address,
+    pub milliseconds_ago: u64,
+}
+
+impl Failure {
+    pub fn errno(&self) -> Errno {
+        Errno::from_raw_os_error(self.errno)
+    }
+
+    /// The address of the call; of listen, the one that the socket is bound to.
+    pub fn inet(&self) -> Option<SocketAddr> {
+        match &self.address {
+            Some(Address::Inet(address)) => Some(*address),
+            Some(_) => None,
+            None => self.subject.local,
+        }
+    }
+
+    /// What that process is to the one that failed, if both are traced.
+    pub fn relation(&self, pid: i32) -> Option<Relation> {
+        let parent = |pid: i32| self.parents.get(&pid).copied();
+        if pid == self.pid {
+            Some(Relation::Same)
+        } else if parent(pid) == Some(self.pid) {
+            Some(Relation::Child)
+        } else if parent(self.pid) == Some(pid) {
+            Some(Relation::Parent)
+        } else if parent(pid).is_some() && parent(pid) == parent(self.pid) {
+            Some(Relation::Sibling)
+        } else if pid == self.first || parent(pid).is_some() {
+            Some(Relation::Started)
+        } else {
+            None
+        }
+    }
+}
+
+/// What a process is to the one that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Relation {
+    Same,
+    Child,
+    Parent,
+    Sibling,
+    /// It was started by the same command.
+    Started,
+}
+
+/// The condition that made the call fail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "reason", rename_all = "kebab-case")]
+pub enum Reason {
+    /// The old socket listens.
+    Listens,
+    /// The new socket has SO_REUSEADDR, and the old one, which no process has, cannot have it.
+    OldLacksOption { several: bool },
+    /// The old one has SO_REUSEADDR; the new one does not.
+    NewLacksOption,
+    /// Neither has it.
+    BothLackOption,
+    /// The new one does not have it, and of the old one it is not known.
+    NewLacksOptionOldUnknown,
+    /// Both have SO_REUSEPORT, of different users.
+    OtherUser,
+    /// What is not known of the old one decides.
+    Unknown,
+    /// No socket that is listed now explains it.
+    Gone,
+    /// bind to port 0: none of the range is left.
+    NoPortLeft { first: u16, last: u16 },
+    /// connect: none of the range is left for this destination.
+    NoPortToDestination { first: u16, last: u16, count: usize },
+    /// connect of a bound socket: the same connection exists.
+    SameConnection,
+    /// The address is not one of this network namespace's.
+    NotThisMachine { ip: IpAddr },
+    /// A port below `ip_unprivileged_port_start`.
+    Privileged { first: u16 },
+    /// UDP to a broadcast address.
+    Broadcast,
+    /// The socket is bound already.
+    BoundAlready { local: Option<SocketAddr> },
+    /// The socket is not bound.
+    NotBound,
+    /// The address is too short or too long.
+    Length { given: u32, needed: u32 },
+    /// A link-local address without its interface.
+    NoScope { ip: IpAddr },
+    /// A file that is a socket, or was one.
+    PathTaken { listens: bool },
+    /// A file that is no socket.
+    PathIsFile,
+    /// The abstract name is taken.
+    NameTaken,
+    /// The folder, or the socket's file, does not allow it.
+    Permission { path: String, is_folder: bool },
+    /// Something that decides before the socket is looked at.
+    Policy,
+}
+
+/// What helps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "do", rename_all = "kebab-case")]
+pub enum Help {
+    BindOnce { descriptor: i32 },
+    V6Only { descriptor: i32 },
+    ParentHasIt,
+    SiblingHasIt,
+    Stop { command: String },
+    CloseOnExec,
+    SetNow { option: SocketOption },
+    Wait { seconds: u32, once: bool },
+    WaitForPeer,
+    SetBoth,
+    OwnAddress { command: String },
+    Widen { command: String },
+    ChooseLater { command: String },
+    Privilege { command: String },
+    NoNewPrivs,
+    SetBroadcast,
+    NewSocket,
+    BindFirst,
+    Scope,
+    Unlink { path: String },
+    OtherPath,
+    Policy,
+    Again { command: String },
+    AsRoot,
+}
+
+/// What only the calls show.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "mistake", rename_all = "kebab-case")]
+pub enum Mistake {
+    /// The option was set on another socket.
+    OptionElsewhere { option: SocketOption, descriptor: i32 },
+    /// This process has bound the port itself.
+    BoundTwice { descriptor: i32 },
+    /// `::`, and then 0.0.0.0; or the other way round.
+    TwoFamilies { descriptor: i32 },
+    /// A process of the same command has it.
+    SecondWorker { pid: i32 },
+    /// A process has inherited the listener of one that has closed its own, or has ended.
+    Inherited { pid: i32, from: i32 },
+}
+
+/// Everything that is said of one failure.
+#[derive(Debug)]
+pub struct Explanation<'a> {
+    pub failure: &'a Failure,
+    pub in_the_way: Vec<Obstacle>,
+    pub reason: Option<Reason>,
+    pub help: Vec<Help>,
+    pub mistakes: Vec<Mistake>,
+    /// Whether SO_REUSEADDR, and whether SO_REUSEPORT, would have helped.
+    pub would_help: [Option<bool>; 2],
+}
+
+/// The text of one failure, its first line, and which option would have helped.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Report {
+    pub text: String,
+    pub headline: String,
+    pub helps: [Option<bool>; 2],
+}
+
+/// Explains a failure, in the network namespace of its process.
+pub fn report(failure: &Failure, format: Format) -> Report {
+    let is_here = network_of("thread-self").is_none_or(|here| {
+        network_of(&failure.thread.to_string()).is_none_or(|there| there == here)
+    });
+    if is_here {
+        return report_here(failure, format);
+    }
+    report_there(failure, format).unwrap_or_else(|| print::report(&without_look(failure), format))
+}
+
+fn report_here(failure: &Failure, format: Format) -> Report {
+    print::report(&explain(failure), format)
+}
+
+fn network_of(process: &str) -> Option<PathBuf> {
+    std::fs::read_link(format!("/proc/{process}/ns/net")).ok()
+}
+
+/// A helper joins the network namespace, and explains there.
+fn report_there(failure: &Failure, format: Format) -> Option<Report> {
+    let mut helper = launch::of_this_program(&["--helper", "--format", format.name()]).ok()?;
+    let helper = helper.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut helper = helper.spawn().ok()?;
+    let written = serde_json::to_vec(failure).ok().and_then(|failure| {
+        let mut input = helper.stdin.take()?;
+        input.write_all(&failure).ok()
+    });
+    let output = helper.wait_with_output().ok()?;
+    written?;
+    serde_json::from_slice(&output.stdout).ok()
+}
+
+/// The helper: reads a failure, and writes its report.
+///
+/// # Errors
+///
+/// In words: the input is no failure, or the namespace cannot be joined.
+pub fn help(format: Format) -> Result<(), String> {
+    let mut input = Vec::new();
+    std::io::stdin().read_to_end(&mut input).map_err(|error| error.to_string())?;
+    let failure: Failure = serde_json::from_slice(&input).map_err(|error| error.to_string())?;
+    let namespace = |kind: &str| {
+        File::open(format!("/proc/{}/ns/{kind}", failure.thread)).map_err(|error| error.to_string())
+    };
+    let (network, user) = (namespace("net")?, namespace("user")?);
+    // A user may join a network that is owned by a user namespace of his own.
+    setns(&network, CloneFlags::CLONE_NEWNET)
+        .or_else(|_| {
+            setns(&user, CloneFlags::CLONE_NEWUSER)?;
+            setns(&network, CloneFlags::CLONE_NEWNET)
+        })
+        .map_err(|errno| errno.to_string())?;
+    let report = report_here(&failure, format);
+    let report = serde_json::to_vec(&report).map_err(|error| error.to_string())?;
+    std::io::stdout().write_all(&report).map_err(|error| error.to_string())
+}
+
+/// What can be said without a look at other sockets.
+fn without_look(failure: &Failure) -> Explanation<'_> {
+    Explanation {
+        failure,
+        in_the_way: Vec::new(),
+        reason: None,
+        help: Vec::new(),
+        mistakes: Vec::new(),
+        would_help: [None; 2],
+    }
+}
+
+fn explain(failure: &Failure) -> Explanation<'_> {
+    let mut explanation = without_look(failure);
+    let is_unix = matches!(failure.address, Some(Address::Path(_) | Address::Abstract(_)));
+    match failure.errno() {
+        _ if is_unix => explanation.of_unix(),
+        Errno::ADDRINUSE => explanation.in_use(),
+        Errno::ADDRNOTAVAIL => explanation.not_available(),
+        Errno::ACCESS | Errno::PERM => explanation.refused(),
+        _ => explanation.invalid(),
+    }
+    explanation
+}
+
+impl Explanation<'_> {
+    fn say(&mut self, reason: Reason, help: impl IntoIterator<Item = Help>) {
+        self.reason = Some(reason);
+        self.help.extend(help);
+    }
+
+    /// EADDRINUSE.
+    fn in_use(&mut self) {
+        let failure = self.failure;
+        let Some(address) = failure.inet() else { return };
+        if address.port() == 0 {
+            self.no_port_left();
+            return;
+        }
+        let Ok(found) = look::look(failure, address) else { return };
+        self.would_help = found.would_help;
+        self.in_the_way = found.in_the_way;
+        if let Some((descriptor, option)) = failure.elsewhere {
+            self.mistakes.push(Mistake::OptionElsewhere { option, descriptor });
+        }
+        let Some(first) = self.in_the_way.first() else {
+            let command = words::port_command(address, failure.subject.protocol);
+            let help = if found.is_unknown { Help::AsRoot } else { Help::Again { command } };
+            self.say(if found.is_unknown { Reason::Unknown } else { Reason::Gone }, [help]);
+            return;
+        };
+        let subject = &failure.subject;
+        let reason = if first.listens {
+            Reason::Listens
+        } else if found.is_other_user {
+            Reason::OtherUser
+        } else {
+            match (subject.reuseaddr, first.reuseaddr) {
+                (Some(true), Some(false) | None) if !first.has_process => {
+                    Reason::OldLacksOption { several: self.in_the_way.len() > 1 }
+                }
+                (Some(true), Some(false)) => Reason::OldLacksOption { several: false },
+                (Some(true), _) => Reason::Unknown,
+                (_, Some(true)) => Reason::NewLacksOption,
+                (_, Some(false)) => Reason::BothLackOption,
+                (_, None) => Reason::NewLacksOptionOldUnknown,
+            }
+        };
+        self.reason = Some(reason);
+        self.advise(found.stop);
+    }
+
+    /// What helps against the sockets in the way.
+    fn advise(&mut self, stop: Option<String>) {
+        let failure = self.failure;
+        let first = &self.in_the_way[0];
+        let mut help = Vec::new();
+        let own = first.processes.iter().find(|holder| holder.pid == failure.pid);
+        if let Some(own) = own {
+            let descriptor = own.descriptors[0];
+            let differ = failure.inet().is_some_and(|new| new.is_ipv4() != first.address.is_ipv4());
+            if differ {
+                self.mistakes.push(Mistake::TwoFamilies { descriptor });
+                help.push(Help::V6Only {
+                    descriptor: match first.address {
+                        IpAddr::V6(_) => descriptor,
+                        IpAddr::V4(_) => failure.subject.descriptor,
+                    },
+                });
+            } else {
+                self.mistakes.push(Mistake::BoundTwice { descriptor });
+                help.push(Help::BindOnce { descriptor });
+            }
+            self.help = help;
+            return;
+        }
+        let relation = first
+            .processes
+            .iter()
+            .find_map(|holder| Some((holder.pid, failure.relation(holder.pid)?)));
+        // The one that bound it has closed its own, or is gone: who holds it has inherited it.
+        let inherited = first.bound.as_ref().filter(|bound| !bound.still_has_it);
+        match (relation, inherited) {
+            (Some((pid, _)), Some(bound)) => {
+                self.mistakes.push(Mistake::Inherited { pid, from: bound.pid });
+                help.extend(stop.clone().map(|command| Help::Stop { command }));
+                help.push(Help::CloseOnExec);
+            }
+            (Some((pid, Relation::Parent)), None) => {
+                self.mistakes.push(Mistake::SecondWorker { pid });
+                help.push(Help::ParentHasIt);
+            }
+            (Some((pid, _)), None) => {
+                self.mistakes.push(Mistake::SecondWorker { pid });
+                help.push(Help::SiblingHasIt);
+            }
+            (None, _) => {
+                if self.would_help[0] == Some(true) {
+                    help.push(Help::SetNow { option: SocketOption::ReuseAddr });
+                }
+                if first.has_process {
+                    help.extend(stop.clone().map(|command| Help::Stop { command }));
+                } else {
+                    let seconds = self.in_the_way.iter().map(|old| old.seconds_left);
+                    let had = failure.subject.reuseaddr == Some(true);
+                    match seconds.collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max())
+                    {
+                        Some(seconds) => help.push(Help::Wait { seconds, once: had }),
+                        None => help.push(Help::WaitForPeer),
+                    }
+                    if !had && self.would_help[0] != Some(true) {
+                        help.push(Help::SetBoth);
+                    }
+                }
+            }
+        }
+        self.help = help;
+    }
+
+    fn no_port_left(&mut self) {
+        let (first, last) = ephemeral_range();
+        let command = words::widen_command();
+        self.say(Reason::NoPortLeft { first, last }, [Help::ChooseLater { command }]);
+    }
+
+    /// EADDRNOTAVAIL.
+    fn not_available(&mut self) {
+        let failure = self.failure;
+        let Some(address) = failure.inet() else { return };
+        if failure.call != Name::Connect {
+            let ip = address.ip();
+            let command = "ip -brief address".to_owned();
+            self.say(Reason::NotThisMachine { ip }, [Help::OwnAddress { command }]);
+            return;
+        }
+        if failure.subject.local.is_some() {
+            self.say(Reason::SameConnection, [Help::NewSocket]);
+            return;
+        }
+        let (first, last) = ephemeral_range();
+        self.in_the_way = look::to_destination(failure, address).unwrap_or_default();
+        let count = self.in_the_way.len();
+        let seconds = self.in_the_way.iter().filter_map(|old| old.seconds_left).min();
+        let wait = seconds.map(|seconds| Help::Wait { seconds, once: false });
+        let widen = Help::Widen { command: words::widen_command() };
+        let reason = Reason::NoPortToDestination { first, last, count };
+        self.say(reason, wait.into_iter().chain([widen]));
+    }
+
+    /// EACCES and EPERM.
+    fn refused(&mut self) {
+        let failure = self.failure;
+        let first = look::first_unprivileged();
+        match failure.inet() {
+            Some(address)
+                if failure.call == Name::Bind
+                    && failure.errno() == Errno::ACCESS
+                    && (1..first).contains(&address.port())
+                    && !look::may_bind_low(failure.thread) =>
+            {
+                let command = words::privilege_command(address.port());
+                let mut help = vec![Help::Privilege { command }];
+                if look::file_has_capability(failure.pid) {
+                    help.insert(0, Help::NoNewPrivs);
+                }
+                self.say(Reason::Privileged { first }, help);
+            }
+            Some(address)
+                if failure.call == Name::Connect
+                    && failure.errno() == Errno::ACCESS
+                    && failure.subject.broadcast == Some(false)
+                    && look::is_broadcast(address.ip()) =>
+            {
+                self.say(Reason::Broadcast, [Help::SetBroadcast]);
+            }
+            _ => self.say(Reason::Policy, [Help::Policy]),
+        }
+    }
+
+    /// EINVAL.
+    fn invalid(&mut self) {
+        let failure = self.failure;
+        let local = failure.subject.local;
+        let needed = match failure.subject.is_ipv6 {
+            Some(true) => 28,
+            _ => 16,
+        };
+        let is_short = failure.call != Name::Listen && failure.address_length < needed;
+        let lacks_scope = failure.inet().filter(|address| match address {
+            SocketAddr::V6(v6) => v6.ip().is_unicast_link_local() && v6.scope_id() == 0,
+            SocketAddr::V4(_) => false,
+        });
+        match failure.call {
+            _ if is_short => {
+                let given = failure.address_length;
+                self.say(Reason::Length { given, needed }, []);
+            }
+            Name::Bind if local.is_some() => {
+                self.say(Reason::BoundAlready { local }, [Help::NewSocket]);
+            }
+            Name::Listen if local.is_none() && failure.subject.protocol == Protocol::Unix => {
+                self.say(Reason::NotBound, [Help::BindFirst]);
+            }
+            _ => {
+                if let Some(address) = lacks_scope {
+                    self.say(Reason::NoScope { ip: address.ip() }, [Help::Scope]);
+                }
+            }
+        }
+    }
+
+    /// Any error of a Unix socket.
+    fn of_unix(&mut self) {
+        let failure = self.failure;
+        match (failure.errno(), &failure.address) {
+            (Errno::ADDRINUSE, Some(Address::Path(path))) => {
+                let file = path_of(failure, path);
+                self.in_the_way = look::unix_sockets(failure, Some(&file));
+                let is_socket = std::fs::metadata(&file).is_ok_and(|file| {
+                    rustix::fs::FileType::from_raw_mode(file.mode()) == rustix::fs::FileType::Socket
+                });
+                let path = String::from_utf8_lossy(path).into_owned();
+                let listens = self.in_the_way.iter().any(|old| old.has_process);
+                match (is_socket, listens) {
+                    (false, _) => self.say(Reason::PathIsFile, [Help::OtherPath]),
+                    (true, false) => {
+                        self.say(Reason::PathTaken { listens }, [Help::Unlink { path }]);
+                    }
+                    (true, true) => {
+                        self.reason = Some(Reason::PathTaken { listens });
+                        let stop = look::kill_command(&self.in_the_way[0].processes);
+                        self.advise(stop);
+                    }
+                }
+            }
+            (Errno::ADDRINUSE, _) => {
+                self.in_the_way = look::unix_sockets(failure, None);
+                self.reason = Some(Reason::NameTaken);
+                if let Some(first) = self.in_the_way.first() {
+                    let stop = look::kill_command(&first.processes);
+                    self.advise(stop);
+                }
+            }
+            (Errno::ACCESS | Errno::PERM, Some(Address::Path(path))) => {
+                let file = path_of(failure, path);
+                let is_folder = failure.call == Name::Bind;
+                let path = if is_folder { file.parent().unwrap_or(&file) } else { &file };
+                let inside = PathBuf::from(format!("/proc/{}/root", failure.thread));
+                let path = path
+                    .strip_prefix(&inside)
+                    .map_or(path.to_owned(), |path| Path::new("/").join(path));
+                let path = path.to_string_lossy().into_owned();
+                self.say(Reason::Permission { path, is_folder }, []);
+            }
+            (Errno::INVAL, _) if failure.call == Name::Bind => {
+                self.say(Reason::BoundAlready { local: None }, [Help::NewSocket]);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Where a path of the process is, for this one.
+fn path_of(failure: &Failure, path: &[u8]) -> PathBuf {
+    let path = Path::new(std::ffi::OsStr::from_bytes(path));
+    let of = |folder: &str| PathBuf::from(format!("/proc/{}/{folder}", failure.thread));
+    match path.strip_prefix("/") {
+        Ok(path) => of("root").join(path),
+        Err(_) => of("cwd").join(path),
+    }
+}
+
+/// What ps(1) calls the process.
+pub fn name_of(process: i32) -> String {
+    let name = std::fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default();
+    crate::printable::printable(&name)
+}
+
+/// The number of the process in the innermost PID namespace, if that is another.
+pub fn pid_inside(process: i32) -> Option<i32> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+    let inside = numbers.split_whitespace().next_back()?.parse().ok()?;
+    (inside != process).then_some(inside)
+}
+
+/// Whether the program that a process has just executed is setuid, or has capabilities, and got
+/// neither: not where no_new_privs is set, nor where an ordinary user traces.
+pub fn lost_privilege(process: i32) -> bool {
+    let program = format!("/proc/{process}/exe");
+    let Ok(file) = std::fs::metadata(&program) else { return false };
+    const SETUID: u32 = 0o4000;
+    if file.mode() & SETUID != 0 {
+        let user = std::fs::metadata(format!("/proc/{process}/stat")).map(|stat| stat.uid());
+        return user.is_ok_and(|user| user != file.uid());
+    }
+    look::file_has_capability(process) && look::effective_capabilities(process) == Some(0)
+}
+
+/// A note beside the explanations, in the format that is wanted.
+pub fn note(format: Format, event: &str, pid: i32, text: &str) -> String {
+    print::note(format, event, pid, text)
+}
+
+/// That a failure has come again.
+pub fn again(format: Format, pid: i32, headline: &str, count: usize) -> String {
+    match format {
+        Format::Json => {
+            let line = serde_json::json!({
+                "event": "again", "pid": pid, "failure": headline, "count": count,
+            });
+            format!("{line}\n")
+        }
+        Format::Text => print::paragraph(&words::again(headline, count)),
+    }
+}
+
+/// The user of the failed socket.
+pub fn user_of(subject: &Subject) -> Option<User> {
+    subject.uid.map(User::new)
+}

@@ -1,0 +1,391 @@
+//! A look at the sockets that can be in the way of one actual socket: its options, its user, its
+//! device. One list of the kernel's, and one pass over the processes.
+
+use super::calls::Address;
+use super::explain::{Bind, Failure, Relation};
+use super::socket::{Protocol, inode};
+use super::unix;
+use crate::kernel::{Options, Proto};
+use crate::kernel::bind::{Rule, Sock};
+use crate::port::Target;
+use crate::port::advice;
+use crate::port::binds;
+use crate::port::finding::{ServerOption, Socket, User};
+use crate::port::holders::{self, Holder, Holders};
+use crate::port::judge::{self, Answer, Owner};
+use crate::port::target::{Question, sysctl_number};
+use crate::printable::Outside;
+use crate::sockets::{self, Listed, State};
+use rustix::fs::getxattr;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// A socket in the way.
+#[derive(Clone, Debug, Serialize)]
+pub struct Obstacle {
+    pub state: &'static str,
+    pub address: IpAddr,
+    /// The network interface that it is bound to.
+    pub device: Option<Outside>,
+    pub port: u16,
+    pub peer: Option<SocketAddr>,
+    /// Of a Unix socket: its path or name.
+    pub path: Option<String>,
+    pub reuseaddr: Option<bool>,
+    pub reuseport: Option<bool>,
+    pub ipv6_only: Option<bool>,
+    pub user: Option<User>,
+    pub processes: Vec<Holder>,
+    /// What the first of them is to the one that failed.
+    pub relation: Option<Relation>,
+    pub seconds_left: Option<u32>,
+    /// The bind that made it, if it was seen.
+    pub bound: Option<SeenBind>,
+    #[serde(skip)]
+    pub listens: bool,
+    #[serde(skip)]
+    pub has_process: bool,
+}
+
+/// The bind of an old socket, as it was seen.
+#[derive(Clone, Debug, Serialize)]
+pub struct SeenBind {
+    pub pid: i32,
+    pub descriptor: i32,
+    pub milliseconds_ago: u64,
+    pub still_has_it: bool,
+}
+
+/// What was found of a port.
+pub struct Found {
+    /// The one that decides comes first.
+    pub in_the_way: Vec<Obstacle>,
+    /// The model does not know what decides.
+    pub is_unknown: bool,
+    pub is_other_user: bool,
+    /// The command that stops those who hold the first.
+    pub stop: Option<String>,
+    /// Whether SO_REUSEADDR, and SO_REUSEPORT, would let the socket in.
+    pub would_help: [Option<bool>; 2],
+}
+
+/// The kernel's table in which the protocol has its ports.
+pub fn table_of(protocol: Protocol) -> Proto {
+    match protocol {
+        Protocol::Udp => Proto::Udp,
+        _ => Proto::Tcp,
+    }
+}
+
+/// Looks at the port of `address` for the failed socket; its own row is left out.
+///
+/// # Errors
+///
+/// What sock_diag(7) and then `/proc/net` say.
+pub fn look(failure: &Failure, address: SocketAddr) -> std::io::Result<Found> {
+    let subject = &failure.subject;
+    let proto = table_of(subject.protocol);
+    let mut listed = sockets::listed(proto, address.port(), sockets::ALL).or_else(|_| {
+        sockets::in_proc(&format!("/proc/{}/net", failure.thread), proto, address.port())
+    })?;
+    listed
+        .retain(|socket| socket.is_owner() && (socket.inode == 0 || socket.inode != subject.inode));
+    let inodes: BTreeSet<u64> =
+        listed.iter().map(|socket| socket.inode).filter(|inode| *inode != 0).collect();
+    let holders = holders_of(failure, &inodes);
+    let mut sockets: Vec<Socket> =
+        listed.iter().map(|socket| Socket::new(socket, &holders)).collect();
+    let new = new_socket(failure, address);
+    let conflicts = |socket: &Socket| Owner::from(socket).conflicts_with(proto, &new);
+    let are_left = sockets.iter().filter(|socket| conflicts(socket)).all(|old| !old.has_inode);
+    let target = Target { port: address.port(), ip: Some(address.ip()), interface: None };
+    let question = Question::new(target, proto, false);
+    if proto == Proto::Tcp && subject.reuseaddr == Some(false) && are_left {
+        // Nobody can read the options of a TIME_WAIT, but a bind decides by them.
+        binds::learn_options(&mut sockets, &question);
+    }
+    let owners: Vec<Owner> = sockets.iter().map(Owner::from).collect();
+    let answer = judge::judge(proto, &new, &owners);
+    let (decides, rule) = match answer {
+        Answer::No(at, rule) => (Some(at), Some(rule)),
+        Answer::Unknown(at, rule) => (Some(at), Some(rule)),
+        Answer::Yes => (None, None),
+    };
+    let others = (0..owners.len()).filter(|at| {
+        let alone = || judge::judge(proto, &new, &owners[*at..=*at]);
+        Some(*at) != decides && decides.is_some() && alone() != Answer::Yes
+    });
+    let order: Vec<usize> = decides.into_iter().chain(others).collect();
+    let obstacle = |at: usize| Obstacle::new(failure, &sockets[at], &listed[at], address.port());
+    let mut in_the_way: Vec<Obstacle> = order.into_iter().map(obstacle).collect();
+    if let [only] = &mut in_the_way[..]
+        && !only.has_process
+        && subject.reuseaddr == Some(true)
+        && proto == Proto::Tcp
+    {
+        only.reuseaddr = Some(false); // the failure itself says so
+    }
+    let with = |options| match judge::judge(proto, &Sock { options, ..new }, &owners) {
+        Answer::Yes => Some(true),
+        Answer::No(..) => Some(false),
+        Answer::Unknown(..) => None,
+    };
+    let stop = decides.and_then(|at| stop_command(failure, &question, &sockets[at]));
+    Ok(Found {
+        stop,
+        in_the_way,
+        is_unknown: answer == Answer::Yes && holders.unreadable > 0 && !owners.is_empty(),
+        is_other_user: matches!(rule, Some(Rule::OtherUser)),
+        would_help: [
+            with(Options { reuseaddr: true, ..new.options }),
+            with(Options { reuseport: true, ..new.options }),
+        ],
+    })
+}
+
+/// How long processes are looked at that need not hold any of the sockets.
+const ENOUGH: Duration = Duration::from_millis(10);
+
+/// The processes that hold the sockets.
+///
+/// The traced ones come first. If one of them was seen to bind the port, and each socket has been
+/// found, no other can have it: descriptors are inherited. The others follow, the newest first. If each
+/// socket has been found and enough time has gone, only the kin of those that hold it are looked at.
+fn holders_of(failure: &Failure, inodes: &BTreeSet<u64>) -> Holders {
+    let mut holders = Holders::default();
+    if inodes.is_empty() {
+        return holders;
+    }
+    let start = Instant::now();
+    let mut seen: BTreeSet<i32> = failure.traced.iter().copied().collect();
+    seen.iter().for_each(|pid| holders.look_at(*pid, inodes));
+    let is_complete = |holders: &Holders| holders.of.len() == inodes.len();
+    if failure.binds.is_empty() || !is_complete(&holders) {
+        let mut others: Vec<i32> = holders::processes().filter(|pid| !seen.contains(pid)).collect();
+        others.sort_unstable_by(|a, b| b.cmp(a));
+        for pid in others {
+            if is_complete(&holders) && start.elapsed() > ENOUGH {
+                look_at_kin(&mut holders, &mut seen, inodes);
+                break;
+            }
+            holders.look_at(pid, inodes);
+            seen.insert(pid);
+        }
+    }
+    holders.sort();
+    holders
+}
+
+/// Looks at the parents, the children and the siblings of those that hold a socket.
+fn look_at_kin(holders: &mut Holders, seen: &mut BTreeSet<i32>, inodes: &BTreeSet<u64>) {
+    loop {
+        let all = holders.of.values().flatten();
+        // What all of a machine's orphans have in common is no kinship.
+        let near = all.flat_map(|holder| [holder.pid, holder.parent]).filter(|pid| *pid > 1);
+        let near: BTreeSet<i32> = near.collect();
+        let children = near.iter().flat_map(|pid| {
+            let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+            let children = children.unwrap_or_default();
+            children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<i32>>()
+        });
+        let all: Vec<i32> = near.iter().copied().chain(children).collect();
+        let new: Vec<i32> = all.into_iter().filter(|pid| seen.insert(*pid)).collect();
+        if new.is_empty() {
+            break;
+        }
+        new.into_iter().for_each(|pid| holders.look_at(pid, inodes));
+    }
+}
+
+/// The failed socket, as the rule sees it.
+fn new_socket(failure: &Failure, address: SocketAddr) -> Sock {
+    let subject = &failure.subject;
+    let user = subject.uid.unwrap_or_else(|| user_of(failure.thread));
+    let v6only = subject.ipv6_only.unwrap_or(false);
+    // The scope of a link-local address is a device.
+    let scope = match address {
+        SocketAddr::V6(v6) => v6.scope_id(),
+        SocketAddr::V4(_) => 0,
+    };
+    Sock {
+        options: Options {
+            reuseaddr: subject.reuseaddr.unwrap_or(false),
+            reuseport: subject.reuseport.unwrap_or(false),
+        },
+        device: subject.device.as_ref().map_or(scope, |device| device.1),
+        ..judge::new_socket(address.ip(), ServerOption::Nothing, user, v6only)
+    }
+}
+
+fn user_of(thread: i32) -> u32 {
+    std::fs::metadata(format!("/proc/{thread}/stat")).map_or(0, |stat| stat.uid())
+}
+
+impl Obstacle {
+    fn new(failure: &Failure, socket: &Socket, listed: &Listed, port: u16) -> Self {
+        let is_its = |bind: &&Bind| match &bind.address {
+            Address::Inet(address) => {
+                address.ip().to_canonical() == socket.address.to_canonical()
+                    && address.port() == port
+            }
+            _ => false,
+        };
+        let bound = failure.binds.iter().rev().find(is_its);
+        Self {
+            state: socket.state.name(),
+            address: socket.address,
+            device: socket.device.clone(),
+            port,
+            peer: socket.peer,
+            path: None,
+            reuseaddr: socket.reuseaddr,
+            reuseport: socket.reuseport,
+            ipv6_only: socket.ipv6_only,
+            user: socket.user.clone(),
+            relation: socket.processes.iter().find_map(|holder| failure.relation(holder.pid)),
+            seconds_left: socket.seconds_left,
+            bound: bound.filter(|_| socket.has_inode).map(|bind| seen(bind, listed.inode)),
+            listens: socket.state == State::Listen,
+            has_process: socket.has_inode,
+            processes: socket.processes.clone(),
+        }
+    }
+}
+
+fn seen(bind: &Bind, its: u64) -> SeenBind {
+    SeenBind {
+        pid: bind.pid,
+        descriptor: bind.descriptor,
+        milliseconds_ago: bind.milliseconds_ago,
+        still_has_it: inode(bind.pid, bind.descriptor) == Some(its),
+    }
+}
+
+/// The connections to the destination that connect(2) could not reach.
+///
+/// # Errors
+///
+/// What sock_diag(7) says.
+pub fn to_destination(failure: &Failure, to: SocketAddr) -> std::io::Result<Vec<Obstacle>> {
+    let listed = sockets::connections_to(table_of(failure.subject.protocol), to)?;
+    let obstacles = listed.into_iter().map(|(port, listed)| {
+        let socket = Socket::new(&listed, &Holders::default());
+        Obstacle::new(failure, &socket, &listed, port)
+    });
+    Ok(obstacles.collect())
+}
+
+/// The Unix sockets that have the path, or the abstract name, of the failed bind.
+pub fn unix_sockets(failure: &Failure, file: Option<&Path>) -> Vec<Obstacle> {
+    let listed = match (&failure.address, file) {
+        (Some(Address::Path(_)), Some(file)) => {
+            let Ok(found) = std::fs::metadata(file) else { return Vec::new() };
+            unix::at_file(found.ino(), file)
+        }
+        (Some(Address::Abstract(name)), _) => unix::named(name),
+        _ => return Vec::new(),
+    };
+    let inodes: BTreeSet<u64> = listed.iter().map(|(inode, _)| *inode).collect();
+    let holders = holders_of(failure, &inodes);
+    let path = match &failure.address {
+        Some(Address::Path(path)) => String::from_utf8_lossy(path).into_owned(),
+        Some(Address::Abstract(name)) => format!("@{}", String::from_utf8_lossy(name)),
+        _ => String::new(),
+    };
+    let bound = failure.binds.last();
+    let obstacles = listed.into_iter().map(|(inode, listens)| {
+        let processes = holders.of.get(&inode).cloned().unwrap_or_default();
+        Obstacle {
+            state: if listens { "LISTEN" } else { "BOUND" },
+            address: Ipv4Addr::UNSPECIFIED.into(),
+            device: None,
+            port: 0,
+            peer: None,
+            path: Some(path.clone()),
+            reuseaddr: None,
+            reuseport: None,
+            ipv6_only: None,
+            user: None,
+            relation: processes.iter().find_map(|holder| failure.relation(holder.pid)),
+            seconds_left: None,
+            bound: bound.map(|bind| seen(bind, inode)),
+            listens,
+            has_process: true,
+            processes,
+        }
+    });
+    obstacles.collect()
+}
+
+/// The command that stops those who hold the socket, as `bindtable port` advises it: a service or a
+/// container, if it is not the one in which the failed call was made. It is never run.
+fn stop_command(failure: &Failure, question: &Question, socket: &Socket) -> Option<String> {
+    let own = holders::holder(failure.pid, Vec::new());
+    let is_shared = |holder: &Holder| {
+        failure.relation(holder.pid).is_some()
+            || own
+                .as_ref()
+                .is_some_and(|own| (&own.unit, &own.container) == (&holder.unit, &holder.container))
+    };
+    let advised = advice::stop(question, &[socket]);
+    let is_whole =
+        |command: &String| !command.starts_with("kill ") && !socket.processes.iter().any(is_shared);
+    advised.filter(is_whole).or_else(|| kill_command(&socket.processes))
+}
+
+/// The command that ends the holders: of several, those whose parents are none, as nginx's master.
+pub fn kill_command(holders: &[Holder]) -> Option<String> {
+    let pids: BTreeMap<i32, &Holder> = holders.iter().map(|holder| (holder.pid, holder)).collect();
+    let top: Vec<&Holder> =
+        holders.iter().filter(|holder| !pids.contains_key(&holder.parent)).collect();
+    if top.is_empty() {
+        return None;
+    }
+    let pids: Vec<String> = top.iter().map(|holder| holder.pid.to_string()).collect();
+    Some(format!("kill {}", pids.join(" ")))
+}
+
+/// The first port that an ordinary user may bind.
+pub fn first_unprivileged() -> u16 {
+    let first = sysctl_number("net/ipv4/ip_unprivileged_port_start");
+    first.and_then(|first| first.try_into().ok()).unwrap_or(1024)
+}
+
+/// CapEff of `/proc/PID/status`.
+pub fn effective_capabilities(process: i32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let set = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
+    u64::from_str_radix(set.trim(), 16).ok()
+}
+
+/// Whether the thread has CAP_NET_BIND_SERVICE.
+pub fn may_bind_low(thread: i32) -> bool {
+    const CAP_NET_BIND_SERVICE: u64 = 1 << 10;
+    effective_capabilities(thread).is_some_and(|set| set & CAP_NET_BIND_SERVICE != 0)
+}
+
+/// Whether the program's file has capabilities (setcap(8)).
+pub fn file_has_capability(process: i32) -> bool {
+    let mut value = [0; 64];
+    getxattr(&*format!("/proc/{process}/exe"), "security.capability", &mut value[..]).is_ok()
+}
+
+/// Whether it is the address of all hosts, of the whole network or of one of this machine's.
+pub fn is_broadcast(ip: IpAddr) -> bool {
+    let IpAddr::V4(ip) = ip.to_canonical() else { return false };
+    let table = std::fs::read_to_string("/proc/thread-self/net/fib_trie").unwrap_or_default();
+    let mut last = String::new();
+    for line in table.lines() {
+        let line = line.trim();
+        if let Some(address) = line.strip_prefix("|-- ") {
+            last = address.to_owned();
+        } else if line.contains("link BROADCAST") && last == ip.to_string() {
+            return true;
+        }
+    }
+    ip.is_broadcast()
+}

@@ -1,0 +1,101 @@
+//! Lays an explanation out: for a reader with 80 columns, or one line of JSON.
+
+use super::calls::{Address, Name};
+use super::explain::{Explanation, Report};
+use super::socket::Protocol;
+use super::{Format, explain, words};
+use crate::port::print::{padded, wrapped};
+use crate::printable::print_all;
+use serde_json::{Value, json};
+use textwrap::core::display_width;
+
+/// How many sockets in the way are named.
+const SHOWN: usize = 3;
+
+/// The text of an explanation, and what the tracer keeps of it.
+pub fn report(explanation: &Explanation, format: Format) -> Report {
+    let headline = words::headline(explanation.failure);
+    let text = match format {
+        Format::Json => format!("{}\n", json(explanation)),
+        Format::Text => text(explanation, &headline),
+    };
+    Report { text, headline, helps: explanation.would_help }
+}
+
+/// One paragraph that begins with the program's name.
+pub fn paragraph(text: &str) -> String {
+    wrapped(&format!("bindtable: {text}"), "", "                ")
+}
+
+/// A note beside the explanations.
+pub fn note(format: Format, event: &str, pid: i32, text: &str) -> String {
+    match format {
+        Format::Json => format!("{}\n", json!({ "event": event, "pid": pid, "note": text })),
+        Format::Text => paragraph(text),
+    }
+}
+
+fn text(explanation: &Explanation, headline: &str) -> String {
+    let mut text = paragraph(headline);
+    let mut part = |label: &str, lines: Vec<String>| {
+        let first = format!("  {}", padded(label, 14));
+        let others = " ".repeat(display_width(&first));
+        for (at, line) in lines.iter().enumerate() {
+            text += &wrapped(line, if at == 0 { &first } else { &others }, &others);
+        }
+    };
+    part(words::this_socket(), vec![words::subject(explanation)]);
+    let old = &explanation.in_the_way;
+    let mut lines: Vec<String> = Vec::new();
+    if explanation.failure.call == Name::Connect {
+        lines.extend(words::connections(old));
+    } else {
+        lines.extend(old.iter().take(SHOWN).map(|old| words::obstacle(old, explanation.failure)));
+        if old.len() > SHOWN {
+            lines.push(words::more(old.len() - SHOWN));
+        }
+    }
+    part(words::in_the_way(), lines);
+    part(words::the_rule(), words::reason(explanation).into_iter().collect());
+    let mut help = words::mistakes(explanation);
+    help.extend(explanation.help.iter().map(|help| words::help(help, explanation)));
+    part(words::what_helps(), help);
+    text
+}
+
+/// The names are those of `bindtable port --format json`; null is unknown.
+fn json(explanation: &Explanation) -> Value {
+    let failure = explanation.failure;
+    let subject = &failure.subject;
+    let inet = failure.inet();
+    let path = match &failure.address {
+        Some(Address::Path(path)) => Some(String::from_utf8_lossy(path).into_owned()),
+        Some(Address::Abstract(name)) => Some(format!("@{}", String::from_utf8_lossy(name))),
+        _ => None,
+    };
+    let mut value = json!({
+        "event": "failure",
+        "pid": failure.pid,
+        "name": failure.name,
+        "pid_inside": failure.pid_inside,
+        "call": failure.call,
+        "error": words::error_name(failure.errno()),
+        "protocol": (subject.protocol != Protocol::Other).then_some(subject.protocol),
+        "address": inet.map(|address| address.ip()),
+        "port": inet.map(|address| address.port()),
+        "path": path,
+        "descriptor": subject.descriptor,
+        "user": explain::user_of(subject),
+        "reuseaddr": subject.reuseaddr,
+        "reuseport": subject.reuseport,
+        "ipv6_only": subject.ipv6_only,
+        "device": subject.device.as_ref().map(|device| &device.0),
+        "sockets": explanation.in_the_way,
+        "rule": explanation.reason,
+        "answer": words::reason(explanation),
+        "mistakes": explanation.mistakes,
+        "help": explanation.help,
+    });
+    print_all(&mut value);
+    value
+}

@@ -1,0 +1,174 @@
+//! What the hooked calls have shown so far: who bound what, which options were set, who is whose
+//! child. Bounded: a program may bind for years.
+
+use super::calls::Address;
+use nix::libc;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
+
+/// How many successful binds are remembered, and how many failed ones.
+const BINDS: usize = 4096;
+
+/// How many processes are remembered, ended ones included.
+const PROCESSES: usize = 16_384;
+
+/// An option by which bind decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum SocketOption {
+    #[serde(rename = "SO_REUSEADDR")]
+    ReuseAddr,
+    #[serde(rename = "SO_REUSEPORT")]
+    ReusePort,
+    #[serde(rename = "IPV6_V6ONLY")]
+    V6Only,
+}
+
+impl SocketOption {
+    /// From the arguments of setsockopt(2).
+    pub fn new(level: i32, name: i32) -> Option<Self> {
+        match (level, name) {
+            (libc::SOL_SOCKET, libc::SO_REUSEADDR) => Some(Self::ReuseAddr),
+            (libc::SOL_SOCKET, libc::SO_REUSEPORT) => Some(Self::ReusePort),
+            (libc::IPPROTO_IPV6, libc::IPV6_V6ONLY) => Some(Self::V6Only),
+            _ => None,
+        }
+    }
+
+    /// As in its man page.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ReuseAddr => "SO_REUSEADDR",
+            Self::ReusePort => "SO_REUSEPORT",
+            Self::V6Only => "IPV6_V6ONLY",
+        }
+    }
+}
+
+/// A successful bind.
+#[derive(Clone, Debug)]
+pub struct Bound {
+    pub process: i32,
+    pub descriptor: i32,
+    pub address: Address,
+    pub at: Instant,
+}
+
+/// A bind that failed with EADDRINUSE.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    pub process: i32,
+    pub descriptor: i32,
+    pub inode: u64,
+    /// Whether it would have succeeded with SO_REUSEADDR, and with SO_REUSEPORT, if that is known.
+    pub helps: [Option<bool>; 2],
+}
+
+/// What is kept.
+#[derive(Default)]
+pub struct Records {
+    bound: VecDeque<Bound>,
+    refused: VecDeque<Refused>,
+    /// By process and descriptor.
+    options: BTreeMap<(i32, i32), BTreeMap<SocketOption, bool>>,
+    /// Domain, type and protocol by process and descriptor, where socket(2) is hooked.
+    sockets: BTreeMap<(i32, i32), [i32; 3]>,
+    /// The parent of each process that was started before these eyes.
+    parents: BTreeMap<i32, i32>,
+}
+
+impl Records {
+    pub fn forked(&mut self, parent: i32, child: i32) {
+        if self.parents.len() >= PROCESSES {
+            self.parents.pop_first(); // mostly the oldest
+        }
+        self.parents.insert(child, parent);
+        // The child has copies of the descriptors.
+        let all = (parent, i32::MIN)..=(parent, i32::MAX);
+        let options: Vec<_> =
+            self.options.range(all.clone()).map(|(key, its)| (key.1, its.clone())).collect();
+        self.options.extend(options.into_iter().map(|(fd, its)| ((child, fd), its)));
+        let sockets: Vec<_> = self.sockets.range(all).map(|(key, its)| (key.1, *its)).collect();
+        self.sockets.extend(sockets.into_iter().map(|(fd, its)| ((child, fd), its)));
+    }
+
+    /// Its descriptors are gone.
+    pub fn ended(&mut self, process: i32) {
+        let all = (process, i32::MIN)..=(process, i32::MAX);
+        while let Some((key, _)) = self.options.range(all.clone()).next() {
+            let key = *key;
+            self.options.remove(&key);
+        }
+        while let Some((key, _)) = self.sockets.range(all.clone()).next() {
+            let key = *key;
+            self.sockets.remove(&key);
+        }
+        self.refused.retain(|refused| refused.process != process);
+    }
+
+    pub fn made_socket(&mut self, process: i32, descriptor: i32, kind: [i32; 3]) {
+        self.options.remove(&(process, descriptor));
+        self.sockets.insert((process, descriptor), kind);
+    }
+
+    pub fn set_option(&mut self, process: i32, fd: i32, option: SocketOption, value: bool) {
+        self.options.entry((process, fd)).or_default().insert(option, value);
+    }
+
+    pub fn bound(&mut self, process: i32, descriptor: i32, address: Address) {
+        if self.bound.len() >= BINDS {
+            self.bound.pop_front();
+        }
+        self.bound.push_back(Bound { process, descriptor, address, at: Instant::now() });
+    }
+
+    pub fn refused(&mut self, refused: Refused) {
+        if self.refused.len() >= BINDS {
+            self.refused.pop_front();
+        }
+        self.refused.push_back(refused);
+    }
+
+    /// The last bind of this descriptor that failed, taken out.
+    pub fn take_refused(&mut self, process: i32, descriptor: i32) -> Option<Refused> {
+        let is_it =
+            |refused: &Refused| refused.process == process && refused.descriptor == descriptor;
+        let at = self.refused.iter().rposition(is_it)?;
+        self.refused.remove(at)
+    }
+
+    /// The binds of that port, or of that path or name; the latest last.
+    pub fn binds(&self, address: &Address) -> impl Iterator<Item = &Bound> {
+        let is_near = move |other: &Address| match (address.port(), other.port()) {
+            (Some(port), Some(its)) => port == its,
+            _ => address == other,
+        };
+        self.bound.iter().filter(move |bound| is_near(&bound.address))
+    }
+
+    /// The options that were set on the descriptor.
+    pub fn options_of(
+        &self,
+        process: i32,
+        descriptor: i32,
+    ) -> Option<&BTreeMap<SocketOption, bool>> {
+        self.options.get(&(process, descriptor))
+    }
+
+    /// The other descriptors of the process that were given an option.
+    pub fn given(&self, process: i32, option: SocketOption) -> impl Iterator<Item = i32> {
+        let all = (process, i32::MIN)..=(process, i32::MAX);
+        let given = self.options.range(all);
+        given.filter(move |(_, its)| its.get(&option) == Some(&true)).map(|(key, _)| key.1)
+    }
+
+    /// Domain, type and protocol of the descriptor's socket, where socket(2) was seen.
+    pub fn kind_of(&self, process: i32, descriptor: i32) -> Option<[i32; 3]> {
+        self.sockets.get(&(process, descriptor)).copied()
+    }
+
+    /// The parents of the processes, as far as they were started before these eyes.
+    pub fn parents(&self) -> &BTreeMap<i32, i32> {
+        &self.parents
+    }
+}

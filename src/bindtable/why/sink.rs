@@ -1,0 +1,67 @@
+//! Where the explanations go. Whoever reads them may be slow, or gone: the program waits for no
+//! reader longer than it must.
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::write;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// How long a stopped program waits for a reader.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What a pipe that poll(2) calls writable takes without waiting: `PIPE_BUF`.
+const AT_ONCE: usize = 4096;
+
+/// A file, a terminal or a pipe.
+pub struct Sink {
+    descriptor: Option<OwnedFd>,
+    lost: usize,
+}
+
+impl Sink {
+    pub fn new(descriptor: OwnedFd) -> Self {
+        Self { descriptor: Some(descriptor), lost: 0 }
+    }
+
+    /// What the texts are written to.
+    pub fn descriptor(&self) -> Option<&OwnedFd> {
+        self.descriptor.as_ref()
+    }
+
+    /// Nothing is written any more, and its reader sees an end.
+    pub fn close(&mut self) {
+        self.descriptor = None;
+    }
+
+    /// How many texts were lost since this was asked last.
+    pub fn lost(&mut self) -> usize {
+        std::mem::take(&mut self.lost)
+    }
+
+    /// Writes the text, whole lines; or loses it, if there is no room within a second.
+    pub fn write(&mut self, text: &str) -> bool {
+        let Some(descriptor) = &self.descriptor else { return false };
+        let (mut rest, end) = (text.as_bytes(), Instant::now() + PATIENCE);
+        while !rest.is_empty() {
+            let left = end.saturating_duration_since(Instant::now());
+            let left = PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO);
+            let mut polled = [PollFd::new(descriptor.as_fd(), PollFlags::POLLOUT)];
+            match poll(&mut polled, left) {
+                Ok(0) => {
+                    self.lost += 1;
+                    return false;
+                }
+                Ok(_) => {}
+                Err(Errno::EINTR) => continue,
+                Err(_) => break,
+            }
+            match write(descriptor, &rest[..rest.len().min(AT_ONCE)]) {
+                Ok(count) => rest = &rest[count..],
+                Err(Errno::EINTR | Errno::EAGAIN) => {}
+                Err(_) => break, // EPIPE, ENOSPC: nobody reads, or nothing can be kept
+            }
+        }
+        rest.is_empty()
+    }
+}

@@ -1,0 +1,448 @@
+//! The tracer: a loop around wait(2), which stops at the hooked calls alone.
+
+use super::calls::{Address, Call, Name, read};
+use super::explain::{self, Failure};
+use super::raw::{self, Resume};
+use super::records::{Records, Refused, SocketOption};
+use super::sink::Sink;
+use super::socket::{Subject, inode};
+use super::{Format, launch, words};
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, poll};
+use nix::sys::ptrace;
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::SignalFd;
+use nix::unistd;
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, WaitOptions, geteuid, pidfd_open, wait};
+use std::collections::{BTreeMap, HashMap};
+use std::os::fd::AsFd;
+use std::time::Instant;
+
+/// What may be explained.
+const EXPLAINED: [Errno; 5] =
+    [Errno::ADDRINUSE, Errno::ADDRNOTAVAIL, Errno::ACCESS, Errno::PERM, Errno::INVAL];
+
+/// How long is waited between two looks whether a pipe can be closed, in milliseconds.
+const FIRST_PAUSE: u16 = 10;
+const LAST_PAUSE: u16 = 10_000;
+
+/// Failures that look the same are explained once.
+type Key = (i32, Name, i32, Option<Address>, i32);
+
+/// A traced thread.
+struct Thread {
+    process: i32,
+    /// The hooked call that it is in.
+    call: Option<Call>,
+}
+
+/// The tracer, and what it remembers.
+pub struct Tracer {
+    threads: HashMap<i32, Thread>,
+    records: Records,
+    /// How often each failure has come again, and its first line.
+    again: BTreeMap<Key, (usize, String)>,
+    sink: Sink,
+    format: Format,
+    /// How a thread goes on between the hooked calls.
+    between: Resume,
+    /// The command's process.
+    first: i32,
+    /// The command has ended, others go on, and somebody may read the explanations from a pipe.
+    has_reader: bool,
+}
+
+impl Tracer {
+    /// One that has attached itself to the process `first`, which has the filter, or will have it.
+    pub fn new(first: i32, sink: Sink, format: Format) -> Self {
+        let thread = Thread { process: first, call: None };
+        Self {
+            threads: HashMap::from([(first, thread)]),
+            records: Records::default(),
+            again: BTreeMap::new(),
+            sink,
+            format,
+            between: Resume::Continue,
+            first,
+            has_reader: false,
+        }
+    }
+
+    /// One that attaches itself to each thread of a process that runs: without a filter, so that each
+    /// system call stops.
+    ///
+    /// # Errors
+    ///
+    /// ptrace(2); ESRCH if there is no such process.
+    pub fn of_running(first: i32, sink: Sink, format: Format) -> Result<Self, Errno> {
+        let mut tracer = Self::new(first, sink, format);
+        tracer.threads.clear();
+        tracer.between = Resume::ToCall;
+        loop {
+            // Again, until no thread has started meanwhile.
+            let threads =
+                std::fs::read_dir(format!("/proc/{first}/task")).map_err(|_| Errno::SRCH)?;
+            let threads = threads.filter_map(|file| file.ok()?.file_name().to_str()?.parse().ok());
+            let new: Vec<i32> = threads.filter(|id| !tracer.threads.contains_key(id)).collect();
+            if new.is_empty() {
+                break;
+            }
+            for thread in new {
+                let id = unistd::Pid::from_raw(thread);
+                let seized =
+                    ptrace::seize(id, launch::options()).and_then(|()| ptrace::interrupt(id));
+                match seized {
+                    // Another thread has started it, and it is traced already; or it has ended.
+                    Err(nix::Error::EPERM | nix::Error::ESRCH) if !tracer.threads.is_empty() => {}
+                    Err(errno) => return Err(Errno::from_raw_os_error(errno as i32)),
+                    Ok(()) => {}
+                }
+                tracer.threads.insert(thread, Thread { process: first, call: None });
+            }
+        }
+        Ok(tracer)
+    }
+
+    /// Follows the processes to the end of the last one.
+    pub fn run(mut self) {
+        let any = WaitOptions::from_bits_retain(libc::__WALL.cast_unsigned());
+        let children = SignalFd::new(&SigSet::from(Signal::SIGCHLD)).ok();
+        let mut pause = FIRST_PAUSE;
+        loop {
+            // A reader waits for the end of the pipe: then this waits with a limit.
+            let nobody = if self.has_reader { WaitOptions::NOHANG } else { WaitOptions::empty() };
+            match wait(any | nobody) {
+                Ok(Some((thread, status))) => {
+                    self.changed(thread.as_raw_nonzero().get(), status.as_raw());
+                }
+                Ok(None) => {
+                    let mut polled: Vec<PollFd> = children
+                        .iter()
+                        .map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN))
+                        .collect();
+                    if poll(&mut polled, pause) == Ok(0) {
+                        self.leave_reader();
+                        pause = pause.saturating_mul(2).min(LAST_PAUSE);
+                    } else if let Some(children) = &children {
+                        let _ = children.read_signal();
+                    }
+                }
+                Err(Errno::INTR) => {}
+                Err(_) => break, // ECHILD: nobody is left
+            }
+        }
+        self.say_again(|_| true);
+    }
+
+    /// A thread has ended, or has stopped. `status` is raw: a signal in it may be a real-time one.
+    fn changed(&mut self, thread: i32, status: i32) {
+        if status & 0xff != 0x7f {
+            self.ended(thread);
+            return;
+        }
+        let (signal, event) = (status >> 8 & 0xff, status >> 16);
+        // It may stop before its parent's stop says that it has started it.
+        self.threads
+            .entry(thread)
+            .or_insert_with(|| Thread { process: leader(thread), call: None });
+        let (how, signal) = match event {
+            libc::PTRACE_EVENT_SECCOMP => (self.entered(thread), 0),
+            libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE => {
+                self.forked(thread);
+                (self.between, 0)
+            }
+            libc::PTRACE_EVENT_EXEC => {
+                self.executed(thread);
+                (self.between, 0)
+            }
+            libc::PTRACE_EVENT_STOP => match signal {
+                libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU => {
+                    (Resume::Listen, 0)
+                }
+                _ => (self.between, 0), // the first stop of a new thread, or SIGCONT
+            },
+            0 if signal == libc::SIGTRAP | 0x80 => (self.at_call(thread), 0),
+            0 => (self.between, signal),
+            _ => (self.between, 0),
+        };
+        // ESRCH: it has been killed meanwhile, and its end will be seen.
+        let _ = raw::resume(thread, how, signal);
+    }
+
+    /// The stop of a call without a filter, or the exit of a hooked one.
+    fn at_call(&mut self, thread: i32) -> Resume {
+        const EXIT: u64 = 2;
+        let Ok(info) = raw::syscall_info(thread) else { return self.between };
+        if info[0] & 0xff != EXIT {
+            self.entered(thread);
+            return Resume::ToCall;
+        }
+        let call = self.threads.get_mut(&thread).and_then(|its| its.call.take());
+        if let Some(call) = call {
+            // A call that a signal has interrupted (ERESTARTSYS and its kin) is no failure: they are
+            // no errno that a program sees.
+            let value = info[3].cast_signed();
+            let is_error = info[4] & 0xff != 0;
+            let errno = i32::try_from(-value).unwrap_or(0);
+            let result = if is_error { Err(Errno::from_raw_os_error(errno)) } else { Ok(value) };
+            if !is_error || errno < 512 {
+                self.returned(thread, call, result);
+            }
+        }
+        self.between
+    }
+
+    /// Keeps the call that the thread enters, if it is a hooked one.
+    fn entered(&mut self, thread: i32) -> Resume {
+        let call = raw::syscall_info(thread).ok().and_then(|info| {
+            let arch = (info[0] >> 32) as u32;
+            Call::new(thread, arch, info[3], info[4..10].try_into().ok()?)
+        });
+        // setsockopt of these options fails for no valid descriptor: its exit need not stop.
+        if let Some(call) = call.filter(|call| call.name == Name::SetSockOpt) {
+            self.returned(thread, call, Ok(0));
+            return self.between;
+        }
+        let how = if call.is_some() { Resume::ToCall } else { self.between };
+        if let Some(its) = self.threads.get_mut(&thread) {
+            its.call = call;
+        }
+        how
+    }
+
+    /// A hooked call has returned, and the thread stands still.
+    fn returned(&mut self, thread: i32, call: Call, result: Result<i64, Errno>) {
+        let process = self.threads[&thread].process;
+        let descriptor = call.descriptor();
+        match (call.name, result) {
+            (Name::Socket, Ok(made)) => {
+                let kind = [call.number(0), call.number(1), call.number(2)];
+                self.records.made_socket(process, made as i32, kind);
+            }
+            (Name::SetSockOpt, Ok(_)) => {
+                let option = SocketOption::new(call.number(1), call.number(2));
+                let value = read(thread, call.args[3], 4);
+                let value =
+                    value.and_then(|bytes| Some(i32::from_ne_bytes(bytes.try_into().ok()?)));
+                if let (Some(option), Some(value)) = (option, value) {
+                    self.records.set_option(process, descriptor, option, value != 0);
+                    if value != 0 {
+                        self.set_late(process, descriptor, option);
+                    }
+                }
+            }
+            (Name::Bind, Ok(_)) => {
+                let address = call.address(thread);
+                self.say_again(|key| {
+                    (key.0, key.1) == (process, Name::Bind) && key.3.as_ref() == Some(&address)
+                });
+                self.records.bound(process, descriptor, address);
+            }
+            (Name::Bind | Name::Listen | Name::Connect, Err(errno))
+                if EXPLAINED.contains(&errno) =>
+            {
+                self.failed(thread, process, call, errno);
+            }
+            (Name::Ptrace, Err(Errno::PERM)) => {
+                let note = words::second_tracer(&explain::name_of(process), process);
+                self.note(process, "second-tracer", &note);
+            }
+            _ => {}
+        }
+    }
+
+    /// Explains the failed call, while its thread stands still.
+    fn failed(&mut self, thread: i32, process: i32, call: Call, errno: Errno) {
+        let address = (call.name != Name::Listen).then(|| call.address(thread));
+        let descriptor = call.descriptor();
+        let of_listen = if call.name == Name::Listen { descriptor } else { -1 };
+        let key: Key = (process, call.name, of_listen, address.clone(), errno.raw_os_error());
+        if let Some((count, _)) = self.again.get_mut(&key) {
+            *count += 1;
+            return;
+        }
+        let subject = Subject::new(process, descriptor, &self.records);
+        let place = address.clone().or(subject.local.map(Address::Inet));
+        let binds = place.iter().flat_map(|place| self.records.binds(place));
+        let now = Instant::now();
+        let binds = binds.map(|bound| explain::Bind {
+            pid: bound.process,
+            descriptor: bound.descriptor,
+            address: bound.address.clone(),
+            milliseconds_ago: now.saturating_duration_since(bound.at).as_millis() as u64,
+        });
+        let binds = binds.collect();
+        let elsewhere = self.option_elsewhere(process, &subject, call.name);
+        let failure = Failure {
+            pid: process,
+            thread,
+            name: explain::name_of(process),
+            pid_inside: explain::pid_inside(process),
+            call: call.name,
+            address,
+            address_length: (call.args[2] & 0xffff_ffff) as u32,
+            errno: errno.raw_os_error(),
+            subject,
+            binds,
+            elsewhere,
+            parents: self.records.parents().clone(),
+            traced: self.threads.values().map(|thread| thread.process).collect(),
+            first: self.first,
+        };
+        let report = explain::report(&failure, self.format);
+        self.again.insert(key, (0, report.headline));
+        if call.name == Name::Bind && errno == Errno::ADDRINUSE {
+            self.records.refused(Refused {
+                process,
+                descriptor,
+                inode: failure.subject.inode,
+                helps: report.helps,
+            });
+        }
+        self.write(&report.text);
+    }
+
+    /// Another descriptor of this process that has SO_REUSEADDR or SO_REUSEPORT, where this socket
+    /// lacks it. Only a socket that is still open there, has it, and is not bound: Java sets one on a
+    /// socket that it makes to see whether the option exists.
+    fn option_elsewhere(
+        &self,
+        process: i32,
+        subject: &Subject,
+        call: Name,
+    ) -> Option<(i32, SocketOption)> {
+        let options = [SocketOption::ReuseAddr, SocketOption::ReusePort];
+        options.into_iter().filter(|_| call == Name::Bind).find_map(|option| {
+            if subject.has(option) != Some(false) {
+                return None;
+            }
+            let other = self.records.given(process, option).find(|other| {
+                let its = Subject::new(process, *other, &self.records);
+                *other != subject.descriptor
+                    && its.inode != 0
+                    && its.inode != subject.inode
+                    && its.protocol == subject.protocol
+                    && its.local.is_none()
+                    && its.has(option) == Some(true)
+            });
+            other.map(|other| (other, option))
+        })
+    }
+
+    /// The option comes after the bind that it was for.
+    fn set_late(&mut self, process: i32, descriptor: i32, option: SocketOption) {
+        let at = match option {
+            SocketOption::ReuseAddr => 0,
+            SocketOption::ReusePort => 1,
+            SocketOption::V6Only => return,
+        };
+        let Some(refused) = self.records.take_refused(process, descriptor) else { return };
+        if refused.inode != 0 && inode(process, descriptor) == Some(refused.inode) {
+            let name = explain::name_of(process);
+            let note = words::late_option(&name, process, descriptor, option, refused.helps[at]);
+            self.note(process, "option-after-bind", &note);
+        }
+    }
+
+    /// One line beside the explanations.
+    fn note(&mut self, process: i32, event: &str, text: &str) {
+        let text = explain::note(self.format, event, process, text);
+        self.write(&text);
+    }
+
+    fn write(&mut self, text: &str) {
+        let lost = self.sink.lost();
+        if lost > 0 {
+            let text = explain::note(self.format, "lost", self.first, &words::lost(lost));
+            self.sink.write(&text);
+        }
+        self.sink.write(text);
+    }
+
+    /// Says how often those failures have come again.
+    fn say_again(&mut self, is_wanted: impl Fn(&Key) -> bool) {
+        if self.again.is_empty() {
+            return;
+        }
+        let keys: Vec<Key> = self.again.keys().filter(|key| is_wanted(key)).cloned().collect();
+        for key in keys {
+            if let Some((count @ 1.., headline)) = self.again.remove(&key) {
+                let text = explain::again(self.format, key.0, &headline, count);
+                self.write(&text);
+            }
+        }
+    }
+
+    fn ended(&mut self, thread: i32) {
+        let Some(its) = self.threads.remove(&thread) else { return };
+        if its.process == thread {
+            self.say_again(|key| key.0 == thread);
+            self.records.ended(thread);
+            if thread == self.first {
+                self.has_reader = true;
+                self.leave_reader();
+            }
+        }
+    }
+
+    /// The command has ended, and a daemon of it runs on. Who reads the command's standard error from
+    /// a pipe waits for its end: it has to come, unless a process that is left has the pipe, too.
+    fn leave_reader(&mut self) {
+        let pipe = self.sink.descriptor().and_then(|sink| nix::sys::stat::fstat(sink).ok());
+        let Some(pipe) = pipe.filter(|file| file.st_mode & libc::S_IFMT == libc::S_IFIFO) else {
+            self.has_reader = false;
+            return;
+        };
+        let link = format!("pipe:[{}]", pipe.st_ino);
+        let has_it = |process: i32| {
+            let listed = std::fs::read_dir(format!("/proc/{process}/fd"));
+            let mut listed = listed.into_iter().flatten().filter_map(Result::ok);
+            listed.any(|file| {
+                std::fs::read_link(file.path()).is_ok_and(|its| its.as_os_str() == &*link)
+            })
+        };
+        if !self.threads.values().any(|thread| has_it(thread.process)) {
+            self.sink.close();
+            self.has_reader = false;
+        }
+    }
+
+    /// A thread has started another, or a process.
+    fn forked(&mut self, thread: i32) {
+        let Ok(child) = ptrace::getevent(unistd::Pid::from_raw(thread)) else { return };
+        let child = child as i32;
+        let parent = self.threads[&thread].process;
+        let process = if is_process(child) { child } else { parent };
+        self.threads.entry(child).or_insert(Thread { process, call: None });
+        if process == child {
+            self.records.forked(parent, child);
+        }
+    }
+
+    /// Of a process with several threads, the one that calls execve takes the place of the first.
+    fn executed(&mut self, thread: i32) {
+        if let Ok(before) = ptrace::getevent(unistd::Pid::from_raw(thread))
+            && before as i32 != thread
+        {
+            self.threads.remove(&(before as i32));
+        }
+        self.threads.insert(thread, Thread { process: thread, call: None });
+        if !geteuid().is_root() && explain::lost_privilege(thread) {
+            let note = words::lost_privilege(&explain::name_of(thread), thread);
+            self.note(thread, "no-privilege", &note);
+        }
+    }
+}
+
+/// Whether it is a process, and not a thread of one: pidfd_open(2) takes no other.
+fn is_process(id: i32) -> bool {
+    Pid::from_raw(id).is_some_and(|pid| pidfd_open(pid, PidfdFlags::empty()).is_ok())
+}
+
+/// The process of a thread.
+fn leader(thread: i32) -> i32 {
+    let status = std::fs::read_to_string(format!("/proc/{thread}/status")).unwrap_or_default();
+    let tgid = status.lines().find_map(|line| line.strip_prefix("Tgid:")?.trim().parse().ok());
+    tgid.unwrap_or(thread)
+}

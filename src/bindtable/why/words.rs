@@ -1,0 +1,738 @@
+//! Every sentence that `bindtable why` says to its reader, in each language, and nothing else.
+
+use super::calls::{Address, Name};
+use super::explain::{Explanation, Failure, Help, Mistake, Reason, Relation, user_of};
+use super::look::Obstacle;
+use super::records::SocketOption;
+use super::socket::Protocol;
+use crate::port::finding::User;
+use crate::port::holders::Holder;
+use crate::printable::{Outside, printable};
+use crate::{say, words};
+use rustix::io::Errno;
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+
+/// What stands below the options of `why`.
+pub fn notes() -> &'static str {
+    words!(
+        "\
+It runs COMMAND as the shell would: the same process number, parent, group, terminal and exit status.
+When a bind, listen or connect of it, or of what it starts, fails with EADDRINUSE, EADDRNOTAVAIL,
+EACCES, EPERM or EINVAL, it says why on standard error, before the program itself hears of it. It says
+nothing else. The same failure again is counted: \"again, N times\".
+
+A tracer (ptrace) stands beside the command, and a filter (seccomp) stops these calls for it. The
+tracer ignores TERM, INT and HUP, and stays until the last process that the command has started ends.
+If it is killed with KILL, these calls fail with ENOSYS from then on: restart the command. If it runs
+for an ordinary user, setuid programs and file capabilities have no effect; as root they have.
+Within it strace and gdb cannot trace. Not seen: calls that a filter of the program's own refuses, and
+bind and connect by io_uring. With --pid each system call stops, which is slow; Ctrl+C ends it.
+
+If standard error is full for a second, or closed, explanations are lost; --output keeps them.
+With --format json each line is one event, and null is what is unknown.
+
+Exit status: that of COMMAND; 127 if it is not there, 126 if it cannot be executed, 125 if it cannot
+be traced, 2 if the arguments are wrong.",
+        "\
+它像 shell 那样运行 COMMAND：进程号、父进程、进程组、终端和退出状态都一样。它或者它启动的进程调用
+bind、listen、connect 失败，而错误是 EADDRINUSE、EADDRNOTAVAIL、EACCES、EPERM 或 EINVAL 时，先在标准
+错误上说明原因，程序随后才得到这个错误。其余时候什么也不输出。同样的失败只计数：“又发生了 N 次”。
+
+跟踪进程（ptrace）在命令旁边，过滤器（seccomp）只让这些调用停下来。跟踪进程忽略 TERM、INT 和 HUP，
+直到命令启动的最后一个进程结束。如果用 KILL 杀掉它，此后这些调用都返回 ENOSYS：请重新启动命令。以
+普通用户身份运行时，setuid 程序和文件的 capability 不起作用；以 root 身份运行时照常。其中的 strace 和
+gdb 不能跟踪。看不到的有：程序自己的过滤器拒绝的调用，以及 io_uring 的 bind 和 connect。用 --pid 时每
+个系统调用都停下来，因此很慢；Ctrl+C 结束它。
+
+标准错误写满一秒，或者已经关闭，说明就会丢失；--output 把它们存下来。
+用 --format json 时，每行是一个事件，null 表示未知。
+
+退出状态：与 COMMAND 相同；找不到是 127，不能执行是 126，不能跟踪是 125，参数不对是 2。"
+    )
+}
+
+// What is wrong with the question, or with this machine.
+
+pub fn no_command_given() -> String {
+    say!(
+        "there is no command: bindtable why -- COMMAND, or bindtable why --pid PID",
+        "没有命令：bindtable why -- COMMAND，或者 bindtable why --pid PID"
+    )
+}
+
+pub(super) fn no_output(path: &Path, error: &io::Error) -> String {
+    say!(
+        "--output: {path}: {error}",
+        "--output：{path}：{error}",
+        path = path.display(),
+        error = without_number(error)
+    )
+}
+
+pub(super) fn no_command(command: &str, errno: Errno) -> String {
+    say!("{command}: {error}", "{command}：{error}", error = text_of(errno))
+}
+
+pub(super) fn failed(what: &str, error: &dyn Display) -> String {
+    say!("it cannot be traced: {what}: {error}", "不能跟踪：{what}：{error}")
+}
+
+pub(super) fn no_tracer() -> String {
+    say!(
+        "it cannot be traced: the tracer has ended before it began",
+        "不能跟踪：跟踪进程还没有开始就结束了"
+    )
+}
+
+pub(super) fn no_filter(errno: Errno) -> String {
+    say!(
+        "it cannot be traced: seccomp: {error}. This kernel has no filters, or a sandbox refuses them",
+        "不能跟踪：seccomp：{error}。这个内核没有过滤器，或者沙箱不允许",
+        error = text_of(errno)
+    )
+}
+
+/// ptrace(2) has refused to trace `process`.
+pub(super) fn no_trace(process: i32, errno: Errno) -> String {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let tracer =
+        status.lines().find_map(|line| line.strip_prefix("TracerPid:")?.trim().parse().ok());
+    let yama = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
+    match (errno, tracer, yama.trim()) {
+        (Errno::SRCH, ..) => say!("there is no process {process}", "没有进程 {process}"),
+        (Errno::PERM, Some(tracer @ 1..), _) => say!(
+            "it cannot be traced: {name} ({tracer}) traces it already, and a process has one tracer",
+            "不能跟踪：{name}（{tracer}）已经在跟踪它，而一个进程只有一个跟踪者",
+            name = super::explain::name_of(tracer)
+        ),
+        (Errno::PERM, _, scope @ ("2" | "3")) => say!(
+            "it cannot be traced: /proc/sys/kernel/yama/ptrace_scope is {scope}. Run it as root{lower}",
+            "不能跟踪：/proc/sys/kernel/yama/ptrace_scope 是 {scope}。请以 root 身份运行{lower}",
+            lower = if scope == "2" {
+                ""
+            } else {
+                words!(", after a restart with a lower one", "，先改小并重新启动")
+            }
+        ),
+        (Errno::PERM, ..) => say!(
+            "it cannot be traced: ptrace: {error}. Run it as the process's user or as root; in a \
+             container, with --cap-add=SYS_PTRACE",
+            "不能跟踪：ptrace：{error}。请以该进程的用户或 root 身份运行；在容器里加 --cap-add=SYS_PTRACE",
+            error = text_of(errno)
+        ),
+        _ => failed("ptrace", &text_of(errno)),
+    }
+}
+
+fn text_of(errno: Errno) -> String {
+    without_number(&io::Error::from_raw_os_error(errno.raw_os_error()))
+}
+
+/// The C library's words for the error.
+fn without_number(error: &io::Error) -> String {
+    error.to_string().split(" (os error").next().unwrap_or_default().to_owned()
+}
+
+// The notes beside the explanations.
+
+pub(super) fn second_tracer(name: &str, pid: i32) -> String {
+    say!(
+        "{name} ({pid}) cannot trace: bindtable why is the tracer of everything here. Use one at a time.",
+        "{name}（{pid}）不能跟踪：这里的一切都由 bindtable why 跟踪。一次只用一个。"
+    )
+}
+
+pub(super) fn lost_privilege(name: &str, pid: i32) -> String {
+    say!(
+        "{name} ({pid}) starts without the privilege that its file gives: an ordinary user traces it. \
+         If it fails for that reason, run bindtable why as root.",
+        "{name}（{pid}）启动时没有得到其文件赋予的权限：跟踪者是普通用户。如果它因此失败，请以 root \
+         身份运行 bindtable why。"
+    )
+}
+
+pub(super) fn lost(count: usize) -> String {
+    say!(
+        "{count} explanations are lost: standard error was full. --output FILE keeps them.",
+        "丢失了 {count} 条说明：标准错误写满了。--output FILE 可以保存。"
+    )
+}
+
+pub(super) fn again(headline: &str, count: usize) -> String {
+    match count {
+        1 => say!("{headline}: again, once", "{headline}：又发生了 1 次"),
+        _ => say!("{headline}: again, {count} times", "{headline}：又发生了 {count} 次"),
+    }
+}
+
+pub(super) fn late_option(
+    name: &str,
+    pid: i32,
+    descriptor: i32,
+    option: SocketOption,
+    helps: Option<bool>,
+) -> String {
+    let option = option.name();
+    let helps = match helps {
+        Some(true) => words!(" Then it would succeed.", "那样就会成功。"),
+        Some(false) => words!(" Here it would not help.", "不过这里设置了也没有用。"),
+        None => "",
+    };
+    say!(
+        "{name} ({pid}): {option} is set on descriptor {descriptor} after its bind failed. bind reads \
+         it: set it before, on the same socket.{helps}",
+        "{name}（{pid}）：文件描述符 {descriptor} 的 {option} 是在 bind 失败之后才设置的。bind 要读它：\
+         必须在 bind 之前、在同一个套接字上设置。{helps}"
+    )
+}
+
+// The labels.
+
+pub(super) fn this_socket() -> &'static str {
+    words!("this socket", "本套接字")
+}
+
+pub(super) fn in_the_way() -> &'static str {
+    words!("in the way", "冲突对象")
+}
+
+pub(super) fn the_rule() -> &'static str {
+    words!("the rule", "规则")
+}
+
+pub(super) fn what_helps() -> &'static str {
+    words!("what helps", "怎么办")
+}
+
+// The parts.
+
+/// What failed, in one line.
+pub(super) fn headline(failure: &Failure) -> String {
+    let (name, pid, call) = (&failure.name, failure.pid, failure.call.name());
+    let pid = match failure.pid_inside {
+        None => pid.to_string(),
+        Some(inside) => {
+            say!("{pid}, {inside} in its PID namespace", "{pid}，在它的 PID 命名空间里是 {inside}")
+        }
+    };
+    let error = error_name(failure.errno());
+    match (failure.call, place(failure)) {
+        (_, None) => {
+            say!("{name} ({pid}): {call} fails: {error}", "{name}（{pid}）：{call} 失败：{error}")
+        }
+        (Name::Listen, Some(place)) => say!(
+            "{name} ({pid}): {call} on {place} fails: {error}",
+            "{name}（{pid}）：在 {place} 上 {call} 失败：{error}"
+        ),
+        (_, Some(place)) => say!(
+            "{name} ({pid}): {call} to {place} fails: {error}",
+            "{name}（{pid}）：{call} 到 {place} 失败：{error}"
+        ),
+    }
+}
+
+fn place(failure: &Failure) -> Option<String> {
+    match &failure.address {
+        Some(Address::Path(path)) => Some(printable(&String::from_utf8_lossy(path))),
+        Some(Address::Abstract(name)) => {
+            Some(printable(&format!("@{}", String::from_utf8_lossy(name))))
+        }
+        Some(Address::Other { .. }) => None,
+        _ => failure.inet().map(|address| address.to_string()),
+    }
+}
+
+/// The error by its name in errno(3).
+pub(super) fn error_name(errno: Errno) -> String {
+    match errno {
+        Errno::ADDRINUSE => "EADDRINUSE".to_owned(),
+        Errno::ADDRNOTAVAIL => "EADDRNOTAVAIL".to_owned(),
+        Errno::ACCESS => "EACCES".to_owned(),
+        Errno::PERM => "EPERM".to_owned(),
+        Errno::INVAL => "EINVAL".to_owned(),
+        errno => text_of(errno),
+    }
+}
+
+fn user(user: &User) -> String {
+    user.name.clone().map_or_else(|| user.uid.to_string(), |name| name.to_string())
+}
+
+fn state_of(option: SocketOption, is_on: bool) -> String {
+    let name = option.name();
+    if is_on { say!("{name} on", "{name} 开") } else { say!("{name} off", "{name} 关") }
+}
+
+pub(super) fn subject(explanation: &Explanation) -> String {
+    let failure = explanation.failure;
+    let subject = &failure.subject;
+    let mut text = say!(
+        "descriptor {fd}, {protocol}",
+        "文件描述符 {fd}，{protocol}",
+        fd = subject.descriptor,
+        protocol = subject.protocol.name()
+    );
+    if let Some(owner) = user_of(subject) {
+        text += &say!(", user {user}", "，用户 {user}", user = user(&owner));
+    }
+    if let Some((device, _)) = &subject.device {
+        let device = printable(device);
+        text += &say!(", interface {device}", "，网络接口 {device}");
+    }
+    if matches!(subject.protocol, Protocol::Unix | Protocol::Other) {
+        return text;
+    }
+    if failure.call == Name::Connect {
+        return text
+            + &match subject.local {
+                Some(local) => say!(": bound to {local}", "：已绑定 {local}"),
+                None => say!(
+                    ": not bound, so connect chooses its port",
+                    "：没有绑定，由 connect 选择端口"
+                ),
+            };
+    }
+    let mut options = vec![SocketOption::ReuseAddr, SocketOption::ReusePort];
+    if failure
+        .inet()
+        .is_some_and(|address| matches!(address.ip(), IpAddr::V6(ip) if ip.is_unspecified()))
+    {
+        options.push(SocketOption::V6Only);
+    }
+    let options: Vec<String> = options
+        .into_iter()
+        .filter_map(|option| Some(state_of(option, subject.has(option)?)))
+        .collect();
+    if options.is_empty() {
+        return text + words!(": its options cannot be read", "：选项读不到");
+    }
+    text + words!(": ", "：") + &options.join(words!(", ", "，"))
+}
+
+/// A time in seconds, as long ago as a reader wants to know.
+fn ago(milliseconds: u64) -> String {
+    let seconds = milliseconds.max(100) as f64 / 1000.0;
+    if milliseconds < 60_000 {
+        format!("{seconds:.1} s")
+    } else {
+        format!("{:.0} min", seconds / 60.0)
+    }
+}
+
+fn relation(relation: Relation) -> &'static str {
+    match relation {
+        Relation::Same => words!("this same process", "就是本进程"),
+        Relation::Child => words!("a child", "子进程"),
+        Relation::Parent => words!("its parent", "父进程"),
+        Relation::Sibling => words!("a sibling", "兄弟进程"),
+        Relation::Started => words!("of the same command", "同一命令的进程"),
+    }
+}
+
+fn descriptors(holder: &Holder) -> String {
+    let numbers: Vec<String> = holder.descriptors.iter().map(i32::to_string).collect();
+    let numbers = numbers.join(", ");
+    say!("descriptor {numbers}", "文件描述符 {numbers}")
+}
+
+pub(super) fn obstacle(old: &Obstacle, failure: &Failure) -> String {
+    let mut text = match &old.path {
+        Some(path) => format!("{} {}", old.state, printable(path)),
+        None => format!("{} {}", old.state, SocketAddr::new(old.address, old.port)),
+    };
+    if let Some(device) = &old.device {
+        text += &say!(" on {device}", "（网络接口 {device}）");
+    }
+    if let Some(peer) = old.peer {
+        text += &format!(" - {peer}");
+    }
+    if !old.has_process {
+        text += words!(", no process", "，没有进程");
+    }
+    if let Some(seconds) = old.seconds_left {
+        text += &say!(", {seconds} s left", "，还剩 {seconds} 秒");
+    }
+    let own = old.processes.iter().find(|holder| holder.pid == failure.pid);
+    if let Some(own) = own {
+        text += &say!(
+            ", this same process, {descriptors}",
+            "，就是本进程，{descriptors}",
+            descriptors = descriptors(own)
+        );
+        if let Some(bound) = &old.bound {
+            text += &say!(", bound {ago} ago", "，{ago}前绑定", ago = ago(bound.milliseconds_ago));
+        }
+    }
+    let options =
+        [(SocketOption::ReuseAddr, old.reuseaddr), (SocketOption::ReusePort, old.reuseport)];
+    let is_of_interest = |(option, is_on): &(SocketOption, Option<bool>)| {
+        // An option that neither has says nothing.
+        *option == SocketOption::ReuseAddr
+            || *is_on == Some(true)
+            || failure.subject.reuseport == Some(true)
+    };
+    let options: Vec<String> = options
+        .into_iter()
+        .filter(|option| own.is_none() && is_of_interest(option))
+        .filter_map(|(option, is_on)| Some(state_of(option, is_on?)))
+        .collect();
+    if !options.is_empty() {
+        text += &format!("{}{}", words!(": ", "："), options.join(words!(", ", "，")));
+    }
+    if own.is_some() {
+        return text;
+    }
+    let mut holders: Vec<String> = Vec::new();
+    const SHOWN: usize = 3;
+    for holder in old.processes.iter().take(SHOWN) {
+        let mut its = say!(
+            "{name} ({pid}), {descriptors}",
+            "{name}（{pid}），{descriptors}",
+            name = holder.name,
+            pid = holder.pid,
+            descriptors = descriptors(holder)
+        );
+        if let Some(related) = failure.relation(holder.pid) {
+            its += &format!("{}{}", words!(", ", "，"), relation(related));
+        }
+        holders.push(its);
+    }
+    if old.processes.len() > SHOWN {
+        let count = old.processes.len() - SHOWN;
+        holders.push(say!("{count} more", "另外 {count} 个"));
+    }
+    if holders.is_empty() {
+        if old.has_process {
+            text += &match &old.user {
+                Some(owner) => say!(
+                    ". Its process cannot be seen (user {user})",
+                    "。看不到它的进程（用户 {user}）",
+                    user = user(owner)
+                ),
+                None => say!(". Its process cannot be seen", "。看不到它的进程"),
+            };
+        }
+        return text;
+    }
+    text += &format!("{}{}", words!(". ", "。"), holders.join(words!("; ", "；")));
+    match &old.bound {
+        Some(bound) if !bound.still_has_it => {
+            text += &say!(
+                ", has inherited it; {pid} bound it {ago} ago and has closed its own",
+                "，继承了它；{pid} 在{ago}前绑定它，自己的已经关闭",
+                pid = bound.pid,
+                ago = ago(bound.milliseconds_ago)
+            );
+        }
+        Some(bound) => {
+            text += &say!(", bound {ago} ago", "，{ago}前绑定", ago = ago(bound.milliseconds_ago));
+        }
+        None => {}
+    }
+    text
+}
+
+pub(super) fn more(count: usize) -> String {
+    match count {
+        1 => say!("and one more", "还有 1 个"),
+        _ => say!("and {count} more", "还有 {count} 个"),
+    }
+}
+
+/// The connections to one destination, by state.
+pub(super) fn connections(old: &[Obstacle]) -> Option<String> {
+    let mut states: BTreeMap<&str, usize> = BTreeMap::new();
+    for socket in old {
+        *states.entry(socket.state).or_default() += 1;
+    }
+    let peer = old.first()?.peer?;
+    let states: Vec<String> =
+        states.iter().map(|(state, count)| format!("{count} {state}")).collect();
+    let states = states.join(words!(", ", "，"));
+    Some(say!("connections to {peer}: {states}", "到 {peer} 的连接：{states}"))
+}
+
+/// The condition in a sentence, and the kernel's function.
+pub(super) fn reason(explanation: &Explanation) -> Option<String> {
+    let failure = explanation.failure;
+    let subject = &failure.subject;
+    let is_udp = subject.protocol == Protocol::Udp;
+    let first = explanation.in_the_way.first();
+    let function = if is_udp { "udp_lib_lport_inuse" } else { "inet_bind_conflict" };
+    let state = first.map_or("", |old| old.state);
+    let left = || match first {
+        Some(old) if !old.has_process => {
+            say!("The server that left this {state}", "留下这条 {state} 的服务器")
+        }
+        _ => say!("The old socket", "已有的套接字"),
+    };
+    let text = match explanation.reason.as_ref()? {
+        Reason::Listens if subject.reuseaddr == Some(true) => say!(
+            "The old socket listens. SO_REUSEADDR does not go past a listener ({function}).",
+            "已有的套接字在监听。SO_REUSEADDR 越不过监听套接字（{function}）。"
+        ),
+        Reason::Listens => say!(
+            "The old socket listens. SO_REUSEADDR would not go past it ({function}).",
+            "已有的套接字在监听。设置 SO_REUSEADDR 也越不过它（{function}）。"
+        ),
+        Reason::OldLacksOption { several: false } => say!(
+            "Both must have SO_REUSEADDR. {left} did not ({function}).",
+            "双方都必须有 SO_REUSEADDR。{left}没有（{function}）。",
+            left = left()
+        ),
+        Reason::OldLacksOption { several: true } => say!(
+            "Both must have SO_REUSEADDR. At least one of the servers that left these did not \
+             ({function}).",
+            "双方都必须有 SO_REUSEADDR。留下这些的服务器里至少有一个没有（{function}）。"
+        ),
+        Reason::NewLacksOption => say!(
+            "Both must have SO_REUSEADDR. The old one has it, this socket does not ({function}).",
+            "双方都必须有 SO_REUSEADDR。已有的有，本套接字没有（{function}）。"
+        ),
+        Reason::BothLackOption => say!(
+            "Both must have SO_REUSEADDR. Neither has it ({function}).",
+            "双方都必须有 SO_REUSEADDR。双方都没有（{function}）。"
+        ),
+        Reason::NewLacksOptionOldUnknown => say!(
+            "Both must have SO_REUSEADDR. This socket does not ({function}).",
+            "双方都必须有 SO_REUSEADDR。本套接字没有（{function}）。"
+        ),
+        Reason::OtherUser => say!(
+            "Both have SO_REUSEPORT, but their users differ ({function}).",
+            "双方都有 SO_REUSEPORT，但用户不同（{function}）。"
+        ),
+        Reason::Unknown => {
+            say!("It depends on what this user cannot read.", "取决于这个用户读不到的信息。")
+        }
+        Reason::Gone => say!(
+            "No socket that the kernel lists now explains it. The one that was in the way has gone \
+             meanwhile, or a policy refuses.",
+            "内核现在列出的套接字都不能解释。冲突的那个已经消失，或者有策略不允许。"
+        ),
+        Reason::NoPortLeft { first, last } => say!(
+            "The program leaves the choice to the kernel, and every port of {first}-{last} is taken \
+             (inet_csk_find_open_port).",
+            "程序让内核选端口，而 {first}-{last} 里的每个端口都已占用（inet_csk_find_open_port）。"
+        ),
+        Reason::NoPortToDestination { first, last, count } => say!(
+            "Each connection to one destination has a port of its own, and connect takes one of \
+             {first}-{last}: {range} ports, {count} connections (__inet_hash_connect).",
+            "到同一目的地的每条连接各占一个端口，connect 从 {first}-{last} 里选：{range} 个端口，{count} \
+             条连接（__inet_hash_connect）。",
+            range = u32::from(last.saturating_sub(*first)) + 1
+        ),
+        Reason::SameConnection => say!(
+            "A connection with the same four-tuple exists already (__inet_check_established).",
+            "已有一条四元组相同的连接（__inet_check_established）。"
+        ),
+        Reason::NotThisMachine { ip } => say!(
+            "No interface of this network namespace has the address {ip} (inet_bind).",
+            "这个网络命名空间里没有网络接口有地址 {ip}（inet_bind）。"
+        ),
+        Reason::Privileged { first } => say!(
+            "A port below {first} needs CAP_NET_BIND_SERVICE (ip_unprivileged_port_start).",
+            "小于 {first} 的端口需要 CAP_NET_BIND_SERVICE（ip_unprivileged_port_start）。"
+        ),
+        Reason::Broadcast => say!(
+            "A broadcast address needs SO_BROADCAST, which is off (ip4_datagram_connect).",
+            "广播地址需要 SO_BROADCAST，而它没有打开（ip4_datagram_connect）。"
+        ),
+        Reason::BoundAlready { local: Some(local) } => say!(
+            "This socket is bound to {local} already, and a socket binds once (inet_bind).",
+            "本套接字已经绑定 {local}，而一个套接字只能绑定一次（inet_bind）。"
+        ),
+        Reason::BoundAlready { local: None } => say!(
+            "This socket is bound already, or the path is too long: 108 bytes at most (unix_bind).",
+            "本套接字已经绑定，或者路径太长：最多 108 字节（unix_bind）。"
+        ),
+        Reason::NotBound => say!(
+            "A Unix socket listens at a path, and this one is not bound (unix_listen).",
+            "Unix 套接字在路径上监听，而本套接字没有绑定（unix_listen）。"
+        ),
+        Reason::Length { given, needed } => say!(
+            "The address is {given} bytes long, and its family needs {needed}.",
+            "地址长 {given} 字节，而这个地址族需要 {needed} 字节。"
+        ),
+        Reason::NoScope { ip } => say!(
+            "{ip} is link-local: without its interface (sin6_scope_id) it says nothing.",
+            "{ip} 是链路本地地址：必须指明网络接口（sin6_scope_id）。"
+        ),
+        Reason::PathTaken { listens: true } => say!(
+            "A Unix socket makes its path, and the path is there: a process has it (unix_bind_bsd).",
+            "Unix 套接字要创建它的路径，而路径已经存在：有进程占用（unix_bind_bsd）。"
+        ),
+        Reason::PathTaken { listens: false } => say!(
+            "A Unix socket makes its path, and the path is there. No process has it: it was left \
+             behind (unix_bind_bsd).",
+            "Unix 套接字要创建它的路径，而路径已经存在。没有进程占用：它是残留的（unix_bind_bsd）。"
+        ),
+        Reason::PathIsFile => say!(
+            "A Unix socket makes its path, and a file of another kind is there (unix_bind_bsd).",
+            "Unix 套接字要创建它的路径，而那里有一个别的文件（unix_bind_bsd）。"
+        ),
+        Reason::NameTaken => say!(
+            "An abstract name belongs to one socket (unix_bind_abstract).",
+            "一个抽象名字只属于一个套接字（unix_bind_abstract）。"
+        ),
+        Reason::Permission { path, is_folder: true } => say!(
+            "bind makes the file, and this user may not write in {path}.",
+            "bind 要创建文件，而这个用户不能写 {path}。",
+            path = printable(path)
+        ),
+        Reason::Permission { path, is_folder: false } => say!(
+            "connect needs write permission for {path}, and for each folder on the way to enter it.",
+            "connect 需要 {path} 的写权限，以及路径上每个目录的进入权限。",
+            path = printable(path)
+        ),
+        Reason::Policy => say!(
+            "No socket refuses this, a policy does: a security module, a cgroup's BPF program, \
+             Landlock, or a packet filter.",
+            "拒绝它的不是套接字，而是策略：安全模块、cgroup 的 BPF 程序、Landlock 或包过滤器。"
+        ),
+    };
+    Some(text)
+}
+
+pub(super) fn mistakes(explanation: &Explanation) -> Vec<String> {
+    let new = explanation.failure.subject.descriptor;
+    let say = |mistake: &Mistake| match mistake {
+        Mistake::OptionElsewhere { option, descriptor } => Some(say!(
+            "{option} is set on descriptor {descriptor}, another socket. bind was called on {new}: set \
+             it there.",
+            "{option} 设在了文件描述符 {descriptor} 上，那是另一个套接字。bind 用的是 {new}：请设在 {new} 上。",
+            option = option.name()
+        )),
+        Mistake::TwoFamilies { .. } => Some(say!(
+            "A socket at :: takes IPv4, too, if IPV6_V6ONLY is off.",
+            ":: 上的套接字在 IPV6_V6ONLY 关闭时也接受 IPv4。"
+        )),
+        _ => None,
+    };
+    explanation.mistakes.iter().filter_map(say).collect()
+}
+
+pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
+    let new = explanation.failure.subject.descriptor;
+    match help {
+        Help::BindOnce { descriptor } => say!(
+            "Bind once, or close descriptor {descriptor} first.",
+            "只绑定一次，或者先关闭文件描述符 {descriptor}。"
+        ),
+        Help::V6Only { descriptor } if *descriptor == new => say!(
+            "Set IPV6_V6ONLY on descriptor {descriptor} before its bind, or leave the other out.",
+            "在文件描述符 {descriptor} 的 bind 之前设置 IPV6_V6ONLY，或者去掉另一个。"
+        ),
+        Help::V6Only { descriptor } => say!(
+            "Set IPV6_V6ONLY on descriptor {descriptor} before its bind, or leave this bind out.",
+            "在文件描述符 {descriptor} 的 bind 之前设置 IPV6_V6ONLY，或者去掉这次 bind。"
+        ),
+        Help::ParentHasIt => say!(
+            "The parent has the port: let this process use what it inherits, or set SO_REUSEPORT in \
+             both before bind.",
+            "父进程占着端口：让本进程使用继承的套接字，或者双方都在 bind 之前设置 SO_REUSEPORT。"
+        ),
+        Help::SiblingHasIt => say!(
+            "This command starts two that bind the same port. Let one process bind, and the others \
+             inherit the socket; or set SO_REUSEPORT in each before bind.",
+            "这个命令启动了两个绑定同一端口的进程。只让一个绑定，其余的继承；或者每个都在 bind 之前设置 \
+             SO_REUSEPORT。"
+        ),
+        Help::Stop { command } => format!("{command}{}", words!(".", "。")),
+        Help::CloseOnExec => say!(
+            "In the program: open the listener with SOCK_CLOEXEC.",
+            "在程序里：用 SOCK_CLOEXEC 打开监听套接字。"
+        ),
+        Help::SetNow { option } => say!(
+            "Set {option} before bind: that is enough now.",
+            "在 bind 之前设置 {option}：现在这就够了。",
+            option = option.name()
+        ),
+        Help::Wait { seconds, once: true } => say!(
+            "Wait {seconds} seconds, once: what this server leaves will have it.",
+            "等 {seconds} 秒，只此一次：这个服务器留下的连接都会带它。"
+        ),
+        Help::Wait { seconds, once: false } => {
+            say!("Wait {seconds} seconds.", "等 {seconds} 秒。")
+        }
+        Help::WaitForPeer => say!(
+            "Wait until the other end closes, or the kernel gives up.",
+            "等另一端关闭，或者内核放弃。"
+        ),
+        Help::SetBoth => say!(
+            "For the next time: set SO_REUSEADDR before bind, in each server that uses this port.",
+            "为了下一次：使用这个端口的每个服务器都在 bind 之前设置 SO_REUSEADDR。"
+        ),
+        Help::OwnAddress { command } => say!(
+            "Bind one of this machine's addresses ({command}), or 0.0.0.0.",
+            "绑定本机的某个地址（{command}），或者 0.0.0.0。"
+        ),
+        Help::ChooseLater { command } => say!(
+            "If connect follows, set IP_BIND_ADDRESS_NO_PORT before bind. Or widen the range: {command}.",
+            "如果随后调用 connect，请在 bind 之前设置 IP_BIND_ADDRESS_NO_PORT。或者扩大范围：{command}。"
+        ),
+        Help::Widen { command } => say!(
+            "Keep connections open and use them again, or widen the range: {command}.",
+            "保持连接并重复使用，或者扩大范围：{command}。"
+        ),
+        Help::Privilege { command } => say!(
+            "Use another port, give the program the capability (setcap \
+             cap_net_bind_service=+ep FILE), or: {command}.",
+            "换一个端口，给程序这项能力（setcap cap_net_bind_service=+ep FILE），或者：{command}。"
+        ),
+        Help::NoNewPrivs => say!(
+            "The program's file has capabilities, which are void while an ordinary user traces: run \
+             bindtable why as root.",
+            "程序文件带有 capability，普通用户跟踪时不起作用：请以 root 身份运行 bindtable why。"
+        ),
+        Help::SetBroadcast => {
+            say!("Set SO_BROADCAST before connect.", "在 connect 之前设置 SO_BROADCAST。")
+        }
+        Help::NewSocket => say!("Use a new socket.", "用一个新的套接字。"),
+        Help::BindFirst => say!("Call bind before listen.", "先 bind，再 listen。"),
+        Help::Scope => say!(
+            "Name the interface: sin6_scope_id, as in fe80::1%eth0.",
+            "指明网络接口：sin6_scope_id，例如 fe80::1%eth0。"
+        ),
+        Help::Unlink { path } => match Outside::from(path.as_str()).quoted() {
+            Some(path) => say!(
+                "Remove it: rm {path}. In the program: unlink(2) before bind.",
+                "删除它：rm {path}。在程序里：bind 之前先 unlink(2)。"
+            ),
+            None => say!(
+                "Remove it. In the program: unlink(2) before bind.",
+                "删除它。在程序里：bind 之前先 unlink(2)。"
+            ),
+        },
+        Help::OtherPath => say!("Use another path.", "换一个路径。"),
+        Help::Policy => say!(
+            "Look at the logs: ausearch -m avc; journalctl -k | grep -i apparmor; systemctl show -p \
+             SocketBindDeny,IPAddressDeny UNIT; nft list ruleset.",
+            "看日志：ausearch -m avc；journalctl -k | grep -i apparmor；systemctl show -p \
+             SocketBindDeny,IPAddressDeny UNIT；nft list ruleset。"
+        ),
+        Help::Again { command } => say!(
+            "Start it again. If it still fails: {command}.",
+            "再启动一次。如果仍然失败：{command}。"
+        ),
+        Help::AsRoot => say!("Run bindtable why as root.", "请以 root 身份运行 bindtable why。"),
+    }
+}
+
+// The commands that are advised; none is ever run.
+
+pub(super) fn port_command(address: SocketAddr, protocol: Protocol) -> String {
+    let udp = if protocol == Protocol::Udp { " --udp" } else { "" };
+    format!("bindtable port {address}{udp} --probe")
+}
+
+pub(super) fn widen_command() -> String {
+    "sysctl net.ipv4.ip_local_port_range='15000 65000'".to_owned()
+}
+
+pub(super) fn privilege_command(port: u16) -> String {
+    format!("sysctl net.ipv4.ip_unprivileged_port_start={port}")
+}

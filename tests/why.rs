@@ -1,0 +1,1190 @@
+//! `bindtable why`: calls that fail, each explained while it fails; and the program notices nothing.
+
+use crate::bindtable::{is_chinese, refusal};
+use crate::harness::{
+    self, AS_NOBODY, Client, Output, Process, Program, Runtime, Scratch, SharedFolder, Switches,
+    Terminal, Variant, bindtable as program, close_server_first, has_two_users, hold_port, project,
+    run, state, wait_for, which,
+};
+use libtest_mimic::Trial;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use unicode_width::UnicodeWidthStr;
+
+const TRIALS: [(&str, fn()); 44] = [
+    ("why_input", input),
+    ("why_exit_status", exit_status),
+    ("why_quiet", quiet),
+    ("why_time_wait", time_wait),
+    ("why_two_binds", two_binds),
+    ("why_inherited", inherited),
+    ("why_no_ports", no_ports),
+    ("why_option_elsewhere", option_elsewhere),
+    ("why_probe_socket", probe_socket),
+    ("why_two_families", two_families),
+    ("why_worker", worker),
+    ("why_siblings", siblings),
+    ("why_other_process", other_process),
+    ("why_listen", listen),
+    ("why_udp", udp),
+    ("why_mptcp", mptcp),
+    ("why_unix", unix),
+    ("why_unix_refused", unix_refused),
+    ("why_addresses", addresses),
+    ("why_privileged", privileged),
+    ("why_retries", retries),
+    ("why_threads", threads),
+    ("why_other_namespace", other_namespace),
+    ("why_namespaces_of_a_user", namespaces_of_a_user),
+    ("why_ordinary_user", ordinary_user),
+    ("why_setuid", setuid),
+    ("why_chinese", chinese),
+    ("why_json", json),
+    ("why_output", output),
+    ("why_running", running),
+    ("why_running_threads", running_threads),
+    ("why_signals", signals),
+    ("why_terminal", terminal),
+    ("why_streams", streams),
+    ("why_closed_stderr", closed_stderr),
+    ("why_full_stderr", full_stderr),
+    ("why_daemon", daemon),
+    ("why_second_tracer", second_tracer),
+    ("why_tracer_killed", tracer_killed),
+    ("why_tracer_ignores", tracer_ignores),
+    ("why_32_bits", bits_32),
+    ("why_sandbox", sandbox),
+    ("why_order", order),
+    ("why_many_processes", many_processes),
+];
+
+/// Other people's servers: a name, what builds it, and what runs it, as commands of the shell. $SRC is
+/// `tests/programming_languages`, $TMP an empty folder, $BIN where the ports and the C twins are.
+const PROGRAMS: [[&str; 3]; 20] = [
+    ["python", "", "$PYTHON -m http.server 3459"],
+    ["node", "", "node $SRC/listener.js"],
+    ["java", "javac -d $TMP $SRC/Listener.java", "java -Xshare:auto -cp $TMP Listener"],
+    ["go", "GOCACHE=$TMP/go-cache GO111MODULE=off go build -o $TMP/go $SRC/listener.go", "$TMP/go"],
+    ["rust", "rustc --edition 2024 -o $TMP/rust $WHY/listener.rs", "$TMP/rust"],
+    ["php", "", "php -S 127.0.0.1:3459 -t $TMP"],
+    ["ruby", "", "ruby $SRC/listener.rb"],
+    ["nginx", "", "nginx -p $TMP -c $SRC/nginx.conf"],
+    ["redis", "", "redis-server --port 3459 --dir $TMP --save ''"],
+    [
+        "postgresql",
+        "install -d -o nobody $TMP/data && chmod a+x $TMP && \
+         $AS_NOBODY $POSTGRES/initdb -D $TMP/data -A trust --no-sync >&2",
+        "$AS_NOBODY $POSTGRES/postgres -D $TMP/data -p 3459 -k $TMP/data",
+    ],
+    ["gunicorn", "", "gunicorn --workers 2 --bind 127.0.0.1:3459 --chdir $WHY app:application"],
+    ["uvicorn", "", "uvicorn --reload --port 3459 --app-dir $WHY app:application"],
+    [
+        "haproxy",
+        "printf 'defaults\\n timeout client 1s\\nfrontend f\\n mode tcp\\n bind 127.0.0.1:3459\\n' \
+         >$TMP/haproxy.cfg",
+        "haproxy -f $TMP/haproxy.cfg",
+    ],
+    ["memcached", "", "memcached -u root -l 127.0.0.1 -p 3459"],
+    ["musl", "musl-gcc -static -o $TMP/musl $SRC/../../src/treuseaddr.c", "$TMP/musl"],
+    ["treuseaddr", "", "$BIN/treuseaddr"],
+    ["treuseaddr2", "", "$BIN/treuseaddr2"],
+    ["nc_openbsd", "", "nc.openbsd -l 127.0.0.1 3459"],
+    ["nc_traditional", "", "nc.traditional -l -s 127.0.0.1 -p 3459"],
+    ["socat", "", "socat TCP-LISTEN:3459 -"],
+];
+
+pub fn trials() -> Vec<Trial> {
+    let mut trials: Vec<Trial> =
+        TRIALS.into_iter().map(|(name, check)| harness::trial(name, check)).collect();
+    for [name, build, start] in PROGRAMS {
+        let trial =
+            harness::trial(format!("why_program_{name}"), move || other_program(build, start));
+        trials.push(trial.with_ignored_flag(true));
+    }
+    trials.push(harness::trial("why_cost", cost).with_ignored_flag(true));
+    trials
+}
+
+/// Python as a program of its own: a shim that is a script would be traced, too.
+fn python() -> PathBuf {
+    let usual = PathBuf::from("/usr/bin/python3");
+    if usual.is_file() { usual } else { which("python3").expect("find_tools has found it") }
+}
+
+fn script() -> PathBuf {
+    project("tests/why/fails.py")
+}
+
+/// `bindtable why` with these options, before a command.
+fn why(options: &[&str]) -> Command {
+    let mut command = Command::new(program());
+    command.args(["--lang", "en", "why"]).args(options).arg("--");
+    command
+}
+
+/// The script with these words, under `bindtable why`.
+fn fails(words: &[&str]) -> Output {
+    run(why(&[]).arg(python()).arg(script()).args(words))
+}
+
+/// A program of these tests in C.
+fn compiled(scratch: &Scratch, name: &str, options: &[&str]) -> PathBuf {
+    let program = scratch.path().join(name);
+    let source = project("tests/why").join(name).with_extension("c");
+    let mut cc = Command::new("cc");
+    cc.args(["-Wall", "-Wextra", "-Werror"]).args(options).arg("-o").arg(&program).arg(source);
+    let output = run(&mut cc);
+    assert!(output.status.success(), "{}", output.stderr);
+    program
+}
+
+/// What was said, on one line, and never wider than a terminal.
+fn flat(text: &str) -> String {
+    let widest = text.lines().filter(|line| line.starts_with("  ")).map(|line| line.width()).max();
+    assert!(widest.is_none_or(|widest| widest <= 80), "{text}");
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Each part has to be in the text, in this order.
+fn has(text: &str, parts: &[&str]) {
+    let text = flat(text);
+    let mut rest = &*text;
+    for part in parts {
+        let at =
+            rest.find(part).unwrap_or_else(|| panic!("{part:?} is not in {rest:?} of: {text}"));
+        rest = &rest[at + part.len()..];
+    }
+}
+
+/// The number in parentheses after the name of the program that failed.
+fn pid_of(text: &str) -> i32 {
+    let number = text.split_once('(').and_then(|(_, rest)| rest.split([')', ',']).next());
+    number.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("no process in {text}"))
+}
+
+fn count(text: &str, part: &str) -> usize {
+    text.matches(part).count()
+}
+
+const IN_USE: &str = "[Errno 98] Address already in use\n";
+
+/// A failure of a process on which another waits for nothing.
+fn input() {
+    let refused = |arguments: &[&str]| refusal(&[&["why"], arguments].concat());
+    assert!(refused(&[]).contains("there is no command"));
+    assert!(refused(&["--"]).contains("there is no command"));
+    assert!(refused(&["--pid", "1", "--", "true"]).contains("--pid"));
+    assert!(refused(&["--pid", "x"]).contains("--pid"));
+    assert!(refused(&["--format", "markdown", "--", "true"]).contains("markdown"));
+    assert!(refused(&["--output", "/etc/passwd/file", "--", "true"]).contains("/etc/passwd/file"));
+    assert!(refused(&["--unknown", "--", "true"]).contains("--unknown"));
+    let output = run(Command::new(program()).args(["why", "--pid", "2147483647"]));
+    assert_eq!(output.status.code(), Some(125));
+    assert_eq!(output.stderr, "bindtable: there is no process 2147483647\n");
+    for language in ["en", "zh"] {
+        let output = run(Command::new(program()).args(["--lang", language, "why", "--help"]));
+        assert_eq!(output.status.code(), Some(0));
+        for word in ["KILL", "ENOSYS", "io_uring", "127", "126", "125", "--pid", "--output"] {
+            assert!(output.stdout.contains(word), "{word}: {}", output.stdout);
+        }
+        assert!(!output.stdout.contains("--helper"), "{}", output.stdout);
+        if language == "zh" {
+            is_chinese(&output.stdout);
+        }
+    }
+}
+
+fn exit_status() {
+    let status = |command: &[&str]| run(why(&[]).args(command)).status;
+    assert_eq!(status(&["true"]).code(), Some(0));
+    assert_eq!(status(&["sh", "-c", "exit 7"]).code(), Some(7));
+    let killed = status(&["sh", "-c", "kill -KILL $$"]);
+    assert_eq!(killed.signal(), Some(9));
+    for (command, status) in [("/nonexistent", 127), ("no-such-command", 127), ("/etc/passwd", 126)]
+    {
+        let output = run(why(&[]).arg(command));
+        assert_eq!(output.status.code(), Some(status), "{command}");
+        assert_eq!(output.stderr.lines().count(), 1, "{}", output.stderr);
+        assert!(output.stderr.starts_with(&format!("bindtable: {command}: ")), "{}", output.stderr);
+    }
+    // A script without a first line is the shell's, as for every execvp.
+    let scratch = Scratch::new();
+    let script = scratch.path().join("script");
+    fs::write(&script, "exit 3\n").expect("it is ours");
+    run(Command::new("chmod").arg("+x").arg(&script));
+    assert_eq!(run(why(&[]).arg(&script)).status.code(), Some(3));
+}
+
+/// What succeeds is not spoken of; nor what fails with another error.
+fn quiet() {
+    let output = run(why(&[]).args(["sh", "-c", "echo out; echo err >&2"]));
+    assert_eq!((&*output.stdout, &*output.stderr), ("out\n", "err\n"));
+    let output = run(why(&[]).arg(python()).args([
+        "-c",
+        "import socket\ns = socket.socket()\n\
+        print(s.connect_ex(('127.0.0.1', 1)))",
+    ]));
+    assert_eq!((&*output.stdout, &*output.stderr), ("111\n", ""));
+}
+
+/// The programs of this project: the port beside its own TIME_WAIT.
+fn time_wait() {
+    for (old, new) in [(false, true), (true, false), (false, false), (true, true)] {
+        harness::in_namespace(|| {
+            let variant = |is_on: bool| {
+                let switches = Switches { reuseaddr: is_on, ..Switches::default() };
+                Variant::new(Program::Treuseaddr, Runtime::Raw).with(switches)
+            };
+            let server = Process::start(&mut Command::new(variant(old).path()));
+            let client = Client::connect();
+            close_server_first(server, client);
+            let command = variant(new).path();
+            if (old, new) == (true, true) {
+                let mut started = Process::start(why(&[]).arg(&command));
+                let mut client = Client::connect();
+                client.exchange("hello\n");
+                assert_eq!(started.ended(), None);
+                assert_eq!(started.stderr.text(), "");
+                return;
+            }
+            let output = run(why(&[]).arg(&command));
+            assert_eq!(output.status.code(), Some(255));
+            let text = &output.stderr;
+            let own = text.find("bind: : Address already in use").expect("it says so itself");
+            assert!(text.find("what helps").is_some_and(|help| help < own), "{text}");
+            has(
+                text,
+                &[
+                    "bindtable: treuseaddr",
+                    "bind to 127.0.0.1:3459 fails: EADDRINUSE",
+                    "this socket descriptor 3, TCP, user root: SO_REUSEADDR",
+                ],
+            );
+            has(
+                text,
+                &["in the way TIME_WAIT 127.0.0.1:3459 - 127.0.0.1:", ", no process,", "s left"],
+            );
+            has(
+                text,
+                match (old, new) {
+                    (false, true) => &[
+                        "SO_REUSEADDR on, SO_REUSEPORT off",
+                        "left: SO_REUSEADDR off",
+                        "the rule Both must have SO_REUSEADDR. The server that left this TIME_WAIT did \
+                     not (inet_bind_conflict). what helps Wait",
+                        "seconds, once: what this server leaves will have it.",
+                    ],
+                    (true, _) => &[
+                        "SO_REUSEADDR off, SO_REUSEPORT off",
+                        "left: SO_REUSEADDR on",
+                        "The old one has it, this socket does not",
+                        "Set SO_REUSEADDR before bind: that \
+                     is enough now.",
+                    ],
+                    (false, _) => &[
+                        "left: SO_REUSEADDR off",
+                        "Neither has it",
+                        "For the next time: set \
+                     SO_REUSEADDR before bind",
+                    ],
+                },
+            );
+        });
+    }
+}
+
+fn two_binds() {
+    let output = fails(&["two_binds"]);
+    assert_eq!(output.stdout, IN_USE);
+    let pid = pid_of(&output.stderr);
+    has(
+        &output.stderr,
+        &[
+            &format!(
+                "({pid}): bind to 127.0.0.1:3459 fails: EADDRINUSE this socket descriptor 4, TCP, \
+                  user root: SO_REUSEADDR off, SO_REUSEPORT off in the way LISTEN 127.0.0.1:3459, \
+                  this same process, descriptor 3, bound 0."
+            ),
+            "s ago the rule The old socket listens. SO_REUSEADDR would not go past it \
+         (inet_bind_conflict). what helps Bind once, or close descriptor 3 first.",
+            &format!(
+                "({pid}): SO_REUSEADDR is set on descriptor 4 after its bind failed. bind reads it: \
+                  set it before, on the same socket. Here it would not help."
+            ),
+        ],
+    );
+}
+
+fn inherited() {
+    let output = fails(&["inherited"]);
+    let child =
+        output.stdout.strip_prefix(IN_USE).and_then(|rest| rest.trim().strip_prefix("child "));
+    let child = child.unwrap_or_else(|| panic!("{}", output.stdout));
+    let pid = pid_of(&output.stderr);
+    has(
+        &output.stderr,
+        &[
+            "descriptor 3, TCP, user root: SO_REUSEADDR on, SO_REUSEPORT off in the way LISTEN \
+         127.0.0.1:3459: SO_REUSEADDR on. sleep",
+            &format!("({child}), descriptor 3, a child, has inherited it; {pid} bound it"),
+            "s ago and has closed its own the rule The old socket listens. SO_REUSEADDR does not go \
+         past a listener",
+            &format!(
+                "what helps kill {child}. In the program: open the listener with SOCK_CLOEXEC."
+            ),
+        ],
+    );
+}
+
+fn no_ports() {
+    let output = fails(&["no_ports"]);
+    assert_eq!(output.stdout, format!("[Errno 99] Cannot assign requested address\n{IN_USE}"));
+    has(
+        &output.stderr,
+        &[
+            "connect to 127.0.0.1:3459 fails: EADDRNOTAVAIL this socket descriptor",
+            "TCP, user root: not bound, so connect chooses its port in the way connections to \
+         127.0.0.1:3459: 3 ESTABLISHED, 1 TIME_WAIT the rule Each connection to one destination \
+         has a port of its own, and connect takes one of 40000-40003: 4 ports, 4 connections \
+         (__inet_hash_connect). what helps Wait",
+            "sysctl net.ipv4.ip_local_port_range=",
+            "bind to 127.0.0.1:0 fails: EADDRINUSE",
+            "every port of 40000-40003 is taken",
+            "IP_BIND_ADDRESS_NO_PORT",
+        ],
+    );
+}
+
+fn option_elsewhere() {
+    let output = fails(&["elsewhere"]);
+    has(
+        &output.stderr,
+        &[
+            "descriptor 5, TCP",
+            "BOUND 127.0.0.1:3459, this same process, descriptor 4",
+            "Both must have SO_REUSEADDR. Neither has it",
+            "SO_REUSEADDR is set on descriptor 3, another socket. bind was called on 5: set it there.",
+        ],
+    );
+}
+
+/// The JDK sets SO_REUSEPORT on a socket that it closes: that is no mistake.
+fn probe_socket() {
+    let output = fails(&["probe"]);
+    assert_eq!(count(&output.stderr, "fails: EADDRINUSE"), 1);
+    assert!(!output.stderr.contains("another socket"), "{}", output.stderr);
+}
+
+fn two_families() {
+    let output = fails(&["families"]);
+    has(
+        &output.stderr,
+        &[
+            "bind to 0.0.0.0:3459",
+            "LISTEN [::]:3459, this same process, descriptor 3",
+            "A socket at :: takes IPv4, too, if IPV6_V6ONLY is off.",
+            "Set IPV6_V6ONLY on descriptor 3 before its bind, or leave this bind out.",
+        ],
+    );
+}
+
+fn worker() {
+    let output = fails(&["worker"]);
+    has(&output.stderr, &["LISTEN 127.0.0.1:3459", "its parent", "The parent has the port"]);
+    assert!(!flat(&output.stderr).contains("kill "), "{}", output.stderr);
+}
+
+fn siblings() {
+    let output = fails(&["siblings"]);
+    has(&output.stderr, &["LISTEN 127.0.0.1:3459", "a sibling", "This command starts two"]);
+    assert!(!flat(&output.stderr).contains("kill "), "{}", output.stderr);
+}
+
+/// A process that is not of this command is named, and nothing is said of kinship.
+fn other_process() {
+    let _listener = hold_port();
+    let output = fails(&["once", "reuse"]);
+    let holder = std::process::id();
+    has(
+        &output.stderr,
+        &["LISTEN 127.0.0.1:3459", &format!("({holder})"), &format!("kill {holder}.")],
+    );
+    for word in ["sibling", "parent", "a child"] {
+        assert!(!output.stderr.contains(word), "{}", output.stderr);
+    }
+}
+
+/// listen fails, and the failed socket's own row is no obstacle.
+fn listen() {
+    let output = fails(&["listen"]);
+    has(
+        &output.stderr,
+        &[
+            "listen on 127.0.0.1:3459 fails: EADDRINUSE this socket descriptor 4",
+            "in the way LISTEN 127.0.0.1:3459, this same process, descriptor 3",
+            "does not go past a listener",
+        ],
+    );
+    assert_eq!(count(&output.stderr, "127.0.0.1:3459,"), 1);
+}
+
+fn udp() {
+    let output = fails(&["udp"]);
+    has(
+        &output.stderr,
+        &[
+            "bind to 0.0.0.0:3459 fails: EADDRINUSE this socket descriptor 4, UDP, user root: \
+         SO_REUSEADDR on",
+            "BOUND 127.0.0.1:3459, this same process, descriptor 3",
+            "udp_lib_lport_inuse",
+        ],
+    );
+}
+
+fn mptcp() {
+    let output = fails(&["mptcp"]);
+    if output.stderr.contains("Protocol not available") {
+        return; // a kernel without MPTCP: Python has said so
+    }
+    has(&output.stderr, &["descriptor 4, MPTCP", "LISTEN 127.0.0.1:3459, this same process"]);
+}
+
+fn unix() {
+    let scratch = SharedFolder::new(); // a path that a Unix socket has room for
+    let folder = scratch.path().to_str().expect("it is a text");
+    let output = fails(&["unix", folder]);
+    has(
+        &output.stderr,
+        &[
+            &format!(
+                "bind to {folder}/socket fails: EADDRINUSE this socket descriptor 4, Unix, user \
+                  root in the way LISTEN {folder}/socket, this same process, descriptor 3"
+            ),
+            "Bind once, or close descriptor 3 first.",
+            "bind to ./socket fails: EADDRINUSE",
+            "No process has it: it was left behind",
+            "rm ./socket",
+            "bind to @name fails: EADDRINUSE",
+            "BOUND @name, this same process",
+            "fails: EINVAL",
+            "This socket is bound already",
+        ],
+    );
+    assert_eq!(count(&flat(&output.stderr), "fails: "), 4, "{}", output.stderr); // not the ENOENT
+}
+
+fn unix_refused() {
+    if !has_two_users() {
+        return; // in a namespace of one user, root may do everything
+    }
+    let folder = SharedFolder::new();
+    let listener = std::os::unix::net::UnixListener::bind(folder.path().join("socket"));
+    let _listener = listener.expect("the folder is ours");
+    let copy = folder.copy(&program());
+    let mut command = Command::new(AS_NOBODY[0]);
+    command.args(&AS_NOBODY[1..]).arg(copy).args(["--lang", "en", "why", "--"]);
+    let script = folder.copy(&script());
+    let output = run(command.arg(python()).arg(script).arg("closed_unix").arg(folder.path()));
+    has(
+        &output.stderr,
+        &[
+            "/other fails: EACCES",
+            "bind makes the file, and this user may not write in",
+            "connect to",
+            "/socket fails: EACCES",
+            "connect needs write permission for",
+        ],
+    );
+}
+
+fn addresses() {
+    let output = fails(&["addresses"]);
+    has(
+        &output.stderr,
+        &[
+            "bind to 192.0.2.1:3459 fails: EADDRNOTAVAIL",
+            "No interface of this network namespace has the address 192.0.2.1",
+            "ip -brief address",
+            "bind to [fe80::1]:3459 fails: EINVAL",
+            "fe80::1 is link-local",
+            "bind to 127.0.0.1:3460 fails: EINVAL",
+            "This socket is bound to 127.0.0.1:3459 already",
+            "connect to 127.255.255.255:3459 fails: EACCES",
+            "SO_BROADCAST",
+        ],
+    );
+}
+
+fn privileged() {
+    let mut command = harness::unprivileged(why(&[]).arg(python()).arg(script()).arg("privileged"));
+    let folder = SharedFolder::new();
+    if has_two_users() {
+        command = Command::new(AS_NOBODY[0]);
+        command.args(&AS_NOBODY[1..]).arg(folder.copy(&program()));
+        command.args(["--lang", "en", "why", "--"]).arg(python());
+        command.arg(folder.copy(&script())).arg("privileged");
+    }
+    let output = run(&mut command);
+    has(&output.stderr, &["bind to 127.0.0.1:80 fails: EACCES", "CAP_NET_BIND_SERVICE"]);
+}
+
+/// A thousand failures: one explanation, and one line.
+fn retries() {
+    let start = Instant::now();
+    let output = fails(&["retries"]);
+    assert_eq!(output.stdout, "done\n");
+    assert_eq!(count(&output.stderr, "this socket"), 1, "{}", output.stderr);
+    assert_eq!(count(&flat(&output.stderr), "fails: EADDRINUSE: again, 999 times"), 1);
+    assert!(start.elapsed() < Duration::from_secs(30));
+}
+
+fn threads() {
+    let output = fails(&["thread"]);
+    has(&output.stderr, &["bind to 127.0.0.1:3459", "this same process, descriptor 3"]);
+    let output = fails(&["threads_exec"]);
+    has(&output.stderr, &["bind to 127.0.0.1:3459", "this same process", "after its bind failed"]);
+}
+
+/// Root's command in a network namespace and a PID namespace of its own.
+fn other_namespace() {
+    let script = format!(
+        "busybox ifconfig lo up && exec {} {} two_binds",
+        python().display(),
+        script().display()
+    );
+    let mut command = why(&[]);
+    let output = run(command
+        .args(["unshare", "--net", "--pid", "--fork", "--mount-proc"])
+        .args(["sh", "-c", &script]));
+    has(
+        &output.stderr,
+        &[
+            "in its PID namespace): bind to 127.0.0.1:3459 fails: EADDRINUSE",
+            "this same process, descriptor 3",
+            "after its bind failed",
+        ],
+    );
+}
+
+/// A user's namespaces: the tracer is outside.
+fn namespaces_of_a_user() {
+    if !has_two_users() {
+        return; // this process is in such a namespace already
+    }
+    let folder = SharedFolder::new();
+    let script = format!(
+        "busybox ifconfig lo up && exec {} {} inherited",
+        python().display(),
+        folder.copy(&script()).display()
+    );
+    let mut command = Command::new(AS_NOBODY[0]);
+    command.args(&AS_NOBODY[1..]).arg(folder.copy(&program()));
+    command.args(["--lang", "en", "why", "--", "unshare", "--user", "--map-root-user", "--net"]);
+    let output = run(command.args(["sh", "-c", &script]));
+    if output.stderr.starts_with("unshare: ") {
+        return; // users may make none here: unshare has said so
+    }
+    has(&output.stderr, &["LISTEN 127.0.0.1:3459: SO_REUSEADDR on", "a child, has inherited it"]);
+}
+
+fn ordinary_user() {
+    if !has_two_users() {
+        return;
+    }
+    let folder = SharedFolder::new();
+    let mut command = Command::new(AS_NOBODY[0]);
+    command.args(&AS_NOBODY[1..]).arg(folder.copy(&program())).args(["--lang", "en", "why", "--"]);
+    let output = run(command.arg(python()).arg(folder.copy(&script())).arg("two_binds"));
+    has(
+        &output.stderr,
+        &[
+            "descriptor 4, TCP, user nobody",
+            "this same process, descriptor 3",
+            "after its bind failed",
+        ],
+    );
+    // Another user's listener: its process cannot be seen.
+    let _listener = hold_port();
+    let mut command = Command::new(AS_NOBODY[0]);
+    command.args(&AS_NOBODY[1..]).arg(folder.path().join("bindtable"));
+    command.args(["--lang", "en", "why", "--"]).arg(python());
+    let output = run(command.arg(folder.path().join("fails.py")).arg("once"));
+    has(&output.stderr, &["LISTEN 127.0.0.1:3459. Its process cannot be seen (user root)"]);
+}
+
+/// A user traces a setuid program: that is said, once. Root's tracer changes nothing.
+fn setuid() {
+    if !has_two_users() {
+        return;
+    }
+    let folder = SharedFolder::new();
+    let copy = folder.copy(&program());
+    let id = folder.copy(&which("id").expect("coreutils"));
+    let run_id = |start: &[&str], traced: bool| {
+        let mut command = Command::new(start[0]);
+        command.args(&start[1..]);
+        if traced {
+            command.arg(&copy).args(["--lang", "en", "why", "--"]);
+        }
+        run(command.arg(&id).arg("--user"))
+    };
+    // A file system that honours the bit, and a kernel that does.
+    run(Command::new("chmod").arg("4755").arg(&id));
+    if run_id(&AS_NOBODY, false).stdout != "0\n" {
+        run(Command::new("chmod").arg("0755").arg(&id));
+    }
+    let output = run_id(&AS_NOBODY, true);
+    if run_id(&AS_NOBODY, false).stdout == "65534\n" {
+        return;
+    }
+    assert_eq!(output.stdout, "65534\n");
+    has(&output.stderr, &["id (", "starts without the privilege that its file gives"]);
+    assert_eq!(count(&output.stderr, "privilege"), 1);
+    let as_root = ["setpriv", "--reuid=0"];
+    let output = run_id(&as_root, true);
+    assert_eq!((&*output.stdout, &*output.stderr), ("0\n", ""));
+    // Root's filter leaves the privilege to what root starts for a user.
+    let mut command = why(&[]);
+    let output = run(command.args(AS_NOBODY).arg(&id).arg("--user"));
+    assert_eq!((&*output.stdout, &*output.stderr), ("0\n", ""));
+}
+
+fn chinese() {
+    for mode in [
+        "two_binds",
+        "inherited",
+        "no_ports",
+        "elsewhere",
+        "families",
+        "worker",
+        "siblings",
+        "listen",
+        "udp",
+        "addresses",
+        "retries",
+    ] {
+        harness::in_namespace(|| {
+            let mut command = Command::new(program());
+            command.args(["--lang", "zh", "why", "--"]).arg(python());
+            let output = run(command.arg(script()).arg(mode));
+            flat(&output.stderr);
+            assert!(output.stderr.contains("失败：E"), "{mode}: {}", output.stderr);
+            is_chinese(&output.stderr);
+        });
+    }
+}
+
+fn json() {
+    let output = run(why(&["--format", "json"]).arg(python()).arg(script()).arg("two_binds"));
+    let events: Vec<Value> = output
+        .stderr
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect();
+    let [failure, mistake] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(failure["event"], "failure");
+    assert_eq!(failure["call"], "bind");
+    assert_eq!(failure["error"], "EADDRINUSE");
+    assert_eq!(failure["protocol"], "tcp");
+    assert_eq!((&failure["address"], &failure["port"]), (&"127.0.0.1".into(), &3459.into()));
+    assert_eq!((&failure["descriptor"], &failure["reuseaddr"]), (&4.into(), &false.into()));
+    assert_eq!(failure["rule"]["reason"], "listens");
+    assert_eq!(failure["mistakes"][0]["mistake"], "bound-twice");
+    let old = &failure["sockets"][0];
+    assert_eq!((&old["state"], &old["relation"]), (&"LISTEN".into(), &"same".into()));
+    assert_eq!(old["processes"][0]["pid"], failure["pid"]);
+    assert_eq!(
+        (&mistake["event"], &mistake["pid"]),
+        (&"option-after-bind".into(), &failure["pid"])
+    );
+}
+
+fn output() {
+    let scratch = Scratch::new();
+    let file = scratch.path().join("explanations");
+    let mut command = Command::new(program());
+    command.current_dir(scratch.path()).args(["why", "--lang", "en", "--output", "explanations"]);
+    let output = run(command.arg("--").arg(python()).arg(script()).arg("two_binds"));
+    assert_eq!((&*output.stdout, &*output.stderr), (IN_USE, ""));
+    let text = fs::read_to_string(file).expect("it was made");
+    has(&text, &["this same process, descriptor 3", "after its bind failed"]);
+}
+
+/// `--pid`: a process that runs already.
+fn running() {
+    let mut command = Command::new(python());
+    command.arg(script()).arg("until_told").stdin(Stdio::piped());
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("it is there");
+    let pid = child.id().to_string();
+    let mut stdout = child.stdout.take().expect("it is a pipe");
+    let mut ready = [0; 6];
+    stdout.read_exact(&mut ready).expect("it says so");
+    let traced =
+        Process::start(Command::new(program()).args(["--lang", "en", "why", "--pid", &pid]));
+    let is_traced = || {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+        status
+            .lines()
+            .any(|line| line.strip_prefix("TracerPid:").is_some_and(|tracer| tracer.trim() != "0"))
+            .then_some(())
+    };
+    wait_for("the tracer", is_traced);
+    child.stdin.take().expect("it is a pipe").write_all(b"\n").expect("it reads");
+    let mut traced = traced;
+    assert_eq!(traced.wait(), 0);
+    has(
+        &traced.stderr.to_end(),
+        &[
+            &format!("({pid}): bind to 127.0.0.1:3459"),
+            "this same process",
+            "after its bind failed",
+        ],
+    );
+    assert!(child.wait().expect("it is ours").success());
+}
+
+/// Ctrl+C ends `--pid`, and the process runs on.
+fn running_threads() {
+    let code = "import threading, time\n\
+        for i in range(20): threading.Thread(target=time.sleep, args=(100,), daemon=True).start()\n\
+        print('ready', flush=True)\ninput()";
+    let mut command = Command::new(python());
+    let mut child = command
+        .args(["-c", code])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it is there");
+    let mut ready = [0; 6];
+    child.stdout.take().expect("it is a pipe").read_exact(&mut ready).expect("it says so");
+    let pid = child.id().to_string();
+    let mut traced = Process::start(Command::new(program()).args(["why", "--pid", &pid]));
+    let tracers = || {
+        let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
+        let tracer = |task: fs::DirEntry| {
+            let status = fs::read_to_string(task.path().join("status")).ok()?;
+            let its = status.lines().find_map(|line| line.strip_prefix("TracerPid:"))?;
+            its.trim().parse::<i32>().ok()
+        };
+        tasks.filter_map(Result::ok).filter_map(tracer).collect::<Vec<i32>>()
+    };
+    wait_for("21 traced threads", || {
+        let all = tracers();
+        (all.len() == 21 && all.iter().all(|tracer| *tracer == traced.pid().as_raw())).then_some(())
+    });
+    traced.signal(Signal::SIGINT);
+    assert_eq!(traced.wait(), -2);
+    wait_for("no tracer", || tracers().iter().all(|tracer| *tracer == 0).then_some(()));
+    child.stdin.take().expect("it is a pipe").write_all(b"\n").expect("it reads");
+    assert!(child.wait().expect("it is ours").success());
+}
+
+/// Every signal with its value, stops and waits: the same with and without a tracer.
+fn signals() {
+    let scratch = Scratch::new();
+    let program = compiled(&scratch, "signals", &[]);
+    let log = |command: &mut Command| {
+        let mut process = Process::start(command);
+        let pid = process.pid();
+        wait_for("the stop", || {
+            matches!(state(pid), Some('T' | 't'))
+                .then_some(())
+                .filter(|()| process.stdout.text().contains("SIGTRAP: exited -1 signaled 5"))
+        });
+        let status = wait_for("the end", || {
+            if matches!(state(pid), Some('T' | 't')) {
+                let _ = kill(pid, Signal::SIGCONT); // ESRCH: it has ended meanwhile
+            }
+            process.ended()
+        });
+        (status, process.stdout.to_end())
+    };
+    let alone = log(&mut Command::new(&program));
+    assert_eq!(alone.0.signal(), Some(Signal::SIGUSR1 as i32));
+    assert!(alone.1.contains("queued 40: got 40 code -1 value 1040"), "{}", alone.1);
+    assert!(alone.1.contains("wait: -1 No child processes"), "{}", alone.1);
+    assert_eq!(log(why(&[]).arg(&program)), alone);
+}
+
+/// A shell with job control: Ctrl+C, Ctrl+Z and fg, as without a tracer.
+fn terminal() {
+    let mut terminal = Terminal::new();
+    let mut command = Command::new("setsid");
+    command.args(["--ctty", "--wait", "bash", "--norc", "-i"]).env("PS1", "").env("TERM", "dumb");
+    let _shell = Process::start_at_terminal(&mut command, &terminal);
+    let output = terminal.output.clone();
+    let path = program().display().to_string();
+    let line = format!("{path} why -- sh -c 'echo p''id $$.; exec sleep 1000'\n");
+    terminal.type_in(line.as_bytes());
+    let pid = wait_for("the command", || {
+        let said = output.text();
+        let number = said.split_once("\npid ")?.1.split_once('.')?.0;
+        number.parse().ok().map(Pid::from_raw)
+    });
+    wait_for("its sleep", || (state(pid) == Some('S')).then_some(()));
+    terminal.type_in(b"\x1a");
+    output.wait_for("Stopped");
+    terminal.type_in(b"echo sto''pped $?\n");
+    output.wait_for("stopped 148");
+    terminal.type_in(b"fg\n");
+    wait_for("its sleep", || (state(pid) == Some('S')).then_some(()));
+    terminal.type_in(b"\x03");
+    terminal.type_in(b"echo en''ded $?\n");
+    output.wait_for("ended 130");
+    wait_for("the end", || state(pid).is_none().then_some(()));
+}
+
+/// The command has the streams, the descriptors, the signals and the folder that it would have had.
+fn streams() {
+    let scratch = Scratch::new();
+    let folder = scratch.path();
+    let (alone, traced) = (folder.join("alone"), folder.join("traced"));
+    for redirection in ["", "<&-", ">&-", "2>&-", "<&- >&- 2>&-", "9</dev/null"] {
+        for ignored in ["", "trap '' PIPE; ", "trap '' HUP INT; "] {
+            let seen = |before: &str, file: &Path| {
+                let line = format!(
+                    "{ignored}{before}{} {} streams {} {redirection}",
+                    python().display(),
+                    script().display(),
+                    file.display()
+                );
+                let output = run(Command::new("sh").args(["-c", &line]).current_dir(folder));
+                assert!(output.status.success(), "{line}: {}", output.stderr);
+                fs::read_to_string(file).expect("it was written")
+            };
+            let before = format!("{} why -- ", program().display());
+            assert_eq!(seen("", &alone), seen(&before, &traced), "{ignored} {redirection}");
+        }
+    }
+}
+
+fn closed_stderr() {
+    let line = format!(
+        "{} why -- {} {} two_binds 2>&-",
+        program().display(),
+        python().display(),
+        script().display()
+    );
+    let output = run(Command::new("sh").args(["-c", &line]));
+    assert_eq!((output.status.code(), &*output.stdout), (Some(0), IN_USE));
+    // A reader that has gone.
+    let line = format!(
+        "{} why -- {} {} two_binds 2>&1 >&3 | true",
+        program().display(),
+        python().display(),
+        script().display()
+    );
+    let output = run(Command::new("sh").args(["-c", &format!("{{ {line}; }} 3>&1")]));
+    assert_eq!(output.stdout, IN_USE);
+}
+
+/// A pipe that nobody reads, blocking or not: the program runs on.
+fn full_stderr() {
+    for nonblocking in [false, true] {
+        let (reader, writer) =
+            nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).expect("descriptors are left");
+        let flags = nix::fcntl::OFlag::O_NONBLOCK;
+        nix::fcntl::fcntl(&writer, nix::fcntl::FcntlArg::F_SETFL(flags)).expect("it is a pipe");
+        let mut writing = File::from(writer.try_clone().expect("descriptors are left"));
+        while writing.write(&[b'.'; 4096]).is_ok() {}
+        if !nonblocking {
+            let none = nix::fcntl::OFlag::empty();
+            nix::fcntl::fcntl(&writer, nix::fcntl::FcntlArg::F_SETFL(none)).expect("it is a pipe");
+        }
+        let mut command = why(&[]);
+        command.arg(python()).arg(script()).arg("two_binds").stderr(writer).stdout(Stdio::piped());
+        let mut process = command.process_group(0).spawn().expect("it is there");
+        let mut said = String::new();
+        process.stdout.take().expect("it is a pipe").read_to_string(&mut said).expect("it ends");
+        assert_eq!(said, IN_USE);
+        assert!(process.wait().expect("it is ours").success());
+        drop(reader);
+    }
+}
+
+/// The command ends, and a daemon of it goes on: the reader of its pipe sees an end, and the daemon is
+/// traced all the same.
+fn daemon() {
+    let scratch = Scratch::new();
+    let (told, file) = (scratch.path().join("told"), scratch.path().join("explanations"));
+    let output = fails(&["daemon", told.to_str().expect("it is a text")]);
+    assert_eq!(output.status.code(), Some(0));
+    fs::write(&told, "").expect("it is ours");
+    wait_for("the end of the daemon", || (!told.exists()).then_some(()));
+
+    let path = file.to_str().expect("it is a text");
+    let mut command = why(&["--output", path]);
+    let output = run(command.arg(python()).arg(script()).arg("daemon").arg(&told));
+    assert_eq!(output.status.code(), Some(0));
+    fs::write(&told, "").expect("it is ours");
+    wait_for("the explanation", || {
+        let text = fs::read_to_string(&file).expect("it was made");
+        flat(&text).contains("Bind once, or close descriptor").then_some(())
+    });
+}
+
+fn second_tracer() {
+    // Within: strace is told, and the reader why.
+    let output = run(why(&[]).args(["strace", "true"]));
+    assert_eq!(output.status.code(), Some(1));
+    has(
+        &output.stderr,
+        &["strace (", "cannot trace: bindtable why is the tracer of everything here"],
+    );
+    // Around it.
+    let mut command = Command::new("strace");
+    command.args(["-f", "-o", "/dev/null"]).arg(program()).args(["why", "--", "true"]);
+    let output = run(&mut command);
+    assert_eq!(output.status.code(), Some(125), "{}", output.stderr);
+    has(&output.stderr, &["bindtable: it cannot be traced: strace (", "traces it already"]);
+    assert_eq!(output.stderr.lines().count(), 1, "{}", output.stderr);
+}
+
+/// The tracer of a process.
+fn tracer_of(pid: Pid) -> Option<Pid> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:"))?;
+    tracer.trim().parse().ok().filter(|tracer| *tracer != 0).map(Pid::from_raw)
+}
+
+fn until_told() -> (Process, Pid) {
+    let mut command = why(&[]);
+    command.arg(python()).arg(script()).arg("until_told");
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let process = Process::start_with_stdin(&mut command, Stdio::piped());
+    process.stdout.wait_for("ready");
+    let tracer = tracer_of(process.pid()).expect("it is traced");
+    (process, tracer)
+}
+
+/// As `--help` says: the calls fail, and nothing is left standing.
+fn tracer_killed() {
+    let (mut process, tracer) = until_told();
+    kill(tracer, Signal::SIGKILL).expect("it runs");
+    wait_for("no tracer", || tracer_of(process.pid()).is_none().then_some(()));
+    process.tell(b"\n");
+    process.wait();
+    has(&process.stderr.to_end(), &["Function not implemented"]);
+}
+
+fn tracer_ignores() {
+    let (mut process, tracer) = until_told();
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT] {
+        kill(tracer, signal).expect("it runs");
+    }
+    process.tell(b"\n");
+    assert_eq!(process.wait(), 0);
+    has(&process.stderr.to_end(), &["this same process, descriptor 3"]);
+}
+
+/// A program of 32 bits, without a C library: the calls by their numbers, and by socketcall.
+fn bits_32() {
+    if !cfg!(target_arch = "x86_64") {
+        return; // no other machine of ours runs such programs here
+    }
+    let scratch = Scratch::new();
+    let options =
+        ["-m32", "-static", "-nostdlib", "-fno-pie", "-no-pie", "-O1", "-fno-stack-protector"];
+    let program = compiled(&scratch, "bits_32", &options);
+    let output = run(why(&[]).arg(&program));
+    assert_eq!(output.status.code(), Some(98), "{}", output.stderr); // EADDRINUSE
+    has(
+        &output.stderr,
+        &[
+            "bits_32 (",
+            "bind to 127.0.0.1:3459 fails: EADDRINUSE",
+            "descriptor 4, TCP",
+            "SO_REUSEADDR \
+         on",
+            "in the way BOUND 127.0.0.1:3459, this same process, descriptor 3",
+            "bind to 127.0.0.1:3460 fails: EADDRINUSE",
+            "this same process, descriptor 5",
+        ],
+    );
+}
+
+/// Where a sandbox refuses what the tracer needs: descriptors to copy, or tracing at all.
+fn sandbox() {
+    let scratch = Scratch::new();
+    let deny = compiled(&scratch, "deny", &[]);
+    let denied = |call: i64, errno: i32, mode: &[&str]| {
+        let mut command = Command::new(&deny);
+        command.arg(call.to_string()).arg(errno.to_string()).arg(program());
+        command.args(["--lang", "en", "why", "--"]).arg(python()).arg(script());
+        run(command.args(mode))
+    };
+    use nix::libc::{EINVAL, EPERM, SYS_pidfd_getfd, SYS_ptrace, SYS_seccomp};
+    // The options come from the calls that were seen.
+    let output = denied(SYS_pidfd_getfd, EPERM, &["two_binds"]);
+    has(
+        &output.stderr,
+        &[
+            "descriptor 4, TCP: SO_REUSEADDR off, SO_REUSEPORT off in the way LISTEN 127.0.0.1:3459, \
+         this same process, descriptor 3",
+            "after its bind failed",
+        ],
+    );
+    let output = denied(SYS_pidfd_getfd, EPERM, &["inherited"]);
+    has(&output.stderr, &["descriptor 3, TCP: SO_REUSEADDR on, SO_REUSEPORT off"]);
+    for (call, errno, word) in [(SYS_ptrace, EPERM, "SYS_PTRACE"), (SYS_seccomp, EINVAL, "seccomp")]
+    {
+        let output = denied(call, errno, &["two_binds"]);
+        assert_eq!((output.status.code(), &*output.stdout), (Some(125), ""), "{}", output.stderr);
+        assert_eq!(output.stderr.lines().count(), 1, "{}", output.stderr);
+        has(&output.stderr, &["bindtable: it cannot be traced: ", word]);
+    }
+}
+
+/// The explanation comes before the program's own message, however busy the machine is.
+fn order() {
+    let _listener = hold_port();
+    let busy = Command::new("sh");
+    let busy: Vec<Process> = std::iter::repeat_with(|| {
+        let mut busy = Command::new(busy.get_program());
+        Process::start(busy.args(["-c", "while :; do :; done"]))
+    })
+    .take(4)
+    .collect();
+    let server = Variant::new(Program::Treuseaddr, Runtime::Raw).path();
+    for _ in 0..20 {
+        let output = run(why(&[]).arg(&server));
+        let (before, after) = output.stderr.split_once("bind: : Address").expect("it says so");
+        assert!(before.ends_with(".\n"), "{before}");
+        has(before, &["fails: EADDRINUSE", "what helps"]);
+        assert_eq!(after, " already in use\n");
+    }
+    drop(busy);
+}
+
+/// Beside many processes: the holder is found, and so is a worker that has inherited the socket.
+fn many_processes() {
+    let listener = hold_port();
+    let sleepers: Vec<Process> =
+        std::iter::repeat_with(|| Process::start_as_is(Command::new("sleep").arg("1000")))
+            .take(300)
+            .collect();
+    // Both find it: by the list of all, and among the traced ones.
+    let output = fails(&["once"]);
+    has(&output.stderr, &["LISTEN 127.0.0.1:3459", &format!("({})", std::process::id())]);
+    drop((listener, sleepers));
+    let output = fails(&["worker"]);
+    has(&output.stderr, &["LISTEN 127.0.0.1:3459", "its parent"]);
+}
+
+/// The culprit, the error and the condition are right, whatever the program is made of.
+fn other_program(build: &str, start: &str) {
+    let scratch = SharedFolder::new();
+    let raw = Variant::new(Program::Treuseaddr, Runtime::Raw).path();
+    let postgres = fs::read_dir("/usr/lib/postgresql").ok().and_then(|mut all| all.next()?.ok());
+    let postgres = postgres.map(|version| version.path().join("bin")).unwrap_or_default();
+    let shell = |line: &str| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", line]).env("SRC", project("tests/programming_languages"));
+        shell.env("WHY", project("tests/why")).env("TMP", scratch.path());
+        shell.env("BIN", raw.parent().expect("it is in a folder")).env("PYTHON", python());
+        shell.env("POSTGRES", &postgres).env("AS_NOBODY", AS_NOBODY.join(" "));
+        shell
+    };
+    let built = run(&mut shell(build));
+    assert!(built.status.success(), "{build}: {}", built.stderr);
+    let _listener = hold_port();
+    let line = format!("exec {} --lang en why -- {start}", program().display());
+    let mut process = Process::start(&mut shell(&line));
+    let holder = std::process::id();
+    let told = wait_for("the explanation", || {
+        let text = process.stderr.text();
+        let is_whole = flat(&text).contains("what helps kill");
+        (is_whole || process.ended().is_some()).then_some(text)
+    });
+    let told = if told.contains("what helps") { told } else { process.stderr.to_end() };
+    has(
+        &told,
+        &[
+            ":3459 fails: EADDRINUSE this socket descriptor",
+            ", TCP, user",
+            "in the way LISTEN \
+         127.0.0.1:3459: SO_REUSEADDR on",
+            &format!("({holder})"),
+            "the rule The old socket listens.",
+            &format!("what helps kill {holder}."),
+        ],
+    );
+}
+
+/// What it costs, as ratios in one run: each line is a promise.
+fn cost() {
+    let target = harness::cargo_target("release");
+    let built = run(harness::cargo("build", &target).args(["--release", "--package", "bindtable"]));
+    assert!(built.status.success(), "{}", built.stderr);
+    let bindtable = target.join("release/bindtable");
+    let scratch = Scratch::new();
+    let loops = compiled(&scratch, "loops", &["-O2", "-pthread"]);
+    let sources = scratch.path().join("sources");
+    fs::create_dir(&sources).expect("it is ours");
+    for number in 0..40 {
+        let text = format!("#include <stdio.h>\nint f{number}(void) {{ return printf(\"x\"); }}\n");
+        fs::write(sources.join(format!("{number}.c")), text).expect("it is ours");
+    }
+    let compile = format!("cd {}; for file in *.c; do cc -O2 -c $file; done", sources.display());
+    let commands = [
+        ("getpid", vec![loops.display().to_string(), "getpid".to_owned()], 1.3),
+        ("fork and exec", vec![loops.display().to_string(), "fork".to_owned()], 1.2),
+        ("threads", vec![loops.display().to_string(), "thread".to_owned()], 1.4),
+        (
+            "socket, setsockopt, bind, close",
+            vec![loops.display().to_string(), "socket".to_owned()],
+            4.0,
+        ),
+        ("40 compilers", vec!["sh".to_owned(), "-c".to_owned(), compile], 1.1),
+    ];
+    let mut missed = Vec::new();
+    for (what, command, most) in commands {
+        let time = |traced: bool| {
+            let mut start = Command::new(if traced { &bindtable } else { Path::new("env") });
+            if traced {
+                start.args(["why", "--"]);
+            }
+            let begin = Instant::now();
+            let output = run(start.args(&command));
+            assert!(output.status.success() && output.stderr.is_empty(), "{}", output.stderr);
+            begin.elapsed().as_secs_f64()
+        };
+        // In turn, since a machine's speed changes; the best of each.
+        let rounds: Vec<(f64, f64)> = (0..7).map(|_| (time(false), time(true))).collect();
+        let best = |times: Vec<f64>| times.into_iter().fold(f64::INFINITY, f64::min);
+        let alone = best(rounds.iter().map(|round| round.0).collect());
+        let traced = best(rounds.iter().map(|round| round.1).collect());
+        println!("{what}: {:.2} x ({:.0} ms alone; at most {most} x)", traced / alone, alone * 1e3);
+        if traced / alone > most {
+            missed.push(what);
+        }
+    }
+    // One explanation beside 5,000 processes: what the failing bind takes, less what it takes alone.
+    let sleepers = Process::start_as_is(Command::new(&loops).arg("sleepers"));
+    wait_for("5,000 processes", || {
+        let children = format!("/proc/{0}/task/{0}/children", sleepers.pid());
+        let children = fs::read_to_string(children).unwrap_or_default();
+        (children.split_whitespace().count() == 5000).then_some(())
+    });
+    for (what, listener) in [("its own", None), ("another's", Some(hold_port()))] {
+        let mode = if listener.is_some() { "bind" } else { "binds" };
+        let output = run(Command::new(&bindtable).args(["why", "--"]).arg(&loops).arg(mode));
+        let took: f64 =
+            output.stdout.trim().parse().unwrap_or_else(|_| panic!("{}", output.stdout));
+        println!(
+            "one explanation beside 5,000 processes, {what} listener: {took:.1} ms (at most 30)"
+        );
+        if took > 30.0 {
+            missed.push(what);
+        }
+    }
+    drop(sleepers);
+    assert!(missed.is_empty(), "above: {missed:?}");
+}

@@ -1,0 +1,250 @@
+"""Calls that fail, each as programs make it: the argument says which. What they get is printed."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+PORT = 3459
+LOOPBACK = ("127.0.0.1", PORT)
+
+
+def new(family=socket.AF_INET, kind=socket.SOCK_STREAM, protocol=0, reuse=False):
+    made = socket.socket(family, kind, protocol)
+    if reuse:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return made
+
+
+def listener(address=LOOPBACK, family=socket.AF_INET, reuse=False, protocol=0):
+    made = new(family, protocol=protocol, reuse=reuse)
+    made.bind(address)
+    made.listen()
+    return made
+
+
+def tried(call, *arguments):
+    try:
+        call(*arguments)
+        print("done", flush=True)
+    except OSError as error:
+        print(error, flush=True)
+
+
+def two_binds():
+    held = listener()
+    second = new()
+    tried(second.bind, LOOPBACK)
+    second.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.close()
+
+
+def once():
+    tried(new(reuse="reuse" in sys.argv).bind, LOOPBACK)
+
+
+def leaves_time_wait():
+    server = listener(reuse="reuse" in sys.argv)
+    client = socket.create_connection(LOOPBACK)
+    accepted, _ = server.accept()
+    accepted.close()
+    client.recv(1)
+    client.close()
+
+
+def elsewhere():
+    other = new(reuse=True)
+    held = new()
+    held.bind(LOOPBACK)
+    tried(new().bind, LOOPBACK)
+    other.close()
+
+
+def inherited():
+    held = listener(reuse=True)
+    held.set_inheritable(True)
+    child = subprocess.Popen(["sleep", "100"], close_fds=False)
+    held.close()
+    tried(new(reuse=True).bind, LOOPBACK)
+    print("child", child.pid)
+    child.kill()
+    child.wait()
+
+
+def worker():
+    held = listener()
+    sys.stdout.flush()
+    if os.fork() == 0:
+        held.close()
+        tried(new().bind, LOOPBACK)
+        os._exit(0)
+    os.wait()
+
+
+def siblings():
+    reading, writing = os.pipe()
+    first = os.fork()
+    if first == 0:
+        held = listener()
+        os.write(writing, b"x")
+        time.sleep(100)
+        held.close()
+    os.read(reading, 1)
+    second = os.fork()
+    if second == 0:
+        tried(new().bind, LOOPBACK)
+        os._exit(0)
+    os.waitpid(second, 0)
+    os.kill(first, 9)
+    os.waitpid(first, 0)
+
+
+def no_ports():
+    with open("/proc/sys/net/ipv4/ip_local_port_range", "w") as file:
+        file.write("40000 40003")
+    server = listener()
+    clients = [socket.create_connection(LOOPBACK) for _ in range(4)]
+    accepted, _ = server.accept()
+    clients[0].close()
+    accepted.recv(1)
+    accepted.close()
+    tried(new().connect, LOOPBACK)
+    tried(new().bind, ("127.0.0.1", 0))
+
+
+def families():
+    held = listener(("::", PORT), socket.AF_INET6)
+    tried(new().bind, ("0.0.0.0", PORT))
+    held.close()
+
+
+def listen():
+    first, second = new(reuse=True), new(reuse=True)
+    first.bind(LOOPBACK)
+    second.bind(LOOPBACK)
+    first.listen()
+    tried(second.listen)
+
+
+def udp():
+    held = new(kind=socket.SOCK_DGRAM)
+    held.bind(LOOPBACK)
+    tried(new(kind=socket.SOCK_DGRAM, reuse=True).bind, ("0.0.0.0", PORT))
+
+
+def mptcp():
+    held = listener(protocol=262)
+    tried(new(protocol=262).bind, LOOPBACK)
+    held.close()
+
+
+def unix():
+    folder = sys.argv[2]
+    path = os.path.join(folder, "socket")
+    held = listener(path, socket.AF_UNIX)
+    tried(new(socket.AF_UNIX).bind, path)
+    held.close()
+    os.chdir(folder)
+    tried(new(socket.AF_UNIX).bind, "./socket")
+    held = new(socket.AF_UNIX)
+    held.bind("\0name")
+    tried(new(socket.AF_UNIX).bind, "\0name")
+    tried(held.bind, os.path.join(folder, "other"))
+    tried(new(socket.AF_UNIX).connect, os.path.join(folder, "nothing"))
+
+
+def closed_unix():
+    folder = sys.argv[2]
+    tried(new(socket.AF_UNIX).bind, os.path.join(folder, "other"))
+    tried(new(socket.AF_UNIX).connect, os.path.join(folder, "socket"))
+
+
+def addresses():
+    tried(new().bind, ("192.0.2.1", PORT))
+    tried(new(socket.AF_INET6).bind, ("fe80::1", PORT))
+    bound = new()
+    bound.bind(LOOPBACK)
+    tried(bound.bind, ("127.0.0.1", PORT + 1))
+    tried(new(kind=socket.SOCK_DGRAM).connect, ("127.255.255.255", PORT))
+
+
+def privileged():
+    tried(new().bind, ("127.0.0.1", 80))
+
+
+def retries():
+    held = listener()
+    second = new()
+    for _ in range(1000):
+        try:
+            second.bind(LOOPBACK)
+        except OSError:
+            pass
+    held.close()
+    tried(second.bind, LOOPBACK)
+
+
+def probe():
+    """As the JDK: one socket that only shows whether the option exists."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    held = listener()
+    tried(new().bind, LOOPBACK)
+    held.close()
+
+
+def thread():
+    held = listener()
+    other = threading.Thread(target=tried, args=(new().bind, LOOPBACK))
+    other.start()
+    other.join()
+    held.close()
+
+
+def threads_exec():
+    """execve by a thread that is not the first."""
+    command = [sys.executable, sys.argv[0], "two_binds"]
+    threading.Thread(target=os.execv, args=(sys.executable, command)).start()
+    time.sleep(100)
+
+
+def daemon():
+    """A second process goes on without the standard streams, and fails later."""
+    if os.fork() == 0:
+        os.setsid()
+        null = os.open("/dev/null", os.O_RDWR)
+        for stream in range(3):
+            os.dup2(null, stream)
+        while not os.path.exists(sys.argv[2]):
+            time.sleep(0.01)
+        held = listener()
+        tried(new().bind, LOOPBACK)
+        held.close()
+        os.unlink(sys.argv[2])
+        os._exit(0)
+
+
+def until_told():
+    """Waits for a line, and fails then."""
+    print("ready", flush=True)
+    sys.stdin.readline()
+    two_binds()
+
+
+def streams():
+    """Which standard streams are open, which descriptors there are, and whether SIGPIPE is ignored."""
+    numbers = []
+    for number in range(64):
+        try:
+            os.fstat(number)
+            numbers.append(number)
+        except OSError:
+            pass
+    with open("/proc/self/status") as file:
+        status = dict(line.split(":\t", 1) for line in file)
+    print(numbers, status["SigIgn"].strip(), status["SigBlk"].strip(), os.getcwd(), file=open(sys.argv[2], "w"))
+
+
+globals()[sys.argv[1]]()
