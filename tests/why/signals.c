@@ -59,12 +59,11 @@ int main(void) {
         sigwaitinfo(&set, &info);
         printf("waited for: value %d\n", info.si_value.sival_int);
     }
-    signal(SIGCHLD, SIG_DFL);
+    for (int number = 1; number < SIGRTMIN; number++)
+        signal(number, SIG_DFL);
     fflush(stdout);
     pid_t child = fork();
     if (child == 0) {
-        for (int number = 1; number < SIGRTMIN; number++)
-            signal(number, SIG_DFL);
         for (;;)
             pause();
     }
@@ -83,7 +82,6 @@ int main(void) {
     printf("ended by %d\n", WTERMSIG(status));
     child = fork();
     if (child == 0) {
-        signal(SIGTRAP, SIG_DFL);
         raise(SIGTRAP);
         _exit(0);
     }
@@ -91,7 +89,6 @@ int main(void) {
     no_child();
     raise(SIGSTOP); /* whoever has started this continues it */
     printf("continued\n");
-    signal(SIGUSR1, SIG_DFL);
     fflush(stdout);
     raise(SIGUSR1);
     return 0;

@@ -67,7 +67,7 @@ pub fn no_command_given() -> String {
 pub(super) fn no_output(path: &Path, error: &io::Error) -> String {
     say!(
         "--output: {path}: {error}",
-        "--output：{path}：{error}",
+        "--output：写不了 {path}：{error}",
         path = path.display(),
         error = without_number(error)
     )
