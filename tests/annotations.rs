@@ -95,7 +95,7 @@ pub fn parts_in(
 
 /// A row of the table of what repeats the first program.
 pub struct Repeat {
-    line: usize,
+    pub line: usize,
     /// The article's line; none if the program is not the article's.
     pub article: Option<String>,
     call: String,
@@ -175,7 +175,7 @@ fn sections(program: Program) {
 
 /// What happens to a server. It decides which lines make calls, and in which order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Story {
+pub enum Story {
     /// The client says hello and closes.
     Served,
     /// The client says hello and resets.
@@ -317,7 +317,7 @@ fn dotted(text: &str, before: &str) -> String {
 pub fn served(program: Program, switches: Switches) -> [Vec<(usize, String)>; 2] {
     let variant = Variant::new(program, Runtime::Raw).with(switches);
     let mut calls = run(variant, Story::Served).into_iter();
-    path(variant, false).map(|lines| {
+    path(variant, Story::Served).map(|lines| {
         let calls = calls.next().expect("a parent and a child");
         assert_eq!(lines.len(), calls.len(), "{lines:?} and {calls:#?}");
         lines.into_iter().zip(calls.into_iter().map(|call| call.text)).collect()
@@ -326,8 +326,7 @@ pub fn served(program: Program, switches: Switches) -> [Vec<(usize, String)>; 2]
 
 /// The lines whose calls a program and its child make while they serve, in their order, or where
 /// the address is in use.
-pub fn path(variant: Variant, is_refused: bool) -> [Vec<usize>; 2] {
-    let story = if is_refused { Story::InUse } else { Story::Served };
+pub fn path(variant: Variant, story: Story) -> [Vec<usize>; 2] {
     story.lines(variant.program).map(|mut lines| {
         lines.retain(|line| variant.switches.reuseaddr || *line != SETSOCKOPT);
         lines.retain(|line| variant.switches.close_listener || *line != CLOSE_LISTENER);

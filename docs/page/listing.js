@@ -1,5 +1,6 @@
 // The listing: a row lights up, a line is pinned, and its note is shown.
-import { all, byId, colon, comma, data, filled, make, words } from "./page.js";
+import { all, button, byId, colon, comma, data, filled, make, words } from "./page.js";
+import { pointAtPart } from "./parts.js";
 import { stop } from "./player.js";
 import { go, isNew, read, source, state, steps, views } from "./state.js";
 
@@ -26,13 +27,14 @@ function rove() {
   for (const link of list) link.tabIndex = link === chosen ? 0 : -1;
 }
 
-const option = () => (isNew(steps()[state.step - 1]) ? state.new : state.old);
+// Whether the server whose lines are shown was compiled with the option; the connection alone gets it by hand.
+const option = () => (isNew(steps()[state.step - 1]) ? state.new : Number(state.old === 1));
 let shown = "";
 let pinned = "";
 views.push(() => {
   const step = steps()[state.step - 1];
   const program = source();
-  const wanted = [state.program, option(), state.step, state.old, state.new].join();
+  const wanted = [state.program, state.end, option(), state.step, state.old, state.new].join();
   if (wanted !== shown) {
     shown = wanted;
     for (const listing of all(".listing")) listing.hidden = listing.dataset.program !== program;
@@ -58,7 +60,7 @@ views.push(() => {
       const chip = (name) => (line, index) => (line === number ? [make("b", name, String(index + 1))] : []);
       chips?.replaceChildren(...first.flatMap(chip("chip")), ...child.flatMap(chip("chip of-child")));
     });
-    byId("old").checked = state.old;
+    byId("old").checked = state.old === 1;
     byId("new").checked = state.new;
     const server = words.stage.owner[state.program][isNew(step) ? "new" : "old"];
     byId("which").textContent = filled(words.note.acting, { program, server, step: state.step });
@@ -76,40 +78,48 @@ views.push(() => {
   rove();
 });
 
-// The notes on the pinned line; a line without a call has none.
+// The notes on the pinned line; a line without a call has none. What repeats the first program is
+// said once: its note stands below what is different here.
 function showNote() {
   const ids = (state.line && byId(pinned)?.dataset.notes?.split(" ")) || [];
   const articles = ids.map(byId).filter(Boolean);
+  const line = rows[source()]?.[state.line]?.find((part) => part.offsetHeight)?.getBoundingClientRect();
   note.hidden = !articles.length;
   byId("lines").classList.toggle("noted", !note.hidden);
   if (note.hidden) return note.replaceChildren();
+  // Above its line, where it would cover it from below.
+  const isBeside = getComputedStyle(document.querySelector(".inspector")).position === "sticky";
+  const isLow = !isBeside && line && line.bottom > innerHeight * 0.58 && line.top < innerHeight;
+  const place = document.querySelector(isLow ? ".above" : ".inspector");
+  if (note.parentElement !== place) place.append(note);
+  if (isLow) place.style.setProperty("--at", `${line.top - place.parentElement.getBoundingClientRect().top - 4}px`);
   const list = links();
   const at = list.findIndex((link) => Number(link.textContent) === state.line);
   const turn = (name, by, sign) => {
-    const button = make("button", `turn ${name}`, sign);
-    button.type = "button";
-    button.setAttribute("aria-label", words.note[name]);
-    button.disabled = !list[at + by];
-    button.addEventListener("click", () => {
-      go({ line: Number(list[at + by].textContent) });
+    const turn = button(`turn ${name}`, sign, () => {
+      go({ line: Number(list[at + by].textContent) }, "replace");
       bringIntoView();
       note.querySelector(`.${name}`)?.focus({ preventScroll: true });
     });
-    return button;
+    turn.setAttribute("aria-label", words.note[name]);
+    turn.disabled = !list[at + by];
+    return turn;
   };
-  const close = make("button", "turn close", "✕");
-  close.type = "button";
+  const close = button("turn close", "✕", unpin);
   close.setAttribute("aria-label", words.note.close);
-  close.addEventListener("click", unpin);
   const calls = articles.map((article) => article.querySelector("h3").lastChild.textContent.trim()).join(comma);
   const title = make("h3", "", make("b", "", `${state.line}`), ` ${calls}`);
-  const bodies = articles.map((article) => {
+  const likes = articles.map(({ dataset }) => dataset.like && byId(dataset.like)).filter(Boolean);
+  const bodies = [...articles, ...likes].map((article) => {
     const body = make("div", "body");
     body.innerHTML = article.innerHTML;
     body.querySelector("h3").remove();
     return body;
   });
-  note.replaceChildren(make("div", "title", title, turn("previous", -1, "‹"), turn("next", 1, "›"), close), ...bodies);
+  note.replaceChildren(
+    make("div", "title", title, turn("previous", -1, "‹"), turn("next", 1, "›"), close),
+    ...bodies.filter((body) => body.textContent.trim()),
+  );
   note.scrollTop = 0;
   note.setAttribute("aria-label", filled(words.note.line, { line: state.line, calls }));
   for (const wide of all("pre, .wide", note)) if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0;
@@ -120,8 +130,10 @@ export function bringIntoView(toMiddle, number = state.line) {
   const line = rows[source()]?.[number]?.find((part) => part.offsetHeight);
   if (!line) return;
   const box = line.getBoundingClientRect();
-  const top = document.querySelector(".bar").offsetHeight + 30;
-  const isBelow = !note.hidden && getComputedStyle(note).bottom !== "auto";
+  let top = document.querySelector(".bar").offsetHeight + 30;
+  const isOver = !note.hidden && note.closest(".above");
+  const isBelow = !note.hidden && !isOver && getComputedStyle(note).position === "sticky";
+  if (isOver) top += note.offsetHeight;
   const bottom = innerHeight - (isBelow ? note.offsetHeight : 0) - 8;
   const by = toMiddle
     ? box.top - (top + bottom) / 2
@@ -133,9 +145,12 @@ export function bringIntoView(toMiddle, number = state.line) {
   if (by) scrollBy({ top: by, behavior: "instant" });
 }
 
+// What was clicked stays where it is, but for a line that is under the bar.
 function pin(number) {
-  go({ line: number });
-  bringIntoView();
+  go({ line: number }, state.line && number ? "replace" : "push");
+  const line = number && rows[source()][number].find((part) => part.offsetHeight);
+  if (line && line.getBoundingClientRect().top < document.querySelector(".bar").getBoundingClientRect().bottom)
+    bringIntoView();
 }
 function unpin() {
   const wasInside = note.contains(document.activeElement);
@@ -151,8 +166,14 @@ for (const listing of all(".listing")) {
   const program = listing.dataset.program;
   const numberAt = (event) => Number(event.target.closest("[data-n]")?.dataset.n ?? 0);
   // Not mouseover: that comes also where the page moves below a pointer that rests.
-  listing.addEventListener("mousemove", (event) => light(program, numberAt(event)));
-  listing.addEventListener("mouseleave", () => light());
+  listing.addEventListener("mousemove", (event) => {
+    light(program, numberAt(event));
+    pointAtPart(event, program, numberAt(event), rows[program]);
+  });
+  listing.addEventListener("mouseleave", (event) => {
+    light();
+    pointAtPart(event);
+  });
   listing.addEventListener("focusin", (event) => {
     if (event.target.matches(".g a")) light(program, numberAt(event));
   });
@@ -185,7 +206,8 @@ for (const listing of all(".listing")) {
 // A badge is the switch of the server whose lines are shown.
 function turnSwitch(name) {
   stop();
-  if (name === "reuseaddr") return go(isNew(steps()[state.step - 1]) ? { new: 1 - state.new } : { old: 1 - state.old });
+  if (name === "reuseaddr")
+    return go(isNew(steps()[state.step - 1]) ? { new: 1 - state.new } : { old: Number(state.old !== 1) });
   go({
     program: state.program === "treuseaddr2" ? "treuseaddr2-close-listener" : "treuseaddr2",
     line: state.line,

@@ -1,7 +1,9 @@
 // The page as a whole: its parts, and the state that the address asks for.
 import "./stage.js";
+import "./touch.js";
 import { bringIntoView } from "./listing.js";
 import "./ask.js";
+import "./paper.js";
 import { byId } from "./page.js";
 import { stop } from "./player.js";
 import { go, language, read, start } from "./state.js";
@@ -30,3 +32,10 @@ language.addEventListener("click", () => {
     else if (wanted?.ask && !location.hash.includes("step=")) byId("ask").scrollIntoView();
   });
 }
+
+// What to do now is long, and stands open for readers without JavaScript.
+const inUse = byId("in-use").querySelector("details");
+inUse.open = location.hash === "#in-use";
+addEventListener("click", (event) => {
+  if (event.target.closest?.('a[href="#in-use"]')) inUse.open = true;
+});

@@ -1,9 +1,12 @@
 // The stage: sockets as cards in the process that holds them, the kernel's questions, the verdict.
-import { all, byId, colon, data, filled, flagOf, make, said, still, words } from "./page.js";
+import { all, button, byId, colon, filled, flagOf, make, said, still, words } from "./page.js";
+import { drawClient, flyPackets } from "./client.js";
+import { drawProof } from "./proof.js";
+import { isGuessing } from "./square.js";
 import { stop } from "./player.js";
-import { go, source, state, steps, verdict, views } from "./state.js";
+import { binds, go, isUdp, runsOf, state, steps, verdict, views } from "./state.js";
 
-const stage = words.stage;
+const { stage, guess } = words;
 
 // The zones from left to right: the processes, and the kernel where no process holds a socket.
 function zones() {
@@ -12,81 +15,164 @@ function zones() {
   return [...owners.sort().reverse(), ...nobody, "new"];
 }
 const ownerName = (owner) => (owner === "nobody" ? stage.nobody : stage.owner[state.program][owner]);
-const keyOf = (socket) => (socket.held.length ? socket.id : `${socket.id}-record`);
+export const keyOf = (socket) => (socket.held.length ? socket.id : `${socket.id}-record`);
 const zoneOf = (socket) => (socket.held.length ? socket.held.at(-1)[0] : "nobody");
 const copiedFrom = { connection: "old", "connection-record": "connection" };
+// A socket that neither listens nor is connected has no state that the kernel shows.
+const nameOf = (socket) => (socket.state === "CLOSED" ? stage.new_socket : socket.state);
 
-// The sockets that were there and are gone, as they last were.
-function gone() {
-  const now = new Set(steps()[state.step - 1].sockets.map(keyOf));
+// The sockets that were there before a step and are gone, as they last were.
+function gone(list, step) {
+  const now = new Set(list[step - 1].sockets.map(keyOf));
   const last = new Map();
-  for (const step of steps().slice(0, state.step - 1))
-    for (const socket of step.sockets) last.set(keyOf(socket), socket);
+  for (const { sockets } of list.slice(0, step - 1)) for (const socket of sockets) last.set(keyOf(socket), socket);
   return [...last].filter(([key]) => !now.has(key)).map(([, socket]) => socket);
 }
+// Where an old socket is in the way of the new one.
+const blocks = (ask) => ask.both === false || ask.listens === true;
 
-function card(socket) {
+function card(socket, step) {
   const element = make("div", `card ${socket.state.toLowerCase()}`);
   element.dataset.key = keyOf(socket);
-  const head = make("div", "head", make("b", "", socket.state), flagOf(socket.flag));
+  const flag = flagOf(socket.flag, "button");
+  flag.type = "button";
+  const isHeld = socket.held.length > 0;
+  if (isHeld) flag.title = socket.flag ? stage.flag_on : stage.flag_off;
+  flag.append(make("span", "sr", `${colon}${nameOf(socket)}`));
+  const head = make("div", "head", make("b", socket.state === "CLOSED" ? "words" : "", nameOf(socket)), flag);
   const seconds = socket.seconds && make("span", "seconds", filled(stage.seconds, { n: socket.seconds }));
   const peer = socket.peer && make("span", "peer", `⇄ ${socket.peer}`);
   const descriptors = make("div", "held", ...socket.held.slice(-1).map(([, fd]) => make("span", "fd", `fd ${fd}`)));
   element.append(descriptors, head, make("span", "local", socket.local ?? stage.unbound), peer ?? "", seconds ?? "");
+  if (step.binds === false && step.asks?.some((ask) => ask.id === socket.id && blocks(ask))) {
+    element.classList.add("blocks");
+    element.append(make("span", "tag", stage.in_the_way));
+  }
+  return element;
+}
+function ghost(socket) {
+  const element = make(
+    "div",
+    "card gone",
+    make("b", "", nameOf(socket)),
+    flagOf(socket.flag),
+    make("span", "", stage.gone),
+  );
+  element.dataset.key = `gone ${keyOf(socket)}`;
   return element;
 }
 
-function zone(name, step) {
+// How the old server ends, and when the new one comes: the readers' choice.
+function choices(name, legend, list, chosen, ended) {
+  const element = make("fieldset", name, make("legend", "", legend));
+  for (const [value, text] of list) {
+    const input = make("input");
+    Object.assign(input, { type: "radio", name, value, checked: value === chosen });
+    input.addEventListener("change", () => ended(value));
+    element.append(make("label", "", input, make("span", "", text)));
+  }
+  return element;
+}
+function ends(act) {
+  const { end } = words.first;
+  const list = [
+    ["", end.interrupt],
+    ["client", end.client],
+    ["reset", end.reset],
+    ["unread", end.unread],
+  ];
+  return choices("end", words.first.ends, list, state.end === "waited" ? "" : state.end, act);
+}
+function wait(act) {
+  const list = [
+    ["", words.first.wait.at_once],
+    ["waited", words.first.wait.waited],
+  ];
+  return choices("wait", words.first.when, list, state.end, act);
+}
+
+// Whether the old server of a step has ended; before that there is nothing to choose.
+export const ended = ({ live, key }) => !live.includes("old") && !/^(socket|option)/.test(key);
+
+let chooseEnd;
+export const onEnd = (act) => (chooseEnd = act);
+
+function zone(name, list) {
+  const step = list[state.step - 1];
   const sockets = step.sockets.filter((socket) => zoneOf(socket) === name);
   const isThere = name === "nobody" || step.live.includes(name);
-  const wasThere = steps()
-    .slice(0, state.step)
-    .some((step) => step.live.includes(name) || (name === "new" && "binds" in step));
+  const wasThere = list.slice(0, state.step).some(({ live }) => live.includes(name));
   const element = make("div", `zone zone-${name}${isThere ? "" : wasThere ? " ended" : " future"}`);
-  element.append(
-    make(
-      "p",
-      "name",
-      ownerName(name),
-      ...(isThere ? [] : [make("span", "end", wasThere ? stage.ended : stage.not_started)]),
-    ),
-  );
-  const left = gone()
-    .filter((socket) => zoneOf(socket) === name)
-    .map((socket) => {
-      const element = card({ ...socket, held: [] });
-      element.classList.add("gone");
-      element.dataset.key = `gone ${keyOf(socket)}`;
-      element.querySelector(".local").textContent = stage.gone;
-      element.querySelector(".peer")?.remove();
-      return element;
-    });
-  const cards = make("div", "cards", ...left, ...sockets.map(card));
+  const fate = isThere ? [] : [make("span", "fate", wasThere ? stage.ended : stage.not_started)];
+  element.append(make("p", "name", ownerName(name), ...fate));
+  const left = gone(list, state.step).filter((socket) => zoneOf(socket) === name);
+  const cards = make("div", "cards", ...left.map(ghost), ...sockets.map((socket) => card(socket, step)));
   // A descriptor of a socket whose card stands with its other holder.
   for (const socket of step.sockets) {
     const own = socket.held.find(([owner]) => owner === name);
     if (own && zoneOf(socket) !== name) cards.append(make("div", "also", `fd ${own[1]} → ${socket.state}`));
   }
+  const hasEnded = state.program === "treuseaddr" && ended(step);
+  if (name === "old" && hasEnded) cards.append(ends(chooseEnd));
+  if (name === "nobody" && hasEnded) {
+    if (!sockets.length) cards.append(make("p", "none", stage.nothing_left));
+    const isOver =
+      ["", "waited"].includes(state.end) && list.slice(0, state.step).some(({ key }) => key.startsWith("close"));
+    if (isOver) cards.append(wait(chooseEnd));
+  }
   element.append(cards);
   return element;
 }
 
+// The room that the program's fullest zone needs, in lines of text, so that no step moves what is below.
+const rooms = new Map();
+function room() {
+  if (rooms.has(state.program)) return rooms.get(state.program);
+  let most = 0;
+  for (const end of state.program === "treuseaddr" ? ["", "waited", "client", "reset", "unread"] : [""]) {
+    for (const old of runsOf({ program: state.program, end }).keys()) {
+      const list = steps({ program: state.program, end, old, new: 1 });
+      for (const [index, step] of list.entries()) {
+        for (const name of zones()) {
+          const here = (sockets) => sockets.filter((socket) => zoneOf(socket) === name);
+          const full = here(step.sockets).reduce(
+            (sum, socket) => sum + 3.5 + (socket.peer ? 1 : 0) + (socket.seconds ? 1 : 0),
+            0,
+          );
+          const also = step.sockets.filter(
+            (socket) => zoneOf(socket) !== name && socket.held.some(([owner]) => owner === name),
+          );
+          const hasEnded = state.program === "treuseaddr" && ended(step);
+          const chips = hasEnded ? ({ old: 4.7, nobody: 2.9 }[name] ?? 0) : 0;
+          most = Math.max(most, full + 1.9 * (here(gone(list, index + 1)).length + also.length) + chips);
+        }
+      }
+    }
+  }
+  rooms.set(state.program, most);
+  return most;
+}
+
 function drawScene(before) {
   const list = steps();
-  const step = list[state.step - 1];
   const scene = byId("scene");
   const places = new Map(
-    all(".card", scene).map((card) => [
-      card.dataset.key,
-      [card, card.getBoundingClientRect(), card.querySelector(".flag").getBoundingClientRect()],
-    ]),
+    all(".card", scene).map((card) => {
+      const flag = card.querySelector(".flag");
+      return [card.dataset.key, [card, card.getBoundingClientRect(), flag.getBoundingClientRect()]];
+    }),
   );
-  scene.className = `scene zones-${zones().length}`;
-  scene.replaceChildren(...zones().map((name) => zone(name, step)));
+  const focused = document.activeElement?.closest("#scene .card")?.dataset.key;
+  const chosen = document.activeElement?.closest("#scene fieldset")?.className;
+  scene.className = `scene zones-${zones().length} of-${state.program}`;
+  scene.style.setProperty("--room", room());
+  byId("bubble").hidden = true;
+  scene.replaceChildren(...zones().map((name) => zone(name, list)));
+  if (focused) scene.querySelector(`.card[data-key="${focused}"] button`)?.focus({ preventScroll: true });
+  if (chosen) scene.querySelector(`fieldset.${chosen} :checked`)?.focus({ preventScroll: true });
   const isNext = before && before.program === state.program && before.step + 1 === state.step;
   if (!before || before.program !== state.program || still.matches || document.hidden) return;
-  for (const card of all(".card", scene)) {
-    if (card.classList.contains("gone")) continue;
+  for (const card of all(".card:not(.gone)", scene)) {
     const was = places.get(card.dataset.key);
     const now = card.getBoundingClientRect();
     if (was) {
@@ -96,16 +182,8 @@ function drawScene(before) {
           duration: 500,
           easing: "ease",
         });
-      const hadFlag = was[0].querySelector(".flag").classList.contains("on");
       const flag = card.querySelector(".flag");
-      if (hadFlag !== flag.classList.contains("on"))
-        flag.animate(
-          [
-            { transform: "translateY(-1.2rem) scale(1.8)", opacity: 0 },
-            { transform: "none", opacity: 1 },
-          ],
-          { duration: 600, easing: "cubic-bezier(.2,1.4,.4,1)" },
-        );
+      if (was[0].querySelector(".flag").classList.contains("on") !== flag.classList.contains("on")) drop(flag);
       continue;
     }
     card.animate(
@@ -118,18 +196,28 @@ function drawScene(before) {
     const from = isNext && places.get(copiedFrom[card.dataset.key]);
     if (from) flyFlag(card.querySelector(".flag"), from[2]);
   }
+  if (isNext) flyPackets(list[state.step - 1]);
+}
+function drop(flag) {
+  flag.firstChild.animate(
+    [
+      { transform: "translateY(-1.2rem) scale(1.8)", opacity: 0 },
+      { transform: "none", opacity: 1 },
+    ],
+    { duration: 600, easing: "cubic-bezier(.2,1.4,.4,1)" },
+  );
 }
 
 // The copy of a flag on its way from one card to the other.
 function flyFlag(flag, from) {
   const to = flag.getBoundingClientRect();
-  const copy = flag.cloneNode(true);
+  const copy = flagOf(flag.classList.contains("on"));
   copy.classList.add("flying");
   copy.setAttribute("aria-hidden", "true");
   const scene = byId("scene").getBoundingClientRect();
   copy.style.cssText = `left:${to.x - scene.x}px;top:${to.y - scene.y}px;width:${to.width}px;height:${to.height}px`;
   byId("scene").append(copy);
-  flag.style.opacity = 0;
+  flag.firstChild.style.opacity = 0;
   const [x, y] = [from.x - to.x, from.y - to.y];
   const flight = copy.animate(
     [
@@ -141,32 +229,41 @@ function flyFlag(flag, from) {
   );
   flight.onfinish = flight.oncancel = () => {
     copy.remove();
-    flag.style.opacity = "";
+    flag.firstChild.style.opacity = "";
   };
 }
 
 // The three questions, about each old socket, and the verdict.
 function drawQuestions(before) {
   const list = steps();
-  const asked = list.findIndex((step) => step.asks);
-  const isAsked = state.step - 1 >= asked;
-  const { asks } = list[asked];
-  const isUdp = state.program === "ureuseaddr";
-  const answers = (field, isBad) =>
-    asks.map((ask) => {
+  const final = list[verdict() - 1];
+  const isAsked = state.step >= verdict();
+  const asks = final.asks ?? [];
+  const flagsOf = (id) => final.sockets.find((socket) => socket.id === id);
+  const answers = (field, isBad) => {
+    if (!isAsked) return [make("span", "mark", "\u00a0")]; // the answer's room
+    if (!asks.length) return [make("span", "mark none", field === "same" ? stage.none_there : stage.not_asked)];
+    return asks.map((ask) => {
+      const name = asks.length > 1 ? nameOf(flagsOf(ask.id)) + colon : "";
       const value = ask[field];
-      const socket = list[asked].sockets.find((socket) => socket.id === ask.id);
-      const name = asks.length > 1 ? socket.state + colon : "";
-      if (!isAsked) return make("span", "mark", "\u00a0"); // the answer's room
-      if (value === null)
-        return make("span", "mark none", `${name}${isUdp && field === "listens" ? stage.ask_udp : stage.not_asked}`);
-      // What lets it pass is ticked.
-      const passes = value !== isBad;
-      const mark = make("span", `mark ${field === "same" ? "" : passes ? "good" : "bad"}`);
-      const sign = field === "same" ? "" : passes ? "✓ " : "✗ ";
-      mark.append(`${name}`, make("b", "", sign + (value ? stage.yes : stage.no)));
+      if (value === null) {
+        const why = isUdp() && field === "listens" && ask.both ? stage.ask_udp : stage.not_asked;
+        return make("span", "mark none", name + why);
+      }
+      const fails = field !== "same" && value === isBad;
+      const answer = value ? stage.yes : stage.no;
+      const mark = make("span", `mark ${field === "same" ? "" : fails ? "bad" : "good"}`, name);
+      mark.append(make("b", "", fails ? filled(stage.then_fails, { answer }) : answer));
+      if (field === "both" && asks.length === 1) {
+        const who = [
+          [stage.who_old, flagsOf(ask.id).flag],
+          [stage.who_new, flagsOf("new").flag],
+        ];
+        mark.append(make("span", "who", ...who.flatMap(([name, flag]) => [name, flagOf(flag)])));
+      }
       return mark;
     });
+  };
   const items = ["same", "both", "listens"].map((field, index) => {
     const item = make(
       "li",
@@ -178,174 +275,62 @@ function drawQuestions(before) {
     return item;
   });
   const end = make("li", "verdict", make("span", "ask", make("code", "", stage.verdict)));
-  const final = list[verdict() - 1];
-  const isDecided = state.step >= verdict();
-  if (isDecided) {
+  end.style.setProperty("--at", 3);
+  if (isAsked) {
     end.classList.add(final.binds ? "good" : "bad");
-    end.append(make("b", "", final.binds ? `✓ ${isUdp ? stage.binds : stage.listens}` : `✗ ${stage.fails}`));
-  } else if (!isAsked) {
+    end.append(make("b", "mark", final.binds ? `✓ ${isUdp() ? stage.binds : stage.listens}` : `✗ ${stage.fails}`));
+  } else {
     end.append(make("span", "mark none", stage.not_yet));
   }
   byId("questions").replaceChildren(...items, end);
-  const isFresh = before && before.step !== state.step && list[state.step - 1].asks;
+  byId("questions").classList.toggle("two", asks.length > 1);
+  const isFresh = before && before.step < state.step && state.step === verdict();
   byId("questions").classList.toggle("fresh", Boolean(isFresh) && !still.matches);
 }
 
-// The step's lines in both languages.
-function linesOf(step) {
-  const numbers = [...new Set(step.calls.map((call) => call.line))];
-  const listing = byId(`listing-${source()}`);
-  const rows = numbers.map((number) => {
-    const [c, rust] = ["c", "rs"].map((column) => {
-      const cell = make("code", column);
-      cell.innerHTML = listing.querySelector(`pre.${column} [data-n="${number}"]`).innerHTML.trim();
-      return cell;
-    });
-    const link = make("a", "", String(number));
-    link.href = `#${source()}-${number}`;
-    return make("div", "pair", link, c, rust);
-  });
-  if (!rows.length) return [make("p", "none", stage.no_lines)];
-  const heads = ["c", "rs"].map((column) =>
-    make("p", `name ${column}`, listing.querySelector(`.heads .${column}`).firstChild.textContent),
-  );
-  return [...heads, ...rows];
+// What the reader may guess before the next step: the words, and the answer.
+function question() {
+  const next = steps()[state.step];
+  if (!next || !isGuessing()) return undefined;
+  if (next.key.startsWith("stop")) return [guess.stop, false];
+  if (next.key.startsWith("close")) return [guess.close, false];
+  if (next.key.startsWith("exit")) return [guess.exit, next.key === "exit-closed"];
+  if (next.key === "unicast") return [guess.unicast, false];
+  return "binds" in next ? [(isUdp() ? guess.receive : guess.bind)[state.new], binds()] : undefined;
 }
-function panel(name, title, ...content) {
-  const element = make("div", `panel ${name}`, make("p", "name", title), ...content);
-  return element;
-}
-function terminal(list, at) {
-  const lines = list.slice(0, state.step).flatMap((step, index) => {
-    const row = (tag, text) =>
-      text
-        .split("\n")
-        .filter(Boolean)
-        .map((line) => make(tag, index === state.step - 1 ? "" : "old", line));
-    return [...row("kbd", step.typed[at]), ...row("samp", step.printed[at])];
-  });
-  return make("pre", "", ...lines);
-}
-function rowOf(row) {
-  const name = row.at(-1);
-  const state = /^[A-Z]/.test(name) ? [make("b", name, name)] : [];
-  const fields = state.length ? row.slice(0, -1) : row;
-  return make(
-    "samp",
-    "",
-    make("span", "proto", fields[0]),
-    make("span", "queue", `${fields[1]} ${fields[2]}`),
-    make("span", "", fields[3]),
-    make("span", "", fields[4]),
-    ...state,
-  );
-}
-function packet([isServer, text]) {
-  return make(
-    "li",
-    isServer ? "from-server" : "from-client",
-    make("span", "sr", isServer ? stage.from_server : stage.from_client),
-    text,
-  );
-}
-function drawProof() {
-  const list = steps();
-  const step = list[state.step - 1];
-  const isUdp = state.program === "ureuseaddr";
-  const terminals = isUdp
-    ? [0, 1].map((at) => panel(`terminal t${at}`, stage.terminals[at], terminal(list, at)))
-    : [panel("terminal", stage.terminal, terminal(list, 0))];
-  const netstat = step.netstat.length ? make("pre", "", ...step.netstat.map(rowOf)) : make("p", "none", stage.no_rows);
-  const options = isUdp ? "-una" : "-tna";
-  const sent = step.sent
-    ? [
-        make(
-          "p",
-          "sent",
-          (isUdp ? stage.sender : stage.client) + colon,
-          make("code", "", step.sent.trim()),
-          step.received ? " ⇄" : " →",
-        ),
-      ]
-    : [];
-  const packets = step.packets.length
-    ? make("ol", "", ...step.packets.map(packet))
-    : make("p", "none", stage.no_packets);
-  byId("proof").className = isUdp ? "proof four" : "proof";
-  byId("proof").replaceChildren(
-    panel("pairs", stage.lines, ...linesOf(step)),
-    ...terminals,
-    panel("netstat", `netstat ${options} | grep 3459`, netstat),
-    panel("packets", stage.packets, ...sent, packets),
-  );
-}
-
-let shownStage = "";
-views.push((before) => {
-  const wanted = [state.program, state.old, state.new, state.step].join();
-  if (wanted === shownStage) return;
-  const isFirst = !shownStage;
-  shownStage = wanted;
-  const list = steps();
-  const step = list[state.step - 1];
-  for (const input of all("[name=program]")) input.checked = input.value === state.program;
-  const runs = data.runs[state.program];
-  for (const cell of all(".square .cell")) {
-    const [old, anew] = [Number(cell.dataset.old), Number(cell.dataset.new)];
-    const { binds } = runs[old].after[anew].find((step) => "binds" in step);
-    const isChosen = old === state.old && anew === state.new;
-    cell.className = `cell ${binds ? "good" : "bad"}`;
-    cell.setAttribute("aria-checked", isChosen);
-    cell.tabIndex = isChosen ? 0 : -1;
-    cell.firstChild.textContent = binds ? "✓" : "✗";
-    cell.lastChild.textContent = binds ? (state.program === "ureuseaddr" ? stage.binds : stage.listens) : stage.fails;
-    const has = (is) => (is ? stage.flag : stage.no_flag);
-    const owner = stage.owner[state.program];
-    const parts = {
-      old: owner.old,
-      old_flag: has(old),
-      new: owner.new,
-      new_flag: has(anew),
-      verdict: cell.lastChild.textContent,
-    };
-    cell.setAttribute("aria-label", filled(stage.cell, parts));
-  }
+let reply; // the step that answers, and whether the reader was right
+function drawCaption() {
+  const { key } = steps()[state.step - 1];
   const captions = words.caption;
-  const caption = captions[state.program]?.[step.key] ?? captions.all[step.key];
-  byId("caption").replaceChildren(make("span", "", make("b", "", `${state.step}`), make("span", "", ...said(caption))));
-  drawScene(isFirst ? undefined : before);
-  drawQuestions(isFirst ? undefined : before);
-  drawProof();
-  byId("scrub").max = list.length;
-  byId("scrub").value = state.step;
-  byId("scrub").setAttribute("aria-valuetext", filled(stage.count, { step: state.step, count: list.length }));
-  byId("scrub").style.setProperty("--done", (state.step - 1) / (list.length - 1));
-  byId("count").textContent = byId("bar-step").textContent = `${state.step} / ${list.length}`;
-  for (const id of ["back", "bar-back"]) byId(id).disabled = state.step === 1;
-  for (const id of ["next", "bar-next"]) byId(id).disabled = state.step === list.length;
-});
-
-for (const input of all("[name=program]")) {
-  input.addEventListener("change", () => {
+  const text = captions[state.program]?.[key] ?? captions.all[key];
+  const asked = question();
+  const was =
+    reply?.step === state.step
+      ? [make("em", reply.isRight ? "right" : "wrong", reply.isRight ? guess.right : guess.wrong), " "]
+      : [];
+  reply = undefined;
+  const line = make("span", "", ...was, ...said(text));
+  if (asked) line.append(" ", make("span", "guess", ...said(asked[0])));
+  byId("caption").replaceChildren(make("b", "", `${state.step}`), line);
+  const answer = (is) => () => {
     stop();
-    go({ program: input.value });
-  });
+    reply = { step: state.step + 1, isRight: is === asked[1] };
+    go({ step: state.step + 1 }, "replace");
+  };
+  byId("guess").replaceChildren(
+    ...(asked ? [button("yes", guess.yes, answer(true)), button("no", guess.no, answer(false))] : []),
+  );
 }
-const square = document.querySelector(".square");
-square.addEventListener("click", (event) => {
-  const cell = event.target.closest(".cell");
-  if (cell) {
-    stop();
-    go({ old: Number(cell.dataset.old), new: Number(cell.dataset.new) });
-  }
-});
-square.addEventListener("keydown", (event) => {
-  const change = { ArrowUp: { old: 0 }, ArrowDown: { old: 1 }, ArrowLeft: { new: 0 }, ArrowRight: { new: 1 } }[
-    event.key
-  ];
-  if (!change) return;
-  event.preventDefault();
-  stop();
-  go(change);
-  square.querySelector('[aria-checked="true"]').focus({ preventScroll: true });
+
+let shown = "";
+views.push((before) => {
+  const wanted = [state.program, state.end, state.old, state.new, state.step].join();
+  if (wanted === shown) return;
+  const last = shown ? before : undefined;
+  shown = wanted;
+  drawCaption();
+  drawClient();
+  drawScene(last);
+  drawQuestions(last);
+  drawProof();
 });

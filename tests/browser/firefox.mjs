@@ -6,7 +6,7 @@ import { address, binds, executable, lines, programs, run, url } from "./open.mj
 const checks = {};
 
 checks.opens = async (open) => {
-  const page = await open();
+  const page = await open(address({ program: "treuseaddr", old: 0, new: 1 }));
   assert.match(await page.title(), /SO_REUSEADDR/);
   for (const program of programs) {
     await page.click(`.programs label:has([value="${program}"])`);
@@ -24,13 +24,13 @@ checks.opens = async (open) => {
 checks.steps = async (open) => {
   const page = await open(address({ program: "treuseaddr", old: 1, new: 1, step: 3 }));
   await page.click("#next");
-  assert.equal(await text(page, "#count"), "4 / 10");
-  const flags = await page.$$eval(".card:not(.gone) .flag", (flags) =>
+  assert.equal(await text(page, "#count"), "4 / 9");
+  const flags = await page.$$eval("#scene .card:not(.gone) .flag", (flags) =>
     flags.map((flag) => flag.classList.contains("on")),
   );
   assert.deepEqual(flags, [true, true]);
-  await page.goBack();
-  await page.waitForFunction(() => document.querySelector("#count").textContent === "3 / 10");
+  await page.keyboard.press("ArrowLeft");
+  assert.equal(await text(page, "#count"), "3 / 9");
 };
 
 checks.pins = async (open) => {
@@ -57,6 +57,16 @@ checks.pins = async (open) => {
       }).length,
   );
   assert.equal(uneven, 0);
+};
+
+// The TIME_WAIT's flag refuses, and the fields are turned over.
+checks.touches = async (open) => {
+  const page = await open();
+  const { bubble } = await page.$eval("#data", (data) => JSON.parse(data.textContent).words);
+  await page.click(".zone-nobody button.flag");
+  assert.ok((await text(page, "#bubble")).includes(bubble.record));
+  await page.click('.cell[data-old="0"][data-new="0"]');
+  await page.waitForFunction(() => document.querySelector('.cell[data-old="0"][data-new="0"] b').textContent === "✗");
 };
 
 // What is dragged over in one column is selected in that column alone.
@@ -87,7 +97,7 @@ checks.links = async (open) => {
       .replaceAll("%2F", "/")
       .replaceAll("%2B", "+"),
   );
-  assert.equal(await text(page, "#count"), "9 / 11");
+  assert.equal(await text(page, "#count"), "9 / 10");
   assert.equal(await text(page, "#note .title h3"), "67 write");
   const { answer } = await page.$eval("#data", (data) => JSON.parse(data.textContent).words);
   assert.equal(await text(page, "#answer .sentence"), `✓ ${answer.yes_udp}`);

@@ -53,12 +53,18 @@ impl Bundle {
                 }
                 None => statement,
             };
-            body.push_str(statement);
+            body.push_str(&bare(statement));
         }
         let end = format!("return {{ {} }};\n", exports.join(", "));
         self.script.push_str(&format!("const {} = (() => {{\n{body}{end}}})();\n", id(name)));
         self.modules.insert(name.to_owned(), Some(exports));
     }
+}
+
+/// A statement without its comments and indentation, which nobody reads there.
+fn bare(statement: &str) -> String {
+    let lines = statement.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.filter(|line| !line.starts_with("//")).map(|line| line.to_owned() + "\n").collect()
 }
 
 /// The text, cut before each line that is not indented and begins with a word: at that a statement

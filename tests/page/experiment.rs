@@ -5,7 +5,7 @@
 //! process's descriptor. A TIME_WAIT has no descriptor: its flag is what a bind shows that has the
 //! option itself, tried in a run of its own (`Probe`).
 
-use crate::annotations::{path, traced};
+use crate::annotations::{Story, path, traced};
 use crate::harness::{
     BROADCAST, Capture, Client, Listed, MULTICAST, PORT, Process, Program, Row, Runtime, Scratch,
     Sender, Strace, Switches, UNICAST, Variant, in_namespace, is_blocked, run, set_sysctl, sockets,
@@ -15,12 +15,15 @@ use crate::pitfalls::tcp;
 use nix::libc::{SYS_accept, SYS_read, SYS_recvfrom};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use rustix::fd::OwnedFd;
 use rustix::net::{bind, sockopt};
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 use serde::Serialize;
 use std::fs;
+use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::process::Command;
+use std::thread;
 
 /// What a reader of the page may choose as the program: `treuseaddr2` twice, since its child keeps
 /// the listener or closes it.
@@ -48,9 +51,55 @@ impl Choice {
     }
 }
 
+/// How the old server ends, and when the new one is started. Only the first program has a choice.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Ctrl+C, and then the client closes: the server has closed first.
+    Interrupt,
+    /// The same, and the new server comes after the TIME_WAIT has ended by itself.
+    Waited,
+    /// The client closes first.
+    ClientCloses,
+    /// The client resets the connection.
+    ClientResets,
+    /// Ctrl+C, while data has come that the server has not read.
+    Unread,
+}
+
+impl End {
+    pub const ALL: [Self; 5] =
+        [Self::Interrupt, Self::Waited, Self::ClientCloses, Self::ClientResets, Self::Unread];
+
+    /// As the page's address has it; nothing for what every program does.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Interrupt => "",
+            Self::Waited => "waited",
+            Self::ClientCloses => "client",
+            Self::ClientResets => "reset",
+            Self::Unread => "unread",
+        }
+    }
+}
+
+/// What of the old server has the option.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Old {
+    Without,
+    With,
+    /// The accepted connection alone, which gets it while the server serves it.
+    Connection,
+}
+
+impl Old {
+    /// The word in the names of steps, for a socket that has the flag or has not.
+    fn word(is: bool) -> &'static str {
+        if is { "with" } else { "without" }
+    }
+}
+
 /// The runs of one program by the old server's option: the steps until the old server is left, and
 /// for each option of the new server those from there on.
-#[derive(Serialize)]
 pub struct Runs {
     pub before: Vec<Step>,
     pub after: [Vec<Step>; 2],
@@ -64,7 +113,7 @@ impl Runs {
 }
 
 /// What has happened, and what is to be seen then.
-#[derive(Serialize, Default)]
+#[derive(Serialize, Default, Clone)]
 pub struct Step {
     /// The step's name, under which the page's words have its caption.
     pub key: String,
@@ -81,8 +130,8 @@ pub struct Step {
     pub received: &'static str,
     /// Packets since the step before: whether from the server, and the packet in words.
     pub packets: Vec<(bool, String)>,
-    /// netstat's rows on the port, fields in a row.
-    pub netstat: Vec<Vec<String>>,
+    /// netstat's rows on the port, a space between two fields.
+    pub netstat: Vec<String>,
     /// What the kernel asks about each socket that is there, where it is about to bind another.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub asks: Vec<Ask>,
@@ -92,14 +141,14 @@ pub struct Step {
 }
 
 /// A call: its process, its line in both sources, and what strace shows.
-#[derive(Serialize)]
+#[derive(Serialize, Clone)]
 pub struct Call {
     pub by: &'static str,
     pub line: usize,
     pub text: String,
 }
 
-#[derive(Serialize, Clone)]
+#[derive(Serialize, Clone, PartialEq)]
 pub struct Socket {
     /// The same in every step: `listener`, `connection`, `new`.
     pub id: &'static str,
@@ -118,7 +167,7 @@ pub struct Socket {
 }
 
 /// The kernel's three questions about an old socket; the next is not asked where one is answered.
-#[derive(Serialize)]
+#[derive(Serialize, Clone)]
 pub struct Ask {
     pub id: &'static str,
     pub same: bool,
@@ -157,17 +206,37 @@ fn command(variant: Variant) -> String {
     format!("$ cargo run --bin {}{features}\n", variant.program.name())
 }
 
-/// The runs of the program, by the old server's option.
-pub fn record(choice: Choice) -> [Runs; 2] {
-    [false, true].map(|old| {
-        let probed = in_namespace(|| Recorder::start(choice).run(old, None)).orphans;
-        let [without, with] = [false, true].map(|new| {
+/// The runs of the program, by what of the old server has the option.
+pub fn record(choice: Choice, end: End) -> Vec<Runs> {
+    let record = |old: Old| {
+        // No other end leaves what no process holds.
+        let probed =
+            in_namespace(|| Recorder::start(choice, End::Interrupt).run(old, None)).orphans;
+        let [without, with] = at_once([false, true], |new| {
             in_namespace(|| {
-                let recorder = Recorder { is_probed: true, ..Recorder::start(choice) };
+                let recorder = Recorder { is_probed: true, ..Recorder::start(choice, end) };
                 Recorder { orphans: probed.clone(), ..recorder }.run(old, Some(new))
             })
         });
         Runs { before: with.before, after: [without.steps, with.steps] }
+    };
+    match end {
+        End::Interrupt if choice.program == Program::Treuseaddr => {
+            at_once([Old::Without, Old::With, Old::Connection], record).into()
+        }
+        _ => at_once([Old::Without, Old::With], record).into(),
+    }
+}
+
+/// What comes of each, all at the same time.
+fn at_once<T: Copy + Send, R: Send, const N: usize>(
+    of: [T; N],
+    make: impl Fn(T) -> R + Sync,
+) -> [R; N] {
+    thread::scope(|scope| {
+        let make = &make;
+        let threads = of.map(|it| scope.spawn(move || make(it)));
+        threads.map(|thread| thread.join().expect("it has succeeded"))
     })
 }
 
@@ -183,7 +252,7 @@ struct Server {
 }
 
 impl Server {
-    fn start(name: &'static str, variant: Variant) -> Self {
+    fn start(name: &'static str, variant: Variant, end: End) -> Self {
         let logs = Scratch::new();
         let mut strace = Command::new("strace");
         strace.args(["-D", "-ff", "-n", "-s48"]);
@@ -193,6 +262,10 @@ impl Server {
         if variant.program == Program::Treuseaddr2 {
             // The first fork does nothing but stop: the kernel makes no process while a signal waits.
             strace.args(["fork", "close"].map(|it| format!("--inject={it}:signal=SIGSTOP:when=1")));
+        }
+        if end == End::ClientCloses && name == "old" {
+            // Before it says, as the third thing, that its client has closed.
+            strace.arg("--inject=write:signal=SIGSTOP:when=3");
         }
         strace.arg("-o").arg(logs.path().join("trace")).arg(variant.path());
         let process = Process::start_on_terminal(&mut strace);
@@ -225,9 +298,15 @@ impl Server {
     fn calls(&self, pid: Pid) -> Vec<(usize, String)> {
         let is_child = pid != self.process.pid();
         let texts = traced(&self.log(pid));
-        let is_refused =
-            texts.iter().any(|call| call.starts_with("bind(") && call.contains("EADDRINUSE"));
-        let [first, child] = path(self.variant, is_refused);
+        let has =
+            |call: &str, error| texts.iter().any(|it| it.starts_with(call) && it.contains(error));
+        let is_refused = has("bind(", "EADDRINUSE");
+        let story = match has("read(", "ECONNRESET") {
+            _ if is_refused => Story::InUse,
+            true => Story::Reset,
+            false => Story::Served,
+        };
+        let [first, child] = path(self.variant, story);
         let mut lines = if is_child { child } else { first };
         if self.variant.program == Program::Ureuseaddr && !is_refused {
             lines.extend([44, 53].repeat(3)); // a receiver comes to the next datagram
@@ -248,10 +327,13 @@ impl Server {
     /// Waits until the process is stopped behind that line.
     fn wait_for_stop(&self, pid: Pid, line: usize) -> String {
         let text = self.wait_for_call(pid, line);
-        wait_for("the stop", || {
-            self.log(pid).ends_with("--- stopped by SIGSTOP ---\n").then_some(())
-        });
+        self.wait_until_stopped(pid);
         text
+    }
+
+    fn wait_until_stopped(&self, pid: Pid) {
+        let is_stopped = || self.log(pid).ends_with("--- stopped by SIGSTOP ---\n");
+        wait_for("the stop", || is_stopped().then_some(()));
     }
 
     fn resume(&self, pid: Pid) {
@@ -294,6 +376,7 @@ fn squeeze(call: &str) -> String {
 
 struct Recorder {
     choice: Choice,
+    end: End,
     capture: Capture,
     servers: Vec<Server>,
     /// The flag of each state that no process holds; tried out where it is not yet known.
@@ -304,11 +387,12 @@ struct Recorder {
 }
 
 impl Recorder {
-    fn start(choice: Choice) -> Self {
+    fn start(choice: Choice, end: End) -> Self {
         // A client has the one port that there is, the same in every run.
         set_sysctl("net.ipv4.ip_local_port_range", "40000 40000");
         Self {
             choice,
+            end,
             capture: Capture::start(),
             servers: Vec::new(),
             orphans: Vec::new(),
@@ -319,7 +403,7 @@ impl Recorder {
     }
 
     /// Runs the old server, and then a new one where its option is given.
-    fn run(mut self, old: bool, new: Option<bool>) -> Self {
+    fn run(mut self, old: Old, new: Option<bool>) -> Self {
         match self.choice.program {
             Program::Ureuseaddr => self.receive(old, new),
             _ => self.serve(old, new),
@@ -340,7 +424,8 @@ impl Recorder {
                 .map(|row| row.split_whitespace().map(str::to_owned).collect())
                 .collect();
             rows.sort_unstable();
-            rows.iter().all(|row| row[2] == "0").then_some(rows)
+            let is_acknowledged = rows.iter().all(|row| row[2] == "0");
+            is_acknowledged.then(|| rows.iter().map(|row| row.join(" ")).collect())
         });
         let sockets = self.sockets();
         let packets = self.capture.packets();
@@ -423,7 +508,7 @@ impl Recorder {
     fn start_server(&mut self, name: &'static str, reuseaddr: bool) -> &Server {
         let switches = self.choice.switches(reuseaddr);
         let variant = Variant::new(self.choice.program, Runtime::Raw).with(switches);
-        self.servers.push(Server::start(name, variant));
+        self.servers.push(Server::start(name, variant, self.end));
         self.servers.last().expect("it was pushed")
     }
 
@@ -433,7 +518,7 @@ impl Recorder {
 
     /// A server's first steps: its socket, and the option or none.
     fn begin(&mut self, name: &'static str, reuseaddr: bool, rows: &[Row]) {
-        let with = if reuseaddr { "with" } else { "without" };
+        let with = Old::word(reuseaddr);
         let server = self.start_server(name, reuseaddr);
         server.wait_for_stop(server.process.pid(), 11);
         let typed = command(server.variant);
@@ -451,12 +536,11 @@ impl Recorder {
         self.step(format!("{key}-{with}"), rows, step);
     }
 
-    fn serve(&mut self, old: bool, new: Option<bool>) {
+    fn serve(&mut self, old: Old, new: Option<bool>) {
         let has_child = self.choice.program == Program::Treuseaddr2;
-        let with = if old { "with" } else { "without" };
         let established = [Row::client("ESTABLISHED"), Row::server("ESTABLISHED")];
         let listening = [&established[..], &[Row::LISTEN]].concat();
-        self.begin("old", old, &[]);
+        self.begin("old", old == Old::With, &[]);
         self.last().go_to(26);
         self.last().go_to(31);
         self.step("listen", &[Row::LISTEN], Step::default());
@@ -472,7 +556,12 @@ impl Recorder {
             server.wait_for_call(pid, 43);
         }
         server.process.stdout.wait_for("client connected: 4\n");
-        self.step(format!("accept-{with}"), &listening, Step::default());
+        self.step(format!("accept-{}", Old::word(old == Old::With)), &listening, Step::default());
+        if old == Old::Connection {
+            // As setsockopt(cfd, ...) in the server would, on a duplicate of its descriptor.
+            sockopt::set_socket_reuseaddr(duplicate(pid, 4), true).expect("it is a socket");
+            self.step("connection", &listening, Step::default());
+        }
         let mut rows = listening.clone();
         let mut serving = pid;
         if has_child {
@@ -503,15 +592,7 @@ impl Recorder {
         let step = Step { sent: "hello\n", received: "hello\n", ..Step::default() };
         self.step("echo", &rows, step);
         if !has_child {
-            let server = self.servers.last_mut().expect("one was started");
-            server.process.signal(Signal::SIGINT);
-            server.process.wait();
-            let half = [Row::client("CLOSE_WAIT"), Row::server("FIN_WAIT2")];
-            let typed = ["^C\n".to_owned(), String::new()];
-            self.step(format!("stop-{with}"), &half, Step { typed, ..Step::default() });
-            drop(client);
-            rows = vec![Row::TIME_WAIT];
-            self.step(format!("close-{with}"), &rows, Step::default());
+            rows = self.end(old != Old::Without, client);
         }
         self.before = std::mem::take(&mut self.steps);
         if let Some(new) = new {
@@ -519,43 +600,102 @@ impl Recorder {
         }
     }
 
-    fn start_again(&mut self, new: bool, mut rows: Vec<Row>) {
-        self.begin("new", new, &rows);
-        let conflicts = self.ask(&rows, "127.0.0.1:3459");
-        let is_refused = self.last().go_to(26).contains("EADDRINUSE");
-        if is_refused {
-            self.refused(&rows);
-        } else {
-            self.last().go_to(31);
-            self.last().resume(self.last().process.pid());
-            rows.push(Row::LISTEN);
-            rows.sort();
-            self.step("verdict-binds", &rows, Step { binds: Some(true), ..Step::default() });
+    /// The first program's end, with the flag on its connection or without: the rows that are left.
+    fn end(&mut self, flag: bool, mut client: Client) -> Vec<Row> {
+        let server = self.servers.last_mut().expect("one was started");
+        let pid = server.process.pid();
+        let interrupt = || Step { typed: ["^C\n".to_owned(), String::new()], ..Step::default() };
+        let mut rows = Vec::new();
+        match self.end {
+            End::Interrupt | End::Waited => {
+                server.process.signal(Signal::SIGINT);
+                server.process.wait();
+                let half = [Row::client("CLOSE_WAIT"), Row::server("FIN_WAIT2")];
+                self.step(format!("stop-{}", Old::word(flag)), &half, interrupt());
+                drop(client);
+                rows.push(Row::TIME_WAIT);
+                self.step(format!("close-{}", Old::word(flag)), &rows, Step::default());
+                if self.end == End::Waited {
+                    // Two waits, since no wait is as long as a TIME_WAIT.
+                    let left = || table(Program::Treuseaddr).first().and_then(|row| row.seconds);
+                    wait_for("its first half", || {
+                        left().is_none_or(|left| left < 25).then_some(())
+                    });
+                    rows.clear();
+                    self.step("waited", &rows, Step::default());
+                }
+            }
+            End::ClientCloses => {
+                drop(client);
+                server.wait_until_stopped(pid);
+                let half = [Row::server("CLOSE_WAIT"), Row::client("FIN_WAIT2"), Row::LISTEN];
+                self.step("client-closes", &half, Step::default());
+                let server = self.servers.last_mut().expect("one was started");
+                server.resume(pid);
+                assert_eq!(server.process.wait(), 0);
+                wait_for_call_of_exit(server, pid);
+                rows.push(Row::client("TIME_WAIT"));
+                self.step("client-first", &rows, Step::default());
+            }
+            End::ClientResets => {
+                client.reset();
+                assert_eq!(server.process.wait(), 0);
+                wait_for_call_of_exit(server, pid);
+                self.step("reset", &rows, Step::default());
+            }
+            End::Unread => {
+                server.process.signal(Signal::SIGSTOP);
+                server.wait_until_stopped(pid);
+                client.0.write_all(b"unread\n").expect("it is connected");
+                server.process.signal(Signal::SIGINT);
+                server.resume(pid);
+                server.process.wait();
+                let step = Step { sent: "unread\n", ..interrupt() };
+                self.step("unread", &rows, step);
+            }
         }
-        assert_eq!(is_refused, conflicts, "what the three questions say");
+        rows
     }
 
-    /// What the kernel is about to ask, in a step of its own; whether any socket is in the way.
-    fn ask(&mut self, rows: &[Row], address: &str) -> bool {
+    fn start_again(&mut self, new: bool, mut rows: Vec<Row>) {
+        self.begin("new", new, &rows);
+        let (why, asks) = self.ask("127.0.0.1:3459");
+        let conflicts = asks.iter().any(Ask::is_conflict);
+        let is_refused = self.last().go_to(26).contains("EADDRINUSE");
+        assert_eq!(is_refused, conflicts, "what the three questions say");
+        if is_refused {
+            return self.refused(why, asks, &rows);
+        }
+        self.last().go_to(31);
+        self.last().resume(self.last().process.pid());
+        rows.push(Row::LISTEN);
+        rows.sort();
+        let step = Step { asks, binds: Some(true), ..Step::default() };
+        self.step(format!("verdict-{why}"), &rows, step);
+    }
+
+    /// What the kernel is about to ask, and what of it decides.
+    fn ask(&mut self, address: &str) -> (&'static str, Vec<Ask>) {
         let sockets = self.steps.last().expect("the new server has its socket").sockets.clone();
         let (new, old): (Vec<_>, Vec<_>) = sockets.iter().partition(|socket| socket.id == "new");
         let asks: Vec<Ask> = old.iter().map(|old| Ask::of(old, new[0], address)).collect();
-        let conflicts = asks.iter().any(Ask::is_conflict);
         let listens = asks.iter().any(|ask| ask.listens == Some(true));
-        let key = match (old.iter().any(|old| old.flag), new[0].flag) {
+        let why = match (old.iter().any(|old| old.flag), new[0].flag) {
+            _ if old.is_empty() => "none",
             (false, false) => "neither",
             (false, true) => "old",
             (true, false) => "new",
             (true, true) if listens => "listens",
             (true, true) => "free",
         };
-        self.step(format!("ask-{key}"), rows, Step { asks, ..Step::default() });
-        conflicts
+        (why, asks)
     }
 
-    /// `bind` has failed, and the server still has its socket; then the message, and the end.
-    fn refused(&mut self, rows: &[Row]) {
-        self.step("verdict-fails", rows, Step { binds: Some(false), ..Step::default() });
+    /// `bind` has failed, and the server still has its socket. The message belongs to that step; then
+    /// comes the end.
+    fn refused(&mut self, why: &str, asks: Vec<Ask>, rows: &[Row]) {
+        let step = Step { asks, binds: Some(false), ..Step::default() };
+        self.step(format!("verdict-{why}"), rows, step);
         let server = self.servers.last_mut().expect("one was started");
         let pid = server.process.pid();
         server.resume(pid);
@@ -563,15 +703,19 @@ impl Recorder {
         assert_eq!(server.process.stdout.to_end(), "bind: : Address already in use\n");
         wait_for_call_of_exit(server, pid);
         self.step("end", rows, Step::default());
+        let [.., verdict, end] = &mut self.steps[..] else { panic!("two were recorded") };
+        std::mem::swap(&mut verdict.printed, &mut end.printed);
+        let is_message = |call: &mut Call| call.line == 27;
+        verdict.calls.extend(end.calls.extract_if(.., is_message));
     }
 
-    fn receive(&mut self, old: bool, new: Option<bool>) {
+    fn receive(&mut self, old: Old, new: Option<bool>) {
         let sender = Sender::new();
         let is_waiting = |server: &Server| {
             let pid = server.process.pid();
             wait_for("recvfrom", || is_blocked(pid, SYS_recvfrom).then_some(()));
         };
-        self.begin("old", old, &[]);
+        self.begin("old", old == Old::With, &[]);
         let join = |recorder: &Self| {
             recorder.last().go_to(34);
             recorder.last().resume(recorder.last().process.pid());
@@ -589,14 +733,16 @@ impl Recorder {
         let Some(new) = new else { return };
 
         self.begin("new", new, &[]);
-        let conflicts = self.ask(&[], "0.0.0.0:3459");
+        let (why, asks) = self.ask("0.0.0.0:3459");
+        let conflicts = asks.iter().any(Ask::is_conflict);
         let is_refused = self.last().go_to(26).contains("EADDRINUSE");
         assert_eq!(is_refused, conflicts, "what the questions say");
         if is_refused {
-            return self.refused(&[]);
+            return self.refused(why, asks, &[]);
         }
         join(self);
-        self.step("verdict-binds", &[], Step { binds: Some(true), ..Step::default() });
+        let step = Step { asks, binds: Some(true), ..Step::default() };
+        self.step(format!("verdict-{why}"), &[], step);
         for (key, to, sent) in [
             ("both", MULTICAST, "multicast again\n"),
             ("broadcast", BROADCAST, "broadcast\n"),
@@ -663,12 +809,17 @@ fn descriptors(pid: Pid) -> Vec<(i32, u64)> {
     descriptors
 }
 
-/// Whether a process's socket has SO_REUSEADDR, and its address, if it has one.
-fn ask(pid: Pid, descriptor: i32) -> (bool, Option<String>) {
+/// The socket of a process's descriptor.
+fn duplicate(pid: Pid, descriptor: i32) -> OwnedFd {
     let pid = rustix::process::Pid::from_raw(pid.as_raw()).expect("it is a process");
     let process = pidfd_open(pid, PidfdFlags::empty()).expect("it is there");
     let socket = pidfd_getfd(&process, descriptor, PidfdGetfdFlags::empty());
-    let socket = socket.expect("it is our own descendant");
+    socket.expect("it is our own descendant")
+}
+
+/// Whether a process's socket has SO_REUSEADDR, and its address, if it has one.
+fn ask(pid: Pid, descriptor: i32) -> (bool, Option<String>) {
+    let socket = duplicate(pid, descriptor);
     let flag = sockopt::socket_reuseaddr(&socket).expect("it is a socket");
     let local = rustix::net::getsockname(&socket).expect("it is a socket");
     let local = SocketAddrV4::try_from(local).expect("it is IPv4");

@@ -7,6 +7,7 @@ use super::words::Language;
 use crate::annotations::{Repeat, first, parts, parts_in, served};
 use crate::harness::{Program, read};
 use serde::Serialize;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 /// A program in both languages.
@@ -17,7 +18,6 @@ pub struct Listing {
     /// The longest line of each column that is no import: the page gives them room.
     widths: [usize; 2],
     title: String,
-    introduction: String,
     notes: Vec<Note>,
 }
 
@@ -46,6 +46,8 @@ struct Note {
     line: usize,
     call: String,
     html: String,
+    /// The note of the first program that the line repeats: the page shows it below.
+    like: Option<String>,
 }
 
 impl Listing {
@@ -76,37 +78,62 @@ impl Listing {
         }
         let file = format!("{}/{name}.md", language.documents);
         let document = read(&file);
-        let (title, rest) = document.split_once("\n\n").expect("a title stands first");
-        let introduction = rest.split("\n## ").next().unwrap_or_default();
-        let words = language.words();
-        let repeated = |Repeat { article, link, here, .. }: &Repeat| {
-            let line = link.split(['#', '-']).nth(1).unwrap_or_default();
-            let article = article.as_ref().map_or(String::new(), |article| {
-                words.text("note", "article").replace("{line}", article)
-            });
-            words
-                .text("note", "repeats")
-                .replace("{line}", line)
-                .replace("{link}", link)
-                .replace("{article}", &article)
-                .replace("{here}", here)
+        let (title, _) = document.split_once("\n\n").expect("a title stands first");
+        let likes = RefCell::new(BTreeMap::new());
+        let repeated = |Repeat { line, link, here, .. }: &Repeat| {
+            let like = link.replace(".md#", "-");
+            likes.borrow_mut().insert(*line, like);
+            here.clone()
         };
         let parts = parts_in(language.documents, program, repeated);
+        let likes = likes.into_inner();
         let notes = parts.into_iter().map(|(line, call, text)| Note {
             id: format!("{name}-{line}-{call}"),
             line,
             call,
-            html: markdown(&file, &text),
+            html: point_first(&markdown(&file, &text)),
+            like: likes.get(&line).cloned(),
         });
         Self {
             name,
             lines,
             widths: texts.each_ref().map(|text| width(text)),
             title: title.trim_start_matches("# ").to_owned(),
-            introduction: markdown(&file, introduction),
             notes: notes.collect(),
         }
     }
+}
+
+/// A note with its first sentence before the trace.
+fn point_first(html: &str) -> String {
+    let parts = html.strip_prefix("<pre>").and_then(|rest| {
+        let (trace, rest) = rest.split_once("</pre>\n")?;
+        let (first, rest) = rest.trim_start().strip_prefix("<p>")?.split_once("</p>")?;
+        let end = sentence(first);
+        let more = match first[end..].trim_start() {
+            "" => String::new(),
+            more => format!("<p>{more}</p>"),
+        };
+        Some(format!("<p class=\"point\">{}</p><pre>{trace}</pre>\n{more}{rest}", &first[..end]))
+    });
+    parts.unwrap_or_else(|| html.to_owned())
+}
+
+/// Where the first sentence of a paragraph ends, outside of any element.
+fn sentence(html: &str) -> usize {
+    let ends = html.match_indices(['.', ':', '。', '：', '<']);
+    let mut depth = 0;
+    for (at, what) in ends {
+        match what {
+            "<" if html[at..].starts_with("</") => depth -= 1,
+            "<" => depth += 1,
+            "." | ":" if depth == 0 && !html[at + 1..].starts_with([' ', '\n']) => {}
+            ":" | "：" => {}
+            end if depth == 0 => return at + end.len(),
+            _ => {}
+        }
+    }
+    html.len()
 }
 
 /// The feature of cargo of a name of the preprocessor.

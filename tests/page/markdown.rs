@@ -53,6 +53,9 @@ pub fn link(file: &str, target: &str) -> String {
     let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
     let own = file.rsplit('/').next().unwrap_or(file);
     let path = if path.is_empty() { own } else { path };
+    if path == "in-use.md" {
+        return "#in-use".to_owned();
+    }
     for program in Program::ALL {
         let name = program.name();
         if path == format!("{name}.md") {
@@ -72,8 +75,10 @@ pub fn link(file: &str, target: &str) -> String {
     match (target.strip_prefix(up), folder) {
         (Some(readme), _) if readme.ends_with(".md#what-you-will-find") => "#first".to_owned(),
         (Some(outside), _) => format!("{SOURCES}{}", outside.trim_start_matches("../")),
-        (None, Some((folder, _))) if !target.contains("://") && !target.starts_with('#') => {
-            format!("{folder}/{target}").replace(&format!("{folder}/../"), "")
+        // A browser shows a Markdown file as it is typed, so the host of the sources shows it.
+        (None, _) if path.ends_with(".md") && !target.contains("://") => {
+            let folder = file.rsplit_once('/').map_or("docs", |(folder, _)| folder);
+            format!("{SOURCES}{folder}/{target}").replace("docs/zh-CN/../", "docs/")
         }
         (None, _) => target.to_owned(),
     }

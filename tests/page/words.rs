@@ -38,11 +38,6 @@ impl Words {
         &self.0
     }
 
-    /// One of them.
-    pub fn text(&self, part: &str, name: &str) -> &str {
-        self.0[part][name].as_str().expect("it is a text")
-    }
-
     /// Whether the answers have a name for a state of the bind table.
     pub fn has_state(&self, state: &str) -> bool {
         self.0["answer"]["state"].get(state).is_some()
@@ -50,8 +45,32 @@ impl Words {
 
     /// Those that the script puts on the page.
     pub fn for_script(&self) -> Table {
-        let is_for_script =
-            |name: &str| ["punctuation", "caption", "stage", "answer", "note"].contains(&name);
-        self.0.clone().into_iter().filter(|(name, _)| is_for_script(name)).collect()
+        let mut table = self.0.clone();
+        for (part, names) in ONLY_IN_TEMPLATES {
+            if names.is_empty() {
+                table.remove(part);
+            }
+            for name in names {
+                table[part].as_table_mut().expect("it is a part").remove(*name);
+            }
+        }
+        table
     }
 }
+
+/// What the templates alone show: whole parts, and names of parts.
+const ONLY_IN_TEMPLATES: [(&str, &[&str]); 10] = [
+    ("page", &[]),
+    ("why", &[]),
+    ("listing", &[]),
+    ("ask", &[]),
+    ("in_use", &[]),
+    ("footer", &[]),
+    ("picture", &[]),
+    (
+        "first",
+        &["noscript", "systems", "label", "program", "square", "old", "new", "option", "player"],
+    ),
+    ("run", &["title"]),
+    ("note", &["hint", "label"]),
+];
