@@ -18,7 +18,7 @@ use std::path::PathBuf;
     version,
     about = words!(
         "May a socket B bind where a socket A is? Each pairing, tried on this kernel",
-        "套接字 A 已在那里，套接字 B 能绑定吗？每一种组合都在本机的内核上试过"
+        "端口已被套接字 A 占用，套接字 B 还能绑定吗？在本机内核上逐一试验每种组合"
     ),
     after_help = notes(),
     args_conflicts_with_subcommands = true
@@ -37,7 +37,7 @@ pub enum Task {
     #[command(
         about = words!(
             "Try one cell or several, and say which condition of the kernel decides each",
-            "试一格或几格，并说明内核的哪个条件决定结果"
+            "试一格或几格，并指出内核的哪个条件决定了结果"
         ),
         after_help = notes()
     )]
@@ -53,7 +53,7 @@ pub enum Task {
     #[command(
         about = words!(
             "Who holds this port, may a new server bind it, and what would help",
-            "谁占着这个端口，新服务器能不能绑定，怎么办"
+            "端口被谁占用，新服务器能不能绑定，该怎么办"
         ),
         after_help = port_notes()
     )]
@@ -63,11 +63,11 @@ pub enum Task {
             "端口，或者“地址:端口”、“[地址]:端口”，例如 3459、127.0.0.1:3459、[::1]:3459"
         ))]
         target: Target,
-        #[arg(long, help = words!("UDP in place of TCP", "查 UDP，不查 TCP"))]
+        #[arg(long, help = words!("UDP in place of TCP", "查 UDP 端口，不查 TCP"))]
         udp: bool,
         #[arg(long, help = words!(
             "Find out the rest by real binds, each closed at once; that takes the port for a moment",
-            "其余的用真正的 bind 查清，随即关闭；那一瞬间它占用端口"
+            "其余情况用真正的 bind 查清，每次随即关闭；那一瞬间会占用端口"
         ))]
         probe: bool,
         #[command(flatten)]
@@ -83,12 +83,12 @@ pub enum Task {
     Why(Command),
     #[command(about = words!(
         "Compare this kernel with a saved run; status 1 if any cell differs",
-        "把本机的内核与保存的运行比较；有任何一格不同，退出状态就是 1"
+        "把本机内核与保存下来的结果作比较；只要有一格不同，退出状态就是 1"
     ))]
     Diff {
         #[arg(help = words!(
             "Made by `bindtable --format json > FILE`, here or on another kernel",
-            "由 bindtable --format json > FILE 保存，在这里或者在别的内核上"
+            "保存下来的结果，由 bindtable --format json > FILE 生成，可以来自别的内核"
         ), value_parser = NonEmptyStringValueParser::new())]
         file: String,
         #[command(flatten)]
@@ -100,19 +100,19 @@ pub enum Task {
 
 #[derive(Args)]
 pub struct Filter {
-    #[arg(long, help = words!("The cells of this protocol", "只要这个协议的格子"))]
+    #[arg(long, help = words!("The cells of this protocol", "只试这个协议的格子"))]
     pub proto: Option<Proto>,
-    #[arg(long, help = words!("The cells with A in this state", "只要 A 处于这个状态的格子"))]
+    #[arg(long, help = words!("The cells with A in this state", "只试 A 处于这个状态的格子"))]
     pub state: Option<State>,
     #[arg(long, value_name = "NAME", help = words!(
         "One table; its name stands beside its title",
-        "只要一张表；表名在标题旁边"
+        "只试一张表；表名写在标题旁边"
     ))]
     pub question: Option<String>,
     #[arg(long, value_name = "N", value_parser = threads, help = words!(
         "How many cells are tried at once, each thread in a network namespace of its own; as many as \
          there are processors by default",
-        "同时试几格，每个线程有自己的网络命名空间；默认与处理器一样多"
+        "同时试几格；每个线程有自己的网络命名空间；默认等于处理器的个数"
     ))]
     pub jobs: Option<NonZeroU8>,
 }
@@ -159,7 +159,7 @@ pub struct Command {
 pub struct Answer {
     #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = text_or_json(), help = words!(
         "JSON has one cell a line",
-        "JSON 每格一行"
+        "输出格式；JSON 每格一行"
     ))]
     pub format: Format,
     #[arg(long = "lang", value_name = "LANG", help = words!(
@@ -173,7 +173,7 @@ pub struct Answer {
 pub struct Output {
     #[arg(long, default_value = "text", help = words!(
         "JSON has one cell a line",
-        "JSON 每格一行"
+        "输出格式；JSON 每格一行"
     ))]
     pub format: Format,
     /// For `--help`: main has read it before clap does.
@@ -195,7 +195,7 @@ fn process(text: &str) -> Result<i32, String> {
 }
 
 fn threads(text: &str) -> Result<NonZeroU8, String> {
-    text.parse().map_err(|_| say!("a number from 1 to 255 is needed", "要 1 到 255 的数"))
+    text.parse().map_err(|_| say!("a number from 1 to 255 is needed", "应为 1 到 255 的整数"))
 }
 
 /// What stands below the options of `port`.
@@ -211,12 +211,13 @@ and all else is the same in each language.
 
 Exit status: 0 if the port is free, 1 if a socket holds it, 2 if that could not be found out.",
         "\
-它不会停掉任何东西。没有 --probe 时，只有 TIME_WAIT 或者别的没有进程的连接占着端口，它才绑定端口：
-由此得知那条连接带不带选项，随即关闭套接字。同一地址有几条时，得知的是它们是否都带。6.8 之前的内核
-列不全套接字，那里总是按 --probe 来查。为了读套接字的选项，它复制文件描述符，也随即关闭。
-用 --format json 时，null 表示未知；answer 和系统的错误是句子，其余的在每种语言里都一样。
+这个命令不会停掉任何进程。不加 --probe 时，只有端口被 TIME_WAIT 或者别的没有进程的连接占用，它才绑定
+一下端口，看那条连接带不带选项，随即关闭套接字；同一地址上有几条时，只能看出是不是全都带。6.8 之前的
+内核不能列出全部套接字，所以总是按 --probe 来查。要读取别的进程的套接字选项，它会复制那个文件描述符，
+副本也随即关闭。用 --format json 时，null 表示未知；answer 和系统的错误是给人读的句子，其余内容不随
+语言而变。
 
-退出状态：端口空闲是 0，有套接字占着是 1，查不清是 2。"
+退出状态：0 端口空闲；1 端口被套接字占用；2 查不清。"
     )
 }
 
@@ -234,14 +235,14 @@ labels, conditions, reasons and versions are for readers, and follow it.
 
 Exit status: 0; 1 if a cell differs (diff); 2 after an error; 3 if a cell was not tried.",
         "\
-每一格都有自己的端口，在本程序自己的网络命名空间里：以 root 创建，或者在允许用户命名空间的地方由
-普通用户创建。否则就在真正的回环接口上试，需要命名空间的不试，TIME_WAIT 会在那里留一分钟。两个
-用户的格子需要 root。不能试的，会写明原因。
+每一格单独用一个端口，在本程序自己的网络命名空间里试。创建网络命名空间，要以 root 身份运行，或者系统
+允许普通用户使用用户命名空间。否则就直接在本机的回环接口上试：离不开命名空间的格子会跳过，留下的
+TIME_WAIT 要过一分钟才消失。涉及两个用户的格子需要 root。没有试的格子都会写明原因。
 
-用 --format json 时，名字、结果和由谁收到在每种语言里都一样。标题、说明、标签、条件、原因和版本是
-给人读的，随语言而变。
+用 --format json 时，名字、结果和接收者不随语言而变；标题、说明、标签、条件、原因和版本是给人读的，
+用所选的语言写出。
 
-退出状态：0；有格子不同是 1（diff）；出错是 2；有格子没有试是 3。"
+退出状态：0 正常；1 有格子不同（diff）；2 出错；3 有格子没有试。"
     );
     format!("{}\n{notes}", cell::grammar())
 }
@@ -251,8 +252,8 @@ fn in_chinese(command: ClapCommand) -> ClapCommand {
     let mut command = command.mut_args(|arg| {
         let mut help = arg.get_help().map(ToString::to_string).unwrap_or_default();
         match arg.get_id().as_str() {
-            "help" => help = "打印帮助".to_owned(),
-            "version" => help = "打印版本".to_owned(),
+            "help" => help = "显示帮助".to_owned(),
+            "version" => help = "显示版本".to_owned(),
             _ => {}
         }
         if arg.get_action().takes_values() {
@@ -268,7 +269,7 @@ fn in_chinese(command: ClapCommand) -> ClapCommand {
         arg.help(help).hide_possible_values(true).hide_default_value(true)
     });
     if command.get_name() == "help" {
-        command = command.about("打印帮助，或者某个命令的帮助");
+        command = command.about("显示帮助，或者某个命令的帮助");
     }
     let usage = command.render_usage().to_string();
     let usage = usage.replace("Usage: ", "用法：").replace("\n       ", "\n      ");
@@ -304,15 +305,15 @@ fn chinese_line(error: &clap::Error) -> String {
     let line = match error.kind() {
         ErrorKind::ValueValidation => {
             let source = error.source().map(ToString::to_string).unwrap_or_default();
-            return format!("{argument} 的值“{value}”不对：{source}");
+            return format!("{argument} 的值“{value}”无效：{source}");
         }
-        ErrorKind::InvalidValue if value.is_empty() => format!("{argument} 要有值"),
-        ErrorKind::InvalidValue => format!("{argument} 的值“{value}”不对：可以是 {valid}"),
-        ErrorKind::UnknownArgument => format!("没有参数 {argument}"),
-        ErrorKind::InvalidSubcommand => format!("没有命令 {command}"),
-        ErrorKind::MissingRequiredArgument => format!("缺少 {argument}"),
+        ErrorKind::InvalidValue if value.is_empty() => format!("{argument} 缺少值"),
+        ErrorKind::InvalidValue => format!("{argument} 的值“{value}”无效，可选：{valid}"),
+        ErrorKind::UnknownArgument => format!("不认识的参数 {argument}"),
+        ErrorKind::InvalidSubcommand => format!("不认识的命令 {command}"),
+        ErrorKind::MissingRequiredArgument => format!("缺少参数 {argument}"),
         ErrorKind::ArgumentConflict if prior == argument => format!("{argument} 只能写一次"),
-        ErrorKind::ArgumentConflict => format!("{argument}{command} 不能与 {prior} 一起用"),
+        ErrorKind::ArgumentConflict => format!("{argument}{command} 不能与 {prior} 同时使用"),
         _ => english_line(error),
     };
     format!("{line}；见 --help")

@@ -80,7 +80,7 @@ impl Filter {
                 let names: Vec<&str> = questions.iter().map(|question| question.name).collect();
                 return Err(say!(
                     "--question: '{name}' is none of {names}",
-                    "--question：“{name}”不在 {names} 之中",
+                    "--question：没有“{name}”，可选：{names}",
                     names = names.join(", ")
                 ));
             }
@@ -138,7 +138,7 @@ fn diff(file: &str, filter: &Filter, format: Format) -> Result<(String, u8), Str
     let saved = Run::parse(&read_saved(file)?).map_err(|why| {
         say!(
             "{file} is no saved run ({why}): bindtable --format json > FILE makes one",
-            "{file} 不是保存的运行（{why}）：用 bindtable --format json > FILE 保存"
+            "{file} 不是保存下来的结果（{why}）：请用 bindtable --format json > FILE 生成"
         )
     })?;
     let report = table(filter)?;
@@ -157,12 +157,12 @@ fn read_saved(file: &str) -> Result<String, String> {
     let mut text = String::new();
     File::open(file)
         .and_then(|saved| saved.take(MOST + 1).read_to_string(&mut text))
-        .map_err(|error| say!("{file}: {error}", "读不了 {file}：{error}"))?;
+        .map_err(|error| say!("{file}: {error}", "不能读取 {file}：{error}"))?;
     if text.len() as u64 > MOST {
         return Err(say!(
             "{file} has more than {most} MiB, so it is no saved run: bindtable --format json > FILE \
              makes one",
-            "{file} 超过 {most} MiB，所以不是保存的运行：用 bindtable --format json > FILE 保存",
+            "{file} 超过 {most} MiB，不是保存下来的结果：请用 bindtable --format json > FILE 生成",
             most = MOST >> 20
         ));
     }
@@ -193,7 +193,7 @@ fn table(filter: &Filter) -> Result<Report, String> {
     if cells.is_empty() {
         return Err(say!(
             "no cell of the table is so: see --help",
-            "表里没有这样的格子：见 --help"
+            "没有符合条件的格子：见 --help"
         ));
     }
     Ok(Report {

@@ -35,7 +35,7 @@ macro_rules! named {
                     let names: Vec<&str> = Self::ALL.iter().map(|value| value.name()).collect();
                     $crate::say!(
                         "'{name}' is none of {names}",
-                        "“{name}”不在 {names} 之中",
+                        "没有“{name}”，可选：{names}",
                         names = names.join(", ")
                     )
                 })

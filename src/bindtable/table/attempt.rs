@@ -124,7 +124,7 @@ impl Attempt<'_> {
     /// What becomes of B; or nothing, if A is not quite what it should be and `is_last` is not set.
     fn run(&self, is_last: bool) -> Result<Option<Outcome>, Trouble> {
         let (a, others) =
-            self.cell.there.split_first().ok_or(words!("there is nobody", "没有旧的套接字"))?;
+            self.cell.there.split_first().ok_or(words!("there is nobody", "没有写出旧套接字"))?;
         let mut kept = KeptOpen::default();
         match (self.cell.proto, a.route) {
             (Proto::Tcp, Route::Bind) => self.make_server(a, self.bound(a)?, &mut kept)?,
@@ -157,7 +157,7 @@ impl Attempt<'_> {
             if after != found {
                 let trouble = say!(
                     "A was in [{found}], and when B had come, in [{after}]",
-                    "A 原来处于 [{found}]，B 到来之后处于 [{after}]",
+                    "A 原来处于 [{found}]，B 绑定之后却处于 [{after}]",
                     found = names(&found),
                     after = names(&after)
                 );
@@ -199,7 +199,7 @@ impl Attempt<'_> {
             };
             return match verdict(Call::Connect, connected) {
                 Verdict::Failed { errno: Errno::INPROGRESS, .. } => {
-                    Err(words!("B's connect takes too long", "B 的 connect 太久").into())
+                    Err(words!("B's connect takes too long", "B 的 connect 花的时间太长").into())
                 }
                 verdict => Ok(verdict),
             };
@@ -317,7 +317,7 @@ impl Attempt<'_> {
         if verdict != Verdict::Ok {
             return Err(say!(
                 "{socket} should be there, but: {is}",
-                "{socket} 本应在那里，但是：{is}",
+                "{socket} 本应占用端口，结果却是 {is}",
                 is = verdict.name()
             ));
         }
@@ -500,9 +500,9 @@ impl Attempt<'_> {
     fn peer(&self, ip: IpAddr, port: u16) -> Result<Fd, String> {
         let fd = plain_socket(self.kind(), ip)?;
         fd.bind(&SocketAddr::new(ip, port).into())
-            .map_err(failed(words!("the peer's bind", "对方的 bind")))?;
+            .map_err(failed(words!("the peer's bind", "对端的 bind")))?;
         if self.cell.proto == Proto::Tcp {
-            fd.listen(64).map_err(failed(words!("the peer's listen", "对方的 listen")))?;
+            fd.listen(64).map_err(failed(words!("the peer's listen", "对端的 listen")))?;
         }
         Ok(fd)
     }

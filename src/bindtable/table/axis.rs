@@ -85,7 +85,7 @@ pub fn options(place: &'static str) -> Axis {
     Axis::new(
         place,
         &[
-            (words!("none", "没有选项"), ""),
+            (words!("none", "不带选项"), ""),
             ("SO_REUSEADDR", "+reuseaddr"),
             ("SO_REUSEPORT", "+reuseport"),
             (words!("both options", "两个选项"), "+reuseaddr+reuseport"),
@@ -98,7 +98,7 @@ pub fn shared() -> Axis {
     Axis::new(
         "{both}",
         &[
-            (words!("neither has an option", "双方都没有选项"), ""),
+            (words!("neither has an option", "双方都不带选项"), ""),
             (words!("both SO_REUSEADDR", "双方都有 SO_REUSEADDR"), "+reuseaddr"),
             (words!("both SO_REUSEPORT", "双方都有 SO_REUSEPORT"), "+reuseport"),
         ],
@@ -111,7 +111,7 @@ pub fn users() -> Axis {
         "{user}",
         &[
             (words!("same user", "同一用户"), ""),
-            (words!("another user", "别的用户"), "+other-user"),
+            (words!("another user", "另一个用户"), "+other-user"),
         ],
     )
 }

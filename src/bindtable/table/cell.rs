@@ -262,41 +262,41 @@ impl Socket {
             return Err(say!(
                 "{ip} is not an address here: there are 127.0.0.0/8, ::1, fd00::2, the wildcards \
                  and groups",
-                "这里没有地址 {ip}：有 127.0.0.0/8、::1、fd00::2、通配地址和组",
+                "不能用地址 {ip}，可选：127.0.0.0/8、::1、fd00::2、通配地址和多播组",
                 ip = self.ip
             ));
         }
         if self.v6only && (self.ip.is_ipv4() || is_mapped) {
             return Err(say!(
                 "{self}: +v6only is for IPv6, and {ip} is IPv4",
-                "{self}：+v6only 只用于 IPv6，而 {ip} 是 IPv4",
+                "{self}：+v6only 只能用于 IPv6，而 {ip} 是 IPv4",
                 ip = self.ip
             ));
         }
         if self.program != Set::Never && self.reuseport != Set::Before {
             return Err(say!(
                 "{self}: a program is for a group, which needs +reuseport",
-                "{self}：程序属于组，组需要 +reuseport"
+                "{self}：BPF 程序挂在 reuseport 组上，所以还要有 +reuseport"
             ));
         }
         if self.route != Route::Bind {
             if self.ip.is_multicast() || (self.route == Route::Connect && self.is_wildcard()) {
                 return Err(say!(
                     "{self}: nothing connects from {ip}",
-                    "{self}：不能从 {ip} 去 connect",
+                    "{self}：不能从 {ip} 发起 connect",
                     ip = self.ip
                 ));
             }
             if self.device.is_some() {
                 return Err(say!(
                     "{self}: a socket with a device does not connect here",
-                    "{self}：这里绑定网卡的套接字不去 connect"
+                    "{self}：这里不试绑定了网络接口又调用 connect 的套接字"
                 ));
             }
         } else if self.elsewhere {
             return Err(say!(
                 "{self}: +elsewhere is for a socket that connects",
-                "{self}：+elsewhere 只用于去 connect 的套接字"
+                "{self}：+elsewhere 只能用于调用 connect 的套接字"
             ));
         }
         Ok(())
@@ -346,14 +346,14 @@ static MODIFIERS: [Modifier; 17] = [
         device,
         Some(Device::Lo),
         "SO_BINDTODEVICE: lo, where all arrives",
-        "SO_BINDTODEVICE：lo，一切都从这里到来"
+        "SO_BINDTODEVICE：lo，所有数据都从这个接口进来"
     ),
     modifier!(
         "device-other",
         device,
         Some(Device::Other),
         "SO_BINDTODEVICE: another device",
-        "SO_BINDTODEVICE：另一块网卡"
+        "SO_BINDTODEVICE：另一个网络接口"
     ),
     modifier!(
         "reuseaddr",
@@ -390,44 +390,50 @@ static MODIFIERS: [Modifier; 17] = [
         program,
         Set::Before,
         "SO_ATTACH_REUSEPORT_CBPF before bind: takes the first",
-        "在 bind 之前用 SO_ATTACH_REUSEPORT_CBPF 挂上程序：取第一个"
+        "在 bind 之前用 SO_ATTACH_REUSEPORT_CBPF 挂上 BPF 程序：总是选第一个套接字"
     ),
-    modifier!("late-program", program, Set::Late, "attached after bind", "在 bind 之后挂上"),
-    modifier!("other-user", other_user, true, "another user's socket", "别的用户的套接字"),
+    modifier!(
+        "late-program",
+        program,
+        Set::Late,
+        "attached after bind",
+        "在 bind 之后挂上 BPF 程序"
+    ),
+    modifier!("other-user", other_user, true, "another user's socket", "套接字属于别的用户"),
     modifier!(
         "ipv4-client",
         ipv4_client,
         true,
         "A at ::, whose client comes over IPv4",
-        "A 在 ::，它的客户端走 IPv4"
+        "A 在 ::，它的客户端用 IPv4 连接"
     ),
     modifier!(
         "connects",
         route,
         Route::Connect,
         "no bind: connect chooses the port (A: a client's socket)",
-        "没有 bind：由 connect 选端口（A：客户端的套接字）"
+        "不调用 bind：由 connect 选端口（用于 A，就是客户端的套接字）"
     ),
     modifier!(
         "bind-connects",
         route,
         Route::BindConnect,
         "bind, then connect in place of listen",
-        "bind 之后不是 listen，而是 connect"
+        "bind 之后调用 connect，不调用 listen"
     ),
     modifier!(
         "elsewhere",
         elsewhere,
         true,
         "B connects to another server than A",
-        "B 去 connect 的服务器与 A 的不同"
+        "B 连接的服务器与 A 的不同"
     ),
     modifier!(
         "closed",
         closed,
         true,
         "a third socket that is closed again before B comes",
-        "第三个套接字，在 B 到来之前又关闭了"
+        "第三个套接字，在 B 绑定之前就关闭了"
     ),
 ];
 
@@ -445,7 +451,7 @@ impl FromStr for Socket {
                 let names: Vec<_> = MODIFIERS.iter().map(|modifier| modifier.name).collect();
                 say!(
                     "'+{part}' is none of +{names}",
-                    "“+{part}”不在 +{names} 之中",
+                    "没有“+{part}”，可选：+{names}",
                     names = names.join(" +")
                 )
             })?;
@@ -500,7 +506,7 @@ impl Cell {
     pub fn check(&self) -> Result<(), String> {
         let (proto, state) = (self.proto, self.state);
         let Some((a, others)) = self.there.split_first() else {
-            return Err(say!("nobody is there", "没有旧的套接字"));
+            return Err(say!("nobody is there", "没有写出旧套接字"));
         };
         self.sockets().try_for_each(Socket::check)?;
         let is_of_udp = State::OF_UDP.contains(&state);
@@ -508,14 +514,14 @@ impl Cell {
             let known = State::OF_UDP.map(State::name).join(", ");
             return Err(say!(
                 "UDP has no state '{state}': it has {known}",
-                "UDP 没有“{state}”状态：它有 {known}",
+                "UDP 没有“{state}”状态，可选：{known}",
                 state = state.name()
             ));
         }
         if proto == Proto::Tcp && state == State::Exhausted {
             return Err(say!(
                 "TCP has exhausted-reuse-0 and exhausted-reuse-1, by ip_autobind_reuse",
-                "TCP 有 exhausted-reuse-0 和 exhausted-reuse-1，取决于 ip_autobind_reuse"
+                "TCP 要写 exhausted-reuse-0 或 exhausted-reuse-1，末尾是 ip_autobind_reuse 的值"
             ));
         }
         if proto == Proto::Tcp && self.sockets().any(|socket| socket.ip.is_multicast()) {
@@ -524,13 +530,13 @@ impl Cell {
         if a.closed || self.new.closed {
             return Err(say!(
                 "+closed is for a third socket: A's state says it of A",
-                "+closed 只用于第三个套接字：A 是否关闭由 A 的状态表示"
+                "+closed 只能用于第三个套接字：A 关没关闭，由 A 的状态表示"
             ));
         }
         if state == State::Closed && a.device.is_some() {
             return Err(say!(
                 "a device of a closed socket decides nothing",
-                "已关闭的套接字，网卡不起作用"
+                "套接字已经关闭，绑定哪个网络接口都没有影响"
             ));
         }
         let may_connect = match proto {
@@ -540,27 +546,27 @@ impl Cell {
         if a.route != Route::Bind && !may_connect {
             return Err(say!(
                 "a socket that connects is never '{state}'",
-                "去 connect 的套接字不会处于“{state}”",
+                "调用 connect 的套接字不会处于“{state}”状态",
                 state = state.name()
             ));
         }
         if self.new.route != Route::Bind && (state.is_exhausted() || state.is_between()) {
             return Err(say!(
                 "'{state}' is for a B that binds",
-                "“{state}”只用于绑定的 B",
+                "“{state}”状态只能用于调用 bind 的 B",
                 state = state.name()
             ));
         }
         if others.iter().any(|socket| socket.route != Route::Bind) {
             return Err(say!(
                 "a third socket binds, and does not connect",
-                "第三个套接字绑定，不去 connect"
+                "第三个套接字只能绑定，不能 connect"
             ));
         }
         if a.elsewhere {
             return Err(say!(
                 "+elsewhere is B's: elsewhere than A",
-                "+elsewhere 只用于 B：与 A 不同的别处"
+                "+elsewhere 只能用于 B，表示 B 连接的服务器与 A 的不同"
             ));
         }
         let has_client = !state.is_bound()
@@ -572,7 +578,7 @@ impl Cell {
         {
             return Err(say!(
                 "+ipv4-client is for A at ::, with a connection",
-                "+ipv4-client 只用于 :: 上有连接的 A"
+                "+ipv4-client 只能用于在 :: 上并且有连接的 A"
             ));
         }
         Ok(())
@@ -595,7 +601,7 @@ impl FromStr for Cell {
         let [proto, there, state, new] = parts[..] else {
             return Err(say!(
                 "'{name}' is not of the form PROTOCOL/THERE/STATE/NEW",
-                "“{name}”不是 PROTOCOL/THERE/STATE/NEW 的形式"
+                "“{name}”不是 PROTOCOL/THERE/STATE/NEW 这样的格式"
             ));
         };
         let cell = Self {
@@ -619,10 +625,10 @@ NEW is socket B, which comes last. TCP listens after its bind.
 A socket is an address, with any of:
 ",
         "\
-一格写成 PROTOCOL/THERE/STATE/NEW，例如 tcp/127.0.0.1+reuseaddr/time-wait/127.0.0.1+reuseaddr。
-THERE 是套接字 A；或者是 A、逗号和更多套接字，它们在 A 之后绑定同一端口。
-NEW 是最后到来的套接字 B。TCP 在 bind 之后监听。
-套接字写成地址，后面可以有：
+格子的写法是 PROTOCOL/THERE/STATE/NEW，例如 tcp/127.0.0.1+reuseaddr/time-wait/127.0.0.1+reuseaddr。
+THERE 是套接字 A；后面可以再写几个套接字，用逗号隔开，它们在 A 之后绑定同一个端口。
+NEW 是套接字 B，最后绑定。TCP 套接字在 bind 之后还会 listen。
+套接字的写法是地址，后面可以加：
 "
     )
     .to_owned();
@@ -637,8 +643,8 @@ STATE is A's, when B comes:
 ",
         "\
 地址有 127.0.0.0/8、::1、fd00::2、::ffff:127.0.0.1，以及通配地址 0.0.0.0、:: 和 ::ffff:0.0.0.0；
-UDP 还有组。
-STATE 是 B 到来时 A 的状态：
+UDP 还可以用多播组。
+STATE 是 B 绑定时 A 的状态：
 "
     );
     for state in State::ALL {

@@ -207,7 +207,7 @@ fn moments(proto: Proto) -> Question {
     let of_a = [
         (words!("A before bind", "A 在 bind 之前"), ""),
         (words!("A after bind", "A 在 bind 之后"), "late-"),
-        (words!("A before bind, cleared after", "A 在 bind 之前，之后清除"), "cleared-"),
+        (words!("A before bind, cleared after", "A 在 bind 之前，后来清除"), "cleared-"),
     ];
     let of_b = [
         (words!("B before bind", "B 在 bind 之前"), ""),
@@ -302,9 +302,9 @@ fn ipv4_clients() -> Question {
 
 fn devices(proto: Proto) -> Question {
     let devices = [
-        (words!("no device", "没有绑定网卡"), ""),
+        (words!("no device", "不绑定网络接口"), ""),
         ("lo", "+device-lo"),
-        (words!("another", "另一块"), "+device-other"),
+        (words!("another", "另一个"), "+device-other"),
     ];
     let of_a = label("A").has(&Axis::new("{a}", &devices));
     let of_state = |state| of_proto(proto, &[state]).by(&shared());
@@ -329,7 +329,7 @@ fn devices(proto: Proto) -> Question {
 
 fn programs(proto: Proto) -> Question {
     let moments = [
-        (words!("no program", "没有程序"), ""),
+        (words!("no program", "没有 BPF 程序"), ""),
         (words!("before bind", "bind 之前"), "+program"),
         (words!("after bind", "bind 之后"), "+late-program"),
     ];
@@ -367,7 +367,7 @@ const THREE: [(&str, &str, &str); 10] = [
     (
         "A SO_REUSEADDR, C both and closed again, B SO_REUSEPORT: the bucket remembers C \
          (fastreuseport)",
-        "A 有 SO_REUSEADDR，C 两个都有、随后关闭，B 有 SO_REUSEPORT：桶记着 C（fastreuseport）",
+        "A 有 SO_REUSEADDR；C 两个选项都有，绑定后关闭；B 有 SO_REUSEPORT：桶还记着 C（fastreuseport）",
         "tcp/127.0.0.1+reuseaddr,127.0.0.1+reuseaddr+reuseport+closed/bound/127.0.0.1+reuseport",
     ),
     (
@@ -377,7 +377,7 @@ const THREE: [(&str, &str, &str); 10] = [
     ),
     (
         "the same, B another user's: C's user is remembered, too",
-        "同上，B 属于别的用户：桶也记着 C 的用户",
+        "同上，B 属于另一个用户：桶也记着 C 的用户",
         "tcp/127.0.0.1+reuseaddr,127.0.0.1+reuseaddr+reuseport+closed/bound/127.0.0.1+reuseport+other-user",
     ),
     (
@@ -387,33 +387,33 @@ const THREE: [(&str, &str, &str); 10] = [
     ),
     (
         "UDP, C not closed: the search ends at the first that shares SO_REUSEPORT",
-        "UDP，C 没有关闭：遇到第一个同样有 SO_REUSEPORT 的套接字就不再找",
+        "UDP，C 没有关闭：找到第一个同样有 SO_REUSEPORT 的套接字，查找就结束",
         "udp/127.0.0.1+reuseaddr,127.0.0.1+reuseaddr+reuseport/bound/127.0.0.1+reuseport",
     ),
     (
         "A both, C SO_REUSEADDR, B SO_REUSEPORT: B shares nothing with C",
-        "A 两个都有，C 有 SO_REUSEADDR，B 有 SO_REUSEPORT：B 与 C 没有共同的选项",
+        "A 两个选项都有，C 有 SO_REUSEADDR，B 有 SO_REUSEPORT：B 与 C 没有共同的选项",
         "tcp/127.0.0.1+reuseaddr+reuseport,127.0.0.1+reuseaddr/bound/127.0.0.1+reuseport",
     ),
     (
         "the same, C closed again: A and B are compared",
-        "同上，C 随后关闭：比较的是 A 和 B",
+        "同上，C 绑定后关闭：只比较 A 和 B",
         "tcp/127.0.0.1+reuseaddr+reuseport,127.0.0.1+reuseaddr+closed/bound/127.0.0.1+reuseport",
     ),
     (
         "A SO_REUSEADDR, C none at 127.0.0.2, B SO_REUSEADDR at 0.0.0.0: B meets C, too",
-        "A 有 SO_REUSEADDR，C 没有选项、在 127.0.0.2，B 有 SO_REUSEADDR、在 0.0.0.0：B 也遇到 C",
+        "A 有 SO_REUSEADDR；C 不带选项，在 127.0.0.2；B 有 SO_REUSEADDR，在 0.0.0.0：B 还要与 C 比较",
         "tcp/127.0.0.1+reuseaddr,127.0.0.2/bound/0.0.0.0+reuseaddr",
     ),
     (
         "A has connected, C binds 127.0.0.2 there, B connects elsewhere: a port that was bound \
          is not for connect",
-        "A 已 connect，C 用这个端口绑定 127.0.0.2，B 去 connect 别处：绑定过的端口，connect 不用",
+        "A 已经 connect，C 用这个端口绑定 127.0.0.2，B connect 别处：绑定过的端口，connect 不选",
         "tcp/127.0.0.1+connects,127.0.0.2/connected/127.0.0.1+connects+elsewhere",
     ),
     (
         "the same, C closed again: the port is for connect again",
-        "同上，C 随后关闭：connect 又能用这个端口",
+        "同上，C 绑定后关闭：connect 又能选这个端口",
         "tcp/127.0.0.1+connects,127.0.0.2+closed/connected/127.0.0.1+connects+elsewhere",
     ),
 ];
@@ -455,7 +455,7 @@ fn udp_connected() -> Question {
     let of_a = [
         (words!("bound to 127.0.0.1, connected", "绑定 127.0.0.1，已 connect"), "127.0.0.1"),
         (words!("bound to 0.0.0.0, connected", "绑定 0.0.0.0，已 connect"), "0.0.0.0"),
-        (words!("connected, without bind", "没有 bind，已 connect"), "127.0.0.1+connects"),
+        (words!("connected, without bind", "不 bind，已 connect"), "127.0.0.1+connects"),
     ];
     let of_b = [
         (words!("binds 127.0.0.1", "绑定 127.0.0.1"), "127.0.0.1"),
@@ -562,12 +562,12 @@ const RECEIVERS: [(&str, &str, &str); 21] = [
     ),
     (
         "UDP, SO_REUSEPORT: a hash",
-        "UDP，SO_REUSEPORT：由哈希决定",
+        "UDP，SO_REUSEPORT：按哈希选出",
         "udp/127.0.0.1+reuseport/bound/127.0.0.1+reuseport",
     ),
     (
         "UDP, A's program takes the first",
-        "UDP，A 的程序取第一个",
+        "UDP，A 的 BPF 程序总是选第一个",
         "udp/127.0.0.1+reuseport+late-program/bound/127.0.0.1+reuseport",
     ),
     (
@@ -577,7 +577,7 @@ const RECEIVERS: [(&str, &str, &str); 21] = [
     ),
     (
         "UDP, A is connected, after it was bound to 0.0.0.0",
-        "UDP，A 绑定 0.0.0.0 之后已 connect",
+        "UDP，A 先绑定 0.0.0.0，再 connect",
         "udp/0.0.0.0+reuseaddr/connected/127.0.0.1+reuseaddr",
     ),
     (
@@ -587,27 +587,27 @@ const RECEIVERS: [(&str, &str, &str); 21] = [
     ),
     (
         "UDP, both are connected, each to its peer",
-        "UDP，双方已 connect，各有自己的对方",
+        "UDP，双方都已 connect，各有自己的对端",
         "udp/127.0.0.1+reuseaddr/connected/127.0.0.1+reuseaddr+bind-connects+elsewhere",
     ),
     (
         "UDP, A is bound to lo",
-        "UDP，A 绑定网卡 lo",
+        "UDP，A 绑定 lo",
         "udp/127.0.0.1+device-lo+reuseaddr/bound/127.0.0.1+reuseaddr",
     ),
     (
         "UDP, B is bound to lo",
-        "UDP，B 绑定网卡 lo",
+        "UDP，B 绑定 lo",
         "udp/127.0.0.1+reuseaddr/bound/127.0.0.1+device-lo+reuseaddr",
     ),
     (
         "UDP, SO_REUSEPORT, A is bound to lo",
-        "UDP，SO_REUSEPORT，A 绑定网卡 lo",
+        "UDP，SO_REUSEPORT，A 绑定 lo",
         "udp/127.0.0.1+device-lo+reuseport/bound/127.0.0.1+reuseport",
     ),
     (
         "UDP, A at 0.0.0.0 is bound to lo, B at 127.0.0.1 is not",
-        "UDP，A 在 0.0.0.0 并绑定网卡 lo，B 在 127.0.0.1、没有绑定网卡",
+        "UDP，A 在 0.0.0.0 并绑定 lo，B 在 127.0.0.1、不绑定网络接口",
         "udp/0.0.0.0+device-lo+reuseaddr/bound/127.0.0.1+reuseaddr",
     ),
     (
@@ -622,27 +622,27 @@ const RECEIVERS: [(&str, &str, &str); 21] = [
     ),
     (
         "TCP, SO_REUSEPORT: a hash",
-        "TCP，SO_REUSEPORT：由哈希决定",
+        "TCP，SO_REUSEPORT：按哈希选出",
         "tcp/127.0.0.1+reuseport/listening/127.0.0.1+reuseport",
     ),
     (
         "TCP, A's program takes the first",
-        "TCP，A 的程序取第一个",
+        "TCP，A 的 BPF 程序总是选第一个",
         "tcp/127.0.0.1+reuseport+late-program/listening/127.0.0.1+reuseport",
     ),
     (
         "TCP, SO_REUSEPORT, A is bound to lo",
-        "TCP，SO_REUSEPORT，A 绑定网卡 lo",
+        "TCP，SO_REUSEPORT，A 绑定 lo",
         "tcp/127.0.0.1+device-lo+reuseport/listening/127.0.0.1+reuseport",
     ),
     (
         "TCP, SO_REUSEPORT, B is bound to lo",
-        "TCP，SO_REUSEPORT，B 绑定网卡 lo",
+        "TCP，SO_REUSEPORT，B 绑定 lo",
         "tcp/127.0.0.1+reuseport/listening/127.0.0.1+device-lo+reuseport",
     ),
     (
         "TCP, A is bound to lo, B to another device",
-        "TCP，A 绑定网卡 lo，B 绑定另一块",
+        "TCP，A 绑定 lo，B 绑定另一个",
         "tcp/127.0.0.1+device-lo/listening/127.0.0.1+device-other",
     ),
     (
@@ -657,7 +657,7 @@ const RECEIVERS: [(&str, &str, &str); 21] = [
     ),
     (
         "TCP, A at 127.0.0.1, B at ::1: localhost is both",
-        "TCP，A 在 127.0.0.1，B 在 ::1：localhost 两个都是",
+        "TCP，A 在 127.0.0.1，B 在 ::1：localhost 是这两个地址",
         "tcp/127.0.0.1/listening/::1",
     ),
 ];

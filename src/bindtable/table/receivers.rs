@@ -146,7 +146,7 @@ impl Attempt<'_> {
         peers: [&Option<Fd>; 2],
     ) -> Result<Deliveries, String> {
         for (fd, socket) in [(a, &self.cell.there[0]), (b, &self.cell.new)] {
-            join_group(fd, socket.ip).map_err(failed(words!("joining the group", "加入组")))?;
+            join_group(fd, socket.ip).map_err(failed(words!("joining the group", "加入多播组")))?;
             fd.set_nonblocking(true).map_err(failed("O_NONBLOCK"))?;
         }
         let fence = Fence::new()?;

@@ -30,7 +30,7 @@ pub fn run(
     // The states that do not come here: it is waited for each of them once.
     let late: Mutex<BTreeMap<State, String>> = Mutex::new(BTreeMap::new());
     let work = || -> Result<(), String> {
-        let poisoned = words!("a thread has failed", "有线程失败");
+        let poisoned = words!("a thread has failed", "有一个线程失败了");
         let mut world = World::new(capabilities)?;
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
@@ -62,18 +62,19 @@ pub fn run(
             return work();
         }
         workers.into_iter().try_for_each(|worker| {
-            worker.join().map_err(|_| words!("a thread has failed", "有线程失败"))?
+            worker.join().map_err(|_| words!("a thread has failed", "有一个线程失败了"))?
         })
     });
     clear_progress();
     finished?;
-    results.into_inner().map_err(|_| words!("a thread has failed", "有线程失败").to_owned())
+    results.into_inner().map_err(|_| words!("a thread has failed", "有一个线程失败了").to_owned())
 }
 
 fn show_progress(done: usize, all: usize) {
     let mut stderr = std::io::stderr();
     if done.is_multiple_of(16) && stderr.is_terminal() {
-        let _ = write!(stderr, "\r{}", say!("{done} of {all} cells", "{done} / {all} 格"));
+        let _ =
+            write!(stderr, "\r{}", say!("{done} of {all} cells", "已试 {done} 格，共 {all} 格"));
     }
 }
 

@@ -21,7 +21,7 @@ pub fn question(name: &str) -> (&'static str, &'static str, &'static str) {
                 "A is at 127.0.0.1 in the state of the row; B binds the same address and port, and \
              listens. The column says who has the option. The row TIME_WAIT is the restart of a \
              server.",
-                "A 在 127.0.0.1，处于该行的状态；B 绑定同一地址和端口，然后监听。每一列写明哪一方有选项。TIME_WAIT 那一行就是服务器重启。"
+                "A 在 127.0.0.1，处于行首写的状态；B 绑定同一地址和端口，然后监听。列：哪一方设置了选项。TIME_WAIT 那一行就是重启服务器的情形。"
             ),
             words!("A's state", "A 的状态"),
         ),
@@ -30,11 +30,11 @@ pub fn question(name: &str) -> (&'static str, &'static str, &'static str) {
                 "TCP, IPv4: which side must set SO_REUSEPORT?",
                 "TCP，IPv4：哪一方必须设置 SO_REUSEPORT？"
             ),
-            words!("As before, for the other option.", "同上，换成另一个选项。"),
+            words!("As before, for the other option.", "同上，换成 SO_REUSEPORT。"),
             words!("A's state", "A 的状态"),
         ),
         "options" => (
-            words!("TCP, IPv4: the two options together", "TCP，IPv4：两个选项一起"),
+            words!("TCP, IPv4: the two options together", "TCP，IPv4：两个选项一起用"),
             words!(
                 "Both at 127.0.0.1. Rows: A's options; columns: B's.",
                 "双方都在 127.0.0.1。行：A 的选项；列：B 的选项。"
@@ -46,17 +46,17 @@ pub fn question(name: &str) -> (&'static str, &'static str, &'static str) {
             words!(
                 "Rows: A's address; columns: B's. A connection of a listener at 0.0.0.0 is at \
              127.0.0.1, where its client connected to.",
-                "行：A 的地址；列：B 的地址。0.0.0.0 上的监听套接字的连接在 127.0.0.1，因为客户端连的是这个地址。"
+                "行：A 的地址；列：B 的地址。监听套接字在 0.0.0.0 时，它的连接在 127.0.0.1，因为客户端连的是这个地址。"
             ),
             words!("A's state, options, A's address", "A 的状态、选项、A 的地址"),
         ),
         "ipv6" => (
-            words!("TCP, IPv6: the same at ::1", "TCP，IPv6：::1 上同样"),
+            words!("TCP, IPv6: the same at ::1", "TCP，IPv6：在 ::1 上也一样"),
             words!("The rule is one for both families.", "两个地址族的规则相同。"),
             words!("A's state", "A 的状态"),
         ),
         "families" => (
-            words!("TCP: IPv6 against IPv4, no option", "TCP：IPv6 对 IPv4，没有选项"),
+            words!("TCP: IPv6 against IPv4, no option", "TCP：IPv6 与 IPv4，不带选项"),
             words!(
                 "+v6only: with IPV6_V6ONLY. ::ffff:127.0.0.1 is IPv4's address on a socket of \
              IPv6. Rows: A's address; columns: B's.",
@@ -98,27 +98,27 @@ pub fn question(name: &str) -> (&'static str, &'static str, &'static str) {
             words!("A's address", "A 的地址"),
         ),
         "users" => (
-            words!("TCP, IPv4: does the user matter?", "TCP，IPv4：用户有关系吗？"),
+            words!("TCP, IPv4: does the user matter?", "TCP，IPv4：与用户有关吗？"),
             words!(
                 "A and B have the same options, those of the column. FIN_WAIT2 and TIME_WAIT are records \
              without a user.",
-                "A 和 B 的选项相同，就是该列的选项。FIN_WAIT2 和 TIME_WAIT 是没有用户的记录。"
+                "A 和 B 都设置列首写的选项。FIN_WAIT2 和 TIME_WAIT 只是记录，没有用户。"
             ),
             words!("A's state", "A 的状态"),
         ),
         "moments" => (
-            words!("TCP, IPv4: when is the option set?", "TCP，IPv4：什么时候设置？"),
+            words!("TCP, IPv4: when is the option set?", "TCP，IPv4：什么时候设置选项？"),
             words!(
                 "Both at 127.0.0.1, both set the option of the column. A's 'after bind' comes before \
              it listens.",
-                "双方都在 127.0.0.1，都设置该列的选项。A 的“bind 之后”在它监听之前。"
+                "双方都在 127.0.0.1，都设置列首写的选项。A 在“bind 之后”设置时，还没有监听。"
             ),
-            words!("A's state, and when A sets it", "A 的状态，A 何时设置"),
+            words!("A's state, and when A sets it", "A 的状态、A 何时设置"),
         ),
         "exhausted" => (
             words!(
                 "TCP, IPv4: B asks for any port, and none is left",
-                "TCP，IPv4：B 要任意端口，而端口已用完"
+                "TCP，IPv4：B 要任意端口，而端口已经用完"
             ),
             words!(
                 "ip_local_port_range has one port, A's. ip_autobind_reuse is 0 unless changed. Both at 127.0.0.1.",
@@ -129,31 +129,31 @@ pub fn question(name: &str) -> (&'static str, &'static str, &'static str) {
         "clients" => (
             words!(
                 "TCP, IPv4: A has connected, and connect has chosen its port",
-                "TCP，IPv4：A 已 connect，端口由 connect 选"
+                "TCP，IPv4：A 是客户端，端口由 connect 选定"
             ),
             words!(
                 "A is a client's socket at 127.0.0.1, without bind. B comes to A's port: it binds and \
              listens; or it connects, and this port is the only one left; or it binds and connects. \
              'elsewhere' is another server than A's.",
-                "A 是客户端的套接字，在 127.0.0.1，没有 bind。B 来到 A 的端口：它绑定并监听；或者去 connect，而只剩这一个端口；或者绑定后 connect。“别处”是 A 的服务器以外的服务器。"
+                "A 是客户端的套接字，在 127.0.0.1，没有调用过 bind。B 也要用 A 的端口：绑定并监听；或者调用 connect，而可用的端口只剩这一个；或者绑定之后 connect。“别处”指 A 没有连接的另一个服务器。"
             ),
             words!("A's state and options", "A 的状态和选项"),
         ),
         "bound-clients" => (
             words!(
                 "TCP, IPv4: A has bound its port and connected",
-                "TCP，IPv4：A 绑定了端口并已 connect"
+                "TCP，IPv4：A 是绑定过端口的客户端"
             ),
             words!(
                 "As before, but A has bound the port before it connected.",
-                "同上，但 A 在 connect 之前绑定了端口。"
+                "同上，但是 A 先绑定了端口，再调用 connect。"
             ),
             words!("A's state and options", "A 的状态和选项"),
         ),
         "connects" => (
             words!(
                 "TCP, IPv4: B connects, and the only port left is A's",
-                "TCP，IPv4：B 去 connect，只剩 A 的端口"
+                "TCP，IPv4：B 是客户端，只剩 A 的端口可用"
             ),
             words!(
                 "A is a server's socket. ip_local_port_range has one port, A's.",
@@ -164,37 +164,40 @@ pub fn question(name: &str) -> (&'static str, &'static str, &'static str) {
         "ipv4-clients" => (
             words!(
                 "TCP: a connection of IPv4 on a listener at ::",
-                "TCP：:: 上监听套接字的 IPv4 连接"
+                "TCP：监听套接字在 ::，连接是 IPv4 的"
             ),
             words!(
                 "A listens at ::. Its connection has the address to which the client connected: \
              ::ffff:127.0.0.1, or ::1. Columns: B's address.",
-                "A 在 :: 上监听。它的连接用客户端所连的地址：::ffff:127.0.0.1 或 ::1。列：B 的地址。"
+                "A 在 :: 上监听。它的连接在客户端所连的地址上：::ffff:127.0.0.1 或 ::1。列：B 的地址。"
             ),
-            words!("A's state, its client, options", "A 的状态、它的客户端、选项"),
+            words!("A's state, its client, options", "A 的状态、A 的客户端、选项"),
         ),
         "devices" => (
-            words!("TCP, IPv4: sockets bound to a device", "TCP，IPv4：绑定网卡的套接字"),
+            words!("TCP, IPv4: sockets bound to a device", "TCP，IPv4：绑定了网络接口的套接字"),
             words!(
                 "Both at 127.0.0.1; SO_BINDTODEVICE before bind. Columns: B's device.",
-                "双方都在 127.0.0.1；bind 之前设置 SO_BINDTODEVICE。列：B 的网卡。"
+                "双方都在 127.0.0.1；bind 之前设置 SO_BINDTODEVICE。列：B 的网络接口。"
             ),
-            words!("A's state, options, A's device", "A 的状态、选项、A 的网卡"),
+            words!("A's state, options, A's device", "A 的状态、选项、A 的网络接口"),
         ),
         "programs" => (
-            words!("TCP, IPv4: SO_REUSEPORT with a program", "TCP，IPv4：带程序的 SO_REUSEPORT"),
+            words!(
+                "TCP, IPv4: SO_REUSEPORT with a program",
+                "TCP，IPv4：SO_REUSEPORT，挂了 BPF 程序"
+            ),
             words!(
                 "Both at 127.0.0.1, with SO_REUSEPORT; the program of a group \
              (SO_ATTACH_REUSEPORT_CBPF) is attached before bind, or after it.",
-                "双方都在 127.0.0.1，都有 SO_REUSEPORT；组的程序（SO_ATTACH_REUSEPORT_CBPF）在 bind 之前或之后挂上。"
+                "双方都在 127.0.0.1，都有 SO_REUSEPORT；reuseport 组的 BPF 程序用 SO_ATTACH_REUSEPORT_CBPF 挂上，在 bind 之前或者之后。"
             ),
-            words!("A's state, and when A attaches", "A 的状态，A 何时挂上程序"),
+            words!("A's state, and when A attaches", "A 的状态、A 何时挂上 BPF 程序"),
         ),
         "three" => (
-            words!("A third socket, C, between A and B", "第三个套接字 C，在 A 与 B 之间"),
+            words!("A third socket, C, between A and B", "A 与 B 之间还有第三个套接字 C"),
             words!(
                 "C binds the same port after A, and before B comes. At 127.0.0.1, unless it says so.",
-                "C 在 A 之后、B 到来之前绑定同一端口。没有另外写明的，都在 127.0.0.1。"
+                "C 在 A 之后、B 之前绑定同一个端口。没有写明地址的，都在 127.0.0.1。"
             ),
             words!("A, C, B, and why", "A、C、B，以及原因"),
         ),
@@ -218,7 +221,7 @@ pub fn question(name: &str) -> (&'static str, &'static str, &'static str) {
             words!("options, A's address", "选项、A 的地址"),
         ),
         "udp-families" => (
-            words!("UDP: IPv6 against IPv4, no option", "UDP：IPv6 对 IPv4，没有选项"),
+            words!("UDP: IPv6 against IPv4, no option", "UDP：IPv6 与 IPv4，不带选项"),
             words!(
                 "ff0e::123 is a multicast group. Rows: A's address; columns: B's.",
                 "ff0e::123 是多播组。行：A 的地址；列：B 的地址。"
@@ -242,71 +245,74 @@ pub fn question(name: &str) -> (&'static str, &'static str, &'static str) {
             words!("A's address", "A 的地址"),
         ),
         "udp-groups" => (
-            words!("UDP: both bound to a group", "UDP：双方绑定一个组"),
+            words!("UDP: both bound to a group", "UDP：双方都绑定多播组地址"),
             words!(
                 "The option that both need is the same as for any other address.",
-                "双方需要的选项与其他地址相同。"
+                "双方需要的选项，与绑定其他地址时相同。"
             ),
-            words!("group, A's options", "组、A 的选项"),
+            words!("group, A's options", "多播组、A 的选项"),
         ),
         "udp-connected" => (
-            words!("UDP, IPv4: A is connected to a peer", "UDP，IPv4：A 已 connect 到对方"),
+            words!("UDP, IPv4: A is connected to a peer", "UDP，IPv4：A 已经 connect 到对端"),
             words!(
                 "A socket bound to 0.0.0.0 that connects has one address from then on. A B that \
              connects without bind asks for a port before it has an address, and only A's is \
              left.",
-                "绑定 0.0.0.0 的套接字在 connect 之后，只剩一个地址。B 没有 bind 就去 connect，会先要端口，那时它还没有地址，而只剩 A 的端口。"
+                "绑定 0.0.0.0 的套接字在 connect 之后，地址变成具体的一个。如果 B 不 bind 就 connect，内核在 B 有地址之前先给它选端口，而可用的端口只剩 A 的。"
             ),
             words!("A, options", "A、选项"),
         ),
         "udp-exhausted" => (
             words!(
                 "UDP, IPv4: B asks for any port, and none is left",
-                "UDP，IPv4：B 要任意端口，而端口已用完"
+                "UDP，IPv4：B 要任意端口，而端口已经用完"
             ),
             words!(
                 "ip_local_port_range has one port, A's. With an option that both have, bind to port 0 \
              hands out a port that is in use.",
-                "ip_local_port_range 只有一个端口，就是 A 的。有双方都有的选项时，bind 端口 0 会分配正在使用的端口。"
+                "ip_local_port_range 只有一个端口，就是 A 的。双方有共同的选项时，bind 端口 0 会分配到正在使用的端口。"
             ),
             words!("A's options", "A 的选项"),
         ),
         "udp-devices" => (
-            words!("UDP, IPv4: sockets bound to a device", "UDP，IPv4：绑定网卡的套接字"),
+            words!("UDP, IPv4: sockets bound to a device", "UDP，IPv4：绑定了网络接口的套接字"),
             words!(
                 "Both at 127.0.0.1; SO_BINDTODEVICE before bind. Columns: B's device.",
-                "双方都在 127.0.0.1；bind 之前设置 SO_BINDTODEVICE。列：B 的网卡。"
+                "双方都在 127.0.0.1；bind 之前设置 SO_BINDTODEVICE。列：B 的网络接口。"
             ),
-            words!("A's state, options, A's device", "A 的状态、选项、A 的网卡"),
+            words!("A's state, options, A's device", "A 的状态、选项、A 的网络接口"),
         ),
         "udp-programs" => (
-            words!("UDP, IPv4: SO_REUSEPORT with a program", "UDP，IPv4：带程序的 SO_REUSEPORT"),
+            words!(
+                "UDP, IPv4: SO_REUSEPORT with a program",
+                "UDP，IPv4：SO_REUSEPORT，挂了 BPF 程序"
+            ),
             words!(
                 "Both at 127.0.0.1, with SO_REUSEPORT; the program of a group \
              (SO_ATTACH_REUSEPORT_CBPF) is attached before bind, or after it.",
-                "双方都在 127.0.0.1，都有 SO_REUSEPORT；组的程序（SO_ATTACH_REUSEPORT_CBPF）在 bind 之前或之后挂上。"
+                "双方都在 127.0.0.1，都有 SO_REUSEPORT；reuseport 组的 BPF 程序用 SO_ATTACH_REUSEPORT_CBPF 挂上，在 bind 之前或者之后。"
             ),
-            words!("A's state, and when A attaches", "A 的状态，A 何时挂上程序"),
+            words!("A's state, and when A attaches", "A 的状态、A 何时挂上 BPF 程序"),
         ),
         "udp-moments" => (
-            words!("UDP, IPv4: when is the option set?", "UDP，IPv4：什么时候设置？"),
+            words!("UDP, IPv4: when is the option set?", "UDP，IPv4：什么时候设置选项？"),
             words!(
                 "Both at 127.0.0.1, both set the option of the column. A's 'after bind' comes before \
              it listens.",
-                "双方都在 127.0.0.1，都设置该列的选项。A 的“bind 之后”在它监听之前。"
+                "双方都在 127.0.0.1，都设置列首写的选项。A 在“bind 之后”设置时，还没有监听。"
             ),
-            words!("A's state, and when A sets it", "A 的状态，A 何时设置"),
+            words!("A's state, and when A sets it", "A 的状态、A 何时设置"),
         ),
         "receivers" => (
             words!(
                 "Who receives, and who accepts? What decides beside the address",
-                "谁收到，谁 accept？地址之外由什么决定"
+                "谁收到，谁 accept？除了地址，还由什么决定"
             ),
             words!(
                 "A and B are at 127.0.0.1, unless it says so; B came last. The column is where a \
              datagram is sent to, or a client connects to; 'spread': one of them, by a hash of \
              the sender's address and port.",
-                "没有另外写明的，A 和 B 都在 127.0.0.1；B 后到。列是数据报发往的地址，或者客户端连接的地址；“分散”：由发送者地址和端口的哈希选出其中一个。"
+                "没有写明地址的，A 和 B 都在 127.0.0.1；B 后绑定。列：数据报发往的地址，或者客户端连接的地址。“分散”：按发送者地址和端口的哈希选出其中一个。"
             ),
             words!("what decides", "由什么决定"),
         ),
@@ -316,7 +322,7 @@ pub fn question(name: &str) -> (&'static str, &'static str, &'static str) {
                 "The pairs that bind with an option that they share. Both are members of the group, and B came last. The column is \
              where the datagram is sent to: unicast, broadcast (127.255.255.255), multicast. 'spread': \
              one of them, by a hash of the sender's address and port.",
-                "靠双方都有的选项才能并存的组合。双方都加入了组，B 后到。列是数据报发往的地址：单播、广播（127.255.255.255）、多播。“分散”：由发送者地址和端口的哈希选出其中一个。"
+                "这里列出靠共同的选项才能并存的组合。双方都加入了多播组，B 后绑定。列：数据报发往的地址，有单播、广播（127.255.255.255）和多播。“分散”：按发送者地址和端口的哈希选出其中一个。"
             ),
             words!("options, addresses", "选项、地址"),
         ),
@@ -325,7 +331,7 @@ pub fn question(name: &str) -> (&'static str, &'static str, &'static str) {
             words!(
                 "The pairs of listeners that there may be. The column is where the client connects to. \
              'spread': one of them, by a hash of the client's address and port.",
-                "能够并存的两个监听套接字。列是客户端连接的地址。“分散”：由客户端地址和端口的哈希选出其中一个。"
+                "这里列出能够并存的两个监听套接字。列：客户端连接的地址。“分散”：按客户端地址和端口的哈希选出其中一个。"
             ),
             words!("options, addresses", "选项、地址"),
         ),
@@ -351,7 +357,7 @@ pub fn rule(rule: Rule, proto: Proto) -> (&'static str, &'static str) {
             GET_PORT,
             words!(
                 "the port has no owner: there is nothing to compare",
-                "端口没有所有者：没有什么可比较"
+                "端口上没有套接字，无须比较"
             ),
         ),
         Rule::FastReuse => (
@@ -359,7 +365,7 @@ pub fn rule(rule: Rule, proto: Proto) -> (&'static str, &'static str) {
             words!(
                 "before Linux 6.8: the port's bucket remembers (fastreuse) that every owner had \
                  SO_REUSEADDR and none has listened; the new socket has it, too: nobody is compared",
-                "Linux 6.8 之前：端口的桶记得（fastreuse）每个所有者都有 SO_REUSEADDR，并且没有谁监听过；新套接字也有：不再比较"
+                "Linux 6.8 之前：端口的桶用 fastreuse 记着，端口上的套接字都有 SO_REUSEADDR，也都没有监听过；新套接字也有 SO_REUSEADDR，于是跳过比较"
             ),
         ),
         Rule::FastReusePort => (
@@ -367,19 +373,22 @@ pub fn rule(rule: Rule, proto: Proto) -> (&'static str, &'static str) {
             words!(
                 "the port's bucket remembers (fastreuseport) an owner with SO_REUSEPORT, its user and \
                  its address; the new socket has the same: nobody else is compared",
-                "端口的桶记得（fastreuseport）一个有 SO_REUSEPORT 的所有者，以及它的用户和地址；新套接字与它相同：不再与别的比较"
+                "端口的桶用 fastreuseport 记着一个有 SO_REUSEPORT 的套接字，以及它的用户和地址；新套接字与它相同，于是跳过比较"
             ),
         ),
         Rule::OtherAddress => (
             ADDRESS,
             words!(
                 "no owner of the port has the address, and neither is the wildcard's",
-                "端口的所有者都没有这个地址，双方也都不是通配地址"
+                "端口上的套接字都不在这个地址上，双方也都没有绑定通配地址"
             ),
         ),
         Rule::OtherDevice => (
             CONFLICT,
-            words!("both are bound to a device, each to another", "双方各绑定一块网卡，而且不同"),
+            words!(
+                "both are bound to a device, each to another",
+                "双方都绑定了网络接口，而且不是同一个"
+            ),
         ),
         Rule::BothReuse if proto == Proto::Udp => {
             (UDP, words!("both have SO_REUSEADDR", "双方都有 SO_REUSEADDR"))
@@ -388,21 +397,21 @@ pub fn rule(rule: Rule, proto: Proto) -> (&'static str, &'static str) {
             CONFLICT,
             words!(
                 "both have SO_REUSEADDR, and the old one is not in state LISTEN",
-                "双方都有 SO_REUSEADDR，并且旧的不在 LISTEN 状态"
+                "双方都有 SO_REUSEADDR，并且旧套接字不在 LISTEN 状态"
             ),
         ),
         Rule::BothReusePort => (
             conflict,
             words!(
                 "both have SO_REUSEPORT, and the same user",
-                "双方都有 SO_REUSEPORT，并且用户相同"
+                "双方都有 SO_REUSEPORT，并且有效用户 ID 相同"
             ),
         ),
         Rule::ReusePortTimeWait => (
             CONFLICT,
             words!(
                 "both have SO_REUSEPORT, and the old one is a TIME_WAIT's record, which has no user",
-                "双方都有 SO_REUSEPORT，旧的是 TIME_WAIT 的记录，没有用户"
+                "双方都有 SO_REUSEPORT，旧套接字只剩 TIME_WAIT 的记录，没有用户"
             ),
         ),
         Rule::Listens => (
@@ -410,7 +419,7 @@ pub fn rule(rule: Rule, proto: Proto) -> (&'static str, &'static str) {
             words!(
                 "both have SO_REUSEADDR, but the old one is in state LISTEN, and they do not both \
                  have SO_REUSEPORT",
-                "双方都有 SO_REUSEADDR，但旧的在 LISTEN 状态，并且不是双方都有 SO_REUSEPORT"
+                "双方都有 SO_REUSEADDR，但是旧套接字在 LISTEN 状态，而且不是双方都有 SO_REUSEPORT"
             ),
         ),
         Rule::NoOption => (
@@ -424,7 +433,7 @@ pub fn rule(rule: Rule, proto: Proto) -> (&'static str, &'static str) {
             conflict,
             words!(
                 "both have SO_REUSEPORT, but they are different users'",
-                "双方都有 SO_REUSEPORT，但用户不同"
+                "双方都有 SO_REUSEPORT，但是有效用户 ID 不同"
             ),
         ),
         Rule::Program => (
@@ -432,7 +441,7 @@ pub fn rule(rule: Rule, proto: Proto) -> (&'static str, &'static str) {
             words!(
                 "both have SO_REUSEPORT, but the new one has a group of its own: its program was \
                  attached before bind",
-                "双方都有 SO_REUSEPORT，但新的自成一组：它的程序在 bind 之前就挂上了"
+                "双方都有 SO_REUSEPORT，但是新套接字在 bind 之前就挂上了 BPF 程序，自成一个 reuseport 组"
             ),
         ),
         Rule::LastPort => (
@@ -440,14 +449,14 @@ pub fn rule(rule: Rule, proto: Proto) -> (&'static str, &'static str) {
             words!(
                 "every port has an owner; in the second round (ip_autobind_reuse) it is enough \
                  that both have SO_REUSEADDR and the owner is not in state LISTEN",
-                "每个端口都有所有者；在第二轮（ip_autobind_reuse）里，双方都有 SO_REUSEADDR 并且所有者不在 LISTEN 状态就够了"
+                "所有端口都被占用；第二轮查找（ip_autobind_reuse）里，只要双方都有 SO_REUSEADDR、旧套接字不在 LISTEN 状态，就能共用"
             ),
         ),
         Rule::LastPortOnlyRound => (
             OPEN_PORT,
             words!(
                 "every port has an owner, and there is no second round: ip_autobind_reuse is 0",
-                "每个端口都有所有者，也没有第二轮：ip_autobind_reuse 是 0"
+                "所有端口都被占用，也没有第二轮查找：ip_autobind_reuse 是 0"
             ),
         ),
         Rule::LastPortReusePort => (
@@ -455,23 +464,23 @@ pub fn rule(rule: Rule, proto: Proto) -> (&'static str, &'static str) {
             words!(
                 "every port has an owner, and no second round helps: not both have SO_REUSEADDR, \
                  or both have SO_REUSEPORT, too, and the same user",
-                "每个端口都有所有者，第二轮也没有用：不是双方都有 SO_REUSEADDR，或者双方还都有 SO_REUSEPORT 并且用户相同"
+                "所有端口都被占用，第二轮查找也没有用：不是双方都有 SO_REUSEADDR，或者双方还都有 SO_REUSEPORT 而且有效用户 ID 相同"
             ),
         ),
-        Rule::ConnectFree => (CONNECT, words!("the port has no owner", "端口没有所有者")),
+        Rule::ConnectFree => (CONNECT, words!("the port has no owner", "端口上没有套接字")),
         Rule::ConnectOtherPeer => (
             ESTABLISHED,
             words!(
                 "the owner has its port by connect, too, and no connection has the same two \
                  addresses and ports",
-                "所有者的端口也来自 connect，并且没有两个地址和端口都相同的连接"
+                "旧套接字的端口也是由 connect 选定的，而且没有四元组相同的连接"
             ),
         ),
         Rule::ConnectSamePeer => (
             ESTABLISHED,
             words!(
                 "a connection has the same two addresses and ports",
-                "已有一条两个地址和端口都相同的连接"
+                "已经有一条四元组相同的连接"
             ),
         ),
         Rule::ConnectTimeWait => (
@@ -479,14 +488,14 @@ pub fn rule(rule: Rule, proto: Proto) -> (&'static str, &'static str) {
             words!(
                 "the connection with the same two addresses and ports is a TIME_WAIT's record, with \
                  timestamps, and the port was named by bind: it takes the record's place",
-                "两个地址和端口都相同的是 TIME_WAIT 的记录，带时间戳，而且端口由 bind 指定：它取代这个记录"
+                "四元组相同的连接只剩 TIME_WAIT 的记录，带有时间戳，而且新套接字的端口由 bind 指定：新连接取代这条记录"
             ),
         ),
         Rule::ConnectBound => (
             CONNECT,
             words!(
                 "the only port that there is has an owner by bind: connect takes none that was bound",
-                "唯一的端口由 bind 占着：connect 不用绑定过的端口"
+                "唯一可用的端口由 bind 占用：connect 不选绑定过的端口"
             ),
         ),
     }
@@ -498,8 +507,8 @@ pub fn legend() -> &'static str {
         "Socket A is there first, then socket B comes. ✓ B can bind (TCP: and listen). ✗ B cannot: \
          the cell gives the error, and the failing call if it was not bind. – The cell was not tried \
          here.",
-        "套接字 A 先在那里，然后套接字 B 到来。✓ B 能绑定（TCP：并且监听）。✗ B 不能：格子里是错误，\
-         如果失败的不是 bind，还有失败的调用。– 这一格没有试。"
+        "端口已被套接字 A 占用，套接字 B 再来绑定。✓ 表示 B 能绑定（TCP 还要能监听）。✗ 表示 B 不能，\
+         后面是错误；失败的如果不是 bind，还写出是哪个调用。– 表示这一格没有试。"
     )
 }
 
@@ -508,7 +517,7 @@ pub fn numbers() -> &'static str {
     words!(
         " A cell without an error has EADDRINUSE. The number is that of the rule that decides; 0 if \
          the kernel did not do what the rules predict.",
-        "没有写错误的格子是 EADDRINUSE。数字是起决定作用的规则；内核没有照规则的预测去做时是 0。"
+        "格子里只有 ✗ 和编号的，错误都是 EADDRINUSE。编号指起决定作用的那条规则；内核的结果与规则的预测不同，编号就是 0。"
     )
 }
 
@@ -544,7 +553,7 @@ pub fn history(history: &History) -> Vec<String> {
 pub fn destination(to: Destination) -> String {
     match to.from {
         None => to.to_string(),
-        Some(side) => say!("{ip} from {side:?}'s peer", "{ip}，来自 {side:?} 的对方", ip = to.ip),
+        Some(side) => say!("{ip} from {side:?}'s peer", "{ip}，来自 {side:?} 的对端", ip = to.ip),
     }
 }
 
@@ -563,36 +572,41 @@ pub fn reason(reason: Reason) -> &'static str {
     match reason {
         Reason::Copies => words!(
             "each socket whose address and group it is gets a copy",
-            "地址和组相符的套接字各得一份"
+            "地址和多播组相符的套接字各收到一份"
         ),
-        Reason::Program => words!("the group's program takes the first", "组的程序取第一个"),
+        Reason::Program => {
+            words!("the group's program takes the first", "reuseport 组的 BPF 程序总是选第一个")
+        }
         Reason::Hash => words!(
             "a hash of both addresses and ports chooses in the group",
-            "由两个地址和端口的哈希在组里选出"
+            "在 reuseport 组里，按四元组的哈希选出"
         ),
         Reason::Connected => words!(
             "a connected socket gets all that its peer sends",
-            "已经 connect 的套接字收下对方发来的一切"
+            "已经 connect 的套接字收下对端发来的全部数据报"
         ),
         Reason::FirstOfGroup => {
-            words!("the first of a group ends the search", "遇到组里的第一个套接字，查找就结束")
+            words!(
+                "the first of a group ends the search",
+                "找到 reuseport 组里的第一个套接字，查找就结束"
+            )
         }
         Reason::Device => {
-            words!("a socket that is bound to the device wins", "绑定了网卡的套接字优先")
+            words!("a socket that is bound to the device wins", "绑定了这个网络接口的套接字优先")
         }
         Reason::Family => {
-            words!("for IPv4 a socket of IPv4 comes first", "对 IPv4 来说，IPv4 套接字优先")
+            words!("for IPv4 a socket of IPv4 comes first", "发来的是 IPv4，所以 IPv4 套接字优先")
         }
         Reason::FirstInList => {
-            words!("of equals, the one that comes first in the list", "条件相同，取列表里的第一个")
+            words!("of equals, the one that comes first in the list", "条件相同，选列表里的第一个")
         }
         Reason::OwnAddress => {
-            words!("its address is the one that is sent to", "它的地址就是发往的地址")
+            words!("its address is the one that is sent to", "它的地址正是目的地址")
         }
-        Reason::Wildcard => words!("nobody has the address itself", "没有套接字正好在这个地址"),
+        Reason::Wildcard => words!("nobody has the address itself", "没有套接字绑定这个具体地址"),
         Reason::Nobody => words!(
             "neither has the address, the device or the peer",
-            "双方都没有这个地址、网卡或对方"
+            "地址、网络接口或者对端，双方都不符合"
         ),
     }
 }
@@ -602,7 +616,7 @@ impl State {
     pub fn label(self) -> &'static str {
         match self {
             Self::Bound => words!("bound", "已绑定"),
-            Self::Between => words!("bound, listens before B listens", "已绑定，在 B 之前监听"),
+            Self::Between => words!("bound, listens before B listens", "已绑定，抢在 B 之前监听"),
             Self::Listening => "LISTEN",
             Self::ShutDown => {
                 words!("listener after shutdown(SHUT_RD)", "shutdown(SHUT_RD) 之后的监听套接字")
@@ -628,7 +642,7 @@ impl State {
             Self::ExhaustedReuse1Between => {
                 words!(
                     "last port, ip_autobind_reuse 1, listens before B listens",
-                    "最后一个端口，ip_autobind_reuse 为 1，在 B 之前监听"
+                    "最后一个端口，ip_autobind_reuse 为 1，抢在 B 之前监听"
                 )
             }
         }
@@ -640,41 +654,41 @@ impl State {
             Self::Bound => words!("bound, and nothing more", "已绑定，仅此而已"),
             Self::Between => words!(
                 "bound, and A listens between B's bind and B's listen",
-                "已绑定，A 在 B 的 bind 与 listen 之间监听"
+                "已绑定；在 B 的 bind 与 listen 之间，A 开始监听"
             ),
             Self::Listening => "LISTEN",
             Self::ShutDown => words!(
                 "a listener after shutdown(SHUT_RD): bound still, not in LISTEN",
-                "shutdown(SHUT_RD) 之后的监听套接字：仍绑定，不在 LISTEN"
+                "shutdown(SHUT_RD) 之后的监听套接字：仍然绑定，但不在 LISTEN"
             ),
             Self::Connection => {
-                words!("LISTEN, and one connection is accepted", "LISTEN，并已 accept 一条连接")
+                words!("LISTEN, and one connection is accepted", "LISTEN，并且已经 accept 一条连接")
             }
             Self::Connected => words!(
                 "ESTABLISHED, the listener closed; UDP: connected to a peer",
-                "ESTABLISHED，监听套接字已关闭；UDP：已 connect 到对方"
+                "ESTABLISHED，监听套接字已关闭；UDP：已经 connect 到对端"
             ),
             Self::FinWait1 => words!(
                 "FIN_WAIT1: A has closed, and nobody acknowledges it",
-                "FIN_WAIT1：A 已关闭，没有人确认"
+                "FIN_WAIT1：A 已关闭，它的 FIN 没有得到确认"
             ),
             Self::HalfClosed => words!(
                 "FIN_WAIT2 by shutdown(SHUT_WR): A's descriptor is open",
-                "FIN_WAIT2，由 shutdown(SHUT_WR) 而来：A 的文件描述符没有关闭"
+                "FIN_WAIT2，由 shutdown(SHUT_WR) 引起：A 的文件描述符没有关闭"
             ),
             Self::FinWait2 => words!("FIN_WAIT2: A has closed", "FIN_WAIT2：A 已关闭"),
             Self::CloseWait => {
-                words!("CLOSE_WAIT: A's peer has closed", "CLOSE_WAIT：A 的对方已关闭")
+                words!("CLOSE_WAIT: A's peer has closed", "CLOSE_WAIT：A 的对端已关闭")
             }
             Self::LastAck => words!(
                 "LAST_ACK: the peer has closed first, then A has shut down",
-                "LAST_ACK：对方先关闭，然后 A 也 shutdown"
+                "LAST_ACK：对端先关闭，A 随后也 shutdown"
             ),
             Self::TimeWait => "TIME_WAIT",
             Self::Closed => words!("closed, and nothing is left", "已关闭，什么也没有留下"),
             Self::Exhausted => words!(
                 "UDP: A has the last port; B asks for any (port 0)",
-                "UDP：A 占着最后一个端口；B 要任意端口（端口 0）"
+                "UDP：A 占用最后一个端口；B 要任意端口（端口 0）"
             ),
             Self::ExhaustedReuse0 => words!(
                 "TCP: the same; the sysctl ip_autobind_reuse is 0",
@@ -685,7 +699,7 @@ impl State {
                 "TCP：同上；sysctl ip_autobind_reuse 为 1"
             ),
             Self::ExhaustedReuse1Between => {
-                words!("as before, and as `between`", "同上，并且如同 between")
+                words!("as before, and as `between`", "同上，并且像 between 那样")
             }
         }
     }

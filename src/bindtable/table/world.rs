@@ -66,7 +66,7 @@ impl Capabilities {
                 capabilities.devices = netlink.add_device(OTHER_DEVICE).map_err(|errno| {
                     let kinds = words!(
                         "no device of the kinds dummy, veth, bridge or ifb",
-                        "dummy、veth、bridge、ifb 中任何一种网卡"
+                        "dummy、veth、bridge、ifb 中任何一种网络接口"
                     );
                     say!(
                         "this kernel makes {kinds}: {error}",
@@ -100,7 +100,7 @@ fn has_ipv6() -> Result<(), String> {
         if is_off.is_ok_and(|is_off| is_off.trim() == "1") {
             return Err(say!(
                 "IPv6 is switched off: net.ipv6.conf.{name}.disable_ipv6 is 1",
-                "IPv6 已关闭：net.ipv6.conf.{name}.disable_ipv6 为 1"
+                "IPv6 已停用：net.ipv6.conf.{name}.disable_ipv6 为 1"
             ));
         }
     }
@@ -108,7 +108,8 @@ fn has_ipv6() -> Result<(), String> {
 }
 
 fn has_two_users() -> Result<(), String> {
-    let reason = words!("two users are needed: run it as root", "需要两个用户：请以 root 运行");
+    let reason =
+        words!("two users are needed: run it as root", "需要两个用户：请以 root 身份重新运行");
     if geteuid() == Uid::from_raw(OTHER_USER) {
         return Err(reason.to_owned());
     }
@@ -121,7 +122,7 @@ fn leave_network() -> Result<(), String> {
     let refused = |what: &str, error: String| {
         let mut reason = say!(
             "a network namespace is needed: {what}: {error}; run it as root",
-            "需要网络命名空间：{what}：{error}；请以 root 运行"
+            "需要网络命名空间：{what}：{error}；请以 root 身份重新运行"
         );
         for (sysctl, forbidding, allowing) in [
             ("kernel/apparmor_restrict_unprivileged_userns", "1", "0"),
@@ -236,7 +237,7 @@ impl World {
         if capabilities.devices.is_ok() {
             netlink
                 .add_device(OTHER_DEVICE)
-                .map_err(|errno| fail(words!("a second device", "第二块网卡"), errno))?;
+                .map_err(|errno| fail(words!("a second device", "第二个网络接口"), errno))?;
         }
         world.netlink = Some(netlink);
         if world.has_ipv6 {
@@ -244,7 +245,7 @@ impl World {
             let netlink = world.netlink()?;
             netlink
                 .route_groups()
-                .map_err(|errno| fail(words!("a route for multicast", "多播的路由"), errno))?;
+                .map_err(|errno| fail(words!("a route for multicast", "多播路由"), errno))?;
         }
         Ok(world)
     }
@@ -350,7 +351,7 @@ pub fn wait_for<T>(
         }
         if start.elapsed() > LIMIT {
             return Err(Trouble {
-                text: say!("waited {LIMIT:?} for {what}", "等 {what} 等了 {LIMIT:?}"),
+                text: say!("waited {LIMIT:?} for {what}", "等了 {LIMIT:?}，没有等到：{what}"),
                 is_late: true,
             });
         }

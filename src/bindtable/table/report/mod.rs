@@ -137,7 +137,7 @@ impl Report {
         });
         let unpredicted = say!(
             "Not as the rule of Linux {version} predicts",
-            "与 Linux {version} 规则的预测不同",
+            "与 Linux {version} 的规则所预测的不同",
             version = self.version()
         );
         let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();

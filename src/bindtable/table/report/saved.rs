@@ -202,7 +202,7 @@ impl Run {
         if run.bindtable != VERSION {
             return Err(say!(
                 "version {theirs} of the form, and not {VERSION}",
-                "格式的版本是 {theirs}，不是 {VERSION}",
+                "格式版本是 {theirs}，应为 {VERSION}",
                 theirs = run.bindtable
             ));
         }
@@ -270,8 +270,8 @@ impl Diff {
             "saved: {saved}; here: {here}\n{equal} cells are equal, {differ} differ, {not_tried} were \
              not tried in one of the two, {only_saved} are in the saved run alone, {only_here} here \
              alone\n",
-            "保存的：{saved}；这里：{here}\n{equal} 格相同，{differ} 格不同，{not_tried} 格至少有一边没有试，\
-             {only_saved} 格只在保存的运行里，{only_here} 格只在这里\n",
+            "保存的结果：{saved}；本机：{here}\n相同 {equal} 格，不同 {differ} 格；至少有一方没有试的 {not_tried} 格；\
+             只在保存的结果里的 {only_saved} 格，只在本机的 {only_here} 格\n",
             differ = differ.len(),
             not_tried = not_tried.len(),
             only_saved = only_saved.len(),

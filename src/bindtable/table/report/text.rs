@@ -81,12 +81,12 @@ impl Report {
         match result {
             Err(_) => lines.push(say!(
                 "By that rule it would be: {predicted_name}.",
-                "按这条规则，结果会是：{predicted_name}。"
+                "按这条规则，结果应为 {predicted_name}。"
             )),
             Ok(outcome) if predicted != outcome.verdict => lines.push(say!(
                 "But by that rule, of Linux {version}, it would be: {predicted_name}. This kernel \
                  has another.",
-                "但是按 Linux {version} 的这条规则，结果会是：{predicted_name}。这个内核与它不同。",
+                "但是按 Linux {version} 的这条规则，结果应为 {predicted_name}：这个内核的规则不同。",
                 version = self.version()
             )),
             Ok(_) => {}
@@ -106,7 +106,7 @@ impl Report {
             let found: Vec<&str> = outcome.found.iter().map(|state| state.name()).collect();
             lines.push(say!(
                 "A, when B came: {found}",
-                "B 到来时，A 处于：{found}",
+                "B 绑定时，A 处于 {found}",
                 found = found.join(words!(", ", "、"))
             ));
         }
