@@ -762,7 +762,10 @@ checks.touch = async (open) => {
         .filter(([, height]) => height > 0 && height < 43.5),
     );
   assert.deepEqual(small, []);
-  await page.locator('#listing-treuseaddr pre.c [data-n="26"]').scrollIntoViewIfNeeded();
+  await page.locator('#listing-treuseaddr pre.c [data-n="26"]').evaluate((line) => {
+    line.scrollIntoView({ block: "start" });
+    scrollBy(0, -150);
+  });
   await page.locator('#listing-treuseaddr pre.c [data-n="26"]').tap({ position: { x: 40, y: 8 } });
   await isPinned(page, 26, "bind");
   const note = await page.locator("#note").boundingBox();
