@@ -107,7 +107,7 @@ fn page(language: &Language) -> String {
     let mut pool = Pool::default();
     let runs: BTreeMap<&str, Json> =
         recorded.iter().map(|(name, runs)| (&**name, pool.add(runs))).collect();
-    let asked = ask::data(&table, &language.code[..2]);
+    let asked = ask::data(table, &language.code[..2]);
     for state in ask::states(&asked) {
         assert!(words.has_state(state), "no words for the state {state}");
     }
@@ -137,7 +137,7 @@ fn page(language: &Language) -> String {
         presets => Value::from(Serde(ask::PRESETS)),
         in_use => Value::from_safe_string(in_use(language)),
         drawing => Value::from_safe_string(picture::inline(language)),
-        tables => Value::from(Serde(ask::tables(&table))),
+        tables => Value::from(Serde(ask::tables(table))),
     };
     let template = environment.get_template("page.html").expect("it was added");
     let page = template.render(context).unwrap_or_else(|error| panic!("{error:#}"));
