@@ -320,7 +320,9 @@ fn by_hand_elsewhere() {
     let folder = scratch.path().join("it's 目录");
     fs::create_dir(&folder).expect("it is ours");
     let mut copy = Command::new("cp");
-    copy.arg("-r").args(["docs", "scripts", "src"].map(project)).arg(&folder);
+    copy.current_dir(project(""))
+        .args(["-r", "--parents", "docs", "src", "tests/scripts"])
+        .arg(&folder);
     assert!(run(&mut copy).status.success());
     let script = folder.join("docs/demo.sh");
     let mut bash = Command::new("bash");

@@ -1,4 +1,4 @@
-//! `bindtable` on other kernels: Debian's, booted under QEMU by `scripts/boot.sh`; and the same
+//! `bindtable` on other kernels: Debian's, booted under QEMU by `tests/scripts/boot.sh`; and the same
 //! cells on other network stacks, lwIP and gVisor.
 
 use crate::bindtable::{bindtable, is_unpredicted, whole, with_statements};
@@ -104,7 +104,7 @@ fn refused() {
     assert!(built.status.success(), "{}", built.stderr);
 
     let boot = |image: &Path, limit: &str, what: &str| {
-        let mut script = Command::new(harness::project("scripts/boot.sh"));
+        let mut script = Command::new(harness::project("tests/scripts/boot.sh"));
         script.arg("-w").arg(scratch.path()).arg(image).arg(path("endless"));
         let output = run(script.env("LIMIT", limit));
         assert_eq!(output.status.code(), Some(125), "{}", output.stderr);

@@ -22,8 +22,8 @@ is_there() { # TOOL|TOOL...
 root=$(readlink -f -- "$0")
 root=${root%/tests/*}
 cd -- "$root" || die "cannot enter $root"
-# shellcheck source=scripts/install.sh
-. scripts/install.sh || die "no scripts/install.sh in $root: run this from the repository it came with"
+# shellcheck source=tests/scripts/install.sh
+. tests/scripts/install.sh || die "no tests/scripts/install.sh in $root: run this from the repository it came with"
 export PATH=$PATH:/usr/sbin:/sbin
 find_cargo
 command -v cargo >/dev/null || die "missing: cargo: install Rust 1.88 or newer (https://rustup.rs)"

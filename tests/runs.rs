@@ -383,9 +383,9 @@ fn script_refuses() {
     refuses(&mut command, &["missing: cargo"]);
 }
 
-/// What `scripts/install.sh` says stands there in both languages, with the same fields to fill in.
+/// What `tests/scripts/install.sh` says stands there in both languages, with the same fields to fill in.
 fn script_words() {
-    let text = read("scripts/install.sh");
+    let text = read("tests/scripts/install.sh");
     let words = |language: &str| -> Vec<(String, usize)> {
         let (_, rest) = text.split_once(&format!("install_{language}=(")).expect("it is there");
         let (words, _) = rest.split_once("\n)").expect("it ends");
@@ -405,7 +405,7 @@ fn script_words() {
 fn script_shellcheck() {
     let mut shellcheck = Command::new("shellcheck");
     shellcheck.arg("-x").arg(".ci/run").current_dir(project(""));
-    for folder in ["scripts", "tests"] {
+    for folder in ["tests/scripts", "tests"] {
         let entries = fs::read_dir(project(folder)).expect("it is a folder").flatten();
         let files = entries.map(|entry| entry.path());
         shellcheck.args(files.filter(|file| file.extension().is_some_and(|it| it == "sh")));

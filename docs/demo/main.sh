@@ -34,8 +34,8 @@ experiments='' # their numbers
 mode=''        # or split, or by-hand
 pause=''       # are questions waited at?
 
-# shellcheck source=scripts/install.sh
-. "$root/scripts/install.sh"
+# shellcheck source=tests/scripts/install.sh
+. "$root/tests/scripts/install.sh"
 # shellcheck source=docs/demo/programs.sh
 . "$folder/programs.sh"
 # shellcheck source=docs/demo/processes.sh

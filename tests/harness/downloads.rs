@@ -1,5 +1,5 @@
-//! Debian's packages, unpacked by `scripts/debian.sh`, and machines that boot Debian's kernels:
-//! `scripts/boot.sh`.
+//! Debian's packages, unpacked by `tests/scripts/debian.sh`, and machines that boot Debian's kernels:
+//! `tests/scripts/boot.sh`.
 
 use super::{project, run};
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ fn folder(name: &str) -> PathBuf {
 /// and `{}` among them is the folder. To be called before all networks are left, and before there
 /// are threads; `downloaded` waits for the end.
 pub fn download(name: &str, arguments: &[&str]) {
-    let mut command = Command::new(project("scripts/debian.sh"));
+    let mut command = Command::new(project("tests/scripts/debian.sh"));
     for &argument in arguments {
         match argument {
             "{}" => command.arg(folder(name)),
@@ -59,7 +59,7 @@ const STD_SOURCE: &str = "lib/rustlib/src/rust/library";
 pub fn download_std(targets: &[&str]) {
     let mut shell = Command::new("sh");
     shell
-        .args(["-c", include_str!("../../scripts/rust-src.sh"), "rust-src.sh"])
+        .args(["-c", include_str!("../scripts/rust-src.sh"), "rust-src.sh"])
         .arg(folder("rust-src"));
     shell.arg(STD_SOURCE).args(targets).current_dir(project(""));
     download_with("rust-src", &mut shell);
@@ -137,7 +137,7 @@ pub fn boot(kernel: &str, modules: &[&str], beside: &[PathBuf]) -> Command {
 }
 
 fn boot_script() -> PathBuf {
-    project("scripts/boot.sh")
+    project("tests/scripts/boot.sh")
 }
 
 /// All files below a folder.

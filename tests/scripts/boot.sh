@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Boots a kernel under QEMU, without KVM, containers or root, and runs one program on it as root.
 #
-#     scripts/boot.sh [-w FOLDER] [-m MODULE]... [-f FILE]... IMAGE PROGRAM [ARGUMENT...]
-#     scripts/boot.sh [-w FOLDER]             only looks for QEMU, and unpacks it if it is missing
+#     tests/scripts/boot.sh [-w FOLDER] [-m MODULE]... [-f FILE]... IMAGE PROGRAM [ARGUMENT...]
+#     tests/scripts/boot.sh [-w FOLDER]             only looks for QEMU, and unpacks it if it is missing
 #
 # IMAGE    of x86-64 or ARM64, like Debian's vmlinuz. PROGRAM is linked statically, for the same machine.
 # -w       the folder to work in: the project's target/tmp if not given

@@ -2,7 +2,7 @@
 # Unpacks Debian packages into a folder, and installs nothing. Any suite and any architecture will do,
 # since apt-get gets lists, a cache and a record of installed packages of its own.
 #
-#     scripts/debian.sh [--and PATTERN | --missing] SUITE ARCHITECTURE FOLDER PACKAGE...
+#     tests/scripts/debian.sh [--and PATTERN | --missing] SUITE ARCHITECTURE FOLDER PACKAGE...
 #
 # SUITE      one suite, or several with commas (sid,experimental): the newest version of each package
 # --and      also each package that the named ones need, directly or not, whose whole name matches

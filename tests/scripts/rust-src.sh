@@ -12,7 +12,7 @@ done
 [ "$missing" ] || exit 0
 if [ ! -e "$library" ]; then
     version=$(rustc --version | cut -d ' ' -f 2)
-    scripts/debian.sh trixie-backports amd64 "$folder" "rust-src=$version*" || {
+    tests/scripts/debian.sh trixie-backports amd64 "$folder" "rust-src=$version*" || {
         echo "the libraries of rustc $version are missing for other machines: rustup target add $*" >&2
         exit 1
     }
