@@ -25,6 +25,7 @@ mod outcomes;
 mod page;
 mod pitfalls;
 mod port;
+mod port_hidden;
 mod programming_languages;
 mod prose;
 mod runs;

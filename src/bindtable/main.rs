@@ -106,6 +106,14 @@ fn answer(arguments: Arguments) -> Result<(String, u8), Trouble> {
         }
         Some(Task::Port { target, udp, probe, output }) => {
             let proto = if udp { Proto::Udp } else { Proto::Tcp };
+            if target.port == 0 {
+                let finding = port::look_at_range(target, proto)?;
+                let text = match output.format {
+                    Format::Json => port::range::json(&finding),
+                    _ => port::range::text(&finding),
+                };
+                return Ok((text, finding.status.exit()));
+            }
             let finding = port::look(target, proto, probe)?;
             let text = match output.format {
                 Format::Json => port::print::json(&finding),

@@ -129,6 +129,23 @@ pub const ALL_BUT_BOUND: u32 = 0x1fff;
 /// Every state: `TCPF_BOUND_INACTIVE` too, which has no name in the library.
 pub const ALL: u32 = !0;
 
+/// The states of a socket without a peer: of TCP, those for which the kernel need not go through its
+/// connections.
+pub const fn without_peer(proto: Proto) -> u32 {
+    match proto {
+        Proto::Tcp => 1 << 10 | 1 << 13, // LISTEN, TCPF_BOUND_INACTIVE
+        Proto::Udp => 1 << 7,            // TCP_CLOSE
+    }
+}
+
+/// The states in which clients reach a socket: of TCP, LISTEN.
+pub const fn receiving(proto: Proto) -> u32 {
+    match proto {
+        Proto::Tcp => 1 << 10,
+        Proto::Udp => without_peer(proto),
+    }
+}
+
 /// Every socket on `port` in one of the `states`, or why the kernel does not list them.
 ///
 /// # Errors
@@ -136,14 +153,65 @@ pub const ALL: u32 = !0;
 /// What socket(2), send(2) or recv(2) on sock_diag(7) say; an answer that is not to_listed.
 pub fn listed(proto: Proto, port: u16, states: u32) -> io::Result<Vec<Listed>> {
     let mut all = Vec::new();
-    for family in [AF_INET, AF_INET6] {
-        match dump(proto, family, [port, 0], states) {
-            // A kernel without IPv6 has no such table.
-            Err(error) if family == AF_INET6 && error.raw_os_error() == Some(2) => {}
-            sockets => all.extend(sockets?.into_iter().map(|(_, socket)| socket)),
-        }
-    }
+    dump_both(protocol(proto), port, states, &mut |found, message| {
+        all.extend(to_listed(found, message));
+    })?;
     Ok(all)
+}
+
+/// The inodes of the sockets of MPTCP on `port`, each with its own address and its peer's port.
+/// Before Linux 6.4 a listener's first subflow, which the tables of TCP have, has an inode of its own,
+/// that no process shows.
+///
+/// # Errors
+///
+/// As of [`listed`]; a kernel without MPTCP.
+pub fn of_mptcp(port: u16) -> io::Result<Vec<(IpAddr, u16, u64)>> {
+    let mut all = Vec::new();
+    dump_both(IPPROTO_MPTCP, port, ALL, &mut |found, _| {
+        let id = &found.header.socket_id;
+        all.push((id.source_address, id.destination_port, found.header.inode.into()));
+    })?;
+    Ok(all)
+}
+
+/// How many sockets there are on each port: those whose address is `ip` or a wildcard, or without
+/// `ip` all. With their states.
+///
+/// # Errors
+///
+/// As of [`listed`].
+pub fn ports(proto: Proto, ip: Option<IpAddr>) -> io::Result<Vec<(u16, State)>> {
+    let mut all = Vec::new();
+    let is_near = |local: IpAddr| match (ip.map(|ip| ip.to_canonical()), local.to_canonical()) {
+        (None, _) => true,
+        (Some(ip), local) => ip == local || ip.is_unspecified() || local.is_unspecified(),
+    };
+    dump_both(protocol(proto), 0, ALL, &mut |found, message| {
+        if let Some(listed) = to_listed(found, message).filter(|it| is_near(it.local)) {
+            all.push((found.header.socket_id.source_port, listed.state));
+        }
+    })?;
+    Ok(all)
+}
+
+/// `IPPROTO_MPTCP`, which has no name in the library.
+const IPPROTO_MPTCP: u32 = 262;
+
+fn protocol(proto: Proto) -> u32 {
+    u32::from(if proto == Proto::Tcp { IPPROTO_TCP } else { IPPROTO_UDP })
+}
+
+/// What is done with each socket of an answer, and with the message that has it.
+type Each<'a> = &'a mut dyn FnMut(&InetResponse, &[u8]);
+
+fn dump_both(protocol: u32, port: u16, states: u32, each: Each<'_>) -> io::Result<()> {
+    dump(protocol, AF_INET, [port, 0], states, each)?;
+    match dump(protocol, AF_INET6, [port, 0], states, each) {
+        // A kernel without IPv6 has no such table.
+        Err(error) if error.raw_os_error() == Some(2) => Ok(()),
+        done => done,
+    }
 }
 
 /// The same error as std's: rustix does that itself only with std, which the ports must not get.
@@ -158,18 +226,25 @@ pub fn std_error(errno: Errno) -> io::Error {
 /// As [`listed`].
 pub fn connections_to(proto: Proto, peer: SocketAddr) -> io::Result<Vec<(u16, Listed)>> {
     let family = if peer.is_ipv4() { AF_INET } else { AF_INET6 };
-    let mut all = dump(proto, family, [0, peer.port()], ALL_BUT_BOUND)?;
+    let mut all = Vec::new();
+    dump(protocol(proto), family, [0, peer.port()], ALL_BUT_BOUND, &mut |found, message| {
+        let listed = to_listed(found, message);
+        all.extend(listed.map(|socket| (found.header.socket_id.source_port, socket)));
+    })?;
     all.retain(|(_, socket)| socket.peer == Some((peer.ip(), peer.port())));
     Ok(all)
 }
 
-/// The sockets with these ports, the socket's own and its peer's, where 0 is any: each with its own.
-fn dump(proto: Proto, family: u8, ports: [u16; 2], states: u32) -> io::Result<Vec<(u16, Listed)>> {
+/// Asks for the sockets with these ports, the socket's own and its peer's, where 0 is any.
+fn dump(protocol: u32, family: u8, ports: [u16; 2], states: u32, each: Each<'_>) -> io::Result<()> {
+    /// `struct nlattr` of `INET_DIAG_REQ_PROTOCOL`, for a protocol whose number takes more than the
+    /// byte that a request has: its length and its type, before the number.
+    const REQ_PROTOCOL: [u16; 2] = [8, 4];
     let mut socket_id = if family == AF_INET { SocketId::new_v4() } else { SocketId::new_v6() };
     [socket_id.source_port, socket_id.destination_port] = ports;
     let request = InetRequest {
         family,
-        protocol: if proto == Proto::Tcp { IPPROTO_TCP } else { IPPROTO_UDP },
+        protocol: u8::try_from(protocol).unwrap_or(u8::MAX),
         extensions: ExtensionFlags::empty(),
         states: StateFlags::from_bits_retain(states),
         socket_id,
@@ -180,6 +255,12 @@ fn dump(proto: Proto, family: u8, ports: [u16; 2], states: u32) -> io::Result<Ve
     message.finalize();
     let mut bytes = vec![0; message.buffer_len()];
     message.serialize(&mut bytes);
+    if u8::try_from(protocol).is_err() {
+        bytes.extend(REQ_PROTOCOL.iter().flat_map(|half| half.to_ne_bytes()));
+        bytes.extend(protocol.to_ne_bytes());
+        let length = bytes.len() as u32;
+        bytes[..4].copy_from_slice(&length.to_ne_bytes()); // nlmsg_len
+    }
     let kernel = socket_with(
         AddressFamily::NETLINK,
         SocketType::RAW,
@@ -190,7 +271,6 @@ fn dump(proto: Proto, family: u8, ports: [u16; 2], states: u32) -> io::Result<Ve
     let to = SocketAddrNetlink::new(0, 0);
     sendto(&kernel, &bytes, SendFlags::empty(), &to).map_err(std_error)?;
 
-    let mut sockets = Vec::new();
     let mut buffer = vec![0; 1 << 16];
     loop {
         let (_, length) = recv(&kernel, &mut buffer[..], RecvFlags::empty()).map_err(std_error)?;
@@ -199,14 +279,13 @@ fn dump(proto: Proto, family: u8, ports: [u16; 2], states: u32) -> io::Result<Ve
             let message = NetlinkMessage::<SockDiagMessage>::deserialize(rest)
                 .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
             match message.payload {
-                NetlinkPayload::Done(_) => return Ok(sockets),
+                NetlinkPayload::Done(_) => return Ok(()),
                 NetlinkPayload::Error(error) => return Err(error.to_io()),
                 // Bound sockets are listed whatever their port.
                 NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(found))
                     if [0, found.header.socket_id.source_port].contains(&ports[0]) =>
                 {
-                    let port = found.header.socket_id.source_port;
-                    sockets.extend(to_listed(&found, rest).map(|socket| (port, socket)));
+                    each(&found, rest);
                 }
                 _ => {}
             }

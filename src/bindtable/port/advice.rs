@@ -1,7 +1,8 @@
 //! What helps, easiest first. No command is run.
 
-use super::finding::{Can, Case, Finding, Help, ServerOption, Socket, Status};
-use super::holders::Holder;
+use super::cases::engine;
+use super::finding::{Can, Case, Engine, Finding, Help, IfStill, ServerOption, Socket, Status};
+use super::holders::{self, Holder};
 use super::target::{Question, reserved_ports};
 use crate::kernel::Proto;
 use crate::printable::Outside;
@@ -36,6 +37,9 @@ pub fn advise(finding: &mut Finding) {
             help.push(helps);
         }
     }
+    if finding.status == Status::Free {
+        finding.if_still = if_still(&finding.question);
+    }
     let is_unknown = finding.verdicts.iter().any(|verdict| verdict.can == Can::Unknown);
     if is_unknown && !probe {
         help.extend(finding.question.with_probe().map(|command| Help::Ask { command }));
@@ -55,16 +59,21 @@ fn against_sockets(finding: &Finding, help: &mut Vec<Help>) {
     if nobody_has_it {
         help.extend(set_now.clone());
     }
-    help.extend(stop(question, &in_the_way).map(|command| Help::Stop { command }));
+    help.extend(free_address(finding));
+    help.extend(stop(question, &in_the_way));
     if nobody_has_it {
         help.push(wait(&in_the_way));
     } else {
         help.extend(set_now);
     }
-    let is_outgoing = finding.cases.iter().any(|case| {
-        matches!(case, Case::Outgoing { is_over: false, .. } | Case::SelfConnect { .. })
-    });
-    if question.proto == Proto::Tcp && !in_the_way.is_empty() && !is_outgoing {
+    // It helps neither against a listener, nor against a client's connection.
+    let is_outgoing = finding
+        .cases
+        .iter()
+        .any(|case| matches!(case, Case::Outgoing { .. } | Case::SelfConnect { .. }));
+    let are_connections = in_the_way.iter().all(|socket| socket.is_connection());
+    let lack_it = in_the_way.iter().any(|socket| socket.all_have[0] != Some(true));
+    if question.proto == Proto::Tcp && are_connections && lack_it && !is_outgoing {
         help.push(Help::SetBoth);
     }
     let any = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
@@ -97,29 +106,109 @@ fn reserve(port: u16) -> Help {
     Help::Reserve { command: format!("sysctl net.ipv4.ip_local_reserved_ports={others}{port}") }
 }
 
-/// The command that stops what holds the port.
-pub fn stop(question: &Question, in_the_way: &[&Socket]) -> Option<String> {
-    let holders: BTreeSet<&Holder> =
-        in_the_way.iter().flat_map(|socket| &socket.processes).collect();
-    let is_named = |name: &str| holders.iter().any(|holder| holder.name.raw() == name);
-    if holders.is_empty() {
-        return None;
+/// An address that a server without an option may bind right now: in place of a specific one another
+/// specific one.
+fn free_address(finding: &Finding) -> Option<Help> {
+    let is_resolved = |socket: &Socket| {
+        let is_it = |holder: &Holder| holder.name.raw() == "systemd-resolve";
+        socket.processes.iter().any(is_it)
+    };
+    let Question { target, .. } = &finding.question;
+    if target.port == 53 && finding.sockets.iter().any(is_resolved) {
+        let file = "/etc/systemd/resolved.conf.d/no-stub.conf";
+        return Some(Help::Resolved {
+            command: format!(
+                "mkdir -p /etc/systemd/resolved.conf.d && printf \
+                 '[Resolve]\\nDNSStubListener=no\\n' > {file} && systemctl restart \
+                 systemd-resolved"
+            ),
+        });
     }
-    if is_named("docker-proxy") || is_named("dockerd") {
-        let (port, proto) = (question.target.port, question.proto.name());
-        return Some(format!("docker stop $(docker ps -q --filter publish={port}/{proto})"));
-    }
-    if is_named("systemd") {
-        return Some("systemctl list-sockets; systemctl stop NAME.socket".to_owned());
-    }
-    stop_unit(&holders).or_else(|| {
-        let pids: BTreeSet<i32> = holders.iter().map(|holder| holder.pid).collect();
-        let pids: Vec<String> = pids.iter().map(i32::to_string).collect();
-        Some(format!("kill {}", pids.join(" ")))
-    })
+    let is_wanted = |ip: IpAddr| {
+        Some(ip) != target.ip
+            && target.ip.is_none_or(|it| it.is_unspecified() || !ip.is_unspecified())
+    };
+    let free = finding.verdicts.iter().filter(|verdict| {
+        verdict.option == ServerOption::Nothing
+            && verdict.can == Can::Yes
+            && is_wanted(verdict.address)
+    });
+    let address = free.map(|verdict| verdict.address).max_by_key(IpAddr::is_unspecified)?;
+    Some(Help::BindAddress { address })
 }
 
-/// The command that stops the one service in which all of them run.
+/// What stops what holds the port.
+pub fn stop(question: &Question, in_the_way: &[&Socket]) -> Option<Help> {
+    let holders: BTreeSet<&Holder> =
+        in_the_way.iter().flat_map(|socket| &socket.processes).collect();
+    let listeners = in_the_way.iter().filter(|socket| !socket.is_connection());
+    let (port, proto) = (question.target.port, question.proto.name());
+    let mut engines = listeners.flat_map(|it| &it.processes).filter_map(|it| engine(it, port));
+    let command = match engines.next() {
+        Some(Engine::Swarm) => {
+            return Some(Help::Find { command: "docker service ls".to_owned() });
+        }
+        Some(Engine::Docker) => {
+            format!("docker stop $(docker ps -q --filter publish={port}/{proto})")
+        }
+        Some(Engine::Podman) => {
+            format!("podman stop $(podman ps -q --filter publish={port}/{proto})")
+        }
+        None if holders.is_empty() => return None,
+        None if holders.iter().any(|holder| holder.pid == 1 && !is_systemd(holder)) => {
+            return Some(Help::StopContainer);
+        }
+        None => stop_activated(&holders, port)
+            .or_else(|| stop_container(&holders))
+            .or_else(|| stop_unit(&holders))
+            .unwrap_or_else(|| kill(&holders)),
+    };
+    Some(Help::Stop { command })
+}
+
+fn is_systemd(holder: &Holder) -> bool {
+    holder.name.raw() == "systemd"
+}
+
+/// The command that stops the socket unit of systemd, and the service that it has started.
+fn stop_activated(holders: &BTreeSet<&Holder>, port: u16) -> Option<String> {
+    let systemd = holders.iter().find(|holder| is_systemd(holder))?;
+    let systemctl = if systemd.pid == 1 { "systemctl" } else { "systemctl --user" };
+    let services = holders.iter().filter(|holder| !is_systemd(holder));
+    let services: BTreeSet<Option<&Outside>> =
+        services.map(|holder| holder.unit.as_ref()).collect();
+    let name = services.first().copied().flatten().filter(|_| services.len() == 1);
+    if let Some(name) = name.and_then(|unit| unit.raw().strip_suffix(".service")) {
+        let [socket, service] = ["socket", "service"].map(|kind| format!("{name}.{kind}"));
+        let (socket, service) = (Outside::from(socket), Outside::from(service));
+        return Some(format!("{systemctl} stop {} {}", socket.quoted()?, service.quoted()?));
+    }
+    Some(format!(
+        "{systemctl} stop $({systemctl} list-sockets --no-legend | awk '$1 ~ /:{port}$/ {{print $2, \
+         $3}}')"
+    ))
+}
+
+/// The command that stops the container, of which the engine is known, from outside.
+fn stop_container(holders: &BTreeSet<&Holder>) -> Option<String> {
+    let containers: BTreeSet<(Option<&Outside>, &str)> =
+        holders.iter().map(|holder| (holder.container.as_ref(), &*holder.cgroups)).collect();
+    let (container, cgroups) = containers.first().filter(|_| containers.len() == 1)?;
+    let container = container.filter(|_| holders.iter().all(|holder| holder.is_elsewhere))?;
+    let stop = [
+        ("libpod-", "podman stop"),
+        ("docker", "docker stop"),
+        ("cri-containerd", "crictl stop"),
+        ("crio-", "crictl stop"),
+        ("lxc.payload.", "lxc-stop -n"),
+        ("machine-", "machinectl poweroff"),
+    ];
+    let (_, stop) = stop.iter().find(|(part, _)| cgroups.contains(part))?;
+    Some(format!("{stop} {}", container.quoted()?))
+}
+
+/// The command that stops the one service in which all of them run, if its main process is one of
+/// them: a session of ssh, a job of cron or the terminal of an editor is no service of theirs.
 fn stop_unit(holders: &BTreeSet<&Holder>) -> Option<String> {
     let units: BTreeSet<Option<&Outside>> =
         holders.iter().map(|holder| holder.unit.as_ref()).collect();
@@ -128,7 +217,63 @@ fn stop_unit(holders: &BTreeSet<&Holder>) -> Option<String> {
     if !is_service || holders.iter().any(|holder| holder.container.is_some()) {
         return None;
     }
+    let main = holders.first().and_then(|holder| holders::main_of_unit(holder))?;
+    let is_reached = holders.len() == 1 || stops_all(unit);
+    if !is_reached || !holders.iter().any(|holder| holder.pid == main) {
+        return None;
+    }
     let is_users = holders.iter().all(|holder| holder.is_users_unit);
     let option = if is_users { " --user" } else { "" };
     Some(format!("systemctl{option} stop {}", unit.quoted()?))
+}
+
+/// Whether systemd stops every process of the unit, and not the main one alone: `KillMode=` in
+/// systemd.kill(5).
+fn stops_all(unit: &Outside) -> bool {
+    let folders = ["/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system"];
+    let template = unit.raw().split_once('@').map(|(name, _)| format!("{name}@.service"));
+    let names = [Some(unit.raw().to_owned()), template];
+    let files = folders
+        .iter()
+        .flat_map(|folder| names.iter().flatten().map(move |name| format!("{folder}/{name}")));
+    let text: String = files.filter_map(|file| std::fs::read_to_string(file).ok()).collect();
+    !text.lines().any(|line| matches!(line.trim(), "KillMode=process" | "KillMode=none"))
+}
+
+/// A stopped process meets SIGTERM only when it continues.
+pub fn kill(holders: &BTreeSet<&Holder>) -> String {
+    let list = |are_wanted: fn(&Holder) -> bool| {
+        let pids: BTreeSet<i32> =
+            holders.iter().filter(|it| are_wanted(it)).map(|holder| holder.pid).collect();
+        pids.iter().map(i32::to_string).collect::<Vec<_>>().join(" ")
+    };
+    let all = list(|_| true);
+    match &list(|holder| holder.is_stopped)[..] {
+        "" => format!("kill {all}"),
+        stopped => format!("kill -CONT {stopped}; kill {all}"),
+    }
+}
+
+/// Why a server may say that the port is in use, though it is free.
+fn if_still(question: &Question) -> Vec<IfStill> {
+    let Question { target, proto, probe, .. } = question;
+    let udp = if *proto == Proto::Tcp { " --udp" } else { "" };
+    let own = if *proto == Proto::Udp { " --udp" } else { "" };
+    let port = target.port;
+    // Only where the kernel follows connections is there a rule that sends them elsewhere.
+    let follows = std::path::Path::new("/proc/thread-self/net/stat/nf_conntrack").exists();
+    let forwarded = follows.then(|| IfStill::Forwarded {
+        command: format!("(nft list ruleset; iptables -t nat -S) | grep -w {port}"),
+    });
+    let mut all = vec![
+        IfStill::BindsTwice,
+        IfStill::OtherProtocol { command: format!("bindtable port {port}{udp}") },
+        IfStill::OtherNamespace { command: "lsns -t net".to_owned() },
+        IfStill::Policy { command: question.with_probe().filter(|_| !probe) },
+        IfStill::PortZero { command: format!("bindtable port 0{own}") },
+        IfStill::UnixSocket { command: "ss -xlp".to_owned() },
+    ];
+    all.extend(forwarded);
+    all.push(IfStill::Why { command: "bindtable why -- COMMAND".to_owned() });
+    all
 }

@@ -1,16 +1,17 @@
 //! The puzzling cases: each is recognised here, from what was found.
 
-use super::finding::{Case, Finding, Socket, Unseen};
+use super::beside::Beside;
+use super::finding::{Candidate, Case, Engine, Finding, InKernel, Nobody, Socket};
+use super::holders::Holder;
+use super::refusals;
 use super::target::Question;
-use super::{holders, refusals};
 use crate::kernel::Proto;
 use crate::printable::Outside;
-use crate::sockets::{self, Listed, State};
+use crate::sockets::State;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::path::Path;
 
-/// Names the puzzling cases, each once.
-pub fn recognise(finding: &mut Finding) {
+/// Names the puzzling cases, each once; and those that are elsewhere.
+pub fn recognise(finding: &mut Finding, beside: Beside) {
     let question = &finding.question;
     let is_listened_to = finding.sockets.iter().any(|socket| socket.receives(question.proto));
     let mut cases = Vec::new();
@@ -26,10 +27,7 @@ pub fn recognise(finding: &mut Finding) {
         cases.extend(of_records(finding, false)); // otherwise it was no server
     }
     cases.extend(of_records(finding, true));
-    if !is_listened_to {
-        cases.extend(other_namespaces(question));
-    }
-    cases.extend(other_protocol(question));
+    cases.extend(beside.cases);
     cases.extend(finding.verdicts.iter().filter_map(|it| refusals::case(it, question)));
     for case in cases {
         if !finding.cases.contains(&case) {
@@ -61,6 +59,13 @@ fn is_not_accepted(socket: &Socket, finding: &Finding) -> bool {
 fn of_socket(socket: &Socket, finding: &Finding, is_listened_to: bool, cases: &mut Vec<Case>) {
     let question = &finding.question;
     let is_over = !socket.has_inode;
+    let stopped = socket.processes.iter().filter(|holder| holder.is_stopped);
+    cases
+        .extend(stopped.map(|holder| Case::Stopped { pid: holder.pid, name: holder.name.clone() }));
+    if socket.has_inode && socket.processes.is_empty() && finding.nobody() != Nobody::Unseen {
+        let candidates = candidates(socket, question);
+        cases.push(Case::NoProcess { address: socket.address, candidates });
+    }
     if is_self_connected(socket, finding) {
         cases.push(Case::SelfConnect { who: socket.who(), is_over });
     } else if socket.receives(question.proto) {
@@ -81,46 +86,100 @@ fn of_socket(socket: &Socket, finding: &Finding, is_listened_to: bool, cases: &m
     }
 }
 
+/// What may hold a socket that no process has, the likeliest first.
+fn candidates(socket: &Socket, question: &Question) -> Vec<Candidate> {
+    use InKernel::*;
+    let is_nfs = |port: u16| port == 2049 || port == 111;
+    let peer = socket.peer.map(|peer| peer.port());
+    let nfs = Candidate {
+        what: Nfs,
+        command: match peer {
+            Some(port) if is_nfs(port) => "mount -t nfs,nfs4",
+            _ => "rpcinfo -p",
+        },
+    };
+    let of_proto: &[Candidate] = match question.proto {
+        Proto::Tcp => &[Candidate { what: Mptcp, command: "ip mptcp endpoint; ss -Man" }],
+        Proto::Udp => &[
+            Candidate { what: Tunnel, command: "ip -d link" },
+            Candidate { what: Wireguard, command: "wg show" },
+        ],
+    };
+    let of_any = [
+        Candidate {
+            what: IoUring,
+            command: r"find /proc/[0-9]*/fd -lname 'anon_inode:\[io_uring\]'",
+        },
+        Candidate { what: InFlight, command: "ss -xap" },
+    ];
+    let is_first = peer.is_some_and(is_nfs) || is_nfs(question.target.port);
+    let (before, after) = if is_first { (Some(nfs), None) } else { (None, Some(nfs)) };
+    before.into_iter().chain(of_proto.iter().copied()).chain(after).chain(of_any).collect()
+}
+
 /// Programs that listen for others: systemd(1), systemd-socket-activate(1), inetd(8).
 const ACTIVATORS: [&str; 4] = ["systemd", "systemd-socket-", "inetd", "xinetd"];
 
-/// Programs that hold a container's published port, by their 15 bytes.
-const PROXIES: [&str; 6] =
-    ["docker-proxy", "dockerd", "rootlesskit", "rootlessport", "slirp4netns", "pasta"];
+/// Programs that hold a published port for Podman, by their 15 bytes. pasta is a link to passt, which
+/// runs the file for the machine's processor in its place.
+const OF_PODMAN: [&str; 8] = [
+    "conmon",
+    "rootlessport",
+    "rootlessport-ch",
+    "slirp4netns",
+    "pasta",
+    "pasta.avx2",
+    "passt",
+    "passt.avx2",
+];
+
+/// The ports of dockerd itself: its API, and what a swarm's nodes say to each other.
+const OF_DOCKERD: [u16; 4] = [2375, 2376, 2377, 7946];
+
+/// What publishes the port, if this holder of a listener does so.
+pub fn engine(holder: &Holder, port: u16) -> Option<Engine> {
+    match holder.name.raw() {
+        "docker-proxy" => {
+            let host_port = argument(holder, "-host-port")?;
+            (host_port.raw() == port.to_string()).then_some(Engine::Docker)
+        }
+        "dockerd" if !OF_DOCKERD.contains(&port) => Some(Engine::Swarm),
+        "rootlesskit" => Some(Engine::Docker),
+        name => OF_PODMAN.contains(&name).then_some(Engine::Podman),
+    }
+}
+
+/// The word after that option in the command line.
+fn argument(holder: &Holder, option: &str) -> Option<Outside> {
+    let arguments = holder.command.raw().split_whitespace();
+    arguments.skip_while(|argument| *argument != option).nth(1).map(Outside::from)
+}
 
 fn of_listener(socket: &Socket, finding: &Finding, cases: &mut Vec<Case>) {
     let holders = &socket.processes;
-    let is_one_of =
-        |names: &[&str]| holders.iter().find(|holder| names.contains(&holder.name.raw()));
-    if let Some(holder) = is_one_of(&ACTIVATORS) {
+    let activator = holders.iter().find(|holder| ACTIVATORS.contains(&holder.name.raw()));
+    let engine = |holder| engine(holder, finding.question.target.port).map(|it| (it, holder));
+    if let Some(holder) = activator {
         cases.push(Case::SocketActivated { pid: holder.pid, name: holder.name.clone() });
-    } else if let Some(holder) = is_one_of(&PROXIES) {
-        let after = |option: &str| {
-            let arguments = holder.command.raw().split_whitespace();
-            arguments.skip_while(|argument| *argument != option).nth(1).map(Outside::from)
-        };
+    } else if let Some((engine, holder)) = holders.iter().find_map(engine) {
         cases.push(Case::Published {
+            engine,
             pid: holder.pid,
             name: holder.name.clone(),
-            container_ip: after("-container-ip"),
-            container_port: after("-container-port"),
+            container_ip: argument(holder, "-container-ip"),
+            container_port: argument(holder, "-container-port"),
         });
     } else if let [first, _, ..] = &holders[..] {
         let pids = holders.iter().map(|holder| holder.pid).collect();
         cases.push(Case::Inherited { pids, name: first.name.clone() });
-    } else if holders.is_empty() && all_readable(finding) {
-        cases.push(Case::NoProcess { address: socket.address });
+    } else if let [holder] = &holders[..]
+        && holder.descriptors.is_empty()
+    {
+        cases.push(Case::InAccept { pid: holder.pid, name: holder.name.clone() });
     }
     if socket.address == IpAddr::V6(Ipv6Addr::UNSPECIFIED) && socket.ipv6_only == Some(false) {
         cases.push(Case::HoldsIpv4 { address: socket.address });
     }
-}
-
-/// Whether every process has shown its descriptors.
-fn all_readable(finding: &Finding) -> bool {
-    let is_of_processes =
-        |unseen: &Unseen| matches!(unseen, Unseen::Processes { .. } | Unseen::Hidden);
-    Path::new("/proc/self").exists() && !finding.unseen.iter().any(is_of_processes)
 }
 
 /// What closed connections tell of SO_REUSEADDR: those that had it, or those that had not.
@@ -135,37 +194,4 @@ fn of_records(finding: &Finding, had: bool) -> Option<Case> {
         false => Case::LacksOption { count, seconds_left },
         true => Case::HadOption { count, seconds_left },
     })
-}
-
-/// Listeners on the port in other network namespaces, where processes show them.
-fn other_namespaces(question: &Question) -> Vec<Case> {
-    let in_namespace = |pid| {
-        let folder = format!("/proc/{pid}/net");
-        sockets::in_proc(&folder, question.proto, question.target.port).unwrap_or_default()
-    };
-    let mut sockets: Vec<Listed> =
-        holders::namespaces().into_iter().flat_map(in_namespace).collect();
-    sockets.retain(|socket| socket.peer.is_none() && socket.inode != 0);
-    if sockets.is_empty() {
-        return Vec::new();
-    }
-    let holders = holders::find(&sockets.iter().map(|socket| socket.inode).collect());
-    let first = |inode| holders.of.get(&inode).and_then(|holders| holders.first());
-    let cases = sockets.iter().filter_map(|socket| {
-        first(socket.inode).map(|holder| Case::OtherNamespace {
-            pid: holder.pid,
-            name: holder.name.clone(),
-            address: socket.local,
-        })
-    });
-    cases.collect()
-}
-
-/// Whether the other protocol has the port.
-fn other_protocol(question: &Question) -> Option<Case> {
-    let other = if question.proto == Proto::Tcp { Proto::Udp } else { Proto::Tcp };
-    let sockets = sockets::listed(other, question.target.port, sockets::ALL).unwrap_or_default();
-    let socket = sockets.iter().find(|socket| socket.peer.is_none() && socket.inode != 0)?;
-    let holders = holders::find(&[socket.inode].into());
-    Some(Case::OtherProtocol(Socket::new(socket, &holders).who()))
 }

@@ -1,6 +1,6 @@
 //! The answer: the sockets, the verdicts, the puzzling cases, what helps, and what was not seen.
 
-use super::holders::{Holder, Holders};
+use super::holders::{self, Holder, Holders};
 use super::target::Question;
 use crate::kernel::Options;
 use crate::printable::Outside;
@@ -29,8 +29,75 @@ pub struct Finding {
     pub cases: Vec<Case>,
     /// What helps, easiest first.
     pub help: Vec<Help>,
+    /// Of a free port: why a server may still say that it is in use.
+    pub if_still: Vec<IfStill>,
     /// What could not be seen.
     pub unseen: Vec<Unseen>,
+}
+
+impl Finding {
+    /// Who has a socket that no process has shown.
+    pub fn nobody(&self) -> Nobody {
+        let is_of_processes = |unseen: &Unseen| {
+            use Unseen::*;
+            matches!(unseen, Processes { .. } | Hidden | Proc { .. } | OtherPidNamespace)
+        };
+        match self.unseen.iter().any(is_of_processes) {
+            true => Nobody::Unseen,
+            false if !holders::are_all_here() => Nobody::Outside,
+            false => Nobody::Kernel,
+        }
+    }
+}
+
+/// Who has a socket that no process has shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nobody {
+    /// A process that was not to be read.
+    Unseen,
+    /// The kernel, or a process outside this PID namespace.
+    Outside,
+    /// The kernel: every process of the machine was read.
+    Kernel,
+}
+
+/// What keeps a socket in the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InKernel {
+    /// An endpoint of MPTCP, or a subflow.
+    Mptcp,
+    /// VXLAN, GENEVE, L2TP and other tunnels.
+    Tunnel,
+    /// WireGuard.
+    Wireguard,
+    /// A client or server of NFS.
+    Nfs,
+    /// A fixed file of an io_uring.
+    IoUring,
+    /// A descriptor that was sent and not received yet (SCM_RIGHTS).
+    InFlight,
+}
+
+/// What may hold a socket, and the command that shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Candidate {
+    /// What it may be.
+    pub what: InKernel,
+    /// What shows it.
+    pub command: &'static str,
+}
+
+/// What publishes a container's port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Engine {
+    /// Docker, for one container.
+    Docker,
+    /// Docker, for a service of a swarm.
+    Swarm,
+    /// Podman.
+    Podman,
 }
 
 /// Whether the port, at the address that was asked for, is free.
@@ -314,8 +381,12 @@ pub struct Who {
 pub enum Case {
     /// Several processes hold one listener: a child has inherited it.
     Inherited { pids: Vec<i32>, name: Outside },
-    /// A listener that no process has, as seen from here.
-    NoProcess { address: IpAddr },
+    /// A socket that no process has, as seen from here.
+    NoProcess { address: IpAddr, candidates: Vec<Candidate> },
+    /// A thread waits in accept on a listener whose descriptor has been closed.
+    InAccept { pid: i32, name: Outside },
+    /// The process is stopped, as by Ctrl+Z.
+    Stopped { pid: i32, name: Outside },
     /// A connection on a port of the ephemeral range, where nobody listens; or what is left of it.
     Outgoing {
         #[serde(flatten)]
@@ -334,6 +405,7 @@ pub enum Case {
     HoldsIpv4 { address: IpAddr },
     /// A container's published port.
     Published {
+        engine: Engine,
         pid: i32,
         name: Outside,
         container_ip: Option<Outside>,
@@ -380,8 +452,16 @@ pub enum Case {
 pub enum Help {
     /// Set the option in the new server: the old socket had it.
     SetNow { option: ServerOption },
+    /// An address that is free right now, without any option.
+    BindAddress { address: IpAddr },
+    /// An address beside systemd-resolved, or its listener off.
+    Resolved { command: String },
     /// Stop what holds it.
     Stop { command: String },
+    /// Find out what it belongs to, and stop that.
+    Find { command: String },
+    /// Stop the container from outside: the holder is its process 1.
+    StopContainer,
     /// Wait; in FIN_WAIT2 the peer has not closed yet, and when it does, TIME_WAIT begins.
     Wait { seconds: u32, peer_is_open: bool },
     /// Wait until the peer answers, or the kernel gives up.
@@ -406,6 +486,28 @@ pub enum Help {
     Ask { command: String },
 }
 
+/// Why a server may say that a free port is in use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "if", rename_all = "kebab-case")]
+pub enum IfStill {
+    /// It binds the port twice itself.
+    BindsTwice,
+    /// It means the other protocol.
+    OtherProtocol { command: String },
+    /// It runs in another network namespace.
+    OtherNamespace { command: String },
+    /// A policy refuses it, or Windows, of which WSL is a guest.
+    Policy { command: Option<String> },
+    /// It asks for any port, and none is left.
+    PortZero { command: String },
+    /// It means a Unix socket.
+    UnixSocket { command: String },
+    /// It binds, and a rule sends its clients elsewhere.
+    Forwarded { command: String },
+    /// The command that finds out.
+    Why { command: String },
+}
+
 /// What could not be seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "unseen", rename_all = "kebab-case")]
@@ -414,6 +516,14 @@ pub enum Unseen {
     Processes { count: usize },
     /// The processes of other users, all of them: `/proc` is mounted with `hidepid`.
     Hidden,
+    /// The processes: this process could not read `/proc`, for a reason of its own.
+    Proc { error: String },
+    /// The processes: `/proc` is that of another PID namespace.
+    OtherPidNamespace,
+    /// The options of a socket, of which the process was read.
+    Options { error: String },
+    /// Other network namespaces, of which there are too many.
+    Namespaces { count: usize },
     /// sock_diag is missing or refused: IPV6_V6ONLY, and what `BoundOnly` says.
     SockDiag { error: String },
     /// Sockets that are bound and do not listen: before Linux 6.8.

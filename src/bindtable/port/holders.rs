@@ -1,12 +1,16 @@
 //! The processes that hold a socket, what they belong to, and the options of the socket.
 
 use crate::printable::Outside;
+use rustix::fd::OwnedFd;
 use rustix::fs::fstat;
+use rustix::io::Errno;
 use rustix::net::sockopt::{ipv6_v6only, socket_reuseaddr, socket_reuseport};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::ErrorKind;
+use std::collections::btree_map::{BTreeMap, Entry};
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, ErrorKind};
 
 /// A process that has a descriptor of a socket.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -19,7 +23,7 @@ pub struct Holder {
     pub name: Outside,
     /// Its command line, words between spaces.
     pub command: Outside,
-    /// Its descriptors of the socket.
+    /// Its descriptors of the socket; none, if a thread waits in accept on one that is closed.
     pub descriptors: Vec<i32>,
     /// The systemd unit, from its cgroup.
     pub unit: Option<Outside>,
@@ -28,6 +32,15 @@ pub struct Holder {
     pub is_users_unit: bool,
     /// The container's name or number, from its cgroup.
     pub container: Option<Outside>,
+    /// Whether the container is another one than this process's own.
+    #[serde(skip)]
+    pub is_elsewhere: bool,
+    /// Whether it is stopped, as by Ctrl+Z: it does not see SIGTERM until it continues.
+    #[serde(skip)]
+    pub is_stopped: bool,
+    /// The lines of its cgroup file.
+    #[serde(skip)]
+    pub cgroups: String,
 }
 
 /// SO_REUSEADDR, SO_REUSEPORT and, of IPv6, IPV6_V6ONLY of a socket.
@@ -45,110 +58,336 @@ pub struct Holders {
     pub of: BTreeMap<u64, Vec<Holder>>,
     /// By the socket's inode, if some process let it be read.
     pub options: BTreeMap<u64, Options>,
+    /// Why the options of some socket were not to be read, though its process was.
+    pub no_options: Option<Errno>,
     /// The processes that did not let their descriptors be read.
     pub unreadable: usize,
+    /// What keeps this process itself from reading `/proc`.
+    pub trouble: Option<Trouble>,
 }
 
-/// Looks at every process, and at its descriptors of the sockets `inodes`.
+/// What keeps this process from reading `/proc`: then it has not seen the processes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// An error of its own: too many open files, no memory, no `/proc`.
+    Error(String),
+    /// `/proc` is that of another PID namespace, so its numbers are no process's here.
+    OtherNamespace,
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        Self::Error(error.to_string())
+    }
+}
+
+/// Whether the process has ended meanwhile.
+fn has_ended(error: &io::Error) -> bool {
+    let ended = [Errno::NOENT, Errno::SRCH].map(Errno::raw_os_error);
+    error.raw_os_error().is_some_and(|number| ended.contains(&number))
+}
+
+/// Looks at every process, and at its descriptors of the sockets `inodes`: at its first thread's, and
+/// for the sockets that nobody has shown then, at its other threads'.
+///
+/// A process that ends meanwhile is left out.
 pub fn find(inodes: &BTreeSet<u64>) -> Holders {
     let mut holders = Holders::default();
-    processes().for_each(|pid| holders.look_at(pid, inodes));
+    if let Err(trouble) = holders.search(inodes) {
+        holders.trouble = Some(trouble);
+    }
     holders.sort();
     holders
 }
 
 impl Holders {
-    /// Looks at one process, and at its descriptors of the sockets `inodes`.
-    ///
-    /// A process that ends meanwhile is left out.
-    pub fn look_at(&mut self, pid: i32, inodes: &BTreeSet<u64>) {
-        let descriptors = match std::fs::read_dir(format!("/proc/{pid}/fd")) {
-            Ok(descriptors) => descriptors,
-            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                self.unreadable += 1;
-                return;
-            }
-            Err(_) => return, // it has ended
-        };
-        let mut of_process: BTreeMap<u64, Vec<i32>> = BTreeMap::new();
-        for descriptor in descriptors.filter_map(Result::ok) {
-            let target = match std::fs::read_link(descriptor.path()) {
-                Ok(target) => target,
-                Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                    self.unreadable += 1; // a user namespace may list them and no more
-                    break;
-                }
-                Err(_) => continue,
-            };
-            let inode = target.to_str().and_then(|target| {
-                target.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
-            });
-            let number = descriptor.file_name().to_str().and_then(|name| name.parse().ok());
-            if let (Some(inode), Some(number)) = (inode, number)
-                && inodes.contains(&inode)
-            {
-                of_process.entry(inode).or_default().push(number);
-            }
-        }
-        for (inode, mut descriptors) in of_process {
-            descriptors.sort_unstable();
-            if !self.options.contains_key(&inode)
-                && let Some(options) = options(pid, descriptors[0], inode)
-            {
-                self.options.insert(inode, options);
-            }
-            let Some(holder) = holder(pid, descriptors) else { continue };
-            self.of.entry(inode).or_default().push(holder);
+    /// Looks at one process, and at its first thread's descriptors of the sockets `inodes`.
+    pub fn look_at_process(&mut self, pid: i32, inodes: &BTreeSet<u64>) {
+        if let Err(trouble) = self.look_at(Thread { pid, tid: pid }, inodes, &own_cgroups()) {
+            self.trouble = Some(trouble);
         }
     }
 
-    /// Puts the holders of each socket in the order of their numbers.
+    /// Sorts each socket's processes by their numbers.
     pub fn sort(&mut self) {
         self.of.values_mut().for_each(|holders| holders.sort());
     }
+
+    fn search(&mut self, inodes: &BTreeSet<u64>) -> Result<(), Trouble> {
+        if inodes.is_empty() {
+            return Ok(());
+        }
+        let own = own_cgroups();
+        let mut readable = Vec::new();
+        for pid in processes()? {
+            if self.look_at(Thread { pid, tid: pid }, inodes, &own)? {
+                readable.push(pid);
+            }
+        }
+        // A leader that has ended has no table, and a thread may have its own (CLONE_FILES).
+        let rest = self.unexplained(inodes);
+        if rest.is_empty() {
+            return Ok(());
+        }
+        for &pid in &readable {
+            for tid in threads(pid)?.filter(|tid| *tid != pid) {
+                self.look_at(Thread { pid, tid }, &rest, &own)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Those of the sockets that no process has shown.
+    pub fn unexplained(&self, inodes: &BTreeSet<u64>) -> BTreeSet<u64> {
+        inodes.iter().copied().filter(|inode| !self.of.contains_key(inode)).collect()
+    }
+
+    /// Whether the thread let its descriptors be read.
+    fn look_at(
+        &mut self,
+        thread: Thread,
+        inodes: &BTreeSet<u64>,
+        own: &str,
+    ) -> Result<bool, Trouble> {
+        let of_thread = match descriptors(thread, inodes) {
+            Ok(of_thread) => of_thread,
+            // A user namespace may list them and no more.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                self.unreadable += 1;
+                return Ok(false);
+            }
+            Err(error) if has_ended(&error) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+        if of_thread.is_empty() {
+            return Ok(true);
+        }
+        let Some(holder) = holder(thread, own) else { return Ok(false) };
+        let process = thread.open();
+        for (inode, mut descriptors) in of_thread {
+            let all = self.of.entry(inode).or_default();
+            if all.iter().any(|other| other.pid == holder.pid) {
+                continue; // another thread has shown it
+            }
+            descriptors.sort_unstable();
+            if let Entry::Vacant(its_options) = self.options.entry(inode) {
+                let process = process.as_ref().map_err(|errno| *errno);
+                match process.and_then(|process| options(process, descriptors[0], inode)) {
+                    Ok(options) => _ = its_options.insert(options),
+                    Err(Errno::BADF | Errno::SRCH) => {} // it has closed it, or has ended
+                    Err(errno) => self.no_options = Some(errno),
+                }
+            }
+            all.push(Holder { descriptors, ..holder.clone() });
+        }
+        Ok(true)
+    }
+}
+
+/// A thread, and its process.
+#[derive(Clone, Copy)]
+struct Thread {
+    pid: i32,
+    tid: i32,
+}
+
+impl Thread {
+    fn file(self, name: &str) -> String {
+        let Self { pid, tid } = self;
+        match tid == pid {
+            true => format!("/proc/{pid}/{name}"),
+            false => format!("/proc/{pid}/task/{tid}/{name}"),
+        }
+    }
+
+    /// A descriptor of it: pidfd_open(2). Before Linux 6.9 there is none of a single thread.
+    fn open(self) -> Result<OwnedFd, Errno> {
+        /// `O_EXCL`, which has no name of its own in the library.
+        const PIDFD_THREAD: PidfdFlags = PidfdFlags::from_bits_retain(0o200);
+        let flags = if self.tid == self.pid { PidfdFlags::empty() } else { PIDFD_THREAD };
+        pidfd_open(Pid::from_raw(self.tid).ok_or(Errno::SRCH)?, flags)
+    }
+}
+
+/// The descriptors of those of the sockets that the thread has.
+fn descriptors(thread: Thread, inodes: &BTreeSet<u64>) -> io::Result<BTreeMap<u64, Vec<i32>>> {
+    let mut of_thread: BTreeMap<u64, Vec<i32>> = BTreeMap::new();
+    for descriptor in fs::read_dir(thread.file("fd"))? {
+        let descriptor = descriptor?;
+        let target = match fs::read_link(descriptor.path()) {
+            Err(error) if has_ended(&error) => continue, // it is closed
+            target => target?,
+        };
+        let inode = target
+            .to_str()
+            .and_then(|target| target.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok());
+        let number = descriptor.file_name().to_str().and_then(|name| name.parse().ok());
+        if let (Some(inode), Some(number)) = (inode, number)
+            && inodes.contains(&inode)
+        {
+            of_thread.entry(inode).or_default().push(number);
+        }
+    }
+    Ok(of_thread)
+}
+
+/// A process with a thread that waits in accept(2) on a descriptor that its table does not have: the
+/// call keeps the listener until it returns. Of this network namespace, and the only one.
+pub fn in_accept() -> Option<Holder> {
+    let own = own_cgroups();
+    let here = fs::read_link("/proc/thread-self/ns/net").ok()?;
+    let mut found = BTreeMap::new();
+    for pid in processes().ok()? {
+        for tid in threads(pid).into_iter().flatten() {
+            let thread = Thread { pid, tid };
+            let is_here = || fs::read_link(thread.file("ns/net")).is_ok_and(|its| its == here);
+            if is_waiting(thread) && is_here() {
+                found.insert(pid, thread);
+            }
+        }
+    }
+    let (_, thread) = found.pop_first().filter(|_| found.is_empty())?;
+    holder(thread, &own)
+}
+
+/// Whether the thread waits in accept on a closed descriptor: proc_pid_syscall(5).
+fn is_waiting(thread: Thread) -> bool {
+    /// accept and accept4, by `asm/unistd.h`.
+    const ACCEPT: [&str; 2] =
+        if cfg!(target_arch = "x86_64") { ["43", "288"] } else { ["202", "242"] };
+    let call = fs::read_to_string(thread.file("syscall")).unwrap_or_default();
+    let mut words = call.split_whitespace();
+    let is_accept = words.next().is_some_and(|number| ACCEPT.contains(&number));
+    let descriptor = words.next().and_then(|word| word.strip_prefix("0x"));
+    let descriptor = descriptor.and_then(|digits| u32::from_str_radix(digits, 16).ok());
+    let file = |descriptor| thread.file(&format!("fd/{descriptor}"));
+    is_accept
+        && descriptor.is_some_and(|descriptor| {
+            fs::symlink_metadata(file(descriptor)).is_err_and(|error| has_ended(&error))
+        })
 }
 
 /// One process of each network namespace that is not this one's.
 pub fn namespaces() -> Vec<i32> {
-    let namespace = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/net")).ok();
+    let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/net")).ok();
     let mut seen: BTreeSet<_> = namespace("thread-self").into_iter().collect();
     let is_new = |pid: &i32| namespace(&pid.to_string()).is_some_and(|its| seen.insert(its));
-    processes().filter(is_new).collect()
+    processes().into_iter().flatten().filter(is_new).collect()
 }
 
 /// The number of every process.
-pub fn processes() -> impl Iterator<Item = i32> {
-    let folders = std::fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
-    folders.filter_map(|folder| folder.file_name().to_str()?.parse().ok())
+///
+/// # Errors
+///
+/// There is no `/proc`, or that of another PID namespace; it cannot be read.
+fn processes() -> Result<impl Iterator<Item = i32>, Trouble> {
+    is_own()?;
+    Ok(numbers("/proc")?)
 }
 
-/// What a process is, that has these descriptors of a socket.
-pub fn holder(pid: i32, descriptors: Vec<i32>) -> Option<Holder> {
-    let read = |file| std::fs::read(format!("/proc/{pid}/{file}")).ok();
+/// The number of every thread of a process; of none, if it has ended.
+fn threads(pid: i32) -> io::Result<impl Iterator<Item = i32>> {
+    let all = match numbers(&format!("/proc/{pid}/task")) {
+        Err(error) if has_ended(&error) => None,
+        all => Some(all?),
+    };
+    Ok(all.into_iter().flatten())
+}
+
+fn numbers(folder: &str) -> io::Result<impl Iterator<Item = i32> + use<>> {
+    let entries = fs::read_dir(folder)?;
+    Ok(entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()))
+}
+
+/// Whether `/proc` has this process under the number that it has here: `NSpid` in
+/// proc_pid_status(5) is its number in the PID namespace of `/proc`, and in each one below.
+fn is_own() -> Result<(), Trouble> {
+    let status = match fs::read_to_string("/proc/self/status") {
+        Err(error) if has_ended(&error) && fs::exists("/proc/1").unwrap_or(false) => {
+            return Err(Trouble::OtherNamespace);
+        }
+        status => status?,
+    };
+    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    let own = std::process::id().to_string();
+    match numbers.is_none_or(|numbers| numbers.split_whitespace().eq([&*own])) {
+        true => Ok(()),
+        false => Err(Trouble::OtherNamespace),
+    }
+}
+
+/// Whether this is the first PID namespace, which shows every process of the machine
+/// (`PROC_PID_INIT_INO` in `include/linux/proc_ns.h`).
+pub fn are_all_here() -> bool {
+    fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link.as_os_str() == "pid:[4026531836]")
+}
+
+/// This process's own cgroups.
+fn own_cgroups() -> String {
+    fs::read_to_string("/proc/thread-self/cgroup").unwrap_or_default()
+}
+
+/// The number of every process that can be seen.
+pub fn seen_processes() -> impl Iterator<Item = i32> {
+    processes().into_iter().flatten()
+}
+
+/// What a process is.
+pub fn process(pid: i32) -> Option<Holder> {
+    holder(Thread { pid, tid: pid }, &own_cgroups())
+}
+
+/// The process, before its descriptors are known.
+fn holder(thread: Thread, own: &str) -> Option<Holder> {
+    let read = |file| fs::read(format!("/proc/{}/{file}", thread.pid)).ok();
     let read = |file| Some(String::from_utf8_lossy(&read(file)?).into_owned());
-    let (name, parent) = name_and_parent(&read("stat")?)?;
-    let command = read("cmdline").unwrap_or_default().replace('\0', " ");
-    let cgroups = read("cgroup").unwrap_or_default();
-    let cgroups: Vec<&str> = cgroups.lines().filter_map(home).collect();
+    let (name, state, parent, _) = stat(&read("stat")?)?;
+    // Of a leader that has ended its threads still have the memory.
+    let command = fs::read(thread.file("cmdline")).unwrap_or_default();
+    let command = String::from_utf8_lossy(&command).replace('\0', " ");
+    let lines = fs::read(thread.file("cgroup")).unwrap_or_default();
+    let lines = String::from_utf8_lossy(&lines).into_owned();
+    let cgroups: Vec<&str> = lines.lines().filter_map(home).collect();
     let in_cgroups = |find: fn(&str) -> Option<Outside>| cgroups.iter().find_map(|path| find(path));
     Some(Holder {
-        pid,
+        pid: thread.pid,
         parent,
         name,
         command: command.into(),
-        descriptors,
+        descriptors: Vec::new(),
         unit: in_cgroups(unit),
         is_users_unit: cgroups.iter().any(|path| path.contains("/user@")),
         container: in_cgroups(container),
+        is_elsewhere: lines != own,
+        is_stopped: matches!(state, 'T' | 't'),
+        cgroups: lines,
     })
 }
 
-/// `PID (NAME) STATE PARENT ...`, where the name may have spaces and parentheses:
-/// proc_pid_stat(5).
-fn name_and_parent(stat: &str) -> Option<(Outside, i32)> {
+/// `PID (NAME) STATE PARENT ...`, where the name may have spaces and parentheses, and field 22, when
+/// the process began, in clock ticks: proc_pid_stat(5).
+fn stat(stat: &str) -> Option<(Outside, char, i32, u64)> {
     let (start, rest) = stat.rsplit_once(')')?;
     let (_, name) = start.split_once('(')?;
-    Some((name.into(), rest.split_whitespace().nth(1)?.parse().ok()?))
+    let mut fields = rest.split_whitespace();
+    let state = fields.next()?.chars().next()?;
+    let parent = fields.next()?.parse().ok()?;
+    Some((name.into(), state, parent, fields.nth(17)?.parse().ok()?))
+}
+
+/// The main process of the holder's unit: the one of its cgroup that began first. A server that an
+/// ssh session, cron or an editor has started is not it.
+pub fn main_of_unit(holder: &Holder) -> Option<i32> {
+    let read = |pid, file| fs::read(format!("/proc/{pid}/{file}")).ok();
+    let began = |pid: &i32| {
+        let lines = read(*pid, "cgroup")?;
+        if String::from_utf8_lossy(&lines) != holder.cgroups {
+            return None;
+        }
+        let (.., began) = stat(&String::from_utf8_lossy(&read(*pid, "stat")?))?;
+        Some((began, *pid))
+    };
+    processes().ok()?.filter_map(|pid| began(&pid)).min().map(|(_, pid)| pid)
 }
 
 /// The path of a cgroup that tells where a process belongs, from a line of `/proc/PID/cgroup`:
@@ -184,16 +423,20 @@ fn container(path: &str) -> Option<Outside> {
 }
 
 /// The options of a socket, by a copy of the descriptor (pidfd_getfd(2), Linux 5.6) that is closed
-/// at once; nothing where the process has ended, has closed it, or does not allow it.
-fn options(pid: i32, descriptor: i32, inode: u64) -> Option<Options> {
-    let process = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
-    let socket = pidfd_getfd(&process, descriptor, PidfdGetfdFlags::empty()).ok()?;
-    if fstat(&socket).ok()?.st_ino != inode {
-        return None; // the descriptor is another socket's by now
+/// at once.
+///
+/// # Errors
+///
+/// EBADF, if the process has closed it, or the descriptor is another socket's by now; ESRCH, if it has
+/// ended; EPERM and ENOSYS, if the copy is not allowed.
+fn options(process: &OwnedFd, descriptor: i32, inode: u64) -> Result<Options, Errno> {
+    let socket = pidfd_getfd(process, descriptor, PidfdGetfdFlags::empty())?;
+    if fstat(&socket)?.st_ino != inode {
+        return Err(Errno::BADF);
     }
-    Some(Options {
-        reuseaddr: socket_reuseaddr(&socket).ok()?,
-        reuseport: socket_reuseport(&socket).ok()?,
+    Ok(Options {
+        reuseaddr: socket_reuseaddr(&socket)?,
+        reuseport: socket_reuseport(&socket)?,
         ipv6_only: ipv6_v6only(&socket).ok(),
     })
 }

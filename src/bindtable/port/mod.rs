@@ -2,29 +2,41 @@
 //!
 //! [`look`] asks the kernel for the sockets ([`sockets`]) and the processes that hold them
 //! ([`holders`]), applies the kernel's rule to them ([`judge`]), names the puzzling cases ([`cases`])
-//! and what helps ([`advice`]). What it does to the port stands in [`binds`], all of it. [`target`] is
+//! and what helps ([`advice`]). [`beside`] has what has the port elsewhere. What it does to the port stands in [`binds`], all of it. [`target`] is
 //! the question, and [`finding`] the answer. [`print`] lays it out; every sentence that a reader sees is
 //! in [`words`].
 
 pub mod advice;
+mod beside;
 pub mod binds;
 mod cases;
 pub mod finding;
 pub mod holders;
 pub mod judge;
 pub mod print;
+pub mod range;
 mod refusals;
 pub mod target;
 pub mod words;
 
 use crate::kernel::Proto;
-use crate::sockets::{self, Listed};
+use crate::sockets::{self, Listed, State};
+use beside::Beside;
 use finding::{Finding, Socket, Status, Unseen, Verdict, Why};
-use holders::Holders;
+use holders::{Holders, Trouble};
 use std::collections::BTreeSet;
 use std::path::Path;
 use target::Question;
 pub use target::Target;
+
+/// Looks at the range from which the kernel chooses, for the target of port 0.
+///
+/// # Errors
+///
+/// As of [`range::look`].
+pub fn look_at_range(target: Target, proto: Proto) -> Result<range::RangeFinding, String> {
+    range::look(&Question::new(target, proto, false))
+}
 
 /// Looks at the port; with `probe`, by real binds too.
 ///
@@ -33,7 +45,7 @@ pub use target::Target;
 /// In words, where neither sock_diag nor `/proc/net` can be read.
 pub fn look(target: Target, proto: Proto, probe: bool) -> Result<Finding, String> {
     let mut question = Question::new(target, proto, probe);
-    let (sockets, mut unseen) = stable_listing(&question)?;
+    let (sockets, mut unseen, beside) = stable_listing(&question)?;
     if proto == Proto::Tcp && !binds::lists_bound()? {
         unseen.push(Unseen::Bound);
         question.probe = true; // nothing but bind finds such a socket
@@ -46,6 +58,7 @@ pub fn look(target: Target, proto: Proto, probe: bool) -> Result<Finding, String
         verdicts: Vec::new(),
         cases: Vec::new(),
         help: Vec::new(),
+        if_still: Vec::new(),
         unseen,
     };
     finding.judge();
@@ -61,14 +74,15 @@ pub fn look(target: Target, proto: Proto, probe: bool) -> Result<Finding, String
     if !finding.in_the_way.is_empty() || finding.verdicts.iter().any(is_refused) {
         finding.status = Status::InUse;
     }
-    cases::recognise(&mut finding);
+    cases::recognise(&mut finding, beside);
     advice::advise(&mut finding);
     Ok(finding)
 }
 
 /// The sockets, with the processes that hold them: looked at again until nothing has changed
-/// meanwhile, a few times at most. And what could not be seen.
-fn stable_listing(question: &Question) -> Result<(Vec<Socket>, Vec<Unseen>), String> {
+/// meanwhile, a few times at most. What could not be seen, and what has the port elsewhere: each
+/// process is read once for all of it.
+fn stable_listing(question: &Question) -> Result<(Vec<Socket>, Vec<Unseen>, Beside), String> {
     const TRIES: usize = 5;
     let mut refusal = None;
     let mut list = || -> Result<Vec<Listed>, String> {
@@ -81,13 +95,19 @@ fn stable_listing(question: &Question) -> Result<(Vec<Socket>, Vec<Unseen>), Str
         })
     };
     let mut listed: Vec<Listed> = list()?;
-    let (mut sockets, mut unreadable) = (Vec::new(), 0);
+    let mut beside = Beside::find(question, &listed);
+    let (mut sockets, mut holders) = (Vec::new(), Holders::default());
     for _ in 0..TRIES {
         let inodes: BTreeSet<u64> =
             listed.iter().map(|socket| socket.inode).filter(|inode| *inode != 0).collect();
-        let holders = if inodes.is_empty() { Holders::default() } else { holders::find(&inodes) };
+        holders = holders::find(&inodes.iter().copied().chain(beside.inodes()).collect());
+        if question.proto == Proto::Tcp && holders.trouble.is_none() {
+            find_hidden(question.target.port, &listed, &mut holders);
+        }
         sockets = listed.iter().map(|socket| Socket::new(socket, &holders)).collect();
-        unreadable = holders.unreadable;
+        if inodes.is_empty() {
+            break; // no process was looked for, so the list is of one moment
+        }
         let again = list()?;
         let key = |socket: &Listed| {
             (socket.cookie, socket.state, socket.local, socket.peer, socket.inode)
@@ -97,22 +117,76 @@ fn stable_listing(question: &Question) -> Result<(Vec<Socket>, Vec<Unseen>), Str
         }
         listed = again;
     }
+    beside.name(&holders);
     binds::learn_options(&mut sockets, question);
     let mut unseen: Vec<Unseen> =
         refusal.into_iter().map(|error| Unseen::SockDiag { error }).collect();
-    unseen.extend(unseen_processes(&sockets, unreadable));
-    Ok((sockets, unseen))
+    unseen.extend(unseen_processes(&sockets, &holders));
+    unseen.extend(unseen_options(&sockets, &holders));
+    unseen.extend(beside.unseen());
+    Ok((sockets, unseen, beside))
+}
+
+/// Looks for the processes of those sockets that no process has shown: a socket of MPTCP, whose own
+/// inode is another one than that of its subflow; a listener on which a thread waits in accept, while
+/// its descriptor is closed.
+fn find_hidden(port: u16, listed: &[Listed], holders: &mut Holders) {
+    let is_hidden = |socket: &&Listed| socket.inode != 0 && !holders.of.contains_key(&socket.inode);
+    let hidden: Vec<&Listed> = listed.iter().filter(is_hidden).collect();
+    if hidden.is_empty() {
+        return;
+    }
+    let of_mptcp = sockets::of_mptcp(port).unwrap_or_default();
+    let owner = |socket: &Listed| {
+        let peer = socket.peer.map_or(0, |(_, port)| port);
+        let is_it = |(local, its, _): &&(_, u16, _)| (*local, *its) == (socket.local, peer);
+        of_mptcp.iter().find(is_it).map(|(.., inode)| *inode)
+    };
+    let owners: Vec<(u64, u64)> = hidden
+        .iter()
+        .filter_map(|socket| Some((socket.inode, owner(socket)?)))
+        .filter(|(subflow, owner)| subflow != owner)
+        .collect();
+    let mut found = holders::find(&owners.iter().map(|(_, owner)| *owner).collect());
+    for (subflow, owner) in owners {
+        if let Some(of_owner) = found.of.remove(&owner) {
+            holders.of.insert(subflow, of_owner);
+            holders.options.extend(found.options.remove(&owner).map(|options| (subflow, options)));
+        }
+    }
+    let listeners: Vec<u64> = hidden
+        .iter()
+        .filter(|socket| socket.state == State::Listen && !holders.of.contains_key(&socket.inode))
+        .map(|socket| socket.inode)
+        .collect();
+    if let [listener] = listeners[..]
+        && let Some(holder) = holders::in_accept()
+    {
+        holders.of.insert(listener, vec![holder]);
+    }
 }
 
 /// The processes that may hold one of the sockets, but were not to be read.
-fn unseen_processes(sockets: &[Socket], unreadable: usize) -> Option<Unseen> {
+fn unseen_processes(sockets: &[Socket], holders: &Holders) -> Option<Unseen> {
     if !sockets.iter().any(|socket| socket.has_inode && socket.processes.is_empty()) {
         return None;
     }
+    match &holders.trouble {
+        Some(Trouble::Error(error)) => return Some(Unseen::Proc { error: error.clone() }),
+        Some(Trouble::OtherNamespace) => return Some(Unseen::OtherPidNamespace),
+        None => {}
+    }
     // In each PID namespace there is a process 1.
-    let is_there = |process: &str| Path::new(process).exists();
-    if is_there("/proc/self") && !is_there("/proc/1") {
+    if !Path::new("/proc/1").exists() {
         return Some(Unseen::Hidden);
     }
-    (unreadable > 0).then_some(Unseen::Processes { count: unreadable })
+    let count = holders.unreadable;
+    (count > 0).then_some(Unseen::Processes { count })
+}
+
+/// Why the options of a socket are unknown, though its process was read.
+fn unseen_options(sockets: &[Socket], holders: &Holders) -> Option<Unseen> {
+    let is_unknown = |socket: &Socket| !socket.processes.is_empty() && socket.reuseaddr.is_none();
+    let errno = holders.no_options.filter(|_| sockets.iter().any(is_unknown))?;
+    Some(Unseen::Options { error: sockets::std_error(errno).to_string() })
 }

@@ -1,9 +1,12 @@
 //! Lays out what was found, for a reader with 80 columns.
 
-use super::finding::{Can, Case, Finding, Help, ServerOption, Socket, Status, Unseen, User, Verdict};
+use super::finding::{
+    Can, Case, Finding, Help, IfStill, ServerOption, Socket, Status, Unseen, User, Verdict,
+};
 use super::words;
 use crate::sockets::State;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use textwrap::core::{Word, display_width};
 
@@ -41,6 +44,12 @@ pub fn text(finding: &Finding) -> String {
     }
     for (at, help) in finding.help.iter().enumerate() {
         text += &wrapped(&words::help(help, finding), &format!("{}. ", at + 1), "   ");
+    }
+    if !finding.if_still.is_empty() {
+        text += &format!("\n{}\n", words::if_still_in_use());
+    }
+    for reason in &finding.if_still {
+        text += &wrapped(&words::if_still(reason), "- ", "  ");
     }
     if !finding.unseen.is_empty() {
         text.push('\n');
@@ -82,6 +91,7 @@ struct Document<'a> {
     verdicts: &'a [Verdict],
     cases: &'a [Case],
     help: &'a [Help],
+    if_still: &'a [IfStill],
     unseen: &'a [Unseen],
     probed: bool,
 }
@@ -104,6 +114,7 @@ pub fn json(finding: &Finding) -> String {
         verdicts: &finding.verdicts,
         cases: &finding.cases,
         help: &finding.help,
+        if_still: &finding.if_still,
         unseen: &finding.unseen,
         probed: question.probe,
     };
@@ -136,7 +147,8 @@ fn parts(line: &str) -> Box<dyn Iterator<Item = Word<'_>> + '_> {
 /// Sockets that differ in their peer alone, counted.
 fn groups(finding: &Finding) -> Vec<(&Socket, usize)> {
     let mut groups: Vec<(&Socket, usize)> = Vec::new();
-    let is_alike = |a: &Socket, b: &Socket| {
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
+    let key = |socket: &Socket| {
         let key = |socket: &Socket| {
             (
                 socket.state,
@@ -151,10 +163,14 @@ fn groups(finding: &Finding) -> Vec<(&Socket, usize)> {
         let pids = |socket: &Socket| -> Vec<i32> {
             socket.processes.iter().map(|holder| holder.pid).collect()
         };
-        key(a) == key(b) && a.user == b.user && pids(a) == pids(b) && a.state != State::Listen
+        format!("{:?}", (key(socket), &socket.user, pids(socket)))
     };
     for socket in &finding.sockets {
-        match groups.iter_mut().find(|(other, _)| is_alike(other, socket)) {
+        let at = match socket.state {
+            State::Listen => groups.len(), // each by itself
+            _ => *places.entry(key(socket)).or_insert(groups.len()),
+        };
+        match groups.get_mut(at) {
             None => groups.push((socket, 1)),
             Some((other, count)) => {
                 *count += 1;

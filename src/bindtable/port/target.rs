@@ -7,6 +7,7 @@ use crate::printable::Outside;
 use rustix::net::netdevice::name_to_index;
 use rustix::net::{AddressFamily, SocketType, socket};
 use rustix::process::geteuid;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
@@ -15,7 +16,7 @@ use std::str::FromStr;
 /// A port, and perhaps an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// The port, from 1.
+    /// The port; 0 is none, but the range from which the kernel chooses one.
     pub port: u16,
     /// The address; without one, every address.
     pub ip: Option<IpAddr>,
@@ -61,7 +62,6 @@ impl FromStr for Target {
             Some(parts) => parts,
         };
         let port = match port.parse::<u16>() {
-            Ok(0) => return Err(words::port_zero()),
             Ok(port) => port,
             Err(_) if port.bytes().all(|digit| digit.is_ascii_digit()) && !port.is_empty() => {
                 return Err(words::port_too_large(port));
@@ -162,13 +162,34 @@ impl Question {
 
     /// The range that connect(2) and bind(2) to port 0 choose from, if they may choose the port.
     pub fn ephemeral_range(&self) -> Option<(u16, u16)> {
-        let (first, last) = ephemeral_range();
+        let Range { first, last, reserved } = Range::read();
         let port = self.target.port;
-        let is_reserved = reserved_ports().split(',').any(|ports| {
+        ((first..=last).contains(&port) && !reserved.contains(&port)).then_some((first, last))
+    }
+}
+
+/// The ports that connect(2) and bind(2) to port 0 choose from: ip(7).
+pub struct Range {
+    /// `ip_local_port_range`.
+    pub first: u16,
+    /// The last one.
+    pub last: u16,
+    /// `ip_local_reserved_ports`, inside it or outside.
+    pub reserved: BTreeSet<u16>,
+}
+
+impl Range {
+    /// As it is now.
+    pub fn read() -> Self {
+        let range = sysctl("net/ipv4/ip_local_port_range").unwrap_or_default();
+        let mut ports = range.split_whitespace().map_while(|port| port.parse().ok());
+        let (first, last) = (ports.next().unwrap_or(32768), ports.next().unwrap_or(60999));
+        let reserved = reserved_ports();
+        let reserved = reserved.split(',').filter_map(|ports| {
             let (from, to) = ports.split_once('-').unwrap_or((ports, ports));
-            matches!((from.parse(), to.parse()), (Ok(from), Ok(to)) if (from..=to).contains(&port))
+            Some(from.parse::<u16>().ok()?..=to.parse().ok()?)
         });
-        ((first..=last).contains(&port) && !is_reserved).then_some((first, last))
+        Self { first, last, reserved: reserved.flatten().collect() }
     }
 }
 

@@ -2,9 +2,10 @@
 
 use super::holders::Holder;
 use super::finding::{
-    Can, Case, Finding, Help, ServerOption, Socket, Status, Unseen, User, Verdict, Who, Why,
-    error_name,
+    Can, Candidate, Case, Engine, Finding, Help, IfStill, InKernel, Nobody, ServerOption, Socket,
+    Status, Unseen, User, Verdict, Who, Why, error_name,
 };
+use super::range::{RangeFinding, RangeHelp};
 use super::target::Question;
 use crate::kernel::Proto;
 use crate::sockets::State;
@@ -13,13 +14,6 @@ use std::io;
 use std::net::IpAddr;
 
 // What is wrong with the question.
-
-pub(super) fn port_zero() -> String {
-    say!(
-        "port 0 is no port: bind takes it for \"any free port\". Give a number from 1 to 65535",
-        "0 不是端口：对 bind 来说它的意思是“任意空闲端口”。请给出 1 到 65535 的数"
-    )
-}
 
 pub(super) fn port_too_large(port: &str) -> String {
     say!("port {port} is too large: ports end at 65535", "端口 {port} 太大：端口最大是 65535")
@@ -54,6 +48,13 @@ pub(super) fn nothing_to_read(diag: &io::Error, proc: &io::Error) -> String {
     say!(
         "the kernel does not list its sockets: sock_diag: {diag}; /proc/net: {proc}",
         "内核没有列出它的套接字：sock_diag：{diag}；/proc/net：{proc}"
+    )
+}
+
+pub(super) fn no_sock_diag(error: &io::Error) -> String {
+    say!(
+        "the kernel does not list its sockets: sock_diag: {error}",
+        "内核没有列出它的套接字：sock_diag：{error}"
     )
 }
 
@@ -117,7 +118,7 @@ pub(super) fn answer(finding: &Finding) -> String {
     say!(
         "{what} is in use: {holds}.{others}",
         "{what}被占用：{holds}。{others}",
-        holds = holds(first)
+        holds = holds(first, finding)
     )
 }
 
@@ -164,13 +165,23 @@ fn weight(socket: &Socket) -> u8 {
     }
 }
 
-fn holds(socket: &Socket) -> String {
+/// Who has a socket that no process has shown.
+fn nobody(finding: &Finding) -> &'static str {
+    match finding.nobody() {
+        Nobody::Unseen => words!("a process that cannot be seen", "一个看不到的进程"),
+        Nobody::Outside => words!(
+            "the kernel, or a process of another PID namespace,",
+            "内核，或者另一个 PID 命名空间里的进程，"
+        ),
+        Nobody::Kernel => words!("the kernel", "内核"),
+    }
+}
+
+fn holds(socket: &Socket, finding: &Finding) -> String {
     let (address, state) = (place(socket), socket.state.name());
     let who = match &socket.processes[..] {
         [] if socket.record => return record(socket),
-        [] if socket.has_inode => {
-            say!("a process that cannot be seen", "一个看不到的进程")
-        }
+        [] if socket.has_inode => nobody(finding).to_owned(),
         [] => {
             return say!(
                 "the kernel holds a connection of {address} that no process has, in {state}",
@@ -308,6 +319,7 @@ pub(super) fn about(socket: &Socket, count: usize) -> Vec<String> {
 fn process(holder: &Holder) -> String {
     let (who, descriptors) = (named(holder), list(holder.descriptors.iter().copied()));
     let mut line = match holder.descriptors.len() {
+        0 => say!("{who}, in accept", "{who}，正在 accept"),
         1 => say!("{who}, descriptor {descriptors}", "{who}，文件描述符 {descriptors}"),
         _ => say!("{who}, descriptors {descriptors}", "{who}，文件描述符 {descriptors}"),
     };
@@ -431,11 +443,36 @@ pub(super) fn why(verdict: &Verdict) -> String {
 
 // The cases.
 
-fn who(who: &Who) -> String {
+fn who(who: &Who, finding: &Finding) -> String {
     match (who.pid, &who.name) {
         (Some(pid), Some(name)) => say!("Process {pid} ({name})", "进程 {pid}（{name}）"),
-        _ => say!("A process that cannot be seen", "一个看不到的进程"),
+        _ => {
+            let mut nobody = nobody(finding).to_owned();
+            if let Some(first) = nobody.get_mut(..1) {
+                first.make_ascii_uppercase(); // a Chinese letter has more bytes
+            }
+            nobody
+        }
     }
+}
+
+/// What may hold it, each with its command.
+fn candidates(candidates: &[Candidate]) -> String {
+    let names = candidates.iter().map(|Candidate { what, command }| {
+        let what = match what {
+            InKernel::Mptcp => words!("an endpoint of MPTCP", "MPTCP 的端点"),
+            InKernel::Tunnel => words!("VXLAN or another tunnel", "VXLAN 等隧道"),
+            InKernel::Wireguard => "WireGuard",
+            InKernel::Nfs => "NFS",
+            InKernel::IoUring => words!("an io_uring", "io_uring"),
+            InKernel::InFlight => words!(
+                "a message with the descriptor, not received yet (SCM_RIGHTS)",
+                "还没有被接收的、带着文件描述符的消息（SCM_RIGHTS）"
+            ),
+        };
+        say!("{what}: {command}", "{what}：{command}")
+    });
+    names.collect::<Vec<_>>().join(words!("; or ", "；或者 "))
 }
 
 pub(super) fn case(case: &Case, finding: &Finding) -> String {
@@ -450,13 +487,34 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
             count = pids.len(),
             pids = list(pids.iter().copied())
         ),
-        Case::NoProcess { address } => say!(
-            "No process that can be seen from here has the socket on {address}. The kernel itself \
-             may hold it (NFS does), or an io_uring, or a message that no process has received yet \
-             (SCM_RIGHTS), or a process in another PID namespace: look from the host, outside the \
-             container.",
-            "从这里看不到哪个进程持有 {address} 上的套接字。可能是内核自己持有（NFS 就是这样），可能在 io_uring \
-             里，或者在还没有进程接收的消息（SCM_RIGHTS）里，也可能是另一个 PID 命名空间里的进程：请在容器之外的主机上查看。"
+        Case::NoProcess { address, candidates } => {
+            let outside = match finding.nobody() {
+                Nobody::Outside => words!(
+                    " Or a process in another PID namespace has it: look from the host, outside the \
+                     container.",
+                    "也可能是另一个 PID 命名空间里的进程：请在容器之外的宿主机上查看。"
+                ),
+                _ => "",
+            };
+            say!(
+                "Each process has shown its descriptors, and none has the socket on {address}: the \
+                 kernel holds it. It may be {which}.{outside}",
+                "每个进程的文件描述符都看过了，没有一个持有 {address} 上的套接字：它由内核持有。可能是 {which}。{outside}",
+                which = self::candidates(candidates)
+            )
+        }
+        Case::InAccept { pid, name } => say!(
+            "A thread of process {pid} ({name}) waits in accept, and another thread has closed the \
+             descriptor. The listener stays until accept returns. A program should call shutdown \
+             before close: that ends the wait.",
+            "进程 {pid}（{name}）的一个线程在等 accept，而另一个线程关闭了文件描述符。accept 返回之前，监听套接字一直在。\
+             程序应当先 shutdown 再 close：这样等待就会结束。"
+        ),
+        Case::Stopped { pid, name } => say!(
+            "Process {pid} ({name}) is stopped, as by Ctrl+Z: it still has the socket, and does not \
+             see a signal like SIGTERM until it continues. In its terminal, fg continues it.",
+            "进程 {pid}（{name}）已暂停（例如按了 Ctrl+Z）：它仍然持有套接字，继续运行之前收不到 SIGTERM 这样的信号。\
+             在它的终端里，fg 让它继续。"
         ),
         Case::Outgoing { is_over: true, first, last, .. } => say!(
             "An outgoing connection was here, it seems: no socket listens on port {port}, and the \
@@ -471,7 +529,7 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
              in the server does not help. A server should have a port outside that range.",
             "{who}在这里的看来是一条对外的连接：没有套接字在端口 {port} 上监听，而内核从 {first} 到 {last} \
              里为对外的连接选端口。服务器设置 SO_REUSEADDR 没有用。服务器应当使用这个范围之外的端口。",
-            who = self::who(who)
+            who = self::who(who, finding)
         ),
         Case::SelfConnect { is_over: true, .. } => say!(
             "A client was connected to itself: it tried to reach a server on port {port} that did \
@@ -484,7 +542,7 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
              client closes.",
             "{who}连接了自己：客户端要连接端口 {port} 上的服务器，服务器没有运行，而内核恰好给客户端分配了同一个端口。\
              客户端关闭之前，它一直占着端口。",
-            who = self::who(who)
+            who = self::who(who, finding)
         ),
         Case::HoldsIpv4 { .. } => say!(
             "The socket on :: takes IPv4 too. That is why 0.0.0.0:{port} and 127.0.0.1:{port} are \
@@ -493,10 +551,25 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
             ":: 上的套接字也接受 IPv4。所以 0.0.0.0:{port} 和 127.0.0.1:{port} 被占用，尽管没有哪一行 IPv4 显示它。\
              两个都要的程序，应当在 IPv6 套接字上设置 IPV6_V6ONLY。"
         ),
-        Case::Published { pid, name, container_ip, container_port } => say!(
-            "Process {pid} ({name}) holds the port for a container that publishes it. Docker says \
-             \"port is already allocated\".{to}",
-            "进程 {pid}（{name}）替发布了这个端口的容器占着它。Docker 会报错 port is already allocated。{to}",
+        Case::Published { engine, pid, name, container_ip, container_port } => say!(
+            "Process {pid} ({name}) holds the port for a container that publishes it.{says}{to}",
+            "进程 {pid}（{name}）替发布了这个端口的容器占用它。{says}{to}",
+            says = match engine {
+                Engine::Docker => say!(
+                    " Docker says \"port is already allocated\".",
+                    "Docker 会报错 port is already allocated。"
+                ),
+                Engine::Swarm => say!(
+                    " The container is of a service of a Docker swarm: docker service update \
+                     --publish-rm takes the port back.",
+                    "容器属于 Docker swarm 的某个服务：docker service update --publish-rm 收回端口。"
+                ),
+                Engine::Podman => say!(
+                    " Podman knows it, for the user who has started it. A kill would leave the \
+                     container without its port.",
+                    "以启动它的用户身份运行的 podman 能看到它。kill 只会让容器失去端口。"
+                ),
+            },
             to = match (container_ip, container_port) {
                 (Some(ip), Some(port)) => say!(
                     " It leads to {ip}:{port} in the container.",
@@ -574,7 +647,7 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
             "{who} has bound the port and does not listen. netstat and ss -tan do not show such a \
              socket; ss -tanB does (iproute2 6.8).",
             "{who}绑定了端口，没有监听。netstat 和 ss -tan 不显示这样的套接字；ss -tanB 显示（iproute2 6.8）。",
-            who = self::who(who)
+            who = self::who(who, finding)
         ),
         Case::OtherProtocol(who) => {
             let (other, udp) = match finding.question.proto {
@@ -585,7 +658,7 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
                 "{who} has {other} port {port}, which does not matter here: see bindtable port \
                  {port}{udp}",
                 "{who}占着 {other} 端口 {port}，在这里没有影响：见 bindtable port {port}{udp}",
-                who = self::who(who)
+                who = self::who(who, finding)
             )
         }
         Case::Privileged { first } => say!(
@@ -648,19 +721,47 @@ pub(super) fn what_helps() -> &'static str {
 pub(super) fn help(help: &Help, finding: &Finding) -> String {
     match help {
         Help::SetNow { option: ServerOption::ReusePort } => say!(
-            "Set SO_REUSEPORT in the new server: the old one has it, so both may listen, and the \
-             kernel spreads the clients over them.",
-            "新服务器设置 SO_REUSEPORT：旧服务器已经有了，所以两个都能监听，内核把客户端分给它们。"
+            "Set SO_REUSEPORT in the new server: the old one has it, so both may have the port. At \
+             the same address, the kernel spreads the clients over them. Otherwise the more specific \
+             address gets them.",
+            "新服务器设置 SO_REUSEPORT：旧服务器已经有了，所以两个都能占用端口。地址相同时，内核把客户端分给它们；\
+             地址不同时，归更具体的那个地址。"
         ),
         Help::SetNow { .. } if finding.question.proto == Proto::Udp => say!(
-            "Set SO_REUSEADDR in the new server: the old one has it. But then the last one that \
-             binds gets the datagrams, except those to a multicast group: each member gets them.",
-            "新服务器设置 SO_REUSEADDR：旧服务器已经有了。但这样一来，数据报归最后绑定的那个；只有发给多播组的，\
-             每个成员都收到。"
+            "Set SO_REUSEADDR in the new server: the old one has it. But then, at the same address, \
+             the last one that binds gets the datagrams, and otherwise the more specific address \
+             does. Those to a multicast group go to each member.",
+            "新服务器设置 SO_REUSEADDR：旧服务器已经有了。但这样一来，地址相同时，数据报归最后绑定的那个；地址不同时，\
+             归更具体的那个地址。发给多播组的，每个成员都收到。"
         ),
         Help::SetNow { .. } => say!(
             "Set SO_REUSEADDR in the new server: the old socket has it, so bind succeeds now.",
             "新服务器设置 SO_REUSEADDR：旧套接字已经有了，所以现在 bind 就会成功。"
+        ),
+        Help::BindAddress { address } => {
+            let instead = match finding.question.target.ip {
+                Some(ip) => ip.to_string(),
+                None => words!("every address", "所有地址").to_owned(),
+            };
+            say!(
+                "Bind {address} instead of {instead}: it is free right now, without any option.",
+                "绑定 {address}，而不是 {instead}：它现在就空闲，不需要任何选项。"
+            )
+        }
+        Help::Resolved { command } => say!(
+            "Bind 127.0.0.1, or the machine's own address, instead of 0.0.0.0: systemd-resolved has \
+             only 127.0.0.53 and 127.0.0.54. Or take the port from it, as root: {command}",
+            "绑定 127.0.0.1 或者本机自己的地址，而不是 0.0.0.0：systemd-resolved 只占用 127.0.0.53 和 127.0.0.54。\
+             或者以 root 身份让它放开端口：{command}"
+        ),
+        Help::Find { command } => say!(
+            "Find out what it belongs to, and stop that: {command}",
+            "查出它属于什么，再停掉：{command}"
+        ),
+        Help::StopContainer => say!(
+            "Stop the container, from its host: process 1 of a PID namespace gets no signal from \
+             inside that it does not handle.",
+            "在宿主机上停掉容器：PID 命名空间里的 1 号进程收不到来自内部、自己又没有处理的信号。"
         ),
         Help::Stop { command } => {
             say!("Stop what holds it: {command}", "停掉占着它的进程：{command}")
@@ -721,6 +822,100 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
     }
 }
 
+// What to look at, if the port is free.
+
+pub(super) fn if_still_in_use() -> &'static str {
+    words!(
+        "If your server still says \"Address already in use\":",
+        "如果服务器仍然报错 Address already in use："
+    )
+}
+
+pub(super) fn if_still(reason: &IfStill) -> String {
+    match reason {
+        IfStill::BindsTwice => words!(
+            "It binds the port twice itself: 0.0.0.0 and then ::, two listen lines, or a second \
+             worker.",
+            "它自己绑定了两次：先 0.0.0.0 再 ::，两行 listen 配置，或者第二个工作进程。"
+        )
+        .to_owned(),
+        IfStill::OtherProtocol { command } => {
+            say!("It means the other protocol: {command}", "它用的是另一个协议：{command}")
+        }
+        IfStill::OtherNamespace { command } => say!(
+            "It runs in a container or another network namespace, which has its own ports. Ask \
+             there. This lists them: {command}",
+            "它在容器或者另一个网络命名空间里运行，那里有自己的端口。请在那里查。列出它们：{command}"
+        ),
+        IfStill::Policy { command } => say!(
+            "A policy refuses it (SELinux, a cgroup's program, Landlock), or under WSL Windows has \
+             the port.{ask}",
+            "某项策略拒绝了它（SELinux、cgroup 的 BPF 程序、Landlock）；在 WSL 里，也可能是 Windows 占用了端口。{ask}",
+            ask = command.as_ref().map_or(String::new(), |command| say!(
+                " Ask as its user, in its unit: {command}",
+                "以它的用户身份、在它的单元里查：{command}"
+            ))
+        ),
+        IfStill::PortZero { command } => say!(
+            "It asks for port 0, any port, and none of the range is left: {command}",
+            "它要的是端口 0（任意端口），而范围里一个也没剩：{command}"
+        ),
+        IfStill::UnixSocket { command } => say!(
+            "It means a Unix socket. If no process has it, delete its file: {command}",
+            "它说的是 Unix 套接字。如果没有进程持有它，删除它的文件：{command}"
+        ),
+        IfStill::Forwarded { command } => say!(
+            "Or it binds, and gets no clients: a rule may forward the port to a container, with no \
+             socket here. As root: {command}",
+            "或者绑定成功，却没有客户端：可能有规则把端口转发给容器，这里没有套接字。以 root 身份运行：{command}"
+        ),
+        IfStill::Why { command } => {
+            say!("This finds out which call fails: {command}", "查出失败的是哪个调用：{command}")
+        }
+    }
+}
+
+// Port 0.
+
+/// How full the range is.
+pub(super) fn range_answer(finding: &RangeFinding, proto: Proto) -> String {
+    let RangeFinding { first, last, reserved, in_use, free, .. } = finding;
+    let kept = match reserved {
+        0 => String::new(),
+        count => say!(", of which {count} are reserved", "，其中 {count} 个是保留的"),
+    };
+    say!(
+        "{protocol} port 0 is no port: the kernel chooses one from {first} to {last}{kept}. {in_use} \
+         of them have a socket, and {free} have none.",
+        "{protocol} 端口 0 不是端口：内核从 {first} 到 {last} 里选一个{kept}。其中 {in_use} 个有套接字，{free} 个没有。",
+        protocol = proto.name().to_uppercase()
+    )
+}
+
+pub(super) fn range_rule() -> &'static str {
+    words!(
+        "bind to port 0 needs a port that no socket has at its address, TIME_WAIT included. connect \
+         without bind needs less: it may take a port that has a connection to another peer.",
+        "绑定端口 0 需要一个在该地址上没有任何套接字的端口，TIME_WAIT 也算。不先 bind 的 connect 要求更低：\
+         它可以用一个已经连接了别的对端的端口。"
+    )
+}
+
+pub(super) fn range_help(help: &RangeHelp) -> String {
+    match help {
+        RangeHelp::BindAddressNoPort => words!(
+            "In a client that binds an address before connect: set IP_BIND_ADDRESS_NO_PORT. Then \
+             connect chooses the port.",
+            "如果客户端在 connect 之前绑定地址：设置 IP_BIND_ADDRESS_NO_PORT。这样由 connect 来选端口。"
+        )
+        .to_owned(),
+        RangeHelp::Widen { command } => say!(
+            "Make the range wider, as root; reserve the ports of your servers in it: {command}",
+            "以 root 身份扩大范围，并把服务器的端口设为保留：{command}"
+        ),
+    }
+}
+
 // What could not be seen.
 
 pub(super) fn unseen(unseen: &Unseen, finding: &Finding) -> String {
@@ -730,6 +925,25 @@ pub(super) fn unseen(unseen: &Unseen, finding: &Finding) -> String {
              CAP_SYS_PTRACE to read them, and in a container it may lack that: ask on the host.",
             "没有看到：一些进程（{count} 个）的文件描述符。root 也要有 CAP_SYS_PTRACE 能力才能读取，\
              在容器里可能没有：请在主机上再问一次。"
+        ),
+        Unseen::Proc { error } => say!(
+            "Not seen: the processes, since this command could not read /proc ({error}).",
+            "没有看到：进程，因为这个命令读不了 /proc（{error}）。"
+        ),
+        Unseen::OtherPidNamespace => say!(
+            "Not seen: the processes. /proc is that of another PID namespace, so its numbers mean \
+             nothing here. Mount its own: mount -t proc proc /proc",
+            "没有看到：进程。/proc 属于另一个 PID 命名空间，那里的进程号在这里没有意义。请挂载自己的：mount -t proc proc /proc"
+        ),
+        Unseen::Options { error } => say!(
+            "Not seen: the options of a socket, whose descriptor could not be copied (pidfd_getfd: \
+             {error}). A container's rules may forbid that: ask as root, or on the host.",
+            "没有看到：套接字的选项，因为复制不了它的文件描述符（pidfd_getfd：{error}）。\
+             可能是容器的规则不允许：请以 root 身份运行，或者在宿主机上查。"
+        ),
+        Unseen::Namespaces { count } => say!(
+            "Not seen: {count} other network namespaces. They do not matter to a server here.",
+            "没有看到：另外 {count} 个网络命名空间。它们不影响这里的服务器。"
         ),
         Unseen::Hidden => say!(
             "Not seen: the processes of other users, which hidepid of /proc hides. Ask as root.",

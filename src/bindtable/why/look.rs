@@ -10,7 +10,7 @@ use crate::kernel::bind::{Rule, Sock};
 use crate::port::Target;
 use crate::port::advice;
 use crate::port::binds;
-use crate::port::finding::{ServerOption, Socket, User};
+use crate::port::finding::{Help, ServerOption, Socket, User};
 use crate::port::holders::{self, Holder, Holders};
 use crate::port::judge::{self, Answer, Owner};
 use crate::port::target::{Question, sysctl_number};
@@ -162,17 +162,18 @@ fn holders_of(failure: &Failure, inodes: &BTreeSet<u64>) -> Holders {
     }
     let start = Instant::now();
     let mut seen: BTreeSet<i32> = failure.traced.iter().copied().collect();
-    seen.iter().for_each(|pid| holders.look_at(*pid, inodes));
+    seen.iter().for_each(|pid| holders.look_at_process(*pid, inodes));
     let is_complete = |holders: &Holders| holders.of.len() == inodes.len();
     if failure.binds.is_empty() || !is_complete(&holders) {
-        let mut others: Vec<i32> = holders::processes().filter(|pid| !seen.contains(pid)).collect();
+        let mut others: Vec<i32> =
+            holders::seen_processes().filter(|pid| !seen.contains(pid)).collect();
         others.sort_unstable_by(|a, b| b.cmp(a));
         for pid in others {
             if is_complete(&holders) && start.elapsed() > ENOUGH {
                 look_at_kin(&mut holders, &mut seen, inodes);
                 break;
             }
-            holders.look_at(pid, inodes);
+            holders.look_at_process(pid, inodes);
             seen.insert(pid);
         }
     }
@@ -197,7 +198,7 @@ fn look_at_kin(holders: &mut Holders, seen: &mut BTreeSet<i32>, inodes: &BTreeSe
         if new.is_empty() {
             break;
         }
-        new.into_iter().for_each(|pid| holders.look_at(pid, inodes));
+        new.into_iter().for_each(|pid| holders.look_at_process(pid, inodes));
     }
 }
 
@@ -324,14 +325,17 @@ pub fn unix_sockets(failure: &Failure, file: Option<&Path>) -> Vec<Obstacle> {
 /// The command that stops those who hold the socket, as `bindtable port` advises it: a service or a
 /// container, if it is not the one in which the failed call was made. It is never run.
 fn stop_command(failure: &Failure, question: &Question, socket: &Socket) -> Option<String> {
-    let own = holders::holder(failure.pid, Vec::new());
+    let own = holders::process(failure.pid);
     let is_shared = |holder: &Holder| {
         failure.relation(holder.pid).is_some()
             || own
                 .as_ref()
                 .is_some_and(|own| (&own.unit, &own.container) == (&holder.unit, &holder.container))
     };
-    let advised = advice::stop(question, &[socket]);
+    let advised = match advice::stop(question, &[socket]) {
+        Some(Help::Stop { command } | Help::Find { command }) => Some(command),
+        _ => None,
+    };
     let is_whole =
         |command: &String| !command.starts_with("kill ") && !socket.processes.iter().any(is_shared);
     advised.filter(is_whole).or_else(|| kill_command(&socket.processes))
@@ -340,13 +344,9 @@ fn stop_command(failure: &Failure, question: &Question, socket: &Socket) -> Opti
 /// The command that ends the holders: of several, those whose parents are none, as nginx's master.
 pub fn kill_command(holders: &[Holder]) -> Option<String> {
     let pids: BTreeMap<i32, &Holder> = holders.iter().map(|holder| (holder.pid, holder)).collect();
-    let top: Vec<&Holder> =
+    let top: BTreeSet<&Holder> =
         holders.iter().filter(|holder| !pids.contains_key(&holder.parent)).collect();
-    if top.is_empty() {
-        return None;
-    }
-    let pids: Vec<String> = top.iter().map(|holder| holder.pid.to_string()).collect();
-    Some(format!("kill {}", pids.join(" ")))
+    (!top.is_empty()).then(|| advice::kill(&top))
 }
 
 /// The first port that an ordinary user may bind.

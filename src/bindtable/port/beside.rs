@@ -1,0 +1,114 @@
+//! What has the port elsewhere, and is in nobody's way: in another network namespace, or of the other
+//! protocol.
+
+use super::finding::{Case, Socket, Unseen};
+use super::holders::{self, Holders};
+use super::target::Question;
+use crate::kernel::Proto;
+use crate::sockets::{self, Listed, State};
+use rustix::fd::AsFd;
+use rustix::fs::{Mode, OFlags, open};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use std::io;
+
+/// How many other network namespaces are looked into. Where setns(2) is not allowed the kernel has to
+/// write its whole tables for each, so only a few are.
+const MOST: usize = 16;
+const MOST_IN_PROC: usize = 4;
+
+/// The sockets that have the port elsewhere, before their processes are known, and the cases that they
+/// are with them.
+#[derive(Default)]
+pub struct Beside {
+    other_protocol: Option<Listed>,
+    namespaces: Vec<Listed>,
+    /// How many namespaces were left out.
+    unread: usize,
+    /// The cases, once the processes are known.
+    pub cases: Vec<Case>,
+}
+
+impl Beside {
+    /// Other namespaces are looked into only if no socket of this one is listened to.
+    pub fn find(question: &Question, listed: &[Listed]) -> Self {
+        let is_listened_to = listed.iter().any(|socket| match question.proto {
+            Proto::Tcp => socket.state == State::Listen,
+            Proto::Udp => socket.peer.is_none(),
+        });
+        let (namespaces, unread) =
+            if is_listened_to { Default::default() } else { in_namespaces(question) };
+        let other = if question.proto == Proto::Tcp { Proto::Udp } else { Proto::Tcp };
+        let states = sockets::without_peer(other);
+        let sockets = without_peer(other, question.target.port, states).unwrap_or_default();
+        Self { other_protocol: sockets.into_iter().next(), namespaces, unread, cases: Vec::new() }
+    }
+
+    /// The inodes of all of them.
+    pub fn inodes(&self) -> impl Iterator<Item = u64> {
+        self.namespaces.iter().chain(&self.other_protocol).map(|socket| socket.inode)
+    }
+
+    /// Names the processes. One in another namespace is no case without its process.
+    pub fn name(&mut self, holders: &Holders) {
+        self.cases.extend(self.namespaces.iter().filter_map(|socket| {
+            let holder = holders.of.get(&socket.inode)?.first()?;
+            let (pid, name) = (holder.pid, holder.name.clone());
+            Some(Case::OtherNamespace { pid, name, address: socket.local })
+        }));
+        let other = self.other_protocol.as_ref();
+        self.cases.extend(other.map(|it| Case::OtherProtocol(Socket::new(it, holders).who())));
+    }
+
+    /// The namespaces that were left out.
+    pub fn unseen(&self) -> Option<Unseen> {
+        (self.unread > 0).then_some(Unseen::Namespaces { count: self.unread })
+    }
+}
+
+/// Those that have no peer, and a process or the kernel.
+fn without_peer(proto: Proto, port: u16, states: u32) -> io::Result<Vec<Listed>> {
+    let mut sockets = sockets::listed(proto, port, states)?;
+    sockets.retain(|socket| socket.peer.is_none() && socket.inode != 0);
+    Ok(sockets)
+}
+
+/// The sockets in other network namespaces, where processes show them; and how many were left out.
+fn in_namespaces(question: &Question) -> (Vec<Listed>, usize) {
+    let (proto, port) = (question.proto, question.target.port);
+    let pids = holders::namespaces();
+    let mut unread = pids.len().saturating_sub(MOST);
+    let mut all = Vec::new();
+    let mut refused = Vec::new();
+    // A thread that ends then: this one stays where it is.
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for &pid in pids.iter().take(MOST) {
+                match enter(pid).and_then(|()| without_peer(proto, port, sockets::receiving(proto)))
+                {
+                    Ok(sockets) => all.extend(sockets),
+                    Err(_) => refused.push(pid),
+                }
+            }
+        });
+    });
+    unread += refused.len().saturating_sub(MOST_IN_PROC);
+    for pid in refused.into_iter().take(MOST_IN_PROC) {
+        let sockets = sockets::in_proc(&format!("/proc/{pid}/net"), proto, port);
+        let sockets = sockets.unwrap_or_default().into_iter();
+        all.extend(sockets.filter(|socket| socket.peer.is_none() && socket.inode != 0));
+    }
+    (all, unread)
+}
+
+/// Moves this thread into the network namespace of a process.
+///
+/// # Errors
+///
+/// What open(2) or setns(2) say: EPERM without CAP_SYS_ADMIN.
+fn enter(pid: i32) -> io::Result<()> {
+    let file = format!("/proc/{pid}/ns/net");
+    let namespace = open(&*file, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+    namespace
+        .and_then(|it| move_into_link_name_space(it.as_fd(), Some(LinkNameSpaceType::Network)))
+        .map_err(sockets::std_error)
+}

@@ -1,0 +1,115 @@
+//! `bindtable port 0`: how full the range is from which the kernel chooses a port.
+
+use super::finding::Status;
+use super::target::{Question, Range};
+use super::words;
+use crate::sockets::{self, State};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+/// What is found of the range.
+#[derive(Debug, Serialize)]
+pub struct RangeFinding {
+    protocol: &'static str,
+    port: u16,
+    /// The address that a server would bind; without one, every address.
+    address: Option<IpAddr>,
+    /// Whether a port is left that no socket has.
+    pub status: Status,
+    answer: String,
+    /// The first and the last port of `ip_local_port_range`.
+    pub first: u16,
+    /// The last one.
+    pub last: u16,
+    /// How many of them `ip_local_reserved_ports` keeps out.
+    pub reserved: usize,
+    /// How many of the others have a socket that would be in the way at the address.
+    pub in_use: usize,
+    /// How many have none.
+    pub free: usize,
+    /// The sockets on them, by state.
+    pub states: BTreeMap<State, usize>,
+    /// What helps where few are left.
+    pub help: Vec<RangeHelp>,
+}
+
+/// What helps where the range is full.
+#[derive(Debug, Serialize)]
+#[serde(tag = "do", rename_all = "kebab-case")]
+pub enum RangeHelp {
+    /// A client that binds an address sets IP_BIND_ADDRESS_NO_PORT: connect(2) chooses the port, and
+    /// may choose one that another connection has.
+    BindAddressNoPort,
+    /// A wider range.
+    Widen { command: String },
+}
+
+/// Counts the ports of the range.
+///
+/// # Errors
+///
+/// In words, if sock_diag(7) cannot be asked.
+pub fn look(question: &Question) -> Result<RangeFinding, String> {
+    let Range { first, last, reserved } = Range::read();
+    let (proto, address) = (question.proto, question.target.ip);
+    let sockets = sockets::ports(proto, address).map_err(|error| words::no_sock_diag(&error))?;
+    let ports: BTreeSet<u16> = (first..=last).filter(|port| !reserved.contains(port)).collect();
+    let mut states = BTreeMap::new();
+    let mut taken = BTreeSet::new();
+    for (port, state) in sockets.into_iter().filter(|(port, _)| ports.contains(port)) {
+        taken.insert(port);
+        *states.entry(state).or_default() += 1;
+    }
+    let (in_use, free) = (taken.len(), ports.len() - taken.len());
+    let mut help = Vec::new();
+    if free <= ports.len() / 4 {
+        help.push(RangeHelp::BindAddressNoPort);
+        if first > 1024 {
+            let command = format!("sysctl net.ipv4.ip_local_port_range='1024 {last}'");
+            help.push(RangeHelp::Widen { command });
+        }
+    }
+    let mut finding = RangeFinding {
+        protocol: proto.name(),
+        port: 0,
+        address,
+        status: if free == 0 { Status::InUse } else { Status::Free },
+        answer: String::new(),
+        first,
+        last,
+        reserved: usize::from(last - first) + 1 - ports.len(),
+        in_use,
+        free,
+        states,
+        help,
+    };
+    finding.answer = words::range_answer(&finding, proto);
+    Ok(finding)
+}
+
+/// The text for a reader.
+pub fn text(finding: &RangeFinding) -> String {
+    let mut text = super::print::wrapped(&finding.answer, "", "");
+    for (state, count) in &finding.states {
+        text += &format!("    {:12}{count}\n", state.name());
+    }
+    text.push('\n');
+    text += &super::print::wrapped(words::range_rule(), "", "");
+    if !finding.help.is_empty() {
+        text += &format!("\n{}\n", words::what_helps());
+    }
+    for (at, help) in finding.help.iter().enumerate() {
+        text += &super::print::wrapped(&words::range_help(help), &format!("{}. ", at + 1), "   ");
+    }
+    text
+}
+
+/// The same for programs, on one line.
+///
+/// # Panics
+///
+/// Never: everything in it has a form in JSON.
+pub fn json(finding: &RangeFinding) -> String {
+    serde_json::to_string(finding).expect("it has no map with odd keys") + "\n"
+}

@@ -1,0 +1,244 @@
+//! `bindtable port` where the process hides, where there is none, and where it cannot be looked for;
+//! a free port; and the range of port 0.
+
+use crate::harness::{PORT, Scratch, bindtable as program, run, set_sysctl, wait_for};
+use crate::port::{
+    asked, bound, can, case, found, has_case, help, flat, holder, list, listener, local, only,
+    said, states, std_listener, text,
+};
+use nix::sched::{CloneFlags, unshare};
+use rustix::fd::{AsFd, AsRawFd};
+use rustix::io::IoSlice;
+use rustix::net::{
+    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+    accept_with, sendmsg, socketpair,
+};
+use serde_json::Value;
+use std::mem::MaybeUninit;
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
+use std::sync::mpsc::channel;
+use std::thread;
+
+pub const TRIALS: [(&str, fn()); 11] = [
+    ("port_thread_with_its_own_table", thread_with_its_own_table),
+    ("port_thread_in_accept", thread_in_accept),
+    ("port_held_by_the_kernel", held_by_the_kernel),
+    ("port_stopped", stopped),
+    ("port_proc_troubles", proc_troubles),
+    ("port_no_process", no_process),
+    ("port_without_sock_diag", without_sock_diag),
+    ("port_hidden_processes", hidden_processes),
+    ("port_root_without_ptrace", root_without_ptrace),
+    ("port_if_still", if_still),
+    ("port_zero", zero),
+];
+
+/// A thread has a descriptor that its process's first thread does not have.
+fn thread_with_its_own_table() {
+    let ((said, hears), (stop, waits)) = (channel(), channel::<()>());
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            unshare(CloneFlags::CLONE_FILES).expect("it needs no privilege");
+            let _listener = listener("127.0.0.1");
+            said.send(()).expect("the trial waits");
+            let _ = waits.recv();
+        });
+        hears.recv().expect("it listens");
+        let (status, finding) = asked(&["3459"]);
+        drop(stop);
+        assert_eq!(status, 1);
+        assert_eq!(only(&finding)["processes"][0]["pid"], std::process::id(), "{finding}");
+        assert!(!has_case(&finding, "no-process"));
+    });
+}
+
+/// A thread waits in accept while another one closes the descriptor: in a table of their own, so
+/// that no other trial takes its number.
+fn thread_in_accept() {
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            unshare(CloneFlags::CLONE_FILES).expect("it needs no privilege");
+            let listener = listener("127.0.0.1");
+            let number = listener.as_raw_fd();
+            thread::scope(|scope| {
+                let ((said, hears), socket) = (channel(), &listener);
+                let waits = scope.spawn(move || {
+                    said.send(rustix::thread::gettid()).expect("the trial waits");
+                    accept_with(socket, SocketFlags::CLOEXEC).map(drop)
+                });
+                let thread = hears.recv().expect("it runs").as_raw_nonzero();
+                let call = format!("/proc/self/task/{thread}/wchan");
+                wait_for("accept", || {
+                    std::fs::read_to_string(&call).ok()?.contains("accept").then_some(())
+                });
+                nix::unistd::close(number).expect("it is open");
+                let (_, finding) = asked(&["3459"]);
+                let client = TcpStream::connect(local("127.0.0.1"));
+                waits.join().expect("it ends").expect("a client came");
+                drop(client);
+                let pid = std::process::id();
+                assert_eq!(case(&finding, "in-accept")["pid"], pid, "{finding}");
+                assert_eq!(only(&finding)["processes"][0]["pid"], pid, "{finding}");
+            });
+            std::mem::forget(listener); // closed by its number
+        });
+    });
+}
+
+/// A listener whose one descriptor is in a message that nobody has received: no process has it, and
+/// the candidates have a command each.
+fn held_by_the_kernel() {
+    let (here, _there) =
+        socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+            .expect("it is a pair");
+    let listener = listener("127.0.0.1");
+    let descriptors = [listener.as_fd()];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut message = SendAncillaryBuffer::new(&mut space);
+    assert!(message.push(SendAncillaryMessage::ScmRights(&descriptors)), "there is room");
+    sendmsg(&here, &[IoSlice::new(b"x")], &mut message, SendFlags::empty()).expect("it is sent");
+    drop(listener);
+    // A process that another trial is starting may have a copy.
+    let finding = wait_for("no holder", || {
+        let (_, finding) = asked(&["3459"]);
+        has_case(&finding, "no-process").then_some(finding)
+    });
+    let candidates = list(&case(&finding, "no-process")["candidates"]);
+    let whats: Vec<&str> = candidates.iter().map(|it| text(&it["what"])).collect();
+    assert_eq!(whats, ["mptcp", "nfs", "io-uring", "in-flight"]);
+    assert!(!finding.to_string().contains(r#""do":"stop""#), "{finding}");
+    assert!(!finding.to_string().contains(r#""do":"set-both""#), "{finding}");
+    let (_, told) = said(&["3459"]);
+    assert!(told.contains("in use: the kernel"), "{told}");
+    assert!(!told.contains("cannot be seen"), "{told}");
+}
+
+/// What is advised for a stopped process frees the port.
+fn stopped() {
+    let scratch = Scratch::new();
+    let server = holder(&scratch, "server", std_listener("127.0.0.1"), &[]);
+    let (_, finding) = asked(&["3459"]);
+    assert_eq!(case(&finding, "stopped")["pid"], server.pid().as_raw());
+    let command = text(&help(&finding, "stop")["command"]);
+    assert_eq!(run(Command::new("sh").args(["-c", command])).stderr, "");
+    wait_for("a free port", || states(PORT).is_empty().then_some(()));
+}
+
+/// What cannot be read is not seen, and no fact; and no number of another PID namespace is advised.
+fn proc_troubles() {
+    let _listener = listener("127.0.0.1");
+    let unseen = |finding: &Value| text(&finding["unseen"][0]["unseen"]).to_owned();
+    for (options, script, name) in [
+        (&["--mount"][..], "mount -t tmpfs none /proc || exit 9", "proc"),
+        (&["--pid", "--fork"], ":", "other-pid-namespace"),
+        (&["--mount"], "ulimit -n 5", "options"),
+    ] {
+        let mut command = Command::new("unshare");
+        let script = format!("{script}; exec \"$0\" port 3459 --format json");
+        command.args(options).args(["sh", "-c", &script]).arg(program());
+        let (status, finding) = found(&mut command);
+        assert_eq!((status, &*unseen(&finding)), (1, name), "{finding}");
+        assert!(!has_case(&finding, "no-process"), "{finding}");
+        let is_advised = finding.to_string().contains("kill ");
+        assert_eq!(is_advised, name == "options", "{finding}");
+    }
+}
+
+/// In a PID namespace of its own it sees no process that has the listener.
+fn no_process() {
+    let _listener = listener("127.0.0.1");
+    let mut command = Command::new("unshare");
+    command.args(["--pid", "--fork", "--mount-proc"]).arg(program());
+    let (status, finding) = found(command.args(["port", "3459", "--format", "json"]));
+    assert_eq!((status, &only(&finding)["state"]), (1, &"LISTEN".into()));
+    assert_eq!(case(&finding, "no-process")["address"], "127.0.0.1");
+    assert!(!has_case(&asked(&["3459"]).1, "no-process"), "here the test itself has it");
+}
+
+/// Where sock_diag is refused, `/proc/net` has most of it.
+fn without_sock_diag() {
+    let ask = |options: &[&str]| {
+        let mut command = Command::new("strace");
+        command.args(["-qq", "-o", "/dev/null", "-e", "inject=sendto:error=EPERM"]);
+        command.arg(program()).args(["port", "3459", "--format", "json"]).args(options);
+        found(&mut command)
+    };
+    let unseen = |finding: &Value| -> Vec<String> {
+        list(&finding["unseen"]).iter().map(|unseen| text(&unseen["unseen"]).to_owned()).collect()
+    };
+    let (status, finding) = ask(&[]);
+    assert_eq!((status, &finding["status"]), (0, &"free".into()));
+    assert_eq!(unseen(&finding), ["sock-diag", "bound"]);
+    assert_eq!(finding["probed"], true);
+    let only_bound = bound("127.0.0.1", false);
+    let (status, finding) = ask(&[]);
+    assert_eq!((status, list(&finding["sockets"]).len()), (1, 0));
+    assert_eq!(can(&finding, "127.0.0.1", "none"), "no");
+    drop(only_bound);
+    let _listener = wait_for("the port", || TcpListener::bind(local("127.0.0.1")).ok());
+    let (status, finding) = ask(&[]);
+    assert_eq!((status, &only(&finding)["state"]), (1, &"LISTEN".into()));
+    assert_eq!(only(&finding)["processes"][0]["pid"], std::process::id());
+    assert_eq!(can(&finding, "127.0.0.1", "SO_REUSEADDR"), "no");
+}
+
+/// With `hidepid` no other user's process is there: that is said, and not that no process has the
+/// socket.
+fn hidden_processes() {
+    let _listener = listener("127.0.0.1");
+    let script = "mount -t proc -o hidepid=ptraceable proc /proc || exit 9; \
+                  unshare --user \"$0\" port 3459 --format json; exit $?";
+    let mut command = Command::new("unshare");
+    command.args(["--pid", "--fork", "--mount-proc", "sh", "-c", script]).arg(program());
+    let (status, finding) = found(&mut command);
+    assert_eq!(status, 1);
+    assert_eq!(finding["unseen"][0]["unseen"], "hidden", "{finding}");
+    assert!(!has_case(&finding, "no-process"));
+}
+
+/// Root may lack a capability, as in a container; it is not told to ask as root.
+fn root_without_ptrace() {
+    let _listener = listener("127.0.0.1");
+    let mut command = Command::new("setpriv");
+    command.args(["--inh-caps=-sys_ptrace", "--bounding-set=-sys_ptrace"]).arg(program());
+    let told = flat(&run(command.args(["--lang", "en", "port", "3459"])).stdout);
+    assert!(told.contains("Root needs the capability CAP_SYS_PTRACE"), "{told}");
+    assert!(!told.contains("Ask as root"), "{told}");
+}
+
+/// A free port never stands alone.
+fn if_still() {
+    let (status, finding) = asked(&["3459"]);
+    assert_eq!(status, 0);
+    let reasons: Vec<&str> = list(&finding["if_still"]).iter().map(|it| text(&it["if"])).collect();
+    for reason in ["binds-twice", "other-protocol", "other-namespace", "policy", "port-zero"] {
+        assert!(reasons.contains(&reason), "{reason}: {finding}");
+    }
+    let (_, told) = said(&["3459"]);
+    assert!(told.contains("If your server still says \"Address already in use\":"), "{told}");
+    assert!(told.contains("bindtable why -- COMMAND"), "{told}");
+    let _listener = listener("127.0.0.1");
+    assert_eq!(list(&asked(&["3459"]).1["if_still"]).len(), 0);
+}
+
+/// Port 0 is answered for the range.
+fn zero() {
+    set_sysctl("net.ipv4.ip_local_port_range", "40000 40003");
+    set_sysctl("net.ipv4.ip_local_reserved_ports", "40002");
+    let take = |port| TcpListener::bind(("127.0.0.1", port)).expect("it is free");
+    let first = take(40_000);
+    let (status, finding) = asked(&["0"]);
+    let counts = ["first", "last", "reserved", "in_use", "free"].map(|name| &finding[name]);
+    assert_eq!((status, counts), (0, [40_000, 40_003, 1, 1, 2].map(Value::from).each_ref()));
+    let rest = [40_001, 40_003].map(take);
+    let (status, finding) = asked(&["0"]);
+    assert_eq!((status, &finding["free"]), (1, &0.into()));
+    assert!(TcpListener::bind("127.0.0.1:0").is_err(), "the kernel agrees");
+    help(&finding, "bind-address-no-port");
+    assert!(text(&help(&finding, "widen")["command"]).contains("ip_local_port_range='1024 40003'"));
+    let (_, told) = said(&["0"]);
+    assert!(told.contains("3 of them have a socket, and 0 have none"), "{told}");
+    assert_eq!(asked(&["127.0.0.2:0"]).0, 0, "at another address they are free");
+    drop((first, rest, bound("127.0.0.1", false)));
+}
