@@ -33,7 +33,7 @@ export function said(text) {
 }
 // The words with what belongs in their braces.
 export const filled = (text, parts) => text.replace(/\{(\w+)\}/g, (_, name) => parts[name]);
-// A picture of the flag, and what it means, for who hears the page.
+// A picture of the flag, and what it means, for a reader who hears the page.
 export function flagOf(is, tag = "span") {
   const flag = make(tag, is ? "flag on" : "flag");
   flag.innerHTML = '<svg aria-hidden="true"><use href="#flag"/></svg>';
