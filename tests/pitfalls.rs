@@ -16,8 +16,8 @@ use rustix::event::{Timespec, epoll};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::sockopt::{
-    set_ip_freebind, set_ipv6_v6only, set_socket_linger, set_socket_recv_buffer_size,
-    set_socket_reuseaddr, set_socket_reuseport,
+    set_ip_freebind, set_ipv6_v6only, set_socket_keepalive, set_socket_linger,
+    set_socket_recv_buffer_size, set_socket_reuseaddr, set_socket_reuseport,
 };
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType,
@@ -48,7 +48,7 @@ const ANY_6: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 /// A port of the range that outgoing connections get theirs from, where a trial says so.
 const EPHEMERAL: u16 = 40_000;
 
-const TRIALS: [(&str, fn()); 36] = [
+const TRIALS: [(&str, fn()); 38] = [
     ("pitfall_other_namespace", other_namespace),
     ("pitfall_shutdown_keeps_the_descriptor", shutdown_keeps_the_descriptor),
     ("pitfall_not_accepted_yet", not_accepted_yet),
@@ -58,6 +58,7 @@ const TRIALS: [(&str, fn()); 36] = [
     ("pitfall_ss_kill", ss_kill),
     ("pitfall_syn_reopens_time_wait", syn_reopens_time_wait),
     ("pitfall_reset_ends_time_wait", reset_ends_time_wait),
+    ("pitfall_listener_shut_down", listener_shut_down),
     ("pitfall_inherited_listener_takes_clients", inherited_listener_takes_clients),
     ("pitfall_hand_over", hand_over),
     ("pitfall_two_families", two_families),
@@ -78,6 +79,7 @@ const TRIALS: [(&str, fn()); 36] = [
     ("pitfall_stopped_job", stopped_job),
     ("pitfall_binds_twice", binds_twice),
     ("pitfall_fin_wait_1", fin_wait_1),
+    ("pitfall_fin_wait_1_ends", fin_wait_1_ends),
     ("pitfall_mptcp", mptcp),
     ("pitfall_fchown", fchown),
     ("pitfall_queues", queues),
@@ -323,6 +325,19 @@ fn accept_all(listener: &OwnedFd) -> Vec<OwnedFd> {
     std::iter::from_fn(|| accept_with(listener, CLOEXEC).ok()).collect()
 }
 
+/// Any holder of a listener can end its LISTEN with `shutdown`. The address stays bound until the last one closes.
+fn listener_shut_down() {
+    let listener = listener(true);
+    let other = rustix::io::fcntl_dupfd_cloexec(&listener, 0).expect("descriptors are left");
+    shutdown(&other, Shutdown::Both).expect("it listens");
+    drop(other);
+    assert_eq!(connect_from(EPHEMERAL).err(), Some(Errno::CONNREFUSED));
+    assert_eq!(try_listen(LOCALHOST, PORT, false).err(), Some(Errno::ADDRINUSE));
+    try_listen(LOCALHOST, PORT, true).expect("both have the option, and neither listens");
+    drop(listener);
+    wait_for("the last close", || try_listen(LOCALHOST, PORT, false).ok());
+}
+
 /// With SO_REUSEPORT a second server can listen beside a forgotten listener. It loses the clients that the
 /// kernel gives to the forgotten one.
 fn inherited_listener_takes_clients() {
@@ -550,7 +565,9 @@ fn unix_socket() {
     wait_for("the server to end", refused);
     assert_eq!(bound(&file).err(), Some(Errno::ADDRINUSE));
     fs::remove_file(&path).expect("it is there");
-    bound(&file).expect("the file is gone");
+    let starting = socket();
+    bind(&starting, &file).expect("the file is gone");
+    assert_eq!(connect(socket(), &file), Err(Errno::CONNREFUSED), "it does not listen yet");
 
     let name = SocketAddrUnix::new_abstract_name(b"treuseaddr").expect("it is short enough");
     let server = bound(&name).expect("nothing is there");
@@ -742,15 +759,22 @@ fn many_time_waits() {
     assert_eq!(rows.len(), 1 + MOST, "{rows:?}");
 }
 
-/// CLOSE_WAIT: the client has closed, and the server's program has not. It stays, without a limit of time.
+/// CLOSE_WAIT ends with the program's `close`. With SO_KEEPALIVE the row ends before, since nobody answers
+/// for the client; the program still has its descriptor.
 fn close_wait() {
     set_sysctl("net.ipv4.tcp_fin_timeout", 1);
+    set_sysctl("net.ipv4.tcp_keepalive_time", 3); // later than the client's end
     let listener = listener(false);
-    let client = connect_from(EPHEMERAL).expect("it listens");
-    let server = accept_with(&listener, CLOEXEC).expect("it has connected");
-    drop(client);
-    wait_for_exactly(&[Row::server("CLOSE_WAIT"), Row::LISTEN]); // the client's end is over
-    drop(server);
+    let [kept, other] = [(EPHEMERAL, true), (EPHEMERAL + 1, false)].map(|(from, is_kept_alive)| {
+        let client = connect_from(from).expect("it listens");
+        let server = accept_with(&listener, CLOEXEC).expect("it has connected");
+        set_socket_keepalive(&server, is_kept_alive).expect("it is a socket");
+        drop(client);
+        server
+    });
+    wait_for_exactly(&[Row::server("CLOSE_WAIT"), Row::LISTEN]); // of two, and no client's end
+    assert_eq!(send(&kept, b"x", SendFlags::NOSIGNAL), Err(Errno::PIPE));
+    drop(other);
     wait_for_exactly(&[Row::LISTEN]);
 }
 
@@ -801,20 +825,24 @@ fn binds_twice() {
     }
 }
 
+/// A connection whose client has not read what the server has sent: the server's end, and the client's.
+fn unread(listener: &OwnedFd) -> (OwnedFd, OwnedFd) {
+    let client = tcp(LOCALHOST, true);
+    set_socket_recv_buffer_size(&client, 4096).expect("it is a socket");
+    bind(&client, &SocketAddr::new(LOCALHOST, EPHEMERAL)).expect("it is free");
+    connect(&client, &SocketAddr::new(LOCALHOST, PORT)).expect("it listens");
+    let server = accept_with(listener, CLOEXEC).expect("it has connected");
+    while send(&server, &[0; 4096], SendFlags::DONTWAIT).is_ok() {}
+    (server, client)
+}
+
 /// FIN_WAIT1 lasts while the client does not read: no setting of FIN_WAIT2 ends it.
 fn fin_wait_1() {
     set_sysctl("net.ipv4.tcp_fin_timeout", 1);
     let listener = listener(false);
-    let pair = |from| {
-        let client = tcp(LOCALHOST, true);
-        set_socket_recv_buffer_size(&client, 4096).expect("it is a socket");
-        bind(&client, &SocketAddr::new(LOCALHOST, from)).expect("it is free");
-        connect(&client, &SocketAddr::new(LOCALHOST, PORT)).expect("it listens");
-        (accept_with(&listener, CLOEXEC).expect("it has connected"), client)
-    };
-    let (full, reader) = pair(EPHEMERAL);
-    let (empty, _other) = pair(EPHEMERAL + 1);
-    while send(&full, &[0; 4096], SendFlags::DONTWAIT).is_ok() {}
+    let (full, reader) = unread(&listener);
+    let _other = connect_from(EPHEMERAL + 1).expect("it listens");
+    let empty = accept_with(&listener, CLOEXEC).expect("it has connected");
     drop((full, empty, listener));
     let [waits, ends] = ["FIN_WAIT1", "FIN_WAIT2"].map(Row::server);
     wait_for_rows("both", |rows| rows.contains(&waits) && rows.contains(&ends));
@@ -823,6 +851,23 @@ fn fin_wait_1() {
     assert_eq!(try_listen(LOCALHOST, PORT, true).err(), Some(Errno::ADDRINUSE));
     while recv(&reader, &mut [0; 4096], RecvFlags::empty()).is_ok_and(|(_, count)| count > 0) {}
     wait_for_rows("the end of FIN_WAIT1", |rows| !rows.contains(&waits));
+}
+
+/// FIN_WAIT1 ends when the wait between two probes has reached its most, 2 minutes unless changed
+/// (`tcp_probe_timer`). The client that then reads is reset, and loses what it has not got.
+fn fin_wait_1_ends() {
+    if !fs::exists("/proc/sys/net/ipv4/tcp_rto_max_ms").expect("/proc is mounted") {
+        return eprintln!("the end of FIN_WAIT1 is not tried: it needs Linux 6.15");
+    }
+    set_sysctl("net.ipv4.tcp_rto_max_ms", 1000);
+    let listener = listener(false);
+    let (server, client) = unread(&listener);
+    drop((server, listener));
+    wait_for_rows("FIN_WAIT1", |rows| rows.contains(&Row::server("FIN_WAIT1")));
+    wait_for_exactly(&[Row::client("ESTABLISHED")]);
+    let read = || recv(&client, &mut [0; 4096], RecvFlags::empty());
+    let last = std::iter::repeat_with(read).find(|it| !matches!(it, Ok((_, 1..))));
+    assert_eq!(last, Some(Err(Errno::CONNRESET)));
 }
 
 /// MPTCP has the ports of TCP, and its rule; the TIME_WAIT of an MPTCP listener's connection has the option.
