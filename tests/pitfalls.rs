@@ -764,6 +764,7 @@ fn many_time_waits() {
 fn close_wait() {
     set_sysctl("net.ipv4.tcp_fin_timeout", 1);
     set_sysctl("net.ipv4.tcp_keepalive_time", 3); // later than the client's end
+    set_sysctl("net.ipv4.tcp_keepalive_intvl", 1);
     let listener = listener(false);
     let [kept, other] = [(EPHEMERAL, true), (EPHEMERAL + 1, false)].map(|(from, is_kept_alive)| {
         let client = connect_from(from).expect("it listens");
