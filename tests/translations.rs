@@ -6,6 +6,9 @@
 //!
 //! What the tests generate in an English document, they generate in the Chinese one, too:
 //! `TREUSEADDR_UPDATE=1 cargo test translations`. `tests/zh-CN.tsv` has the words of its tables.
+//!
+//! `tests/zh-words.tsv` has the words that a Chinese engineer would not write, each with the one that
+//! stands in its place.
 
 use crate::bindtable::sources;
 use crate::documents::{REWRITING, anchor, is_current};
@@ -23,6 +26,8 @@ const ELSEWHERE: [&str; 6] = ["demo", "in-use", "rules", "bsd", "linux", "table"
 pub fn trials() -> Vec<Trial> {
     vec![
         harness::trial("translations_blocks", blocks),
+        harness::trial("translations_glossary", glossary),
+        harness::trial("translations_layout", layout),
         harness::trial("translations_sections", sections),
         harness::trial("translations_typography", typography),
     ]
@@ -263,16 +268,18 @@ fn blocks() {
 }
 
 /// Blocks whose code has lines in words: the phrases with a = in front.
-const WITH_WORDS: [&str; 2] = ["drawing", "run"];
+const WITH_WORDS: [&str; 3] = ["drawing", "picture", "run"];
 
 /// Code as it is, and the rest in Chinese.
 fn translated(name: &str, block: &str) -> String {
+    // A block that is named by a line of a program has words beside its code, too.
+    let has_words = WITH_WORDS.contains(&name) || name.parse::<u32>().is_ok();
     let mut is_code = false;
     let lines = block.lines().map(|line| {
         is_code ^= line.starts_with("```");
         let words = line.trim_start();
         match is_code {
-            true if !WITH_WORDS.contains(&name) => line.to_owned(),
+            true if !has_words => line.to_owned(),
             true => line.replace(words, in_chinese(&format!("={words}")).trim_start_matches('=')),
             false => in_chinese(line),
         }
@@ -293,6 +300,12 @@ fn in_chinese(text: &str) -> String {
     });
     WORDS.iter().fold(text.to_owned(), |text, (english, chinese)| text.replace(english, chinese))
 }
+
+/// The article's title, as it is printed and as it is searched for.
+const TITLE: &str = "网络编程：SO_REUSEADDR的使用";
+
+/// What a user types, what a textbook calls a parameter that goes in and comes out, and the title.
+const AS_IT_IS: [&str; 3] = ["地址:端口", "值-结果", TITLE];
 
 /// What else is written in Chinese: the words of the page and of the demo. Those of bindtable stand in
 /// its sources.
@@ -317,8 +330,8 @@ fn typography() {
 }
 
 /// What autocorrect would write in another way. It looks past code, and so at no space beside that:
-/// here a word stands in its place, as for what a user types, "地址:端口". In Rust, a format
-/// without a Chinese character is none of its business: `{file}：{error}`.
+/// here a word stands in its place, as for what is to stay [`AS_IT_IS`]. In Rust, a format without a
+/// Chinese character is none of its business: `{file}：{error}`.
 fn untidy(file: &str, text: &str) -> Vec<String> {
     let mut is_code = false;
     let lines = text.lines().map(|line| {
@@ -326,7 +339,8 @@ fn untidy(file: &str, text: &str) -> Vec<String> {
         match is_code {
             true => line.to_owned(),
             false => {
-                let line = line.replace("地址:端口", "code");
+                let line =
+                    AS_IT_IS.iter().fold(line.to_owned(), |line, it| line.replace(it, "code"));
                 let parts = line.split('`').enumerate();
                 parts.map(|(at, part)| if at % 2 == 1 { "code" } else { part }).collect()
             }
@@ -339,4 +353,158 @@ fn untidy(file: &str, text: &str) -> Vec<String> {
     let is_chinese = |text: &str| text.contains(|c| ('\u{4e00}'..='\u{9fff}').contains(&c));
     let found = found.lines.into_iter().filter(|line| kind == "md" || is_chinese(&line.old));
     found.map(|line| format!("{file}:{}: {} -> {}", line.line, line.old, line.new)).collect()
+}
+
+/// What `bindtable port` says, and where: its words are checked with its own answers.
+const PORT: (&str, &str) = ("src/bindtable/port/", "in-use");
+
+/// The words that a reader from China searches for: a document has each.
+const SEARCHED: [&str; 13] = [
+    "主动关闭",
+    "四次挥手",
+    "三次握手",
+    "2MSL",
+    "半关闭",
+    "全连接队列",
+    "惊群",
+    "自连接",
+    "地址复用",
+    "地址已在使用",
+    "10048",
+    "10013",
+    TITLE,
+];
+
+/// An old word, what stands in its place, and the phrases in which it is right.
+struct OldWord {
+    old: String,
+    new: String,
+    allowed: Vec<String>,
+}
+
+/// The old words of `tests/zh-words.tsv`.
+fn old_words() -> Vec<OldWord> {
+    let table = read("tests/zh-words.tsv");
+    let rows = table.lines().filter(|line| !line.starts_with('#'));
+    let words = rows.map(|row| {
+        let mut fields = row.split('\t').map(str::to_owned);
+        let (Some(old), Some(new)) = (fields.next(), fields.next()) else {
+            panic!("{row:?} has no word in place of the old one");
+        };
+        OldWord { old, new, allowed: fields.collect() }
+    });
+    words.collect()
+}
+
+/// The old words that are in a text, a line for each place.
+fn outdated(file: &str, text: &str, words: &[OldWord]) -> Vec<String> {
+    let mut trouble = Vec::new();
+    for (at, line) in text.lines().enumerate() {
+        for OldWord { old, new, allowed } in words {
+            let rest = allowed.iter().fold(line.to_owned(), |rest, right| rest.replace(right, ""));
+            if rest.contains(old) {
+                trouble.push(format!("{file}:{}: {old}: write {new}: {line}", at + 1));
+            }
+        }
+    }
+    trouble
+}
+
+/// The text with the lines of a generated block empty, so that the others keep their numbers.
+fn without_block(text: &str, name: &str) -> String {
+    let (start, end) = (format!("<!-- {name} -->"), format!("<!-- /{name} -->"));
+    let mut is_within = false;
+    let lines = text.lines().map(|line| {
+        is_within = (is_within || line == start) && line != end;
+        if is_within { "\n".to_owned() } else { format!("{line}\n") }
+    });
+    lines.collect()
+}
+
+/// No document, neither the demo nor what installs its tools, and no sentence of bindtable has an old
+/// word; and the documents have each word that is searched for.
+fn glossary() {
+    let words = old_words();
+    let documents: Vec<String> = pairs().into_iter().map(|(_, chinese)| chinese).collect();
+    let texts: Vec<String> = documents.iter().map(|it| without_block(&read(it), PORT.1)).collect();
+    let mut trouble = Vec::new();
+    for (file, text) in documents.iter().zip(&texts) {
+        trouble.extend(outdated(file, text, &words));
+    }
+    for file in ["docs/demo/words.zh.sh", "tests/scripts/install.sh"] {
+        trouble.extend(outdated(file, &read(file), &words));
+    }
+    for file in sources().into_iter().filter(|file| !file.starts_with(PORT.0)) {
+        trouble.extend(outdated(&file, &read(&file), &words));
+    }
+    for word in SEARCHED {
+        if !texts.iter().any(|text| text.contains(word)) {
+            trouble.push(format!("no document has {word}"));
+        }
+    }
+    assert!(trouble.is_empty(), "{}", trouble.join("\n"));
+
+    for OldWord { old, allowed, .. } in &words {
+        assert_eq!(outdated("a", &format!("内核{old}。"), &words).is_empty(), false, "{old}");
+        for right in allowed {
+            assert!(right.contains(old), "{right}: {old} is not in it");
+            assert_eq!(outdated("a", right, &words), [""; 0]);
+        }
+    }
+}
+
+/// What looks wrong in Chinese, though Markdown allows it: a line that ends within a paragraph, since
+/// that makes a space; italics; a full stop in bold, where a colon belongs; and a half-width colon
+/// between full-width brackets.
+fn layout() {
+    let mut trouble = Vec::new();
+    for (_, file) in pairs() {
+        trouble.extend(ill_set(&read(&file)).iter().map(|fault| format!("{file}:{fault}")));
+    }
+    assert!(trouble.is_empty(), "{}", trouble.join("\n"));
+    assert_eq!(ill_set("**规则**：内核比较（`a`：b）。\n\n- 一\n- 二 `a: b`\n"), [""; 0]);
+    for wrong in ["内核\n比较", "*内核*比较", "**规则。** 内核", "内核（`a`: b）"]
+    {
+        assert_eq!(ill_set(wrong).len(), 1, "{wrong}");
+    }
+}
+
+/// Such faults of a document, a line for each: where, and what.
+fn ill_set(markdown: &str) -> Vec<String> {
+    let mut faults = Vec::new();
+    let (mut is_code, mut is_bold, mut is_bracketed) = (false, false, false);
+    for (event, range) in Parser::new_ext(markdown, Options::ENABLE_TABLES).into_offset_iter() {
+        let mut fault = |what| {
+            let line = markdown[..range.start].matches('\n').count() + 1;
+            faults.push(format!("{line}: {what}: {}", &markdown[range.clone()]));
+        };
+        match event {
+            Event::Start(Tag::CodeBlock(_)) => is_code = true,
+            Event::End(TagEnd::CodeBlock) => is_code = false,
+            Event::Start(Tag::Strong) => is_bold = true,
+            Event::End(TagEnd::Strong) => is_bold = false,
+            Event::Start(Tag::Emphasis) => fault("italics"),
+            Event::SoftBreak => fault("a line that ends within a paragraph"),
+            Event::End(TagEnd::Paragraph | TagEnd::Item | TagEnd::TableCell) => {
+                is_bracketed = false;
+            }
+            Event::Text(text) if !is_code => {
+                if is_bold && text.ends_with('。') {
+                    fault("a full stop in bold");
+                }
+                for character in text.chars() {
+                    is_bracketed = match character {
+                        '（' => true,
+                        '）' => false,
+                        _ => is_bracketed,
+                    };
+                    if is_bracketed && character == ':' {
+                        fault("a half-width colon between full-width brackets");
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    faults
 }

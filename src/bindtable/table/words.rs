@@ -404,7 +404,7 @@ pub fn rule(rule: Rule, proto: Proto) -> (&'static str, &'static str) {
             conflict,
             words!(
                 "both have SO_REUSEPORT, and the same user",
-                "双方都有 SO_REUSEPORT，并且有效用户 ID 相同"
+                "双方都有 SO_REUSEPORT，并且用户相同"
             ),
         ),
         Rule::ReusePortTimeWait => (
@@ -433,7 +433,7 @@ pub fn rule(rule: Rule, proto: Proto) -> (&'static str, &'static str) {
             conflict,
             words!(
                 "both have SO_REUSEPORT, but they are different users'",
-                "双方都有 SO_REUSEPORT，但是有效用户 ID 不同"
+                "双方都有 SO_REUSEPORT，但是用户不同"
             ),
         ),
         Rule::Program => (
@@ -464,7 +464,7 @@ pub fn rule(rule: Rule, proto: Proto) -> (&'static str, &'static str) {
             words!(
                 "every port has an owner, and no second round helps: not both have SO_REUSEADDR, \
                  or both have SO_REUSEPORT, too, and the same user",
-                "所有端口都被占用，第二轮查找也没有用：不是双方都有 SO_REUSEADDR，或者双方还都有 SO_REUSEPORT 而且有效用户 ID 相同"
+                "所有端口都被占用，第二轮查找也没有用：不是双方都有 SO_REUSEADDR，或者双方还都有 SO_REUSEPORT 而且用户相同"
             ),
         ),
         Rule::ConnectFree => (CONNECT, words!("the port has no owner", "端口上没有套接字")),
