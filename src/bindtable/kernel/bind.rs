@@ -4,6 +4,7 @@
 //! another rule shows as cells that are not predicted.
 
 use super::{Options, Proto, Version};
+use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// The condition that decides. For UDP the function that has it is another one.
@@ -29,6 +30,9 @@ pub enum Rule {
     ConnectSamePeer,
     ConnectTimeWait,
     ConnectBound,
+    NotOnDevice,
+    NoScope,
+    Broadcast,
 }
 
 /// What of a socket counts: `struct sock`.
@@ -40,6 +44,8 @@ pub struct Sock {
     pub v6only: bool,
     /// SO_REUSEADDR and SO_REUSEPORT.
     pub options: Options,
+    /// Whether it had SO_REUSEPORT when it came to the port: that decides its place among UDP's.
+    pub came_with_reuseport: bool,
     /// The effective user when the socket was made.
     pub user: u32,
     /// The number of the device that it is bound to, or 0.
@@ -73,7 +79,7 @@ pub fn bind(proto: Proto, owners: &[Sock], new: &Sock) -> Result<Rule, Rule> {
             }
             bucket.bind(new)
         }
-        Proto::Udp => udp_bind(owners, new),
+        Proto::Udp => udp_bind(owners, new, false),
     }
 }
 
@@ -86,6 +92,7 @@ impl Sock {
             ip,
             v6only: v6only || implies_v6only,
             options: Options::default(),
+            came_with_reuseport: false,
             user: 0,
             device: 0,
             has_group: false,
@@ -270,11 +277,24 @@ impl Bucket {
                 .is_some_and(|owner| owner.ip.is_ipv6())
     }
 
+    /// Whether the two are in different buckets of bhash2, where the addresses themselves are compared:
+    /// `inet_use_hash2_on_bind`, `inet_bind2_bucket_match`. Of IPv6, `inet_rcv_saddr_equal` takes what
+    /// stands in for the address, which is an address of IPv4, too.
+    fn is_elsewhere(&self, new: &Sock, old: &Sock) -> bool {
+        let has_own_bucket = |sock: &Sock| !sock.ip.to_canonical().is_unspecified();
+        self.version >= Version::ADDRESS_BUCKETS
+            && (has_own_bucket(new) && has_own_bucket(old))
+            && new.is_ipv4_address() != old.is_ipv4_address()
+    }
+
     /// `inet_csk_bind_conflict`, with `inet_bind_conflict` for each owner.
     fn conflict(&self, sock: &Sock, own_index: Option<usize>, round: Round) -> Result<Rule, Rule> {
         let mut rule = Rule::OtherAddress;
         for (_, old) in self.owners.iter().enumerate().filter(|(at, _)| Some(*at) != own_index) {
-            if !same_address(sock, old, true) || self.overlooks(sock, old) {
+            if !same_address(sock, old, true)
+                || self.overlooks(sock, old)
+                || self.is_elsewhere(sock, old)
+            {
                 continue;
             }
             if sock.is_apart(old) {
@@ -318,26 +338,43 @@ impl Bucket {
     }
 }
 
-/// `udp_lib_lport_inuse`, which begins with the one that came last.
-pub fn udp_bind(there: &[Sock], new: &Sock) -> Result<Rule, Rule> {
-    if there.is_empty() {
+/// `udp_lib_lport_inuse`. Of a port that is named, the first member of the new one's group ends the
+/// search; of port 0, where each that conflicts marks its port in a bitmap, everyone is compared.
+pub fn udp_bind(came: &[Sock], new: &Sock, is_any_port: bool) -> Result<Rule, Rule> {
+    if came.is_empty() {
         return Ok(Rule::Empty);
     }
     let mut rule = Rule::OtherAddress;
-    for old in there.iter().rev().filter(|old| same_address(new, old, true)) {
+    for old in udp_list(came).into_iter().filter(|old| same_address(new, old, true)) {
         if new.is_apart(old) {
             rule = Rule::OtherDevice;
         } else if new.options.reuseaddr && old.options.reuseaddr {
             rule = Rule::BothReuse;
         } else if new.options.reuseport && old.options.reuseport {
-            return match (new.has_group, new.user == old.user) {
-                (true, _) => Err(Rule::Program),
-                (_, true) => Ok(Rule::BothReusePort),
-                (_, false) => Err(Rule::OtherUser),
-            };
+            match (new.has_group, new.user == old.user) {
+                (true, _) => return Err(Rule::Program),
+                (_, false) => return Err(Rule::OtherUser),
+                (_, true) => rule = Rule::BothReusePort,
+            }
+            if !is_any_port {
+                break;
+            }
         } else {
             return Err(Rule::NoOption);
         }
     }
     Ok(rule)
+}
+
+/// The port's list in the kernel's order, from those that came one after the other. The newest is the
+/// first; one of IPv6 with SO_REUSEPORT is the last (`sk_add_node_rcu`).
+fn udp_list(came: &[Sock]) -> VecDeque<&Sock> {
+    let mut list = VecDeque::new();
+    for sock in came {
+        match sock.ip.is_ipv6() && sock.came_with_reuseport {
+            true => list.push_back(sock),
+            false => list.push_front(sock),
+        }
+    }
+    list
 }

@@ -68,6 +68,7 @@ impl Verdict {
             Errno::BUSY => "EBUSY",
             Errno::CONNREFUSED => "ECONNREFUSED",
             Errno::INVAL => "EINVAL",
+            Errno::NETUNREACH => "ENETUNREACH",
             Errno::PERM => "EPERM",
             errno => return format!("{call} errno {}", errno.raw_os_error()),
         };
@@ -87,6 +88,8 @@ impl Version {
     /// The stable series that took over one patch of 6.8 without its successor, and the release that
     /// did (`Bucket::overlooks`). For the model every release of these series has it.
     pub const HALF_OF_6_8: [(Self, &str); 2] = [(Self(6, 1), "6.1.168"), (Self(6, 6), "6.6.131")];
+    /// Beside a port's bucket there is one for each of its addresses: bhash2.
+    pub const ADDRESS_BUCKETS: Self = Self(6, 1);
     /// A port's bucket lists the owners of bhash2, and none of its own.
     pub const ONE_LIST: Self = Self(6, 8);
     /// Connected sockets of UDP have a list of their own (`udp4_lib_lookup4`).

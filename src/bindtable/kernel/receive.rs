@@ -54,6 +54,15 @@ impl Destination {
     }
 }
 
+/// When a program was attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attached {
+    /// Before bind.
+    Before,
+    /// After it.
+    After,
+}
+
 /// What of a socket counts.
 #[derive(Clone, Copy)]
 pub struct Candidate {
@@ -70,10 +79,13 @@ pub struct Candidate {
     pub peer: Option<Side>,
     /// It connected from another address than it was bound to (`udp_lib_rehash`).
     pub has_moved: bool,
-    /// SO_REUSEPORT at bind, and now.
-    pub reuseport_at_bind: bool,
+    /// SO_REUSEPORT when it came to the list, by bind or (TCP) by listen, and now.
+    pub came_with_reuseport: bool,
     pub reuseport: bool,
-    pub has_program: bool,
+    /// Whether a program was attached, and when.
+    pub program: Option<Attached>,
+    /// The multicast group that it has joined.
+    pub member_of: Option<IpAddr>,
     pub user: u32,
 }
 
@@ -85,7 +97,8 @@ pub fn receiver(
     version: Version,
 ) -> (Receiver, Reason) {
     if b.proto == Proto::Udp && to.is_of_all() {
-        let who = match [a, b].map(|each| each.gets_copy(to)) {
+        let has_host = [a, b].iter().any(|each| each.has_joined(to.ip)) || is_joined_by_all(to.ip);
+        let who = match [a, b].map(|each| has_host && each.gets_copy(to)) {
             [true, true] => Receiver::Both,
             [true, false] => Receiver::A,
             [false, true] => Receiver::B,
@@ -93,30 +106,36 @@ pub fn receiver(
         };
         return (who, Reason::Copies);
     }
-    // The newest comes first; of IPv6, with SO_REUSEPORT, last.
+    // The newest comes first; of IPv6, with SO_REUSEPORT, last. A socket that moves comes anew.
     let mut order = vec![(b, Receiver::B), (a, Receiver::A)];
-    if b.is_ipv6 && b.reuseport_at_bind {
+    if b.is_ipv6 && b.came_with_reuseport && !b.has_moved {
         order.reverse();
     }
     order.retain(|(each, _)| each.takes);
-    // A socket that has moved left its group, which does not know that one of it is connected.
-    let forgets = version < Version::CONNECTED_LIST && a.has_moved;
-    let has_connected = a.shares_group(&b) && (a.peer.is_some() && !forgets || b.peer.is_some());
+    let group = Group::new(&a, &b, version);
+    // udp4_lib_lookup4, udp6_lib_lookup4: a list of the connected sockets, the newest first.
+    let is_whole_match = |each: &Candidate| each.peer.is_some() && each.score(to, true).is_some();
+    let newest = [(b, Receiver::B), (a, Receiver::A)];
+    let newest = newest.into_iter().find(|(each, _)| is_whole_match(each));
+    let newest = newest.filter(|_| version >= Version::CONNECTED_LIST);
     for is_exact in [true, false] {
-        let Some((best, who)) = best(&order, to, is_exact, has_connected) else { continue };
-        let is_group = a.takes && a.shares_group(&b) && best.reuseport;
-        if is_group && a.peer.is_none() && b.peer.is_none() {
-            return match a.has_program || b.has_program {
-                true => (Receiver::A, Reason::Program),
-                false => (Receiver::Spread, Reason::Hash),
-            };
+        let found = match newest {
+            Some((best, who)) => Some((best, who)),
+            None => group.lookup(&order, to, is_exact),
+        };
+        let Some((best, who)) = found else { continue };
+        if who == Receiver::Spread {
+            return (who, Reason::Hash);
         }
-        let matches = order.iter().filter(|(each, _)| each.score(to, is_exact).is_some()).count();
+        let score = |each: &Candidate| each.score(to, is_exact);
+        let matches = order.iter().filter(|(each, _)| score(each).is_some()).count();
+        let is_best = order.iter().all(|(each, _)| score(each) <= score(&best));
         let why = match (matches, is_exact) {
+            _ if group.is_chosen_by_program(&best) => Reason::Program,
             (1, true) => Reason::OwnAddress,
             (1, false) => Reason::Wildcard,
             _ if best.peer.is_some() => Reason::Connected,
-            _ if a.peer.is_some() => Reason::FirstOfGroup,
+            _ if !is_best => Reason::FirstOfGroup,
             _ if a.is_on_lo() != b.is_on_lo() && b.proto == Proto::Udp => Reason::Device,
             _ if a.is_ipv6 != b.is_ipv6 => Reason::Family,
             _ => Reason::FirstInList,
@@ -126,26 +145,95 @@ pub fn receiver(
     (Receiver::Nobody, Reason::Nobody)
 }
 
-/// The first of the highest score. The first of a group ends the search, unless the group has
-/// connected sockets.
-fn best(
-    order: &[(Candidate, Receiver)],
-    to: Destination,
-    is_exact: bool,
-    has_connected: bool,
-) -> Option<(Candidate, Receiver)> {
-    let mut best: Option<(Candidate, Receiver, i32)> = None;
-    for &(each, who) in order {
-        let Some(score) = each.score(to, is_exact) else { continue };
-        if best.is_some_and(|(.., highest)| score <= highest) {
-            continue;
-        }
-        best = Some((each, who, score));
-        if each.reuseport && each.peer.is_none() && !has_connected {
-            break;
+/// Whether each host is a member of the group: `ip_mc_up`, `ipv6_add_dev`.
+fn is_joined_by_all(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => !ip.is_multicast() || ip == Ipv4Addr::new(224, 0, 0, 1),
+        IpAddr::V6(ip) => {
+            [0xff01, 0xff02].iter().any(|&scope| ip == Ipv6Addr::new(scope, 0, 0, 0, 0, 0, 0, 1))
         }
     }
-    best.map(|(each, who, _)| (each, who))
+}
+
+/// The group of SO_REUSEPORT: `struct sock_reuseport`. A socket comes to it when it binds (TCP: when
+/// it listens), and leaves it when it connects.
+struct Group {
+    a: Candidate,
+    version: Version,
+    /// A and B are in one group, whose first is A.
+    is_shared: bool,
+    /// It has a program, which takes the first.
+    has_program: bool,
+    /// A member has connected: `reuseport_has_conns`.
+    has_connected: bool,
+}
+
+impl Group {
+    /// `udp_reuseport_add_sock`, `inet_reuseport_add_sock`: B looks for one to join. The one that it
+    /// has already, with its program, is given up (`reuseport_add_sock`).
+    fn new(a: &Candidate, b: &Candidate, version: Version) -> Self {
+        let is_shared = a.takes && b.stays(version) && b.joins(a);
+        let a_stays = a.stays(version);
+        Self {
+            a: *a,
+            version,
+            is_shared,
+            has_program: (a_stays && a.program.is_some()) || b.program == Some(Attached::After),
+            has_connected: (a_stays && a.came_with_reuseport && a.peer.is_some())
+                || b.peer.is_some(),
+        }
+    }
+
+    /// `reuseport_select_sock`, asked of a member. A program does not ask who is connected.
+    fn select(&self, each: (Candidate, Receiver)) -> (Candidate, Receiver) {
+        let (member, who) = each;
+        match (self.is_shared, self.has_program) {
+            (false, _) => (member, who),
+            (true, true) => (self.a, Receiver::A),
+            (true, false) if self.has_connected || self.a.peer.is_some() => (member, who),
+            (true, false) => (member, Receiver::Spread),
+        }
+    }
+
+    fn is_chosen_by_program(&self, best: &Candidate) -> bool {
+        self.is_shared && self.has_program && best.reuseport && best.peer.is_none()
+    }
+
+    /// `udp4_lib_lookup2`, `udp6_lib_lookup2`, `inet_lhash2_lookup`: the first of the highest score. The
+    /// first of a group ends the search, unless the group has connected sockets.
+    fn lookup(
+        &self,
+        order: &[(Candidate, Receiver)],
+        to: Destination,
+        is_exact: bool,
+    ) -> Option<(Candidate, Receiver)> {
+        let mut best: Option<(Candidate, Receiver)> = None;
+        let mut highest = None;
+        for &each in order {
+            let score = each.0.score(to, is_exact);
+            if score <= highest {
+                continue;
+            }
+            highest = score;
+            best = Some(each);
+            if each.0.peer.is_some() || !self.has(&each) {
+                continue;
+            }
+            let selected = self.select(each);
+            best = Some(selected);
+            if !(self.is_shared && self.has_connected) {
+                break;
+            }
+            highest = highest.max(selected.0.score(to, is_exact));
+        }
+        best
+    }
+
+    /// Whether this socket asks its group: SO_REUSEPORT is set still, and it is a member.
+    fn has(&self, (each, who): &(Candidate, Receiver)) -> bool {
+        let is_joined = self.is_shared && *who == Receiver::A;
+        each.reuseport && (is_joined || (each.came_with_reuseport && each.stays(self.version)))
+    }
 }
 
 impl Candidate {
@@ -177,18 +265,29 @@ impl Candidate {
         })
     }
 
-    /// Whether it gets a copy of what goes to all: of IPv4's groups, a socket of IPv4.
+    fn has_joined(&self, ip: IpAddr) -> bool {
+        self.member_of == Some(ip)
+    }
+
+    /// Whether it gets a copy of what goes to all: of IPv4's groups, a socket of IPv4 (IP_MULTICAST_ALL,
+    /// which inet6_create does not set).
     fn gets_copy(&self, to: Destination) -> bool {
-        let has_joined = !(to.ip.is_multicast() && to.ip.is_ipv4() && self.is_ipv6);
-        has_joined
+        let is_let_in = !(to.ip.is_multicast() && to.ip.is_ipv4() && self.is_ipv6);
+        is_let_in
             && self.peer.is_none()
             && self.device <= 1
             && (self.ip == to.ip || self.is_wildcard_for(to.ip))
     }
 
-    /// Whether both are in one group of SO_REUSEPORT.
-    fn shares_group(&self, other: &Self) -> bool {
-        self.reuseport
+    /// Whether it stays in its group: `udp_lib_rehash` takes out a socket that moves, and since Linux 6.13
+    /// `udp_lib_hash4` each that connects.
+    fn stays(&self, version: Version) -> bool {
+        !self.has_moved && (self.peer.is_none() || version < Version::CONNECTED_LIST)
+    }
+
+    /// Whether it joins the group of another when it comes.
+    fn joins(&self, other: &Self) -> bool {
+        self.came_with_reuseport
             && other.reuseport
             && (self.ip, self.is_ipv6, self.v6only) == (other.ip, other.is_ipv6, other.v6only)
             && self.device == other.device

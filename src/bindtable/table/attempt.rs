@@ -83,7 +83,11 @@ pub fn measure(world: &mut World, cell: &Cell) -> Result<Outcome, Trouble> {
             false => [0, 0],
         };
         let attempt = Attempt { world, cell, port, peer, elsewhere };
-        if let Some(outcome) = attempt.run(tries == 0)? {
+        let tried = attempt.run(tries == 0);
+        if matches!(cell.state, State::LastAck | State::FinWait1) {
+            world.forget_clients();
+        }
+        if let Some(outcome) = tried? {
             return Ok(outcome);
         }
     }
@@ -143,7 +147,8 @@ impl Attempt<'_> {
 
         let new = &self.cell.new;
         let mut own_peer = None;
-        if new.route != Route::Bind && (new.elsewhere || kept.peer.is_none()) {
+        let is_with_a = kept.peer.is_some() && self.cell.is_same_server();
+        if new.route != Route::Bind && !is_with_a {
             own_peer = Some(self.peer(new.destination(), self.peer_port(new))?);
         }
         let socket = self.socket(new)?;
@@ -190,7 +195,10 @@ impl Attempt<'_> {
                 return Ok(verdict);
             }
         }
-        self.set_after(fd, new)?;
+        // Of a B that connects without bind, that is after connect, as of A.
+        if new.route != Route::Connect {
+            self.set_after(fd, new)?;
+        }
         if new.route != Route::Bind {
             let peer = SocketAddr::new(new.destination_on_own_family(), self.peer_port(new));
             let connected = match new.route {
@@ -200,6 +208,10 @@ impl Attempt<'_> {
             return match verdict(Call::Connect, connected) {
                 Verdict::Failed { errno: Errno::INPROGRESS, .. } => {
                     Err(words!("B's connect takes too long", "B 的 connect 花的时间太长").into())
+                }
+                Verdict::Ok if new.route == Route::Connect => {
+                    self.set_after(fd, new)?;
+                    Ok(Verdict::Ok)
                 }
                 verdict => Ok(verdict),
             };

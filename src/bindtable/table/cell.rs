@@ -287,6 +287,16 @@ impl Socket {
                     ip = self.ip
                 ));
             }
+            let is_source = match self.ip.to_canonical() {
+                IpAddr::V4(ip) => ip == Ipv4Addr::LOCALHOST,
+                IpAddr::V6(_) => true,
+            };
+            if self.route == Route::Connect && !is_source {
+                return Err(say!(
+                    "{self}: without bind, connect comes from 127.0.0.1; +bind-connects takes another",
+                    "{self}：没有 bind 时，connect 来自 127.0.0.1；别的地址用 +bind-connects"
+                ));
+            }
             if self.device.is_some() {
                 return Err(say!(
                     "{self}: a socket with a device does not connect here",
@@ -496,6 +506,11 @@ impl Cell {
     /// Whether one of them is another user's.
     pub fn has_two_users(&self) -> bool {
         self.sockets().any(|socket| socket.other_user)
+    }
+
+    /// Whether B connects to A's server: it can where both have one address for it.
+    pub fn is_same_server(&self) -> bool {
+        !self.new.elsewhere && self.there[0].destination() == self.new.destination()
     }
 
     /// Whether there can be such a cell.

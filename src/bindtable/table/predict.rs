@@ -1,7 +1,7 @@
 //! What the model says of a cell: its calls, one after the other, on the kernel's bucket.
 
 use super::netlink::LOOPBACK;
-use super::cell::{Cell, Device, Route, Set, Socket, State};
+use super::cell::{BROADCAST, Cell, Device, Route, Set, Socket, State};
 use crate::kernel::bind::{Bucket, Rule, Sock, udp_bind};
 use crate::kernel::{Call, Options, Proto, Verdict, Version};
 use rustix::io::Errno;
@@ -13,20 +13,56 @@ const ROOT: u32 = 0;
 
 /// What the model says of a cell, on a kernel.
 pub fn predict(cell: &Cell, version: Version) -> (Verdict, Rule) {
-    let decided = match cell.proto {
+    let by_port = || match cell.proto {
         Proto::Udp => udp(cell),
         Proto::Tcp => tcp(cell, version),
     };
+    let decided = address(&cell.new).and_then(|()| by_port()).and_then(|rule| {
+        route(cell)?;
+        Ok(rule)
+    });
     match decided {
         Ok(rule) => (Verdict::Ok, rule),
         Err((call, rule)) => {
-            let errno = match (cell.proto, call) {
-                (Proto::Tcp, Call::Connect) => Errno::ADDRNOTAVAIL,
-                (Proto::Udp, Call::Connect) => Errno::AGAIN,
+            let is_ipv4 = cell.new.ip.is_ipv4();
+            let errno = match (cell.proto, call, rule) {
+                (.., Rule::NoScope) => Errno::INVAL,
+                (.., Rule::NotOnDevice) => Errno::ADDRNOTAVAIL,
+                // A socket at a mapped address keeps it as its source, which there is no way from:
+                // ip_route_output_key_hash_rcu.
+                (Proto::Udp, _, Rule::Broadcast) if is_ipv4 => Errno::ACCESS,
+                (.., Rule::Broadcast) => Errno::NETUNREACH,
+                (Proto::Tcp, Call::Connect, _) => Errno::ADDRNOTAVAIL,
+                (Proto::Udp, Call::Connect, _) => Errno::AGAIN,
                 _ => Errno::ADDRINUSE,
             };
             (Verdict::Failed { call, errno }, rule)
         }
+    }
+}
+
+/// What bind asks of the address, before it looks at the port: `__inet6_bind`. `__inet_bind` does not
+/// ask on which device an address is.
+fn address(new: &Socket) -> Result<(), (Call, Rule)> {
+    let IpAddr::V6(ip) = new.ip else { return Ok(()) };
+    // __ipv6_addr_needs_scope_id: of groups, the scope is the second half of the second byte.
+    let is_local_group = ip.is_multicast() && matches!(ip.octets()[1] & 0xf, 1 | 2);
+    // ipv6_chk_addr: an address of global scope may be on any device. ::1 has the scope of the host.
+    match new.device {
+        _ if new.route == Route::Connect => Ok(()),
+        None if is_local_group => Err((Call::Bind, Rule::NoScope)),
+        Some(Device::Other) if ip.is_loopback() => Err((Call::Bind, Rule::NotOnDevice)),
+        _ => Ok(()),
+    }
+}
+
+/// Nobody connects to a broadcast address without SO_BROADCAST, nor with TCP: `tcp_v4_connect`,
+/// `__ip4_datagram_connect`.
+fn route(cell: &Cell) -> Result<(), (Call, Rule)> {
+    let is_broadcast = cell.new.destination() == IpAddr::V4(BROADCAST);
+    match cell.new.route != Route::Bind && is_broadcast {
+        true => Err((Call::Connect, Rule::Broadcast)),
+        false => Ok(()),
     }
 }
 
@@ -42,8 +78,10 @@ pub struct History {
 pub fn history(cell: &Cell) -> History {
     use Version as V;
     let mut eras: Vec<(V, Verdict)> = Vec::new();
-    for start in [V::OLDEST, V::ONE_LIST, V::ORPHANS_USER, V::CONNECT_AGAIN] {
-        let verdict = predict(cell, start).0;
+    for start in [V::OLDEST, V::ADDRESS_BUCKETS, V::ONE_LIST, V::ORPHANS_USER, V::CONNECT_AGAIN] {
+        // Before its patch release 6.1 was as 6.2.
+        let version = if start.has_half_of_6_8() { V(start.0, start.1 + 1) } else { start };
+        let verdict = predict(cell, version).0;
         if eras.last().is_none_or(|last| last.1 != verdict) {
             eras.push((start, verdict));
         }
@@ -61,9 +99,12 @@ pub fn number(device: Option<Device>) -> u32 {
     }
 }
 
-/// A socket of a cell as it is at bind.
-fn binding(socket: &Socket) -> Sock {
+/// A socket of a cell as it is at bind. connect, which binds to no address, sets no IPV6_V6ONLY.
+pub fn binding(socket: &Socket) -> Sock {
+    let sock = Sock::new(socket.ip, socket.v6only);
     Sock {
+        v6only: if socket.route == Route::Connect { socket.v6only } else { sock.v6only },
+        came_with_reuseport: socket.reuseport.at_bind(),
         options: Options {
             reuseaddr: socket.reuseaddr.at_bind(),
             reuseport: socket.reuseport.at_bind(),
@@ -72,7 +113,7 @@ fn binding(socket: &Socket) -> Sock {
         device: number(socket.device),
         has_group: socket.program == Set::Before,
         by_connect: socket.route == Route::Connect,
-        ..Sock::new(socket.ip, socket.v6only)
+        ..sock
     }
 }
 
@@ -90,7 +131,10 @@ fn bound(socket: &Socket) -> Sock {
 
 /// As it is when it has connected, or a connection of it: at one address.
 fn connected(socket: &Socket) -> Sock {
-    Sock { ip: socket.destination_on_own_family(), ..bound(socket) }
+    // By way of a device without an address there is no source (inet_select_addr): it stays where it is.
+    let has_no_source = socket.device == Some(Device::Other) && socket.is_wildcard();
+    let ip = if has_no_source { socket.ip } else { socket.destination_on_own_family() };
+    Sock { ip, ..bound(socket) }
 }
 
 /// The old sockets come to the port, and A gets to its state.
@@ -148,10 +192,7 @@ fn tcp(cell: &Cell, version: Version) -> Result<Rule, (Call, Rule)> {
     use State::{Closed, FinWait2, TimeWait};
     let mut bucket = old_sockets(cell, version);
     let (a, b) = (&cell.there[0], &cell.new);
-    let is_same = a.route != Route::Bind
-        && cell.state != Closed
-        && !b.elsewhere
-        && a.destination() == b.destination();
+    let is_same = a.route != Route::Bind && cell.state != Closed && cell.is_same_server();
     if b.route == Route::Connect {
         return bucket.connect(is_same).map_err(|rule| (Call::Connect, rule));
     }
@@ -196,10 +237,10 @@ fn udp(cell: &Cell) -> Result<Rule, (Call, Rule)> {
                 IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
                 IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
             };
-            new.v6only = cell.new.v6only;
             Call::Connect
         }
         _ => Call::Bind,
     };
-    udp_bind(&there, &new).map_err(|rule| (call, rule))
+    let is_any_port = call == Call::Connect || cell.state.is_exhausted();
+    udp_bind(&there, &new, is_any_port).map_err(|rule| (call, rule))
 }

@@ -3,9 +3,9 @@
 use super::cell::{BROADCAST, Cell, GROUP_IPV4, GROUP_IPV6, Route, Set, Socket, State};
 use super::attempt::{Attempt, Deliveries, failed, local_address, plain_socket};
 use super::netlink::LOOPBACK;
-use super::predict::number;
+use super::predict::{binding, number};
 use super::world::{Trouble, wait_for};
-use crate::kernel::receive::{self, Candidate, Destination, Reason, Receiver, Side};
+use crate::kernel::receive::{self, Attached, Candidate, Destination, Reason, Receiver, Side};
 use crate::kernel::{Proto, Version};
 use crate::{say, words};
 use socket2::{SockAddr, Socket as Fd, Type};
@@ -50,7 +50,7 @@ pub fn predict(cell: &Cell, to: Destination, version: Version) -> (Receiver, Rea
         takes: cell.proto == Proto::Udp || listens,
         ..candidate(&cell.there[0], cell.proto, a_is_connected.then_some(Side::A))
     };
-    let peer = if a_is_connected && !cell.new.elsewhere { Side::A } else { Side::B };
+    let peer = if a_is_connected && cell.is_same_server() { Side::A } else { Side::B };
     let b_is_connected = cell.new.route != Route::Bind;
     let b = candidate(&cell.new, cell.proto, b_is_connected.then_some(peer));
     receive::receiver(a, b, to, version)
@@ -62,14 +62,22 @@ fn candidate(socket: &Socket, proto: Proto, peer: Option<Side>) -> Candidate {
         proto,
         takes: true,
         is_ipv6: socket.ip.is_ipv6(),
-        v6only: socket.v6only,
+        v6only: binding(socket).v6only,
         ip: ip.to_canonical(),
         device: number(socket.device),
         peer,
         has_moved: peer.is_some() && (socket.ip.is_unspecified() || socket.route == Route::Connect),
-        reuseport_at_bind: socket.reuseport.at_bind(),
+        came_with_reuseport: match proto {
+            Proto::Tcp => socket.reuseport.after_bind(),
+            Proto::Udp => socket.reuseport.at_bind(),
+        },
         reuseport: socket.reuseport.after_bind(),
-        has_program: socket.program != Set::Never,
+        program: match socket.program {
+            Set::Never => None,
+            Set::Before | Set::Cleared => Some(Attached::Before),
+            Set::Late => Some(Attached::After),
+        },
+        member_of: Some(group(socket.ip)),
         user: u32::from(socket.other_user),
     }
 }
@@ -176,6 +184,7 @@ impl Attempt<'_> {
         for (peer, side) in peers.into_iter().zip([Side::A, Side::B]) {
             let Some(peer) = peer else { continue };
             let ip = local_address(peer)?.ip();
+            route_to_loopback(peer, ip).map_err(failed("setsockopt"))?;
             let each: Option<Vec<_>> =
                 (0..self.tries()).map(|_| send(peer, ip)).collect::<Result<_, String>>()?;
             let to = Destination { ip, from: Some(side) };
@@ -203,6 +212,14 @@ impl Fence {
         self.0.send_to(b"!", &self.1).map_err(failed("sendto"))?;
         read(&self.0).map_err(failed("recv"))?;
         Ok((read(a).is_ok(), read(b).is_ok()))
+    }
+}
+
+/// The group that a socket at `ip` joins.
+fn group(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => GROUP_IPV4.into(),
+        IpAddr::V6(_) => GROUP_IPV6.into(),
     }
 }
 

@@ -491,6 +491,30 @@ pub fn rule(rule: Rule, proto: Proto) -> (&'static str, &'static str) {
                 "四元组相同的连接只剩 TIME_WAIT 的记录，带有时间戳，而且新套接字的端口由 bind 指定：新连接取代这条记录"
             ),
         ),
+        Rule::NotOnDevice => (
+            "__inet6_bind, net/ipv6/af_inet6.c",
+            words!(
+                "the socket is bound to a device, and the address, which has the scope of this host, is on another",
+                "套接字绑定了一块网卡，而地址（范围限于本机）在另一块上"
+            ),
+        ),
+        Rule::NoScope => (
+            "__inet6_bind, net/ipv6/af_inet6.c",
+            words!(
+                "a group of an interface or of a link needs a device",
+                "接口或者链路范围的组需要一块网卡"
+            ),
+        ),
+        Rule::Broadcast => (
+            match proto {
+                Proto::Tcp => "tcp_v4_connect, net/ipv4/tcp_ipv4.c",
+                Proto::Udp => "__ip4_datagram_connect, net/ipv4/datagram.c",
+            },
+            words!(
+                "the address is a broadcast address, and the socket has no SO_BROADCAST",
+                "这是广播地址，而套接字没有 SO_BROADCAST"
+            ),
+        ),
         Rule::ConnectBound => (
             CONNECT,
             words!(

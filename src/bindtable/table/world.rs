@@ -13,7 +13,7 @@ use rustix::thread::{
 };
 use std::fs;
 use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
@@ -283,12 +283,29 @@ impl World {
     fn add(&self, ip: IpAddr) -> Result<(), String> {
         self.netlink()?.add_address(ip).map_err(|errno| fail(&ip.to_string(), errno))?;
         let IpAddr::V6(ip) = ip else { return Ok(()) };
-        // Then a port without a listener, and 1 is none of ours, refuses a connection.
-        let waited = wait_for(&say!("a way to {ip}", "通向 {ip} 的路由"), || {
-            let tried = TcpStream::connect_timeout(&(ip, 1).into(), Duration::from_millis(100));
-            Ok(tried.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused).then_some(()))
+        // Then a socket of UDP that connects there, and sends nothing, has that address itself.
+        let what = say!("a way to {ip}", "通向 {ip} 的路由");
+        let waited = wait_for(&what, || {
+            let own = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).and_then(|socket| {
+                socket.connect((ip, 1))?;
+                socket.local_addr()
+            });
+            match own {
+                Ok(own) => Ok((own.ip() == ip).then_some(())),
+                Err(error) if error.kind() == ErrorKind::NetworkUnreachable => Ok(None),
+                Err(error) if error.kind() == ErrorKind::AddrNotAvailable => Ok(None),
+                Err(error) => Err(say!("{what}: {error}", "{what}：{error}")),
+            }
         });
         waited.map_err(|trouble| trouble.text)
+    }
+
+    /// Takes the clients' addresses away, where a cell has left them: each changes the source of what is
+    /// sent from another device.
+    pub fn forget_clients(&self) {
+        for ip in [CLIENT_IPV4.into(), CLIENT_IPV6.into()] {
+            let _ = self.vanish(ip); // mostly it is gone
+        }
     }
 
     /// From now on nothing reaches the client at `ip`.
