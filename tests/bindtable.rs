@@ -5,6 +5,7 @@ use crate::harness::{
     self, Need, Scratch, SharedFolder, bindtable as program, block, has_two_users, in_namespace,
     need, project, read, run, set_sysctl, unprivileged,
 };
+use fastrand::Rng;
 use libtest_mimic::Trial;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,7 +23,7 @@ const DOCUMENTS: [(&str, &str, [&str; 2]); 2] = [
     ("zh", "docs/zh-CN/bind-table.md", ["规则", "表格"]),
 ];
 
-const TRIALS: [(&str, fn()); 26] = [
+const TRIALS: [(&str, fn()); 29] = [
     ("bindtable_documents", documents),
     ("bindtable_rooms", rooms),
     ("bindtable_options", options),
@@ -34,6 +35,9 @@ const TRIALS: [(&str, fn()); 26] = [
     ("bindtable_states", states),
     ("bindtable_predicted", predicted),
     ("bindtable_written", written),
+    ("bindtable_smallest_cells", smallest_cells),
+    ("bindtable_random_cells", || random_cells(2_000)),
+    (LONG, || random_cells(50_000)),
     ("bindtable_stable", stable),
     ("bindtable_diff", diff),
     ("bindtable_formats", formats),
@@ -51,8 +55,11 @@ const TRIALS: [(&str, fn()); 26] = [
     ("bindtable_leaves_nothing", leaves_nothing),
 ];
 
+/// The one that takes minutes.
+const LONG: &str = "bindtable_random_cells_long";
+
 pub fn trials() -> Vec<Trial> {
-    TRIALS.map(|(name, check)| harness::trial(name, check)).into()
+    TRIALS.map(|(name, check)| harness::trial(name, check).with_ignored_flag(name == LONG)).into()
 }
 
 /// Runs `bindtable`, which must succeed and print nothing on standard error. Returns its standard output.
@@ -618,6 +625,235 @@ fn predicted() {
         receivers += cell["deliveries"].as_object().map_or(0, |deliveries| deliveries.len());
     }
     assert!(receivers > 1000, "{receivers}");
+}
+
+/// Of each condition that the tables do not need, the smallest cell: its verdict, or who receives.
+fn smallest_cells() {
+    for (cell, expected) in [
+        ("tcp/127.0.0.1+connects/connected/127.0.0.2+bind-connects", "ok"),
+        ("udp/127.0.0.1/bound/::1+device-other", "bind EADDRNOTAVAIL"),
+        ("udp/127.0.0.1/bound/fd00::2+device-other", "ok"),
+        ("udp/127.0.0.1/bound/::ffff:127.0.0.2+device-other", "ok"),
+        ("udp/127.0.0.1/bound/ff01::1", "bind EINVAL"),
+        ("udp/127.0.0.1/bound/ff02::1", "bind EINVAL"),
+        ("udp/127.0.0.1/bound/ff02::1+device-lo", "ok"),
+        ("udp/fd00::2,::1+reuseport/bound/::+reuseport", "bind EADDRINUSE"),
+        ("udp/127.0.0.2,127.0.0.1+reuseport/exhausted/0.0.0.0+reuseport", "bind EADDRINUSE"),
+        ("tcp/::1+connects/connected/0.0.0.0", "bind EADDRINUSE"),
+        ("udp/::1+connects/connected/0.0.0.0", "bind EADDRINUSE"),
+        ("tcp/::/connected/127.0.0.6", "ok"),
+        ("udp/127.0.0.1+reuseport/bound/127.0.0.1+cleared-reuseport+connects", "ok"),
+        ("tcp/127.0.0.1/closed/127.255.255.255+bind-connects", "connect ENETUNREACH"),
+        ("udp/127.0.0.1/closed/127.255.255.255+bind-connects", "connect EACCES"),
+        ("udp/0.0.0.0+device-other/connected/127.0.0.1", "bind EADDRINUSE"),
+        (
+            "udp/127.0.0.1+reuseaddr/connected/127.0.0.1+reuseaddr+reuseport",
+            "127.0.0.1 from A's peer: A",
+        ),
+        (
+            "udp/127.0.0.1+reuseaddr/connected/127.0.0.1+reuseaddr+bind-connects",
+            "127.0.0.1 from A's peer: B",
+        ),
+        (
+            "udp/127.0.0.1+reuseaddr+reuseport/bound/127.0.0.1+reuseaddr+late-reuseport",
+            "127.0.0.1: B",
+        ),
+        (
+            "udp/127.0.0.1+reuseaddr+reuseport/bound/127.0.0.1+reuseaddr+reuseport+program",
+            "127.0.0.1: spread",
+        ),
+        ("udp/127.0.0.1+reuseport+program/connected/127.0.0.1+reuseport", "127.0.0.1: B"),
+        ("tcp/::1+v6only+reuseport/listening/::1+reuseport", "::1: spread"),
+        ("udp/127.0.0.1/bound/239.9.9.9", "239.9.9.9: nobody"),
+        ("udp/127.0.0.1/bound/224.0.0.1", "224.0.0.1: B"),
+    ] {
+        need(Need::Ipv6);
+        let run = parsed(&bindtable(&["explain", "--format", "json", cell]));
+        let found = &run["cells"][0];
+        assert!(!is_unpredicted(found), "{found:#}");
+        match expected.split_once(": ") {
+            Some((to, who)) => assert_eq!(found["deliveries"][to], who, "{cell}"),
+            None => {
+                let verdict = found["verdict"].as_str().expect("it is tried");
+                assert_eq!(verdict, expected, "{cell}");
+            }
+        }
+    }
+    // What cannot be made is refused, with the reason.
+    let refused = refusal(&["explain", "tcp/127.0.0.2+connects/connected/127.0.0.1"]);
+    assert!(refused.contains("127.0.0.2+connects: without bind, connect comes from"), "{refused}");
+    let status = run(Command::new(program()).args(["explain", "udp/ff02::1/bound/::1"]));
+    assert_eq!(status.status.code(), Some(3));
+    assert!(status.stdout.contains("not tried: ff02::1 should be there"), "{}", status.stdout);
+    // A cell that fails leaves nothing to the next, in whichever thread that comes.
+    let fails = (1..100).map(|n| format!("tcp/127.0.0.1+device-other/fin-wait-1/127.0.0.{n}"));
+    let last = "udp/0.0.0.0+device-other+reuseaddr/connected/127.0.0.1+late-reuseaddr";
+    let cells: Vec<String> = fails.chain([last.to_owned()]).collect();
+    let all = run(Command::new(program()).args(["explain", "--format", "json"]).args(&cells));
+    let all = parsed(&all.stdout);
+    assert_eq!(list(&all["cells"]).len(), 100);
+    assert_eq!(all["cells"][99]["verdict"], "bind EADDRINUSE");
+    assert!(all["cells"][0]["not_tried"].is_string());
+    // Too few descriptors have their name.
+    let mut prlimit = Command::new("prlimit");
+    prlimit.arg("--nofile=4").arg(program()).args(["explain", "tcp/::1/bound/::1"]);
+    let output = run(&mut prlimit);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stderr.contains("Too many open files"), "{}", output.stderr);
+}
+
+/// Random cells of the whole grammar: what the model says of each is what the kernel does, whatever
+/// cells are tried beside it.
+fn random_cells(count: usize) {
+    need(Need::Ipv6);
+    if !has_two_users() {
+        return eprintln!("random cells are not tried: they need two users: run as root");
+    }
+    let seed = match std::env::var("TREUSEADDR_SEED") {
+        Ok(seed) => seed.parse().expect("TREUSEADDR_SEED is a number"),
+        Err(_) => fastrand::u64(..),
+    };
+    println!("{count} random cells, TREUSEADDR_SEED={seed}");
+    let mut random = Rng::with_seed(seed);
+    let mut cells = BTreeSet::new();
+    while cells.len() < count {
+        cells.extend(random_cell(&mut random));
+    }
+    let mut cells: Vec<String> = cells.into_iter().collect();
+    let mut seen: BTreeMap<String, Value> = BTreeMap::new();
+    let mut tried = 0;
+    // Twice, each time beside others.
+    for _ in 0..2 {
+        random.shuffle(&mut cells);
+        for some in cells.chunks(500) {
+            let output =
+                run(Command::new(program()).args(["explain", "--format", "json"]).args(some));
+            assert!([0, 3].map(Some).contains(&output.status.code()), "{}", output.stderr);
+            for cell in list(&parsed(&output.stdout)["cells"]) {
+                let name = cell["cell"].as_str().expect("it is a text");
+                let context = format!("TREUSEADDR_SEED={seed}: {cell:#}");
+                match cell["not_tried"].as_str() {
+                    None => assert!(!is_unpredicted(cell), "{context}"),
+                    Some(reason) => assert!(!reason.contains("waited"), "{context}"),
+                }
+                tried += usize::from(cell["verdict"].is_string());
+                if let Some(before) = seen.insert(name.to_owned(), cell.clone()) {
+                    assert_eq!(&before, cell, "TREUSEADDR_SEED={seed}");
+                }
+            }
+        }
+    }
+    assert_eq!(seen.len(), count);
+    assert!(tried > count, "of {count} cells, each twice, {tried} were tried");
+}
+
+/// A cell, or nothing if there can be none such.
+fn random_cell(random: &mut Rng) -> Option<String> {
+    const STATES: [&str; 17] = [
+        "bound",
+        "closed",
+        "connected",
+        "exhausted",
+        "between",
+        "listening",
+        "shut-down",
+        "connection",
+        "half-closed",
+        "fin-wait-1",
+        "fin-wait-2",
+        "close-wait",
+        "last-ack",
+        "time-wait",
+        "exhausted-reuse-0",
+        "exhausted-reuse-1",
+        "exhausted-reuse-1-between",
+    ];
+    let is_udp = random.bool();
+    let state = *random.choice(if is_udp { &STATES[..4] } else { &STATES[..] })?;
+    let options = random.u8(1..5);
+    let a = random_socket(random, options, is_udp, true);
+    let mut there = vec![a.clone()];
+    while random.u8(..4) == 0 && there.len() < 4 {
+        let third = random_socket(random, options, is_udp, false);
+        there.push(third + random.choice(["", "", "+closed"])?);
+    }
+    let b = random_socket(random, options, is_udp, true);
+    let elsewhere =
+        if b.contains("connects") { random.choice(["", "", "+elsewhere"])? } else { "" };
+    let of_client = ["connected", "half-closed", "fin-wait-2", "close-wait", "time-wait", "closed"];
+    let may_be = (is_udp || state != "exhausted")
+        && (!a.contains("connects") || of_client.contains(&state))
+        && (state != "closed" || !a.contains("device"))
+        && !(b.contains("connects") && (state.contains("exhausted") || state == "between"));
+    may_be.then(|| {
+        let proto = if is_udp { "udp" } else { "tcp" };
+        format!("{proto}/{}/{state}/{b}{elsewhere}", there.join(","))
+    })
+}
+
+/// A socket that there can be; each option is set in `options` of 5.
+fn random_socket(random: &mut Rng, options: u8, is_udp: bool, connects: bool) -> String {
+    const ADDRESSES: [&str; 14] = [
+        "127.0.0.1",
+        "::1",
+        "0.0.0.0",
+        "::",
+        "::ffff:127.0.0.1",
+        "::ffff:0.0.0.0",
+        "fd00::2",
+        "127.0.0.1",
+        "127.0.0.2",
+        "127.0.0.6",
+        "127.255.255.255",
+        "::ffff:127.0.0.2",
+        "::1",
+        "::",
+    ];
+    const GROUPS: [&str; 8] = [
+        "239.1.2.3",
+        "239.9.9.9",
+        "224.0.0.1",
+        "ff0e::123",
+        "ff0e::9",
+        "ff05::2",
+        "ff02::1",
+        "ff01::1",
+    ];
+    let is_group = is_udp && random.u8(..8) == 0;
+    let ip = *random.choice(if is_group { &GROUPS[..] } else { &ADDRESSES[..] }).expect("some");
+    let mut name = ip.to_owned();
+    let mut add = |word: &str, is_so: bool| {
+        if is_so {
+            name += word;
+        }
+    };
+    let is_ipv4 = ip.contains('.');
+    add("+v6only", !is_ipv4 && random.u8(..5) == 0);
+    let way = if connects && !is_group { random.u8(..8) } else { 7 };
+    let device = if way > 1 { random.u8(..10) } else { 9 };
+    add("+device-lo", device == 0);
+    add("+device-other", device == 1);
+    for option in ["reuseaddr", "reuseport"] {
+        match (random.u8(..5) < options, random.u8(..10)) {
+            (_, 0) => add(&format!("+late-{option}"), true),
+            (_, 1) => add(&format!("+cleared-{option}"), true),
+            (is_set, _) => add(&format!("+{option}"), is_set),
+        }
+    }
+    let has_group = name.contains("+reuseport");
+    let program = if has_group { random.u8(..8) } else { 7 };
+    let mut add = |word: &str, is_so: bool| {
+        if is_so {
+            name += word;
+        }
+    };
+    add("+program", program == 0);
+    add("+late-program", program == 1);
+    add("+other-user", random.u8(..8) == 0);
+    let is_source = ["127.0.0.1", "::1", "fd00::2", "::ffff:127.0.0.1"].contains(&ip);
+    add("+connects", way == 0 && is_source);
+    add("+bind-connects", way == 1);
+    name
 }
 
 /// Whether the model predicts another verdict of a cell, or another receiver.

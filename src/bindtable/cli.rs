@@ -110,9 +110,9 @@ pub struct Filter {
     ))]
     pub question: Option<String>,
     #[arg(long, value_name = "N", value_parser = threads, help = words!(
-        "How many cells are tried at once, each thread in a network namespace of its own; as many as \
-         there are processors by default",
-        "同时试几格；每个线程有自己的网络命名空间；默认等于处理器的个数"
+        "How many cells are tried at once, each thread in a network namespace of its own; four for \
+         each processor by default, since a cell mostly waits",
+        "同时试几格；每个线程有自己的网络命名空间；默认是处理器个数的四倍，因为一格大部分时间在等待"
     ))]
     pub jobs: Option<NonZeroU8>,
 }

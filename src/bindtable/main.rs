@@ -188,10 +188,10 @@ fn kernel() -> String {
     format!("{} {}", name.sysname().to_string_lossy(), name.release().to_string_lossy())
 }
 
-/// How many threads there are to be.
+/// How many threads there are to be: four for each processor, since a cell mostly waits.
 fn jobs(asked: Option<NonZeroU8>) -> usize {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    asked.map_or(processors, |jobs| usize::from(jobs.get()))
+    asked.map_or(4 * processors, |jobs| usize::from(jobs.get()))
 }
 
 /// Tries all the cells that are wanted.

@@ -524,6 +524,7 @@ impl Cell {
             return Err(say!("nobody is there", "没有写出旧套接字"));
         };
         self.sockets().try_for_each(Socket::check)?;
+        self.check_connects(a, others)?;
         let is_of_udp = State::OF_UDP.contains(&state);
         if proto == Proto::Udp && !is_of_udp {
             let known = State::OF_UDP.map(State::name).join(", ");
@@ -554,6 +555,24 @@ impl Cell {
                 "套接字已经关闭，绑定哪个网络接口都没有影响"
             ));
         }
+        let has_client = !state.is_bound()
+            && !matches!(state, State::Listening | State::ShutDown)
+            && proto == Proto::Tcp;
+        let is_dual = a.ip == IpAddr::V6(Ipv6Addr::UNSPECIFIED) && !a.v6only;
+        if (a.ipv4_client && !(has_client && is_dual && a.route == Route::Bind))
+            || self.sockets().skip(1).any(|socket| socket.ipv4_client)
+        {
+            return Err(say!(
+                "+ipv4-client is for A at ::, with a connection",
+                "+ipv4-client 只用于 :: 上有连接的 A"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether those that connect can.
+    fn check_connects(&self, a: &Socket, others: &[Socket]) -> Result<(), String> {
+        let (proto, state) = (self.proto, self.state);
         let may_connect = match proto {
             Proto::Tcp => State::OF_CLIENT.contains(&state),
             Proto::Udp => matches!(state, State::Connected | State::Closed),
@@ -582,18 +601,6 @@ impl Cell {
             return Err(say!(
                 "+elsewhere is B's: elsewhere than A",
                 "+elsewhere 只能用于 B，表示 B 连接的服务器与 A 的不同"
-            ));
-        }
-        let has_client = !state.is_bound()
-            && !matches!(state, State::Listening | State::ShutDown)
-            && proto == Proto::Tcp;
-        let is_dual = a.ip == IpAddr::V6(Ipv6Addr::UNSPECIFIED) && !a.v6only;
-        if (a.ipv4_client && !(has_client && is_dual && a.route == Route::Bind))
-            || self.sockets().skip(1).any(|socket| socket.ipv4_client)
-        {
-            return Err(say!(
-                "+ipv4-client is for A at ::, with a connection",
-                "+ipv4-client 只能用于在 :: 上并且有连接的 A"
             ));
         }
         Ok(())

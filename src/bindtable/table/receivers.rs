@@ -115,7 +115,7 @@ impl Attempt<'_> {
 
     fn tries(&self) -> usize {
         let pair = [&self.cell.there[0], &self.cell.new];
-        if pair.iter().all(|socket| socket.reuseport.after_bind()) { SHARES } else { 2 }
+        if pair.iter().all(|socket| socket.reuseport != Set::Never) { SHARES } else { 2 }
     }
 
     /// Who accepts, for each address that a client may connect to.

@@ -13,7 +13,7 @@ use rustix::thread::{
 };
 use std::fs;
 use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
@@ -283,18 +283,19 @@ impl World {
     fn add(&self, ip: IpAddr) -> Result<(), String> {
         self.netlink()?.add_address(ip).map_err(|errno| fail(&ip.to_string(), errno))?;
         let IpAddr::V6(ip) = ip else { return Ok(()) };
-        // Then a socket of UDP that connects there, and sends nothing, has that address itself.
+        // Then a port without a listener, and 1 is none of ours, refuses a connection at once. What comes
+        // before that is lost, so nobody waits for it.
         let what = say!("a way to {ip}", "通向 {ip} 的路由");
         let waited = wait_for(&what, || {
-            let own = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).and_then(|socket| {
-                socket.connect((ip, 1))?;
-                socket.local_addr()
-            });
-            match own {
-                Ok(own) => Ok((own.ip() == ip).then_some(())),
-                Err(error) if error.kind() == ErrorKind::NetworkUnreachable => Ok(None),
-                Err(error) if error.kind() == ErrorKind::AddrNotAvailable => Ok(None),
-                Err(error) => Err(say!("{what}: {error}", "{what}：{error}")),
+            use ErrorKind as Kind;
+            let tried = TcpStream::connect_timeout(&(ip, 1).into(), Duration::from_millis(2));
+            match tried.map_err(|error| (error.kind(), error)) {
+                Err((Kind::ConnectionRefused, _)) => Ok(Some(())),
+                Ok(_)
+                | Err((Kind::TimedOut | Kind::NetworkUnreachable | Kind::AddrNotAvailable, _)) => {
+                    Ok(None)
+                }
+                Err((_, error)) => Err(say!("{what}: {error}", "{what}：{error}")),
             }
         });
         waited.map_err(|trouble| trouble.text)
