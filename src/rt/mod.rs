@@ -148,3 +148,15 @@ const fn has_conversions(format: &[u8], conversions: &[u8]) -> bool {
 // SAFETY: no other object defines the symbol.
 #[unsafe(no_mangle)]
 extern "C" fn rust_eh_personality() {}
+
+/// ARM's unwind tables name these two in place of it.
+#[cfg(target_arch = "arm")]
+mod arm {
+    // SAFETY: no other object defines the symbol.
+    #[unsafe(no_mangle)]
+    extern "C" fn __aeabi_unwind_cpp_pr0() {}
+
+    // SAFETY: as above.
+    #[unsafe(no_mangle)]
+    extern "C" fn __aeabi_unwind_cpp_pr1() {}
+}
