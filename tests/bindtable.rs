@@ -277,7 +277,8 @@ fn rooms() {
         let source = read(&path);
         // What is above the room has no other way to it than crate.
         let is_top = place == format!("{room}.rs") || place == format!("{room}/mod.rs");
-        assert!(!source.contains("super::super::") && !(is_top && source.contains("super::")));
+        assert!(!source.contains("super::super::"), "{place}");
+        assert!(!is_top || !source.contains("super::"), "{place}");
         for path in source.split("crate::").skip(1) {
             let other = path.split(|c: char| !c.is_ascii_lowercase()).next().unwrap_or_default();
             let is_below = height(other) < height(room) || (height(room), other) == (4, "cli");
@@ -384,12 +385,12 @@ fn language() {
     ] {
         // Before a subcommand, and after it.
         for arguments in
-            [[arguments, &["port", "0"]].concat(), [&["port", "0"], arguments].concat()]
+            [[arguments, &["port", "70000"]].concat(), [&["port", "70000"], arguments].concat()]
         {
             let (status, text) = said(variables, &arguments);
             assert_eq!(status, Some(2));
-            assert_eq!(text.contains("任意空闲端口"), is_translated, "{variables:?} {arguments:?}");
-            assert_eq!(text.contains("any free port"), !is_translated, "{text}");
+            assert_eq!(text.contains("太大"), is_translated, "{variables:?} {arguments:?}");
+            assert_eq!(text.contains("is too large"), !is_translated, "{text}");
         }
     }
     for arguments in
@@ -711,6 +712,8 @@ fn random_cells(count: usize) {
     }
     let seed = match std::env::var("TREUSEADDR_SEED") {
         Ok(seed) => seed.parse().expect("TREUSEADDR_SEED is a number"),
+        // The sample is the same in each run; the long trial's cells are new ones.
+        Err(_) if count <= 2000 => 1,
         Err(_) => fastrand::u64(..),
     };
     println!("{count} random cells, TREUSEADDR_SEED={seed}");

@@ -1516,12 +1516,25 @@ fn place(socket: &Placed, is_udp: bool, port: u16) -> Option<Standing> {
     Some(Standing::default())
 }
 
+/// Makes the port forget the SO_REUSEPORT group of the bind before (`fastreuseport`): one without the
+/// option, where it conflicts with nothing.
+fn forget_group(port: u16) {
+    for ip in ["127.0.0.77", "::1"] {
+        let ip = ip.parse().expect("it is an address");
+        let fd = fresh(false, ip, false, true, false).expect("the kernel has both families");
+        let _ = bind(&fd, &SocketAddr::new(ip, port)); // or it is in use
+    }
+}
+
 /// What a real server's bind and listen say: nothing, or the error's name.
 fn real(is_udp: bool, verdict: &Value, port: u16, by_other: bool) -> Option<&'static str> {
     let ip: IpAddr = text(&verdict["address"]).parse().expect("an address");
     let option = text(&verdict["option"]);
+    let [reuseaddr, reuseport] = ["ADDR", "PORT"].map(|it| option.contains(it));
+    if reuseport && !is_udp {
+        forget_group(port);
+    }
     let bound = as_user(by_other, || {
-        let [reuseaddr, reuseport] = ["ADDR", "PORT"].map(|it| option.contains(it));
         let fd = fresh(is_udp, ip, false, reuseaddr, reuseport)?;
         bind(&fd, &address(ip, port, DEVICES[0]))?;
         match is_udp {
