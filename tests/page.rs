@@ -150,6 +150,7 @@ fn style(css: &str) -> String {
     for (at, part) in css.split("/*").enumerate() {
         style.push_str(if at == 0 { part } else { part.split_once("*/").expect("it ends").1 });
     }
+    style = style.replace(": ", ":");
     for sign in ["{", "}", ";", ",", ">"] {
         for space in [" ", "\n"] {
             style = style
@@ -160,13 +161,13 @@ fn style(css: &str) -> String {
     style.split('\n').map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
-/// The document on what to do now, without its title and its last links, which the page has already.
+/// What the document on what to do now says of Linux by hand. The stage shows its example.
 fn in_use(language: &Language) -> String {
     let file = format!("{}/in-use.md", language.documents);
     let document = read(&file);
-    let (_, text) = document.split_once("\n\n").expect("a title stands first");
-    let (text, _) = text.trim_end().rsplit_once("\n\n").expect("links stand last");
-    markdown(&file, text).replace("<h2>", "<h3>").replace("</h2>", "</h3>")
+    let (_, text) = document.split_once("\n## ").expect("an example stands first");
+    let (text, _) = text.rsplit_once("\n\n## ").expect("other systems stand last");
+    markdown(&file, &format!("## {text}")).replace("<h2>", "<h3>").replace("</h2>", "</h3>")
 }
 
 /// All runs, by the program and how its old server ends: `treuseaddr`, `treuseaddr/waited`. They are

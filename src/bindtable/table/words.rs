@@ -495,14 +495,14 @@ pub fn rule(rule: Rule, proto: Proto) -> (&'static str, &'static str) {
             "__inet6_bind, net/ipv6/af_inet6.c",
             words!(
                 "the socket is bound to a device, and the address, which has the scope of this host, is on another",
-                "套接字绑定了一块网卡，而地址（范围限于本机）在另一块上"
+                "套接字绑定了一个网络接口，而地址（范围限于本机）在另一个接口上"
             ),
         ),
         Rule::NoScope => (
             "__inet6_bind, net/ipv6/af_inet6.c",
             words!(
                 "a group of an interface or of a link needs a device",
-                "接口或者链路范围的组需要一块网卡"
+                "范围为接口或链路的多播组需要网络接口"
             ),
         ),
         Rule::Broadcast => (
