@@ -181,9 +181,7 @@ pub struct Range {
 impl Range {
     /// As it is now.
     pub fn read() -> Self {
-        let range = sysctl("net/ipv4/ip_local_port_range").unwrap_or_default();
-        let mut ports = range.split_whitespace().map_while(|port| port.parse().ok());
-        let (first, last) = (ports.next().unwrap_or(32768), ports.next().unwrap_or(60999));
+        let (first, last) = ephemeral_range();
         let reserved = reserved_ports();
         let reserved = reserved.split(',').filter_map(|ports| {
             let (from, to) = ports.split_once('-').unwrap_or((ports, ports));
