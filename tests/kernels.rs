@@ -328,7 +328,7 @@ fn gvisor() {
             .arg(scratch.path())
             .args(["--platform=ptrace", "--network=none", "--ignore-cgroups", "do"])
             .arg(program())
-            .args(["--format", "json"]));
+            .args(["--format", "json", "--jobs", "2"])); // with more, some states come late there
         assert_eq!(output.status.code(), Some(3), "not all can be tried there: {}", output.stderr);
         serde_json::from_str(&output.stdout).expect("it is JSON")
     };
@@ -386,6 +386,6 @@ fn gvisor() {
             break;
         }
     }
-    assert!(verdicts.len() > 1300, "{}", verdicts.len());
+    assert!(verdicts.len() > 900, "{}", verdicts.len());
     is_current(DOCUMENT, "gvisor", &compared.unwrap_or_else(|trouble| panic!("{trouble}")));
 }

@@ -27,8 +27,9 @@ pub fn run(
     cells.dedup();
     let next = AtomicUsize::new(0);
     let results = Mutex::new(Results::new());
-    // The states that do not come here: it is waited for each of them once.
-    let late: Mutex<BTreeMap<State, String>> = Mutex::new(BTreeMap::new());
+    // Of each state that has been waited for, why it does not come here, if it has never come: it is
+    // waited for once. One that has come may be late where the machine is busy.
+    let waited: Mutex<BTreeMap<State, Option<String>>> = Mutex::new(BTreeMap::new());
     let work = || -> Result<(), String> {
         let poisoned = words!("a thread has failed", "有一个线程失败了");
         let mut world = World::new(capabilities)?;
@@ -36,17 +37,18 @@ pub fn run(
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(cell) = cells.get(at) else { return Ok(()) };
             show_progress(at, cells.len());
-            let known = late.lock().map_err(|_| poisoned)?.get(&cell.state).cloned();
+            let known = waited.lock().map_err(|_| poisoned)?.get(&cell.state).cloned().flatten();
             let result = match check_possible(cell, capabilities).err().or(known) {
                 Some(obstacle) => Err(obstacle),
-                None => measure(&mut world, cell).map_err(|trouble| {
-                    if trouble.is_late
-                        && let Ok(mut late) = late.lock()
-                    {
-                        late.insert(cell.state, trouble.text.clone());
+                None => {
+                    let measured = measure(&mut world, cell);
+                    let late = measured.as_ref().err().filter(|trouble| trouble.is_late);
+                    if measured.is_ok() || late.is_some() {
+                        let late = late.map(|trouble| trouble.text.clone());
+                        waited.lock().map_err(|_| poisoned)?.entry(cell.state).or_insert(late);
                     }
-                    trouble.text
-                }),
+                    measured.map_err(|trouble| trouble.text)
+                }
             };
             results.lock().map_err(|_| poisoned)?.insert(cell.clone(), result);
         }
