@@ -355,10 +355,6 @@ fn untidy(file: &str, text: &str) -> Vec<String> {
     found.map(|line| format!("{file}:{}: {} -> {}", line.line, line.old, line.new)).collect()
 }
 
-/// What `bindtable port` and `why` say, and the block of a document that has it, are not looked at.
-const PORT_AND_WHY: [&str; 2] = ["src/bindtable/port/", "src/bindtable/why/"];
-const BLOCK_OF_PORT: &str = "in-use";
-
 /// The words that a reader from China searches for: a document has each.
 const SEARCHED: [&str; 13] = [
     "主动关闭",
@@ -411,37 +407,19 @@ fn outdated(file: &str, text: &str, words: &[OldWord]) -> Vec<String> {
     trouble
 }
 
-/// The text with the lines of a generated block empty, so that the others keep their numbers.
-fn without_block(text: &str, name: &str) -> String {
-    let (start, end) = (format!("<!-- {name} -->"), format!("<!-- /{name} -->"));
-    let mut is_within = false;
-    let lines = text.lines().map(|line| {
-        is_within = (is_within || line == start) && line != end;
-        if is_within { "\n".to_owned() } else { format!("{line}\n") }
-    });
-    lines.collect()
-}
-
-/// No document, neither the demo nor what installs its tools, and no sentence of bindtable has an old
-/// word; and the documents have each word that is searched for.
+/// No document, neither the page nor the demo nor what installs its tools, and no sentence of bindtable
+/// has an old word; and the documents have each word that is searched for.
 fn glossary() {
     let words = old_words();
     let documents: Vec<String> = pairs().into_iter().map(|(_, chinese)| chinese).collect();
-    let texts: Vec<String> =
-        documents.iter().map(|it| without_block(&read(it), BLOCK_OF_PORT)).collect();
+    let others =
+        WORDS.map(str::to_owned).into_iter().chain(["tests/scripts/install.sh".to_owned()]);
     let mut trouble = Vec::new();
-    for (file, text) in documents.iter().zip(&texts) {
-        trouble.extend(outdated(file, text, &words));
-    }
-    for file in ["docs/demo/words.zh.sh", "tests/scripts/install.sh"] {
-        trouble.extend(outdated(file, &read(file), &words));
-    }
-    let is_looked_at = |file: &String| !PORT_AND_WHY.iter().any(|it| file.starts_with(it));
-    for file in sources().into_iter().filter(is_looked_at) {
+    for file in documents.iter().cloned().chain(others).chain(sources()) {
         trouble.extend(outdated(&file, &read(&file), &words));
     }
     for word in SEARCHED {
-        if !texts.iter().any(|text| text.contains(word)) {
+        if !documents.iter().any(|file| read(file).contains(word)) {
             trouble.push(format!("no document has {word}"));
         }
     }

@@ -16,7 +16,7 @@ use std::net::IpAddr;
 // What is wrong with the question.
 
 pub(super) fn port_too_large(port: &str) -> String {
-    say!("port {port} is too large: ports end at 65535", "端口 {port} 太大：端口最大是 65535")
+    say!("port {port} is too large: ports end at 65535", "端口 {port} 太大：最大的端口号是 65535")
 }
 
 pub(super) fn no_port(text: &str) -> String {
@@ -47,34 +47,35 @@ pub(super) fn no_interface(name: &str) -> String {
 pub(super) fn nothing_to_read(diag: &io::Error, proc: &io::Error) -> String {
     say!(
         "the kernel does not list its sockets: sock_diag: {diag}; /proc/net: {proc}",
-        "内核没有列出它的套接字：sock_diag：{diag}；/proc/net：{proc}"
+        "读不到套接字列表：sock_diag：{diag}；/proc/net：{proc}"
     )
 }
 
 pub(super) fn no_sock_diag(error: &io::Error) -> String {
     say!(
         "the kernel does not list its sockets: sock_diag: {error}",
-        "内核没有列出它的套接字：sock_diag：{error}"
+        "读不到套接字列表：sock_diag：{error}"
     )
 }
 
 pub(super) fn no_descriptor(error: &io::Error) -> String {
     say!(
         "no more descriptors are to be had: {error}. Raise the limit, as with ulimit -n 64",
-        "没有更多的文件描述符可用：{error}。请提高限制，例如 ulimit -n 64"
+        "文件描述符用完了：{error}。请提高上限，例如 ulimit -n 64"
     )
 }
 
 /// Said of the real binds, and why there are any.
 pub fn probing(finding: &Finding) -> String {
     let why = match finding.unseen.contains(&Unseen::Bound) {
-        true => words!("This kernel does not list every socket", "这个内核列不全套接字"),
+        true => words!("This kernel does not list every socket", "这个内核列不出全部套接字"),
         false => "--probe",
     };
     say!(
         "{why}: each answer below is a real bind of port {port}, closed at once. It takes the port \
          for that moment.",
-        "{why}：下面的每个答案都来自对端口 {port} 的一次真正的 bind，随即关闭。在那一瞬间它占用这个端口。",
+        "{why}：下面的答案都是在端口 {port} 上真正调用 bind 试出来的，套接字随即关闭。\
+         试的那一瞬间，端口会被占用。",
         port = finding.question.target.port
     )
 }
@@ -94,25 +95,25 @@ pub(super) fn answer(finding: &Finding) -> String {
         return match finding.status {
             Status::Free if target.ip.is_some() && !finding.sockets.is_empty() => say!(
                 "{what} is free: the sockets on this port have other addresses.",
-                "{what}空闲：这个端口上的套接字都在别的地址。"
+                "{what}空闲：这个端口上的套接字绑定的是别的地址。"
             ),
             Status::Free => say!(
                 "{what} is free: no socket in this network namespace has it.{but}",
-                "{what}空闲：在这个网络命名空间里，没有套接字占着它。{but}",
+                "{what}空闲：本网络命名空间里没有套接字占用它。{but}",
                 but = but(finding)
             ),
             Status::InUse => say!(
                 "{what} is in use: bind is refused, but the kernel does not list the socket that \
                  holds it.",
-                "{what}被占用：bind 被拒绝，但内核没有列出占着它的套接字。"
+                "{what}被占用：bind 被拒绝，但占用它的套接字不在内核给出的列表里。"
             ),
         };
     };
     let others = match sockets.len() - 1 {
         0 => String::new(),
-        1 => say!(" One more socket has the port.", "还有 1 个套接字也占着这个端口。"),
+        1 => say!(" One more socket has the port.", "还有 1 个套接字也占用这个端口。"),
         count => {
-            say!(" {count} more sockets have the port.", "还有 {count} 个套接字也占着这个端口。")
+            say!(" {count} more sockets have the port.", "还有 {count} 个套接字也占用这个端口。")
         }
     };
     say!(
@@ -135,19 +136,19 @@ fn but(finding: &Finding) -> String {
     if is(Why::NotThisMachine) {
         say!(
             " But the address is not one of this machine, so bind fails with EADDRNOTAVAIL.",
-            "但这个地址不属于本机，所以 bind 会报错 EADDRNOTAVAIL。"
+            "但这个地址不属于本机，bind 会返回 EADDRNOTAVAIL。"
         )
     } else if is(Why::Tentative) {
         say!(
             " But the address is still tentative, so bind fails with EADDRNOTAVAIL.",
-            "但这个地址仍是 tentative，所以 bind 会报错 EADDRNOTAVAIL。"
+            "但这个地址还处于 tentative 状态，bind 会返回 EADDRNOTAVAIL。"
         )
     } else if is(Why::Policy) {
-        say!(" But a policy refuses it: bind fails.", "但是某个策略拒绝绑定：bind 会失败。")
+        say!(" But a policy refuses it: bind fails.", "但有策略不允许绑定，bind 会失败。")
     } else if is(Why::Privileged) {
         say!(
             " But user {user} may not bind it: bind fails with EACCES.",
-            "但 bind 会报错 EACCES：绑定它需要特权，而现在的用户是 {user}。"
+            "但 bind 会返回 EACCES：绑定它需要特权，而当前用户是 {user}。"
         )
     } else {
         String::new()
@@ -185,7 +186,7 @@ fn holds(socket: &Socket, finding: &Finding) -> String {
         [] => {
             return say!(
                 "the kernel holds a connection of {address} that no process has, in {state}",
-                "内核里有 {address} 的一条连接，处于 {state}，没有进程持有它"
+                "{address} 有一条连接处于 {state}，只在内核里，不属于任何进程"
             );
         }
         [holder] => named(holder),
@@ -200,22 +201,22 @@ fn holds(socket: &Socket, finding: &Finding) -> String {
     let several = socket.processes.len() > 1;
     match (socket.state, socket.peer) {
         (State::Listen, _) if several => {
-            say!("{who} listen on {address}", "{who}在监听 {address}")
+            say!("{who} listen on {address}", "{who}正在监听 {address}")
         }
-        (State::Listen, _) => say!("{who} listens on {address}", "{who}在监听 {address}"),
+        (State::Listen, _) => say!("{who} listens on {address}", "{who}正在监听 {address}"),
         (State::Bound, _) if several => {
             say!("{who} have bound {address}", "{who}绑定了 {address}")
         }
         (State::Bound, _) => say!("{who} has bound {address}", "{who}绑定了 {address}"),
         (_, Some(peer)) if several => say!(
             "{who} have a connection of {address} with {peer}, in {state}",
-            "{who}持有 {address} 与 {peer} 的连接，处于 {state}"
+            "{who}有一条 {address} 与 {peer} 之间的连接，处于 {state}"
         ),
         (_, Some(peer)) => say!(
             "{who} has a connection of {address} with {peer}, in {state}",
-            "{who}持有 {address} 与 {peer} 的连接，处于 {state}"
+            "{who}有一条 {address} 与 {peer} 之间的连接，处于 {state}"
         ),
-        (_, None) => say!("{who} has {address}, in {state}", "{who}占着 {address}，处于 {state}"),
+        (_, None) => say!("{who} has {address}, in {state}", "{who}占用了 {address}，处于 {state}"),
     }
 }
 
@@ -224,12 +225,12 @@ fn record(socket: &Socket) -> String {
     match socket.seconds_left {
         Some(left) => say!(
             "the kernel remembers a closed connection of {address}, in {state} for {left} more",
-            "内核还记着 {address} 的一条已关闭的连接，处于 {state}，还剩 {left}",
+            "{address} 有一条已关闭的连接，内核还保留着它，处于 {state}，还剩 {left}",
             left = seconds(left)
         ),
         None => say!(
             "the kernel remembers a closed connection of {address}, in {state}",
-            "内核还记着 {address} 的一条已关闭的连接，处于 {state}"
+            "{address} 有一条已关闭的连接，内核还保留着它，处于 {state}"
         ),
     }
 }
@@ -287,21 +288,21 @@ pub(super) fn about(socket: &Socket, count: usize) -> Vec<String> {
     if let (Some(waiting), Some(backlog)) = (socket.waiting, socket.backlog) {
         lines.push(say!(
             "{waiting} waiting to be accepted, backlog {backlog}",
-            "{waiting} 条连接在等 accept，backlog 为 {backlog}"
+            "全连接队列里有 {waiting} 条连接等待 accept，backlog 为 {backlog}"
         ));
     }
     if let Some(left) = socket.seconds_left {
         let left = seconds(left);
         lines.push(match count {
-            1 => say!("no process; {left} left", "没有进程；还剩 {left}"),
-            _ => say!("no process; at most {left} left", "没有进程；最多还剩 {left}"),
+            1 => say!("no process; {left} left", "没有进程，还剩 {left}"),
+            _ => say!("no process; at most {left} left", "没有进程，最多还剩 {left}"),
         });
     } else if !socket.has_inode {
         lines.push(say!("no process", "没有进程"));
     }
     let option = |name: &str, is_set: Option<bool>| match is_set {
-        Some(true) => say!("{name} on", "{name} 打开"),
-        Some(false) => say!("{name} off", "{name} 关闭"),
+        Some(true) => say!("{name} on", "{name} 已开启"),
+        Some(false) => say!("{name} off", "{name} 未开启"),
         None => say!("{name} unknown", "{name} 未知"),
     };
     lines.push(say!(
@@ -311,7 +312,7 @@ pub(super) fn about(socket: &Socket, count: usize) -> Vec<String> {
         reuseport = option("SO_REUSEPORT", socket.reuseport)
     ));
     if socket.ipv6_only == Some(true) && socket.address.is_unspecified() {
-        lines.push(say!("IPV6_V6ONLY on: it takes no IPv4", "IPV6_V6ONLY 打开：它不接受 IPv4"));
+        lines.push(say!("IPV6_V6ONLY on: it takes no IPv4", "IPV6_V6ONLY 已开启：不接受 IPv4"));
     }
     lines
 }
@@ -319,14 +320,14 @@ pub(super) fn about(socket: &Socket, count: usize) -> Vec<String> {
 fn process(holder: &Holder) -> String {
     let (who, descriptors) = (named(holder), list(holder.descriptors.iter().copied()));
     let mut line = match holder.descriptors.len() {
-        0 => say!("{who}, in accept", "{who}，正在 accept"),
+        0 => say!("{who}, in accept", "{who}，正在调用 accept"),
         1 => say!("{who}, descriptor {descriptors}", "{who}，文件描述符 {descriptors}"),
         _ => say!("{who}, descriptors {descriptors}", "{who}，文件描述符 {descriptors}"),
     };
     if let Some(container) = &holder.container {
         line += &say!(", container {container}", "，容器 {container}");
     } else if let Some(unit) = &holder.unit {
-        line += &say!(", unit {unit}", "，单元 {unit}");
+        line += &say!(", unit {unit}", "，systemd 单元 {unit}");
     }
     match short(&holder.command.to_string()) {
         command if command.is_empty() => line,
@@ -356,11 +357,11 @@ pub(super) fn more_namespaces(count: usize) -> String {
     match count {
         1 => say!(
             "One more socket has this port in another network namespace.",
-            "在别的网络命名空间里，还有 1 个套接字占着这个端口。"
+            "其他网络命名空间里，还有 1 个套接字占用同号端口。"
         ),
         count => say!(
             "{count} more sockets have this port in other network namespaces.",
-            "在别的网络命名空间里，还有 {count} 个套接字占着这个端口。"
+            "其他网络命名空间里，还有 {count} 个套接字占用同号端口。"
         ),
     }
 }
@@ -370,14 +371,14 @@ pub(super) fn more_namespaces(count: usize) -> String {
 pub(super) fn can_a_server(finding: &Finding) -> String {
     say!(
         "Can a new server of user {user} bind it now, with which option?",
-        "新服务器现在能绑定吗，带哪个选项？它的用户是 {user}。",
+        "新服务器现在能绑定吗？要带哪个选项？假定用户是 {user}。",
         user = user(&finding.question.user)
     )
 }
 
 pub(super) fn option(with: ServerOption) -> &'static str {
     match with {
-        ServerOption::Nothing => words!("no option", "没有选项"),
+        ServerOption::Nothing => words!("no option", "不带选项"),
         ServerOption::ReuseAddr => "SO_REUSEADDR",
         ServerOption::ReusePort => "SO_REUSEPORT",
         ServerOption::Both => words!("both", "两个选项"),
@@ -398,27 +399,27 @@ pub(super) fn why(verdict: &Verdict) -> String {
     match verdict.why {
         Some(Why::Policy) => say!(
             "{error}: a policy refuses, and no socket is the reason.",
-            "{error}：是某个策略拒绝的，与套接字无关。"
+            "{error}：被策略拒绝，与其他套接字无关。"
         ),
         Some(Why::Tentative) => say!(
             "{error}: the address is there, but still tentative.",
-            "{error}：地址已经配置，但仍是 tentative（重复地址检测未通过）。"
+            "{error}：地址已配置，但还处于 tentative 状态（尚未通过重复地址检测）。"
         ),
         Some(Why::Untested) => {
-            say!("A bind could not be tested: {error}.", "无法试着 bind：{error}。")
+            say!("A bind could not be tested: {error}.", "无法用 bind 试验：{error}。")
         }
         Some(Why::NoOption) => say!(
             "The addresses conflict, and no option is set in both sockets.",
-            "地址冲突，而且没有一个选项是双方都有的。"
+            "地址冲突，双方又没有共同的选项。"
         ),
         Some(Why::Listens) => say!(
             "The old socket listens. SO_REUSEADDR does not go past a listener, even if both servers \
              have it.",
-            "旧套接字正在监听。SO_REUSEADDR 绕不过监听套接字，双方都有也不行。"
+            "旧套接字正在监听。只要它还在监听，双方都设置 SO_REUSEADDR 也绑定不了。"
         ),
         Some(Why::OtherUser) => say!(
             "SO_REUSEPORT helps sockets of one user alone, and these belong to different users.",
-            "SO_REUSEPORT 只对同一个用户的套接字有用，而它们属于不同的用户。"
+            "SO_REUSEPORT 要求双方属于同一用户，而这里的用户不同。"
         ),
         Some(Why::Privileged) => {
             say!("{error}: the port needs a privilege.", "{error}：绑定这个端口需要特权。")
@@ -428,14 +429,14 @@ pub(super) fn why(verdict: &Verdict) -> String {
         }
         Some(Why::Unseen) => say!(
             "{error}: the kernel refuses, and no socket that is listed explains it.",
-            "{error}：内核拒绝了，而列出的套接字都不能解释原因。"
+            "{error}：内核拒绝绑定，但从列出的套接字看不出原因。"
         ),
         Some(Why::Other) => say!("bind: {error}.", "bind：{error}。"),
         None => {
             say!(
                 "It depends on what cannot be read: an option of the old socket, or which socket was \
                  bound last.",
-                "要看读不到的东西：旧套接字的选项，或者哪个套接字是最后绑定的。"
+                "无法确定：取决于读不到的信息，即旧套接字的选项，或者哪个套接字最后绑定。"
             )
         }
     }
@@ -460,14 +461,14 @@ fn who(who: &Who, finding: &Finding) -> String {
 fn candidates(candidates: &[Candidate]) -> String {
     let names = candidates.iter().map(|Candidate { what, command }| {
         let what = match what {
-            InKernel::Mptcp => words!("an endpoint of MPTCP", "MPTCP 的端点"),
+            InKernel::Mptcp => words!("an endpoint of MPTCP", "MPTCP 端点"),
             InKernel::Tunnel => words!("VXLAN or another tunnel", "VXLAN 等隧道"),
             InKernel::Wireguard => "WireGuard",
             InKernel::Nfs => "NFS",
             InKernel::IoUring => words!("an io_uring", "io_uring"),
             InKernel::InFlight => words!(
                 "a message with the descriptor, not received yet (SCM_RIGHTS)",
-                "还没有被接收的、带着文件描述符的消息（SCM_RIGHTS）"
+                "一条尚未接收的消息，里面带着它的文件描述符（SCM_RIGHTS）"
             ),
         };
         say!("{what}: {command}", "{what}：{command}")
@@ -482,8 +483,8 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
             "{count} processes hold this one socket ({pids}, {name}): a child inherited it from its \
              parent. The socket stays until the last of them closes it. A child that does not serve \
              should close the listener.",
-            "{count} 个进程持有同一个套接字（{pids}，{name}）：子进程从父进程继承了它。最后一个进程关闭它之前，\
-             套接字一直在。不提供服务的子进程应当关闭监听套接字。",
+            "{count} 个进程（{pids}，{name}）持有同一个套接字：子进程从父进程继承了它。\
+             所有进程都关闭它之后，套接字才会释放。不负责 accept 的子进程应当关闭监听套接字。",
             count = pids.len(),
             pids = list(pids.iter().copied())
         ),
@@ -492,14 +493,15 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
                 Nobody::Outside => words!(
                     " Or a process in another PID namespace has it: look from the host, outside the \
                      container.",
-                    "也可能是另一个 PID 命名空间里的进程：请在容器之外的宿主机上查看。"
+                    "也可能由另一个 PID 命名空间里的进程持有：请在宿主机上（容器之外）查看。"
                 ),
                 _ => "",
             };
             say!(
                 "Each process has shown its descriptors, and none has the socket on {address}: the \
                  kernel holds it. It may be {which}.{outside}",
-                "每个进程的文件描述符都看过了，没有一个持有 {address} 上的套接字：它由内核持有。可能是 {which}。{outside}",
+                "查遍所有进程的文件描述符，都没有 {address} 上的这个套接字：它由内核持有。\
+                 可能的来源：{which}。{outside}",
                 which = self::candidates(candidates)
             )
         }
@@ -507,53 +509,58 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
             "A thread of process {pid} ({name}) waits in accept, and another thread has closed the \
              descriptor. The listener stays until accept returns. A program should call shutdown \
              before close: that ends the wait.",
-            "进程 {pid}（{name}）的一个线程在等 accept，而另一个线程关闭了文件描述符。accept 返回之前，监听套接字一直在。\
-             程序应当先 shutdown 再 close：这样等待就会结束。"
+            "进程 {pid}（{name}）的一个线程还阻塞在 accept 里，\
+             文件描述符却已被另一个线程关闭。accept 返回之前，监听套接字不会释放。\
+             程序应当先 shutdown 再 close：shutdown 会让 accept 返回。"
         ),
         Case::Stopped { pid, name } => say!(
             "Process {pid} ({name}) is stopped, as by Ctrl+Z: it still has the socket, and does not \
              see a signal like SIGTERM until it continues. In its terminal, fg continues it.",
-            "进程 {pid}（{name}）已暂停（例如按了 Ctrl+Z）：它仍然持有套接字，继续运行之前收不到 SIGTERM 这样的信号。\
-             在它的终端里，fg 让它继续。"
+            "进程 {pid}（{name}）已暂停（例如按了 Ctrl+Z）：套接字还在它手里；恢复运行之前，\
+             它也不会处理 SIGTERM 这样的信号。在它的终端里用 fg 恢复。"
         ),
         Case::Outgoing { is_over: true, first, last, .. } => say!(
             "An outgoing connection was here, it seems: no socket listens on port {port}, and the \
              kernel chooses ports from {first} to {last} for outgoing connections. SO_REUSEADDR in \
              the server does not help now. A server should have a port outside that range.",
-            "这里看来有过一条对外的连接：没有套接字在端口 {port} 上监听，而内核从 {first} 到 {last} \
-             里为对外的连接选端口。服务器设置 SO_REUSEADDR 现在没有用。服务器应当使用这个范围之外的端口。"
+            "看来是一条出站连接留下的：端口 {port} 上没有套接字在监听，而内核从 {first} 到 \
+             {last} 之间给出站连接分配端口。现在给服务器设置 SO_REUSEADDR 没有用。\
+             服务器的端口应当选在这个范围之外。"
         ),
         Case::Outgoing { who, first, last, .. } => say!(
             "{who} has an outgoing connection here, it seems: no socket listens on port {port}, and \
              the kernel chooses ports from {first} to {last} for outgoing connections. SO_REUSEADDR \
              in the server does not help. A server should have a port outside that range.",
-            "{who}在这里的看来是一条对外的连接：没有套接字在端口 {port} 上监听，而内核从 {first} 到 {last} \
-             里为对外的连接选端口。服务器设置 SO_REUSEADDR 没有用。服务器应当使用这个范围之外的端口。",
+            "{who}持有的看来是一条出站连接：端口 {port} 上没有套接字在监听，\
+             而内核从 {first} 到 {last} 之间给出站连接分配端口。给服务器设置 SO_REUSEADDR \
+             没有用。服务器的端口应当选在这个范围之外。",
             who = self::who(who, finding)
         ),
         Case::SelfConnect { is_over: true, .. } => say!(
             "A client was connected to itself: it tried to reach a server on port {port} that did \
              not run, and the kernel gave the client the same port.",
-            "有个客户端曾经连接了自己：它要连接端口 {port} 上的服务器，服务器没有运行，而内核恰好给客户端分配了同一个端口。"
+            "曾有客户端发生自连接：它要连接端口 {port} 上的服务器，服务器没有运行，\
+             内核恰好又把这个端口分配给了客户端。"
         ),
         Case::SelfConnect { who, .. } => say!(
             "{who} is connected to itself: a client tried to reach a server on port {port} that did \
              not run, and the kernel gave the client the same port. It holds the port until the \
              client closes.",
-            "{who}连接了自己：客户端要连接端口 {port} 上的服务器，服务器没有运行，而内核恰好给客户端分配了同一个端口。\
-             客户端关闭之前，它一直占着端口。",
+            "{who}发生了自连接：客户端要连接端口 {port} 上的服务器，服务器没有运行，\
+             内核恰好又把这个端口分配给了客户端。客户端关闭之前，端口一直被占用。",
             who = self::who(who, finding)
         ),
         Case::HoldsIpv4 { .. } => say!(
             "The socket on :: takes IPv4 too. That is why 0.0.0.0:{port} and 127.0.0.1:{port} are \
              in use, though no row of IPv4 shows it. To have both, a program sets IPV6_V6ONLY on \
              the socket of IPv6.",
-            ":: 上的套接字也接受 IPv4。所以 0.0.0.0:{port} 和 127.0.0.1:{port} 被占用，尽管没有哪一行 IPv4 显示它。\
-             两个都要的程序，应当在 IPv6 套接字上设置 IPV6_V6ONLY。"
+            ":: 上的套接字也接受 IPv4，所以 0.0.0.0:{port} 和 127.0.0.1:{port} 也被占用，\
+             尽管列表里没有 IPv4 的行。两个地址族都要绑定的程序，应当在 IPv6 套接字上设置 \
+             IPV6_V6ONLY。"
         ),
         Case::Published { engine, pid, name, container_ip, container_port } => say!(
             "Process {pid} ({name}) holds the port for a container that publishes it.{says}{to}",
-            "进程 {pid}（{name}）替发布了这个端口的容器占用它。{says}{to}",
+            "这个端口由容器发布，进程 {pid}（{name}）代容器占用它。{says}{to}",
             says = match engine {
                 Engine::Docker => say!(
                     " Docker says \"port is already allocated\".",
@@ -562,18 +569,20 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
                 Engine::Swarm => say!(
                     " The container is of a service of a Docker swarm: docker service update \
                      --publish-rm takes the port back.",
-                    "容器属于 Docker swarm 的某个服务：docker service update --publish-rm 收回端口。"
+                    "容器属于 Docker swarm 的某个服务：用 docker service update --publish-rm \
+                     收回端口。"
                 ),
                 Engine::Podman => say!(
                     " Podman knows it, for the user who has started it. A kill would leave the \
                      container without its port.",
-                    "以启动它的用户身份运行的 podman 能看到它。kill 只会让容器失去端口。"
+                    "要以启动它的用户身份运行 podman，才能看到它。\
+                     直接 kill 只会让容器失去端口。"
                 ),
             },
             to = match (container_ip, container_port) {
                 (Some(ip), Some(port)) => say!(
                     " It leads to {ip}:{port} in the container.",
-                    "它通向容器里的 {ip}:{port}。"
+                    "流量转发到容器里的 {ip}:{port}。"
                 ),
                 _ => String::new(),
             }
@@ -581,14 +590,14 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
         Case::OtherNamespace { pid, name, address } => say!(
             "Process {pid} ({name}) has port {port} on {address} in another network namespace. It \
              is in nobody's way here. To look there: nsenter -t {pid} -n ss -{letter}anp",
-            "进程 {pid}（{name}）在另一个网络命名空间里占着 {address} 的端口 {port}。它不妨碍这里的任何套接字。\
-             到那里查看：nsenter -t {pid} -n ss -{letter}anp",
+            "进程 {pid}（{name}）在另一个网络命名空间里占用了 {address} 的端口 {port}，\
+             与这里的套接字不冲突。到那里查看：nsenter -t {pid} -n ss -{letter}anp",
             letter = if finding.question.proto == Proto::Udp { 'u' } else { 't' }
         ),
         Case::LacksOption { count, seconds_left } => {
             let until = match seconds_left.map(seconds) {
-                Some(left) if *count == 1 => say!("for {left} more", "今后 {left}内"),
-                Some(left) => say!("for at most {left} more", "今后最多 {left}内"),
+                Some(left) if *count == 1 => say!("for {left} more", "接下来 {left}内"),
+                Some(left) => say!("for at most {left} more", "接下来最多 {left}内"),
                 None => say!("until it is gone", "在它消失之前"),
             };
             let whose = match count {
@@ -604,7 +613,8 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
             say!(
                 "{whose}, and the kernel remembers that: a new server fails with the option too, \
                  {until}. (Seen by a bind that was closed at once.)",
-                "{whose}，内核记着这一点：{until}，新服务器有这个选项也会失败。（由一次随即关闭的 bind 得知。）"
+                "{whose}，而且事后无法补上：{until}，新服务器设置了这个选项也会失败。\
+                 （这是用 bind 试出来的，套接字已随即关闭。）"
             )
         }
         Case::HadOption { count, .. } => {
@@ -621,32 +631,36 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
             say!(
                 "{whose}: a new server with the option may bind now, if nothing else is in the way. \
                  (Seen by a bind that was closed at once.)",
-                "{whose}：如果没有别的冲突，带这个选项的新服务器现在就能绑定。（由一次随即关闭的 bind 得知。）"
+                "{whose}：没有别的冲突的话，新服务器设置这个选项，现在就能绑定。\
+                 （这是用 bind 试出来的，套接字已随即关闭。）"
             )
         }
         Case::SocketActivated { pid, name } => say!(
             "Process {pid} ({name}) listens for a service that it starts when a client comes. Stop \
              the socket unit, and not the service alone.",
-            "进程 {pid}（{name}）替一个服务监听，有客户端到来时才启动它。要停的是 socket 单元，只停服务不够。"
+            "进程 {pid}（{name}）替一个服务监听，有客户端连接时才启动该服务。\
+             要停掉的是 .socket 单元，只停服务不够。"
         ),
         Case::Orphan { state } => say!(
             "A connection in {state} has no process any more (an orphan): the kernel alone finishes \
              it, when the peer answers or a timer expires.",
-            "有一条处于 {state} 的连接已经没有进程（orphan，孤儿连接）：只剩内核来结束它，等对方应答，或者定时器到期。",
+            "有一条处于 {state} 的连接已经没有进程持有（孤儿连接，orphan）：由内核收尾，\
+             等对端应答或者定时器超时。",
             state = state.name()
         ),
         Case::NotAccepted { count: 1 } => say!(
             "One connection has not been accepted yet, so no process has it.",
-            "有 1 条连接还没有被 accept，所以没有进程持有它。"
+            "有 1 条连接还在等待 accept，所以没有进程持有它。"
         ),
         Case::NotAccepted { count } => say!(
             "{count} connections have not been accepted yet, so no process has them.",
-            "有 {count} 条连接还没有被 accept，所以没有进程持有它们。"
+            "有 {count} 条连接还在等待 accept，所以没有进程持有它们。"
         ),
         Case::BoundOnly(who) => say!(
             "{who} has bound the port and does not listen. netstat and ss -tan do not show such a \
              socket; ss -tanB does (iproute2 6.8).",
-            "{who}绑定了端口，没有监听。netstat 和 ss -tan 不显示这样的套接字；ss -tanB 显示（iproute2 6.8）。",
+            "{who}绑定了端口，但没有监听。netstat 和 ss -tan 都不显示这样的套接字，\
+             要用 ss -tanB（iproute2 6.8 起）。",
             who = self::who(who, finding)
         ),
         Case::OtherProtocol(who) => {
@@ -657,7 +671,7 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
             say!(
                 "{who} has {other} port {port}, which does not matter here: see bindtable port \
                  {port}{udp}",
-                "{who}占着 {other} 端口 {port}，在这里没有影响：见 bindtable port {port}{udp}",
+                "{who}占用的是 {other} 端口 {port}，与这里无关：见 bindtable port {port}{udp}",
                 who = self::who(who, finding)
             )
         }
@@ -665,47 +679,50 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
             "bind fails with EACCES (Permission denied), which is another error than \"Address \
              already in use\": ports below {first} need the capability CAP_NET_BIND_SERVICE, \
              whoever has them.",
-            "bind 会报错 EACCES（Permission denied），与 Address already in use 不是一回事：绑定小于 {first} \
-             的端口需要 CAP_NET_BIND_SERVICE 能力，不管端口被谁占着。"
+            "bind 会返回 EACCES（Permission denied，权限不够），与 Address already in use \
+             是两回事：绑定小于 {first} 的端口需要 CAP_NET_BIND_SERVICE，不论端口是否被占用。"
         ),
         Case::NotThisMachine { address } => say!(
             "bind fails with EADDRNOTAVAIL (Cannot assign requested address), which is another \
              error than \"Address already in use\": {address} is no address of this machine, or of \
              this network namespace.",
-            "bind 会报错 EADDRNOTAVAIL（Cannot assign requested address），与 Address already in use 不是一回事：\
-             {address} 不是本机的地址，或者不是这个网络命名空间的地址。"
+            "bind 会返回 EADDRNOTAVAIL（Cannot assign requested address，\
+             无法指定被请求的地址），与 Address already in use 是两回事：\
+             {address} 不是本机的地址，或者不属于本网络命名空间。"
         ),
         Case::Policy { error } => say!(
             "bind fails with {error}, and neither a socket nor a missing privilege is \
              the reason: a policy refuses. It may be SELinux or AppArmor, a program of this cgroup \
              (systemd's SocketBindDeny=, Cilium), Landlock, or a seccomp filter (containers; WSL's \
              mirrored network). Ask in the server's own unit, as the server's user.",
-            "bind 报错 {error}，原因既不是套接字，也不是缺少特权，而是某个策略：可能是 \
-             SELinux 或 AppArmor，本 cgroup 的 BPF 程序（systemd 的 SocketBindDeny=、Cilium），Landlock，\
-             或者 seccomp 过滤器（容器、WSL 的镜像网络）。请在服务器自己的单元里、以服务器的用户身份再查一次。",
+            "bind 返回 {error}，原因既不是套接字冲突，也不是缺少特权，而是被策略拒绝：\
+             可能是 SELinux 或 AppArmor，本 cgroup 的 BPF 程序（systemd 的 SocketBindDeny=、\
+             Cilium），Landlock，或者 seccomp 过滤器（容器、WSL 的镜像网络）。\
+             请在服务器所在的单元里、以服务器的用户身份再查一次。",
             error = error_name(*error)
         ),
         Case::Tentative { address, has_failed: false } => say!(
             "bind fails with EADDRNOTAVAIL, though {address} is there: the kernel is still checking \
              that no other machine has it (duplicate address detection). That takes a second or two; \
              ip -brief does not show it.",
-            "bind 报错 EADDRNOTAVAIL，尽管 {address} 已经配置：内核还在检查别的机器是否也有这个地址（重复地址检测）。\
-             这需要一两秒；ip -brief 不显示这个状态。"
+            "bind 返回 EADDRNOTAVAIL，尽管 {address} 已经配置：\
+             内核还在检测链路上有没有别的机器使用这个地址（重复地址检测）。这需要一两秒；ip -brief 不显示这个状态。"
         ),
         Case::Tentative { address, has_failed: true } => say!(
             "bind fails with EADDRNOTAVAIL, though {address} is there: duplicate address detection \
              has failed. Another machine on the link has this address.",
-            "bind 报错 EADDRNOTAVAIL，尽管 {address} 已经配置：重复地址检测失败，链路上另一台机器也有这个地址。"
+            "bind 返回 EADDRNOTAVAIL，尽管 {address} 已经配置：重复地址检测失败，\
+             链路上另一台机器也在用这个地址。"
         ),
         Case::Refused { address: IpAddr::V6(ip), .. } if ip.is_unicast_link_local() => say!(
             "bind to {ip} fails without an interface: a link-local address needs one, as in \
              [{ip}%eth0]:{port}.",
-            "用 bind 绑定 {ip} 失败，因为没有写接口：链路本地地址需要接口，例如 [{ip}%eth0]:{port}。"
+            "绑定 {ip} 失败：链路本地地址必须指明网络接口，例如 [{ip}%eth0]:{port}。"
         ),
         Case::Refused { address, error } => {
             say!(
                 "bind to {address} fails: {error}.",
-                "用 bind 绑定 {address} 失败：{error}。",
+                "绑定 {address} 失败：{error}。",
                 error = error_name(*error)
             )
         }
@@ -715,7 +732,7 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
 // What helps.
 
 pub(super) fn what_helps() -> &'static str {
-    words!("What helps, easiest first:", "怎么办，从最容易的开始：")
+    words!("What helps, easiest first:", "怎么办（从易到难）：")
 }
 
 pub(super) fn help(help: &Help, finding: &Finding) -> String {
@@ -724,19 +741,20 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
             "Set SO_REUSEPORT in the new server: the old one has it, so both may have the port. At \
              the same address, the kernel spreads the clients over them. Otherwise the more specific \
              address gets them.",
-            "新服务器设置 SO_REUSEPORT：旧服务器已经有了，所以两个都能占用端口。地址相同时，内核把客户端分给它们；\
-             地址不同时，归更具体的那个地址。"
+            "给新服务器设置 SO_REUSEPORT：旧服务器已经设置了，双方可以共用端口。地址相同时，\
+             内核把客户端分给双方；地址不同时，客户端归地址更具体的一方。"
         ),
         Help::SetNow { .. } if finding.question.proto == Proto::Udp => say!(
             "Set SO_REUSEADDR in the new server: the old one has it. But then, at the same address, \
              the last one that binds gets the datagrams, and otherwise the more specific address \
              does. Those to a multicast group go to each member.",
-            "新服务器设置 SO_REUSEADDR：旧服务器已经有了。但这样一来，地址相同时，数据报归最后绑定的那个；地址不同时，\
-             归更具体的那个地址。发给多播组的，每个成员都收到。"
+            "给新服务器设置 SO_REUSEADDR：旧服务器已经设置了。但这样一来，地址相同时，\
+             数据报归最后绑定的一方；地址不同时，归地址更具体的一方。发往多播组的数据报，\
+             每个成员都会收到。"
         ),
         Help::SetNow { .. } => say!(
             "Set SO_REUSEADDR in the new server: the old socket has it, so bind succeeds now.",
-            "新服务器设置 SO_REUSEADDR：旧套接字已经有了，所以现在 bind 就会成功。"
+            "给新服务器设置 SO_REUSEADDR：旧套接字已经有了，现在 bind 就能成功。"
         ),
         Help::BindAddress { address } => {
             let instead = match finding.question.target.ip {
@@ -745,79 +763,81 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
             };
             say!(
                 "Bind {address} instead of {instead}: it is free right now, without any option.",
-                "绑定 {address}，而不是 {instead}：它现在就空闲，不需要任何选项。"
+                "改为绑定 {address}：它现在空闲，不需要任何选项。"
             )
         }
         Help::Resolved { command } => say!(
             "Bind 127.0.0.1, or the machine's own address, instead of 0.0.0.0: systemd-resolved has \
              only 127.0.0.53 and 127.0.0.54. Or take the port from it, as root: {command}",
-            "绑定 127.0.0.1 或者本机自己的地址，而不是 0.0.0.0：systemd-resolved 只占用 127.0.0.53 和 127.0.0.54。\
-             或者以 root 身份让它放开端口：{command}"
+            "绑定 127.0.0.1 或者本机自己的地址，不要绑定 0.0.0.0：systemd-resolved 只占用 \
+             127.0.0.53 和 127.0.0.54。或者以 root 身份让它释放端口：{command}"
         ),
         Help::Find { command } => say!(
             "Find out what it belongs to, and stop that: {command}",
-            "查出它属于什么，再停掉：{command}"
+            "查出它属于谁，再停掉：{command}"
         ),
         Help::StopContainer => say!(
             "Stop the container, from its host: process 1 of a PID namespace gets no signal from \
              inside that it does not handle.",
-            "在宿主机上停掉容器：PID 命名空间里的 1 号进程收不到来自内部、自己又没有处理的信号。"
+            "在宿主机上停掉容器：容器里的 1 号进程如果没有给某个信号设置处理函数，\
+             内核就忽略容器内发给它的这个信号。"
         ),
         Help::Stop { command } => {
-            say!("Stop what holds it: {command}", "停掉占着它的进程：{command}")
+            say!("Stop what holds it: {command}", "停掉占用它的进程：{command}")
         }
         Help::Wait { seconds: left, peer_is_open: false } => {
             say!("Wait {left}.", "等 {left}。", left = seconds(*left))
         }
         Help::Wait { seconds: left, peer_is_open: true } => say!(
             "Wait {left}. If the peer closes before that, TIME_WAIT begins, and lasts 60 seconds.",
-            "等 {left}。如果对方在那之前关闭，就进入 TIME_WAIT，持续 60 秒。",
+            "等 {left}。如果对端在这之前关闭，连接就进入 TIME_WAIT，再保留 60 秒。",
             left = seconds(*left)
         ),
         Help::WaitForPeer => say!(
             "Wait until the peer answers or a timer of the kernel expires.",
-            "等对方应答，或者内核的定时器到期。"
+            "等对端应答，或者等内核的定时器超时。"
         ),
         Help::SetBoth => say!(
             "For later restarts: set SO_REUSEADDR before bind in both servers.",
-            "为了以后的重启：两个服务器都在 bind 之前设置 SO_REUSEADDR。"
+            "为了以后能立刻重启：新旧服务器都要在 bind 之前设置 SO_REUSEADDR。"
         ),
         Help::V6Only => say!(
             "If the new server needs IPv6 alone: set IPV6_V6ONLY, and bind :: beside it.",
-            "如果新服务器只要 IPv6：设置 IPV6_V6ONLY，就能在旁边绑定 ::。"
+            "如果新服务器只用 IPv6：设置 IPV6_V6ONLY，就能同时绑定 ::。"
         ),
         Help::OtherPort { outside: None } => say!("Choose another port.", "换一个端口。"),
         Help::OtherPort { outside: Some((first, last)) } => say!(
             "Choose another port, outside {first} to {last}: the kernel takes ports of that range \
              for outgoing connections.",
-            "换一个端口，在 {first} 到 {last} 之外：内核为对外的连接使用这个范围里的端口。"
+            "换一个端口，避开 {first} 到 {last}：内核从这个范围里给出站连接分配端口。"
         ),
         Help::Reserve { command } => say!(
             "Or keep this port out of that range, as root: {command}",
-            "或者以 root 让这个端口不在那个范围之内：{command}"
+            "或者以 root 身份把这个端口设为保留，不再分配给出站连接：{command}"
         ),
         Help::Privilege { command } => say!(
             "Run the server as root, give it CAP_NET_BIND_SERVICE, or allow all users: {command}",
-            "以 root 运行服务器，或者给它 CAP_NET_BIND_SERVICE，或者允许所有用户：{command}"
+            "以 root 身份运行服务器，或者给它 CAP_NET_BIND_SERVICE，或者对所有用户放开：\
+             {command}"
         ),
         Help::OwnAddress { command } => say!(
             "Bind an address that this machine has. This lists them: {command}. To bind one that is \
              still to come, set IP_FREEBIND in the server, or net.ipv4.ip_nonlocal_bind.",
-            "绑定本机有的地址。列出这些地址：{command}。要绑定以后才有的地址，服务器可以设置 IP_FREEBIND，\
-             或者设置 net.ipv4.ip_nonlocal_bind。"
+            "绑定本机已有的地址，可以用 {command} 列出。要绑定将来才有的地址，\
+             就在服务器里设置 IP_FREEBIND，或者设置 net.ipv4.ip_nonlocal_bind。"
         ),
         Help::Settle { command } => say!(
             "Wait until the address is no longer tentative ({command}), or set IPV6_FREEBIND in the \
              server.",
-            "等到地址不再是 tentative（{command}），或者服务器设置 IPV6_FREEBIND。"
+            "等地址离开 tentative 状态（{command}），或者在服务器里设置 IPV6_FREEBIND。"
         ),
         Help::FindPolicy { command } => say!(
             "Find the policy that refuses, as root: {command}",
-            "以 root 身份找出拒绝的策略：{command}"
+            "以 root 身份查出是哪个策略拒绝的：{command}"
         ),
         Help::Ask { command } => say!(
             "To find out what is unknown, by a real bind: {command}",
-            "用真正的 bind 查清未知的部分：{command}"
+            "未知的部分，用一次真正的 bind 查清：{command}"
         ),
     }
 }
@@ -827,7 +847,7 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
 pub(super) fn if_still_in_use() -> &'static str {
     words!(
         "If your server still says \"Address already in use\":",
-        "如果服务器仍然报错 Address already in use："
+        "如果服务器仍然报错 Address already in use（地址已在使用）："
     )
 }
 
@@ -836,7 +856,8 @@ pub(super) fn if_still(reason: &IfStill) -> String {
         IfStill::BindsTwice => words!(
             "It binds the port twice itself: 0.0.0.0 and then ::, two listen lines, or a second \
              worker.",
-            "它自己绑定了两次：先 0.0.0.0 再 ::，两行 listen 配置，或者第二个工作进程。"
+            "它自己绑定了两次：例如先 0.0.0.0 再 ::，配置里有两行 listen，\
+             或者又启动了一个工作进程。"
         )
         .to_owned(),
         IfStill::OtherProtocol { command } => {
@@ -845,32 +866,35 @@ pub(super) fn if_still(reason: &IfStill) -> String {
         IfStill::OtherNamespace { command } => say!(
             "It runs in a container or another network namespace, which has its own ports. Ask \
              there. This lists them: {command}",
-            "它在容器或者另一个网络命名空间里运行，那里有自己的端口。请在那里查。列出它们：{command}"
+            "它运行在容器或者另一个网络命名空间里，端口是独立的：请到那里查。\
+             列出这些命名空间：{command}"
         ),
         IfStill::Policy { command } => say!(
             "A policy refuses it (SELinux, a cgroup's program, Landlock), or under WSL Windows has \
              the port.{ask}",
-            "某项策略拒绝了它（SELinux、cgroup 的 BPF 程序、Landlock）；在 WSL 里，也可能是 Windows 占用了端口。{ask}",
+            "被策略拒绝（SELinux、cgroup 的 BPF 程序、Landlock）；在 WSL 里，\
+             也可能是 Windows 占用了端口。{ask}",
             ask = command.as_ref().map_or(String::new(), |command| say!(
                 " Ask as its user, in its unit: {command}",
-                "以它的用户身份、在它的单元里查：{command}"
+                "请以它的用户身份、在它的单元里查：{command}"
             ))
         ),
         IfStill::PortZero { command } => say!(
             "It asks for port 0, any port, and none of the range is left: {command}",
-            "它要的是端口 0（任意端口），而范围里一个也没剩：{command}"
+            "它绑定的是端口 0（由内核挑选），而范围里的端口已经用完：{command}"
         ),
         IfStill::UnixSocket { command } => say!(
             "It means a Unix socket. If no process has it, delete its file: {command}",
-            "它说的是 Unix 套接字。如果没有进程持有它，删除它的文件：{command}"
+            "它绑定的是 Unix 套接字。没有进程持有的话，删除套接字文件：{command}"
         ),
         IfStill::Forwarded { command } => say!(
             "Or it binds, and gets no clients: a rule may forward the port to a container, with no \
              socket here. As root: {command}",
-            "或者绑定成功，却没有客户端：可能有规则把端口转发给容器，这里没有套接字。以 root 身份运行：{command}"
+            "或者绑定成功，却没有客户端连上来：可能有规则把端口转发到容器，这里没有套接字。\
+             以 root 身份查看：{command}"
         ),
         IfStill::Why { command } => {
-            say!("This finds out which call fails: {command}", "查出失败的是哪个调用：{command}")
+            say!("This finds out which call fails: {command}", "查出是哪个调用失败：{command}")
         }
     }
 }
@@ -882,12 +906,13 @@ pub(super) fn range_answer(finding: &RangeFinding, proto: Proto) -> String {
     let RangeFinding { first, last, reserved, in_use, free, .. } = finding;
     let kept = match reserved {
         0 => String::new(),
-        count => say!(", of which {count} are reserved", "，其中 {count} 个是保留的"),
+        count => say!(", of which {count} are reserved", "（其中 {count} 个保留）"),
     };
     say!(
         "{protocol} port 0 is no port: the kernel chooses one from {first} to {last}{kept}. {in_use} \
          of them have a socket, and {free} have none.",
-        "{protocol} 端口 0 不是端口：内核从 {first} 到 {last} 里选一个{kept}。其中 {in_use} 个有套接字，{free} 个没有。",
+        "{protocol} 端口 0 不是真正的端口：内核会从 {first} 到 {last} 之间选一个{kept}。\
+         其中 {in_use} 个有套接字，{free} 个没有。",
         protocol = proto.name().to_uppercase()
     )
 }
@@ -896,8 +921,8 @@ pub(super) fn range_rule() -> &'static str {
     words!(
         "bind to port 0 needs a port that no socket has at its address, TIME_WAIT included. connect \
          without bind needs less: it may take a port that has a connection to another peer.",
-        "绑定端口 0 需要一个在该地址上没有任何套接字的端口，TIME_WAIT 也算。不先 bind 的 connect 要求更低：\
-         它可以用一个已经连接了别的对端的端口。"
+        "绑定端口 0 时，内核选的端口在该地址上不能有任何套接字，TIME_WAIT 也算。\
+         不 bind 而直接 connect 要求低一些：端口上已有到别的对端的连接，也可以再用。"
     )
 }
 
@@ -906,12 +931,13 @@ pub(super) fn range_help(help: &RangeHelp) -> String {
         RangeHelp::BindAddressNoPort => words!(
             "In a client that binds an address before connect: set IP_BIND_ADDRESS_NO_PORT. Then \
              connect chooses the port.",
-            "如果客户端在 connect 之前绑定地址：设置 IP_BIND_ADDRESS_NO_PORT。这样由 connect 来选端口。"
+            "如果客户端先绑定地址再 connect：设置 IP_BIND_ADDRESS_NO_PORT，\
+             就推迟到 connect 时再选端口。"
         )
         .to_owned(),
         RangeHelp::Widen { command } => say!(
             "Make the range wider, as root; reserve the ports of your servers in it: {command}",
-            "以 root 身份扩大范围，并把服务器的端口设为保留：{command}"
+            "以 root 身份扩大范围，并把其中服务器要用的端口设为保留：{command}"
         ),
     }
 }
@@ -923,53 +949,54 @@ pub(super) fn unseen(unseen: &Unseen, finding: &Finding) -> String {
         Unseen::Processes { count } if finding.question.user.uid == 0 => say!(
             "Not seen: the descriptors of some processes ({count}). Root needs the capability \
              CAP_SYS_PTRACE to read them, and in a container it may lack that: ask on the host.",
-            "没有看到：一些进程（{count} 个）的文件描述符。root 也要有 CAP_SYS_PTRACE 能力才能读取，\
-             在容器里可能没有：请在主机上再问一次。"
+            "看不到 {count} 个进程的文件描述符：root 也要有 CAP_SYS_PTRACE 才能读取，\
+             容器里可能没有。请在宿主机上重新运行。"
         ),
         Unseen::Proc { error } => say!(
             "Not seen: the processes, since this command could not read /proc ({error}).",
-            "没有看到：进程，因为这个命令读不了 /proc（{error}）。"
+            "看不到进程：读不了 /proc（{error}）。"
         ),
         Unseen::OtherPidNamespace => say!(
             "Not seen: the processes. /proc is that of another PID namespace, so its numbers mean \
              nothing here. Mount its own: mount -t proc proc /proc",
-            "没有看到：进程。/proc 属于另一个 PID 命名空间，那里的进程号在这里没有意义。请挂载自己的：mount -t proc proc /proc"
+            "看不到进程：/proc 属于另一个 PID 命名空间，其中的进程号在这里没有意义。\
+             请挂载本命名空间的 /proc：mount -t proc proc /proc"
         ),
         Unseen::Options { error } => say!(
             "Not seen: the options of a socket, whose descriptor could not be copied (pidfd_getfd: \
              {error}). A container's rules may forbid that: ask as root, or on the host.",
-            "没有看到：套接字的选项，因为复制不了它的文件描述符（pidfd_getfd：{error}）。\
-             可能是容器的规则不允许：请以 root 身份运行，或者在宿主机上查。"
+            "看不到某个套接字的选项：无法复制它的文件描述符（pidfd_getfd：{error}）。\
+             可能是容器的规则不允许：请以 root 身份重新运行，或者在宿主机上查。"
         ),
         Unseen::Namespaces { count } => say!(
             "Not seen: {count} other network namespaces. They do not matter to a server here.",
-            "没有看到：另外 {count} 个网络命名空间。它们不影响这里的服务器。"
+            "看不到另外 {count} 个网络命名空间，它们不影响这里的服务器。"
         ),
         Unseen::Hidden => say!(
             "Not seen: the processes of other users, which hidepid of /proc hides. Ask as root.",
-            "没有看到：其他用户的进程，/proc 的 hidepid 把它们隐藏了。请以 root 再问一次。"
+            "看不到其他用户的进程：/proc 的 hidepid 把它们隐藏了。请以 root 身份重新运行。"
         ),
         Unseen::Processes { count: 1 } => say!(
             "Not seen: the descriptors of one process of another user. Ask as root.",
-            "没有看到：另一个用户的 1 个进程的文件描述符。请以 root 再问一次。"
+            "看不到另一个用户的 1 个进程的文件描述符。请以 root 身份重新运行。"
         ),
         Unseen::Processes { count } => say!(
             "Not seen: the descriptors of {count} processes of other users. Ask as root.",
-            "没有看到：其他用户的 {count} 个进程的文件描述符。请以 root 再问一次。"
+            "看不到其他用户的 {count} 个进程的文件描述符。请以 root 身份重新运行。"
         ),
         Unseen::SockDiag { error } => say!(
             "Not seen: sock_diag is not to be had ({error}), so this is from /proc/net. That does \
              not show IPV6_V6ONLY.",
-            "没有看到：sock_diag 不可用（{error}），所以结果来自 /proc/net。那里看不到 IPV6_V6ONLY。"
+            "sock_diag 不可用（{error}），结果来自 /proc/net，从中看不到 IPV6_V6ONLY。"
         ),
         Unseen::Bound => say!(
             "Not seen: sockets of TCP that are bound and do not listen. Linux 6.8 and later list \
              them by sock_diag.",
-            "没有看到：只绑定、没有监听的 TCP 套接字。Linux 6.8 起，sock_diag 才列出它们。"
+            "看不到只绑定、不监听的 TCP 套接字：Linux 6.8 起，sock_diag 才列出它们。"
         ),
         Unseen::Test { address, error } => say!(
             "Not tested: a bind to {address}, since the test itself failed ({error}).",
-            "没有试：绑定 {address}，因为试验本身失败了（{error}）。",
+            "没有试绑定 {address}：试验本身失败了（{error}）。",
             error = error_name(*error)
         ),
         Unseen::Ipv6 => say!("This kernel has no IPv6.", "这个内核没有 IPv6。"),

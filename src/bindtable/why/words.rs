@@ -38,20 +38,21 @@ With --format json each line is one event, and null is what is unknown.
 Exit status: that of COMMAND; 127 if it is not there, 126 if it cannot be executed, 125 if it cannot
 be traced, 2 if the arguments are wrong.",
         "\
-它像 shell 那样运行 COMMAND：进程号、父进程、进程组、终端和退出状态都一样。它或者它启动的进程调用
-bind、listen、connect 失败，而错误是 EADDRINUSE、EADDRNOTAVAIL、EACCES、EPERM 或 EINVAL 时，先在标准
-错误上说明原因，程序随后才得到这个错误。其余时候什么也不输出。同样的失败只计数：“又发生了 N 次”。
+像 shell 一样运行 COMMAND：进程号、父进程、进程组、终端和退出状态都相同。COMMAND 或者它启动的进程
+调用 bind、listen、connect 失败，错误是 EADDRINUSE、EADDRNOTAVAIL、EACCES、EPERM 或 EINVAL 时，先在
+标准错误上说明原因，再让程序得到这个错误；其余时候什么也不输出。同样的失败再次发生，只计数：“又发生了
+N 次”。
 
-跟踪进程（ptrace）在命令旁边，过滤器（seccomp）只让这些调用停下来。跟踪进程忽略 TERM、INT 和 HUP，
-直到命令启动的最后一个进程结束。如果用 KILL 杀掉它，此后这些调用都返回 ENOSYS：请重新启动命令。以
-普通用户身份运行时，setuid 程序和文件的 capability 不起作用；以 root 身份运行时照常。其中的 strace 和
-gdb 不能跟踪。看不到的有：程序自己的过滤器拒绝的调用，以及 io_uring 的 bind 和 connect。用 --pid 时每
-个系统调用都停下来，因此很慢；Ctrl+C 结束它。
+命令由另一个进程跟踪（ptrace），过滤器（seccomp）只让上述调用停下来。跟踪进程忽略 TERM、INT 和 HUP，
+等命令启动的最后一个进程结束才退出。如果它被 KILL 杀掉，此后这些调用都以 ENOSYS 失败：请重新启动命令。
+以普通用户身份运行时，setuid 程序和文件的 capability 不生效；以 root 身份运行时照常生效。命令里面不能再
+用 strace 和 gdb 跟踪。看不到的有：被程序自己的过滤器拒绝的调用，以及通过 io_uring 的 bind 和 connect。
+用 --pid 时，每个系统调用都要停一下，所以很慢；按 Ctrl+C 停止跟踪。
 
-标准错误写满一秒，或者已经关闭，说明就会丢失；--output 把它们存下来。
-用 --format json 时，每行是一个事件，null 表示未知。
+标准错误写满的时间超过一秒，或者已经关闭，说明就会丢失；用 --output 保存到文件。
+用 --format json 时，每行一个事件，null 表示未知。
 
-退出状态：与 COMMAND 相同；找不到是 127，不能执行是 126，不能跟踪是 125，参数不对是 2。"
+退出状态：与 COMMAND 相同；找不到是 127，不能执行是 126，无法跟踪是 125，参数有误是 2。"
     )
 }
 
@@ -60,7 +61,7 @@ gdb 不能跟踪。看不到的有：程序自己的过滤器拒绝的调用，�
 pub fn no_command_given() -> String {
     say!(
         "there is no command: bindtable why -- COMMAND, or bindtable why --pid PID",
-        "没有命令：bindtable why -- COMMAND，或者 bindtable why --pid PID"
+        "没有给出命令：用法是 bindtable why -- COMMAND，或者 bindtable why --pid PID"
     )
 }
 
@@ -78,20 +79,20 @@ pub(super) fn no_command(command: &str, errno: Errno) -> String {
 }
 
 pub(super) fn failed(what: &str, error: &dyn Display) -> String {
-    say!("it cannot be traced: {what}: {error}", "不能跟踪：{what}：{error}")
+    say!("it cannot be traced: {what}: {error}", "无法跟踪：{what}：{error}")
 }
 
 pub(super) fn no_tracer() -> String {
     say!(
         "it cannot be traced: the tracer has ended before it began",
-        "不能跟踪：跟踪进程还没有开始就结束了"
+        "无法跟踪：跟踪进程刚启动就结束了"
     )
 }
 
 pub(super) fn no_filter(errno: Errno) -> String {
     say!(
         "it cannot be traced: seccomp: {error}. This kernel has no filters, or a sandbox refuses them",
-        "不能跟踪：seccomp：{error}。这个内核没有过滤器，或者沙箱不允许",
+        "无法跟踪：seccomp：{error}。这个内核没有过滤器，或者沙箱不允许",
         error = text_of(errno)
     )
 }
@@ -103,25 +104,26 @@ pub(super) fn no_trace(process: i32, errno: Errno) -> String {
         status.lines().find_map(|line| line.strip_prefix("TracerPid:")?.trim().parse().ok());
     let yama = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
     match (errno, tracer, yama.trim()) {
-        (Errno::SRCH, ..) => say!("there is no process {process}", "没有进程 {process}"),
+        (Errno::SRCH, ..) => say!("there is no process {process}", "没有进程号为 {process} 的进程"),
         (Errno::PERM, Some(tracer @ 1..), _) => say!(
             "it cannot be traced: {name} ({tracer}) traces it already, and a process has one tracer",
-            "不能跟踪：{name}（{tracer}）已经在跟踪它，而一个进程只有一个跟踪者",
+            "无法跟踪：{name}（{tracer}）已经在跟踪它，一个进程只能有一个跟踪者",
             name = super::explain::name_of(tracer)
         ),
         (Errno::PERM, _, scope @ ("2" | "3")) => say!(
             "it cannot be traced: /proc/sys/kernel/yama/ptrace_scope is {scope}. Run it as root{lower}",
-            "不能跟踪：/proc/sys/kernel/yama/ptrace_scope 是 {scope}。请以 root 身份运行{lower}",
+            "无法跟踪：/proc/sys/kernel/yama/ptrace_scope 是 {scope}。请以 root 身份运行{lower}",
             lower = if scope == "2" {
                 ""
             } else {
-                words!(", after a restart with a lower one", "，先改小并重新启动")
+                words!(", after a restart with a lower one", "，但要先把它改小，再重启系统")
             }
         ),
         (Errno::PERM, ..) => say!(
             "it cannot be traced: ptrace: {error}. Run it as the process's user or as root; in a \
              container, with --cap-add=SYS_PTRACE",
-            "不能跟踪：ptrace：{error}。请以该进程的用户或 root 身份运行；在容器里加 --cap-add=SYS_PTRACE",
+            "无法跟踪：ptrace：{error}。请以该进程的用户身份或者 root 身份运行；\
+             在容器里加 --cap-add=SYS_PTRACE",
             error = text_of(errno)
         ),
         _ => failed("ptrace", &text_of(errno)),
@@ -142,7 +144,7 @@ fn without_number(error: &io::Error) -> String {
 pub(super) fn second_tracer(name: &str, pid: i32) -> String {
     say!(
         "{name} ({pid}) cannot trace: bindtable why is the tracer of everything here. Use one at a time.",
-        "{name}（{pid}）不能跟踪：这里的一切都由 bindtable why 跟踪。一次只用一个。"
+        "{name}（{pid}）无法跟踪：这里的进程都由 bindtable why 跟踪。两者一次只能用一个。"
     )
 }
 
@@ -150,15 +152,15 @@ pub(super) fn lost_privilege(name: &str, pid: i32) -> String {
     say!(
         "{name} ({pid}) starts without the privilege that its file gives: an ordinary user traces it. \
          If it fails for that reason, run bindtable why as root.",
-        "{name}（{pid}）启动时没有得到其文件赋予的权限：跟踪者是普通用户。如果它因此失败，请以 root \
-         身份运行 bindtable why。"
+        "{name}（{pid}）启动时没有获得文件赋予的特权，因为跟踪者是普通用户。如果它因此失败，\
+         请以 root 身份运行 bindtable why。"
     )
 }
 
 pub(super) fn lost(count: usize) -> String {
     say!(
         "{count} explanations are lost: standard error was full. --output FILE keeps them.",
-        "丢失了 {count} 条说明：标准错误写满了。--output FILE 可以保存。"
+        "丢失了 {count} 条说明：标准错误写满了。用 --output FILE 保存到文件。"
     )
 }
 
@@ -178,15 +180,15 @@ pub(super) fn late_option(
 ) -> String {
     let option = option.name();
     let helps = match helps {
-        Some(true) => words!(" Then it would succeed.", "那样就会成功。"),
-        Some(false) => words!(" Here it would not help.", "不过这里设置了也没有用。"),
+        Some(true) => words!(" Then it would succeed.", "提前设置就会成功。"),
+        Some(false) => words!(" Here it would not help.", "不过这里提前设置也没有用。"),
         None => "",
     };
     say!(
         "{name} ({pid}): {option} is set on descriptor {descriptor} after its bind failed. bind reads \
          it: set it before, on the same socket.{helps}",
-        "{name}（{pid}）：文件描述符 {descriptor} 的 {option} 是在 bind 失败之后才设置的。bind 要读它：\
-         必须在 bind 之前、在同一个套接字上设置。{helps}"
+        "{name}（{pid}）：文件描述符 {descriptor} 在 bind 失败之后才设置 {option}。\
+         内核在 bind 时检查它：要在 bind 之前、在同一个套接字上设置。{helps}"
     )
 }
 
@@ -230,7 +232,7 @@ pub(super) fn headline(failure: &Failure) -> String {
         ),
         (_, Some(place)) => say!(
             "{name} ({pid}): {call} to {place} fails: {error}",
-            "{name}（{pid}）：{call} 到 {place} 失败：{error}"
+            "{name}（{pid}）：{call} {place} 失败：{error}"
         ),
     }
 }
@@ -264,7 +266,11 @@ fn user(user: &User) -> String {
 
 fn state_of(option: SocketOption, is_on: bool) -> String {
     let name = option.name();
-    if is_on { say!("{name} on", "{name} 开") } else { say!("{name} off", "{name} 关") }
+    if is_on {
+        say!("{name} on", "{name} 已开启")
+    } else {
+        say!("{name} off", "{name} 未开启")
+    }
 }
 
 pub(super) fn subject(explanation: &Explanation) -> String {
@@ -292,7 +298,7 @@ pub(super) fn subject(explanation: &Explanation) -> String {
                 Some(local) => say!(": bound to {local}", "：已绑定 {local}"),
                 None => say!(
                     ": not bound, so connect chooses its port",
-                    "：没有绑定，由 connect 选择端口"
+                    "：尚未绑定，端口由 connect 选择"
                 ),
             };
     }
@@ -308,7 +314,7 @@ pub(super) fn subject(explanation: &Explanation) -> String {
         .filter_map(|option| Some(state_of(option, subject.has(option)?)))
         .collect();
     if options.is_empty() {
-        return text + words!(": its options cannot be read", "：选项读不到");
+        return text + words!(": its options cannot be read", "：读不到它的选项");
     }
     text + words!(": ", "：") + &options.join(words!(", ", "，"))
 }
@@ -317,9 +323,9 @@ pub(super) fn subject(explanation: &Explanation) -> String {
 fn ago(milliseconds: u64) -> String {
     let seconds = milliseconds.max(100) as f64 / 1000.0;
     if milliseconds < 60_000 {
-        format!("{seconds:.1} s")
+        say!("{seconds:.1} s", "{seconds:.1} 秒")
     } else {
-        format!("{:.0} min", seconds / 60.0)
+        say!("{minutes:.0} min", "{minutes:.0} 分钟", minutes = seconds / 60.0)
     }
 }
 
@@ -329,7 +335,7 @@ fn relation(relation: Relation) -> &'static str {
         Relation::Child => words!("a child", "子进程"),
         Relation::Parent => words!("its parent", "父进程"),
         Relation::Sibling => words!("a sibling", "兄弟进程"),
-        Relation::Started => words!("of the same command", "同一命令的进程"),
+        Relation::Started => words!("of the same command", "同一条命令启动的进程"),
     }
 }
 
@@ -360,7 +366,7 @@ pub(super) fn obstacle(old: &Obstacle, failure: &Failure) -> String {
     if let Some(own) = own {
         text += &say!(
             ", this same process, {descriptors}",
-            "，就是本进程，{descriptors}",
+            "，属于本进程，{descriptors}",
             descriptors = descriptors(own)
         );
         if let Some(bound) = &old.bound {
@@ -423,7 +429,7 @@ pub(super) fn obstacle(old: &Obstacle, failure: &Failure) -> String {
         Some(bound) if !bound.still_has_it => {
             text += &say!(
                 ", has inherited it; {pid} bound it {ago} ago and has closed its own",
-                "，继承了它；{pid} 在{ago}前绑定它，自己的已经关闭",
+                "，由继承得到；进程 {pid} 在 {ago}前绑定，自己那一份已经关闭",
                 pid = bound.pid,
                 ago = ago(bound.milliseconds_ago)
             );
@@ -451,7 +457,7 @@ pub(super) fn connections(old: &[Obstacle]) -> Option<String> {
     }
     let peer = old.first()?.peer?;
     let states: Vec<String> =
-        states.iter().map(|(state, count)| format!("{count} {state}")).collect();
+        states.iter().map(|(state, count)| say!("{count} {state}", "{count} 条 {state}")).collect();
     let states = states.join(words!(", ", "，"));
     Some(say!("connections to {peer}: {states}", "到 {peer} 的连接：{states}"))
 }
@@ -468,82 +474,86 @@ pub(super) fn reason(explanation: &Explanation) -> Option<String> {
         Some(old) if !old.has_process => {
             say!("The server that left this {state}", "留下这条 {state} 的服务器")
         }
-        _ => say!("The old socket", "已有的套接字"),
+        _ => say!("The old socket", "旧套接字"),
     };
     let text = match explanation.reason.as_ref()? {
         Reason::Listens if subject.reuseaddr == Some(true) => say!(
             "The old socket listens. SO_REUSEADDR does not go past a listener ({function}).",
-            "已有的套接字在监听。SO_REUSEADDR 越不过监听套接字（{function}）。"
+            "旧套接字正在监听：SO_REUSEADDR 对监听套接字不起作用（{function}）。"
         ),
         Reason::Listens => say!(
             "The old socket listens. SO_REUSEADDR would not go past it ({function}).",
-            "已有的套接字在监听。设置 SO_REUSEADDR 也越不过它（{function}）。"
+            "旧套接字正在监听：设置了 SO_REUSEADDR 也绑定不了（{function}）。"
         ),
         Reason::OldLacksOption { several: false } => say!(
             "Both must have SO_REUSEADDR. {left} did not ({function}).",
-            "双方都必须有 SO_REUSEADDR。{left}没有（{function}）。",
+            "双方都要有 SO_REUSEADDR，而{left}没有（{function}）。",
             left = left()
         ),
         Reason::OldLacksOption { several: true } => say!(
             "Both must have SO_REUSEADDR. At least one of the servers that left these did not \
              ({function}).",
-            "双方都必须有 SO_REUSEADDR。留下这些的服务器里至少有一个没有（{function}）。"
+            "双方都要有 SO_REUSEADDR，而留下这些连接的服务器里至少有一个没有（{function}）。"
         ),
         Reason::NewLacksOption => say!(
             "Both must have SO_REUSEADDR. The old one has it, this socket does not ({function}).",
-            "双方都必须有 SO_REUSEADDR。已有的有，本套接字没有（{function}）。"
+            "双方都要有 SO_REUSEADDR：旧套接字有，本套接字没有（{function}）。"
         ),
         Reason::BothLackOption => say!(
             "Both must have SO_REUSEADDR. Neither has it ({function}).",
-            "双方都必须有 SO_REUSEADDR。双方都没有（{function}）。"
+            "双方都要有 SO_REUSEADDR，而现在双方都没有（{function}）。"
         ),
         Reason::NewLacksOptionOldUnknown => say!(
             "Both must have SO_REUSEADDR. This socket does not ({function}).",
-            "双方都必须有 SO_REUSEADDR。本套接字没有（{function}）。"
+            "双方都要有 SO_REUSEADDR，而本套接字没有（{function}）。"
         ),
         Reason::OtherUser => say!(
             "Both have SO_REUSEPORT, but their users differ ({function}).",
-            "双方都有 SO_REUSEPORT，但用户不同（{function}）。"
+            "双方都有 SO_REUSEPORT，但属于不同的用户（{function}）。"
         ),
         Reason::Unknown => {
-            say!("It depends on what this user cannot read.", "取决于这个用户读不到的信息。")
+            say!(
+                "It depends on what this user cannot read.",
+                "无法确定：取决于这个用户读不到的信息。"
+            )
         }
         Reason::Gone => say!(
             "No socket that the kernel lists now explains it. The one that was in the way has gone \
              meanwhile, or a policy refuses.",
-            "内核现在列出的套接字都不能解释。冲突的那个已经消失，或者有策略不允许。"
+            "从内核现在列出的套接字看不出原因：冲突的套接字可能已经消失，也可能是被策略拒绝。"
         ),
         Reason::NoPortLeft { first, last } => say!(
             "The program leaves the choice to the kernel, and every port of {first}-{last} is taken \
              (inet_csk_find_open_port).",
-            "程序让内核选端口，而 {first}-{last} 里的每个端口都已占用（inet_csk_find_open_port）。"
+            "程序让内核选端口，而 {first}-{last} \
+             的端口已全部被占用（inet_csk_find_open_port）。"
         ),
         Reason::NoPortToDestination { first, last, count } => say!(
             "Each connection to one destination has a port of its own, and connect takes one of \
              {first}-{last}: {range} ports, {count} connections (__inet_hash_connect).",
-            "到同一目的地的每条连接各占一个端口，connect 从 {first}-{last} 里选：{range} 个端口，{count} \
-             条连接（__inet_hash_connect）。",
+            "到同一目的地的每条连接各占一个端口，connect 从 {first}-{last} 里选：\
+             共 {range} 个端口，已有 {count} 条连接（__inet_hash_connect）。",
             range = u32::from(last.saturating_sub(*first)) + 1
         ),
         Reason::SameConnection => say!(
             "A connection with the same four-tuple exists already (__inet_check_established).",
-            "已有一条四元组相同的连接（__inet_check_established）。"
+            "四元组相同的连接已经存在（__inet_check_established）。"
         ),
         Reason::NotThisMachine { ip } => say!(
             "No interface of this network namespace has the address {ip} (inet_bind).",
-            "这个网络命名空间里没有网络接口有地址 {ip}（inet_bind）。"
+            "本网络命名空间里，没有网络接口配置了地址 {ip}（inet_bind）。"
         ),
         Reason::Privileged { first } => say!(
             "A port below {first} needs CAP_NET_BIND_SERVICE (ip_unprivileged_port_start).",
-            "小于 {first} 的端口需要 CAP_NET_BIND_SERVICE（ip_unprivileged_port_start）。"
+            "绑定小于 {first} 的端口需要 CAP_NET_BIND_SERVICE（ip_unprivileged_port_start）。"
         ),
         Reason::Broadcast => say!(
             "A broadcast address needs SO_BROADCAST, which is off (ip4_datagram_connect).",
-            "广播地址需要 SO_BROADCAST，而它没有打开（ip4_datagram_connect）。"
+            "广播地址需要 SO_BROADCAST，而它没有开启（ip4_datagram_connect）。"
         ),
         Reason::BoundAlready { local: Some(local) } => say!(
             "This socket is bound to {local} already, and a socket binds once (inet_bind).",
-            "本套接字已经绑定 {local}，而一个套接字只能绑定一次（inet_bind）。"
+            "本套接字已经绑定了 {local}，一个套接字只能绑定一次（inet_bind）。"
         ),
         Reason::BoundAlready { local: None } => say!(
             "This socket is bound already, or the path is too long: 108 bytes at most (unix_bind).",
@@ -551,11 +561,11 @@ pub(super) fn reason(explanation: &Explanation) -> Option<String> {
         ),
         Reason::NotBound => say!(
             "A Unix socket listens at a path, and this one is not bound (unix_listen).",
-            "Unix 套接字在路径上监听，而本套接字没有绑定（unix_listen）。"
+            "Unix 套接字要先绑定路径才能监听，而本套接字没有绑定（unix_listen）。"
         ),
         Reason::Length { given, needed } => say!(
             "The address is {given} bytes long, and its family needs {needed}.",
-            "地址长 {given} 字节，而这个地址族需要 {needed} 字节。"
+            "传入的地址长 {given} 字节，而这个地址族需要 {needed} 字节。"
         ),
         Reason::NoScope { ip } => say!(
             "{ip} is link-local: without its interface (sin6_scope_id) it says nothing.",
@@ -563,35 +573,37 @@ pub(super) fn reason(explanation: &Explanation) -> Option<String> {
         ),
         Reason::PathTaken { listens: true } => say!(
             "A Unix socket makes its path, and the path is there: a process has it (unix_bind_bsd).",
-            "Unix 套接字要创建它的路径，而路径已经存在：有进程占用（unix_bind_bsd）。"
+            "Unix 套接字绑定时要创建路径上的文件，而文件已经存在，\
+             还有进程在用（unix_bind_bsd）。"
         ),
         Reason::PathTaken { listens: false } => say!(
             "A Unix socket makes its path, and the path is there. No process has it: it was left \
              behind (unix_bind_bsd).",
-            "Unix 套接字要创建它的路径，而路径已经存在。没有进程占用：它是残留的（unix_bind_bsd）。"
+            "Unix 套接字绑定时要创建路径上的文件，而文件已经存在。没有进程在用，\
+             是残留下来的（unix_bind_bsd）。"
         ),
         Reason::PathIsFile => say!(
             "A Unix socket makes its path, and a file of another kind is there (unix_bind_bsd).",
-            "Unix 套接字要创建它的路径，而那里有一个别的文件（unix_bind_bsd）。"
+            "Unix 套接字绑定时要创建路径上的文件，而那里已有别的文件（unix_bind_bsd）。"
         ),
         Reason::NameTaken => say!(
             "An abstract name belongs to one socket (unix_bind_abstract).",
-            "一个抽象名字只属于一个套接字（unix_bind_abstract）。"
+            "一个抽象名只能属于一个套接字（unix_bind_abstract）。"
         ),
         Reason::Permission { path, is_folder: true } => say!(
             "bind makes the file, and this user may not write in {path}.",
-            "bind 要创建文件，而这个用户不能写 {path}。",
+            "bind 要创建文件，而这个用户对 {path} 没有写权限。",
             path = printable(path)
         ),
         Reason::Permission { path, is_folder: false } => say!(
             "connect needs write permission for {path}, and for each folder on the way to enter it.",
-            "connect 需要 {path} 的写权限，以及路径上每个目录的进入权限。",
+            "connect 需要 {path} 的写权限，以及路径上每个目录的搜索权限（x）。",
             path = printable(path)
         ),
         Reason::Policy => say!(
             "No socket refuses this, a policy does: a security module, a cgroup's BPF program, \
              Landlock, or a packet filter.",
-            "拒绝它的不是套接字，而是策略：安全模块、cgroup 的 BPF 程序、Landlock 或包过滤器。"
+            "拒绝的原因不是套接字，而是策略：安全模块、cgroup 的 BPF 程序、Landlock 或包过滤。"
         ),
     };
     Some(text)
@@ -603,12 +615,13 @@ pub(super) fn mistakes(explanation: &Explanation) -> Vec<String> {
         Mistake::OptionElsewhere { option, descriptor } => Some(say!(
             "{option} is set on descriptor {descriptor}, another socket. bind was called on {new}: set \
              it there.",
-            "{option} 设在了文件描述符 {descriptor} 上，那是另一个套接字。bind 用的是 {new}：请设在 {new} 上。",
+            "{option} 设置在文件描述符 {descriptor} 上，那是另一个套接字。\
+             调用 bind 的是 {new}：要在 {new} 上设置。",
             option = option.name()
         )),
         Mistake::TwoFamilies { .. } => Some(say!(
             "A socket at :: takes IPv4, too, if IPV6_V6ONLY is off.",
-            ":: 上的套接字在 IPV6_V6ONLY 关闭时也接受 IPv4。"
+            "IPV6_V6ONLY 未开启时，:: 上的套接字也接受 IPv4。"
         )),
         _ => None,
     };
@@ -624,75 +637,79 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
         ),
         Help::V6Only { descriptor } if *descriptor == new => say!(
             "Set IPV6_V6ONLY on descriptor {descriptor} before its bind, or leave the other out.",
-            "在文件描述符 {descriptor} 的 bind 之前设置 IPV6_V6ONLY，或者去掉另一个。"
+            "在文件描述符 {descriptor} 上，bind 之前先设置 IPV6_V6ONLY，或者去掉另一次 bind。"
         ),
         Help::V6Only { descriptor } => say!(
             "Set IPV6_V6ONLY on descriptor {descriptor} before its bind, or leave this bind out.",
-            "在文件描述符 {descriptor} 的 bind 之前设置 IPV6_V6ONLY，或者去掉这次 bind。"
+            "在文件描述符 {descriptor} 上，bind 之前先设置 IPV6_V6ONLY，或者去掉这次 bind。"
         ),
         Help::ParentHasIt => say!(
             "The parent has the port: let this process use what it inherits, or set SO_REUSEPORT in \
              both before bind.",
-            "父进程占着端口：让本进程使用继承的套接字，或者双方都在 bind 之前设置 SO_REUSEPORT。"
+            "父进程占用了端口：让本进程使用继承来的套接字，或者双方都在 bind 之前设置 \
+             SO_REUSEPORT。"
         ),
         Help::SiblingHasIt => say!(
             "This command starts two that bind the same port. Let one process bind, and the others \
              inherit the socket; or set SO_REUSEPORT in each before bind.",
-            "这个命令启动了两个绑定同一端口的进程。只让一个绑定，其余的继承；或者每个都在 bind 之前设置 \
-             SO_REUSEPORT。"
+            "这条命令启动了两个进程，绑定同一个端口。只由一个进程绑定，其余的继承它的套接字；\
+             或者每个都在 bind 之前设置 SO_REUSEPORT。"
         ),
-        Help::Stop { command } => format!("{command}{}", words!(".", "。")),
+        Help::Stop { command } => say!("{command}.", "停掉占用它的进程：{command}。"),
         Help::CloseOnExec => say!(
             "In the program: open the listener with SOCK_CLOEXEC.",
-            "在程序里：用 SOCK_CLOEXEC 打开监听套接字。"
+            "在程序里：创建监听套接字时加上 SOCK_CLOEXEC。"
         ),
         Help::SetNow { option } => say!(
             "Set {option} before bind: that is enough now.",
-            "在 bind 之前设置 {option}：现在这就够了。",
+            "在 bind 之前设置 {option}：现在这样就能成功。",
             option = option.name()
         ),
         Help::Wait { seconds, once: true } => say!(
             "Wait {seconds} seconds, once: what this server leaves will have it.",
-            "等 {seconds} 秒，只此一次：这个服务器留下的连接都会带它。"
+            "等 {seconds} 秒，只此一次：以后这个服务器留下的连接都有这个选项。"
         ),
         Help::Wait { seconds, once: false } => {
             say!("Wait {seconds} seconds.", "等 {seconds} 秒。")
         }
         Help::WaitForPeer => say!(
             "Wait until the other end closes, or the kernel gives up.",
-            "等另一端关闭，或者内核放弃。"
+            "等对端关闭，或者等内核超时放弃。"
         ),
         Help::SetBoth => say!(
             "For the next time: set SO_REUSEADDR before bind, in each server that uses this port.",
-            "为了下一次：使用这个端口的每个服务器都在 bind 之前设置 SO_REUSEADDR。"
+            "为了以后能立刻重启：使用这个端口的每个服务器，都要在 bind 之前设置 SO_REUSEADDR。"
         ),
         Help::OwnAddress { command } => say!(
             "Bind one of this machine's addresses ({command}), or 0.0.0.0.",
-            "绑定本机的某个地址（{command}），或者 0.0.0.0。"
+            "绑定本机的某个地址（用 {command} 查看），或者 0.0.0.0。"
         ),
         Help::ChooseLater { command } => say!(
             "If connect follows, set IP_BIND_ADDRESS_NO_PORT before bind. Or widen the range: {command}.",
-            "如果随后调用 connect，请在 bind 之前设置 IP_BIND_ADDRESS_NO_PORT。或者扩大范围：{command}。"
+            "如果接着调用 connect，就在 bind 之前设置 IP_BIND_ADDRESS_NO_PORT。\
+             或者扩大端口范围：{command}。"
         ),
         Help::Widen { command } => say!(
             "Keep connections open and use them again, or widen the range: {command}.",
-            "保持连接并重复使用，或者扩大范围：{command}。"
+            "保持长连接，重复使用；或者扩大端口范围：{command}。"
         ),
         Help::Privilege { command } => say!(
             "Use another port, give the program the capability (setcap \
              cap_net_bind_service=+ep FILE), or: {command}.",
-            "换一个端口，给程序这项能力（setcap cap_net_bind_service=+ep FILE），或者：{command}。"
+            "换一个端口；或者给程序这项 capability（setcap cap_net_bind_service=+ep FILE）；\
+             或者：{command}。"
         ),
         Help::NoNewPrivs => say!(
             "The program's file has capabilities, which are void while an ordinary user traces: run \
              bindtable why as root.",
-            "程序文件带有 capability，普通用户跟踪时不起作用：请以 root 身份运行 bindtable why。"
+            "程序文件带有 capability，跟踪者是普通用户时不生效：\
+             请以 root 身份运行 bindtable why。"
         ),
         Help::SetBroadcast => {
             say!("Set SO_BROADCAST before connect.", "在 connect 之前设置 SO_BROADCAST。")
         }
-        Help::NewSocket => say!("Use a new socket.", "用一个新的套接字。"),
-        Help::BindFirst => say!("Call bind before listen.", "先 bind，再 listen。"),
+        Help::NewSocket => say!("Use a new socket.", "改用新的套接字。"),
+        Help::BindFirst => say!("Call bind before listen.", "先调用 bind，再调用 listen。"),
         Help::Scope => say!(
             "Name the interface: sin6_scope_id, as in fe80::1%eth0.",
             "指明网络接口：sin6_scope_id，例如 fe80::1%eth0。"
@@ -700,23 +717,23 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
         Help::Unlink { path } => match Outside::from(path.as_str()).quoted() {
             Some(path) => say!(
                 "Remove it: rm {path}. In the program: unlink(2) before bind.",
-                "删除它：rm {path}。在程序里：bind 之前先 unlink(2)。"
+                "删除它：rm {path}。在程序里：bind 之前先调用 unlink(2)。"
             ),
             None => say!(
                 "Remove it. In the program: unlink(2) before bind.",
-                "删除它。在程序里：bind 之前先 unlink(2)。"
+                "删除它。在程序里：bind 之前先调用 unlink(2)。"
             ),
         },
         Help::OtherPath => say!("Use another path.", "换一个路径。"),
         Help::Policy => say!(
             "Look at the logs: ausearch -m avc; journalctl -k | grep -i apparmor; systemctl show -p \
              SocketBindDeny,IPAddressDeny UNIT; nft list ruleset.",
-            "看日志：ausearch -m avc；journalctl -k | grep -i apparmor；systemctl show -p \
+            "查看日志：ausearch -m avc；journalctl -k | grep -i apparmor；systemctl show -p \
              SocketBindDeny,IPAddressDeny UNIT；nft list ruleset。"
         ),
         Help::Again { command } => say!(
             "Start it again. If it still fails: {command}.",
-            "再启动一次。如果仍然失败：{command}。"
+            "重新启动一次。如果仍然失败：{command}。"
         ),
         Help::AsRoot => say!("Run bindtable why as root.", "请以 root 身份运行 bindtable why。"),
     }
