@@ -157,7 +157,7 @@ bindtable() { # port 3459: what it says of the socket in TIME_WAIT
     still_there
     "${inside[@]}" ./bindtable "$@" --lang "$language" >found 2>&1
     while read -r line; do
-        [[ $text || $line == TIME_WAIT* ]] || continue
+        [[ $text || $line == "TIME_WAIT  "* ]] || continue
         [[ $line ]] || break
         lines+=("${text:+    }$line")
         text+=$line

@@ -11,8 +11,8 @@ declare -gA words=(
 在终端上，显示每个答案之前先等你按 Enter；输入 b 再按 Enter 后退，输入 q 再按
 Enter 退出。
 
-  --only 1|2|3  只做一个实验：treuseaddr（1），treuseaddr2（2），或者 UDP 和 TCP
-                会让第二个程序抢走什么（3）
+  --only 1|2|3  只做一个实验：treuseaddr（1），treuseaddr2（2），或者 UDP
+                和 TCP 上后来的程序能抢走什么（3）
   --all         三个都做；不写 --only 和 --all 时，做 1 和 2
   --no-pause    在终端上也不等
   --split       在 tmux 里显示同样的内容：服务器、nc 和 netstat 各占一格
@@ -136,7 +136,7 @@ nc 打印自己的报错"
     [the-server-stops-first]="服务器先停"
     [does-its-end-go-with-it]="在服务器上按 Ctrl+C。连接的服务器这一端会跟着消失吗？"
     [the-kernel-keeps-it]="*不会*。进程没了，内核还留着它（半关闭），等 nc 关闭另一端，最多 60 秒。"
-    [is-the-port-free-without-nc]="现在把 nc 也停掉。进程都没有了。还剩哪几行？"
+    [is-the-port-free-without-nc]="现在把 nc 也停掉，进程都结束了。还剩哪几行？"
     [time-wait]="*TIME_WAIT*：先关闭的一端（主动关闭方）还要留 60 秒。这里是服务器。"
     [time-wait-at-once]="*不会*。这个 nc 也关闭了，但主动关闭方是服务器：它那一端没有进程，留在
 *TIME_WAIT*，持续 60 秒。"
@@ -153,7 +153,7 @@ nc 打印自己的报错"
     [the-flag-is-not-shown]="在 netstat 里*看不出不同*。其实这个 TIME_WAIT 带着一个标志，是从它的服务器
 复制来的，只是 netstat 不显示。"
     [what-does-bindtable-find]="本仓库的 bindtable 用一次试探的 bind 向内核查问这个 TIME_WAIT。它会显示什么？"
-    [the-flag-is-set]="*SO_REUSEADDR 打开*：这就是那个标志。"
+    [the-flag-is-set]="*SO_REUSEADDR 已开启*：这就是那个标志。"
     [one-without-and-one-with]="先启动一个不带选项的新服务器，再启动一个带选项的。哪个能绑定？"
     [both-need-it]="*第二个*：新旧服务器都设置了选项。TIME_WAIT 还在，但不再挡住 bind。"
     [recap-1]="- 主动关闭方进入 TIME_WAIT，占用地址 60 秒。
@@ -171,7 +171,7 @@ nc 打印自己的报错"
     [does-the-option-close-the-listener]="再来一遍，但旧服务器带选项。子进程现在还在监听吗？"
     [the-child-listens-still]="*还在*：选项对子进程没有影响。"
     [does-the-article-s-restart-work]="文章说，带选项的新服务器现在能启动。能吗？"
-    [surprise-2]="意外二：*不能*。SO_REUSEADDR 绕不过处于 LISTEN 的套接字：子进程还在，
+    [surprise-2]="意外二：*不能*。SO_REUSEADDR 对处于 LISTEN 的套接字不起作用：子进程还在，
 服务器就重启不了。（双方都设置 SO_REUSEPORT 就能启动，但子进程会分走一部分
 客户端，又永远不 accept。）"
 
@@ -183,7 +183,7 @@ nc 打印自己的报错"
     [and-with-the-option-in-the-old-server]="再来一遍，但旧服务器带选项。哪个新服务器能绑定？"
     [the-article-is-right]="*带选项的*：没有套接字在监听，双方都设置了选项。文章的说法对它成立。"
     [recap-2]="- fork 之后，子进程也有监听套接字，直到它关闭自己那一份。
-- SO_REUSEADDR 绕不过 LISTEN：这样的子进程还在，就不能重启。
+- SO_REUSEADDR 对 LISTEN 不起作用：这样的子进程还在，就不能重启。
 - 子进程关闭了监听套接字，仍然要双方都设置。"
 
     # ---- 实验三 ----

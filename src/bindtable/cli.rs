@@ -67,7 +67,7 @@ pub enum Task {
         udp: bool,
         #[arg(long, help = words!(
             "Find out the rest by real binds, each closed at once; that takes the port for a moment",
-            "其余情况用真正的 bind 查清，每次随即关闭；那一瞬间会占用端口"
+            "其余情况用真正的 bind 查清，套接字随即关闭；那一瞬间会占用端口"
         ))]
         probe: bool,
         #[command(flatten)]
@@ -132,7 +132,7 @@ pub struct Command {
     pub output: Option<PathBuf>,
     #[arg(long, default_value = "text", help = words!(
         "JSON has one event a line",
-        "JSON 每个事件一行"
+        "输出格式；JSON 每个事件一行"
     ))]
     pub format: why::Format,
     #[arg(long = "lang", value_name = "LANG", help = words!(
@@ -191,7 +191,7 @@ fn text_or_json() -> impl TypedValueParser<Value = Format> {
 
 fn process(text: &str) -> Result<i32, String> {
     let number = text.parse().ok().filter(|number| *number > 0);
-    number.ok_or_else(|| say!("a process number is needed", "要进程号"))
+    number.ok_or_else(|| say!("a process number is needed", "应为进程号"))
 }
 
 fn threads(text: &str) -> Result<NonZeroU8, String> {

@@ -225,12 +225,12 @@ fn record(socket: &Socket) -> String {
     match socket.seconds_left {
         Some(left) => say!(
             "the kernel remembers a closed connection of {address}, in {state} for {left} more",
-            "{address} 有一条已关闭的连接，内核还保留着它，处于 {state}，还剩 {left}",
+            "{address} 的一条已关闭的连接还处于 {state}，由内核保留，还剩 {left}",
             left = seconds(left)
         ),
         None => say!(
             "the kernel remembers a closed connection of {address}, in {state}",
-            "{address} 有一条已关闭的连接，内核还保留着它，处于 {state}"
+            "{address} 的一条已关闭的连接还处于 {state}，由内核保留"
         ),
     }
 }
