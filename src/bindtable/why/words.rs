@@ -278,7 +278,7 @@ pub(super) fn subject(explanation: &Explanation) -> String {
     let subject = &failure.subject;
     let mut text = say!(
         "descriptor {fd}, {protocol}",
-        "文件描述符 {fd}，{protocol}",
+        "fd {fd}，{protocol}",
         fd = subject.descriptor,
         protocol = subject.protocol.name()
     );
@@ -342,7 +342,7 @@ fn relation(relation: Relation) -> &'static str {
 fn descriptors(holder: &Holder) -> String {
     let numbers: Vec<String> = holder.descriptors.iter().map(i32::to_string).collect();
     let numbers = numbers.join(", ");
-    say!("descriptor {numbers}", "文件描述符 {numbers}")
+    say!("descriptor {numbers}", "fd {numbers}")
 }
 
 pub(super) fn obstacle(old: &Obstacle, failure: &Failure) -> String {
@@ -662,7 +662,7 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
         ),
         Help::SetNow { option } => say!(
             "Set {option} before bind: that is enough now.",
-            "在 bind 之前设置 {option}：现在这样就能成功。",
+            "在 bind 之前设置 {option}：现在就能成功。",
             option = option.name()
         ),
         Help::Wait { seconds, once: true } => say!(
