@@ -763,7 +763,7 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
             };
             say!(
                 "Bind {address} instead of {instead}: it is free right now, without any option.",
-                "改为绑定 {address}：它现在空闲，不需要任何选项。"
+                "把绑定的地址从“{instead}”改为 {address}：它现在空闲，不需要任何选项。"
             )
         }
         Help::Resolved { command } => say!(
