@@ -633,6 +633,7 @@ impl Recorder {
                 let server = self.servers.last_mut().expect("one was started");
                 server.resume(pid);
                 assert_eq!(server.process.wait(), 0);
+                server.process.stdout.to_end(); // its last line belongs to this step
                 wait_for_call_of_exit(server, pid);
                 rows.push(Row::client("TIME_WAIT"));
                 self.step("client-first", &rows, Step::default());
@@ -640,6 +641,7 @@ impl Recorder {
             End::ClientResets => {
                 client.reset();
                 assert_eq!(server.process.wait(), 0);
+                server.process.stdout.to_end(); // its last line belongs to this step
                 wait_for_call_of_exit(server, pid);
                 self.step("reset", &rows, Step::default());
             }
