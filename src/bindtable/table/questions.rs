@@ -50,12 +50,11 @@ impl Question {
             let cells = columns.0.iter().map(|column| Some(cell(template, &[column, row])));
             (row.label.clone(), cells.collect())
         };
-        let (title, note, corner) = words::question(name);
         Self {
             name,
-            title,
-            note,
-            corner,
+            title: words::title(name),
+            note: words::note(name),
+            corner: words::corner(name),
             rows: rows.0.iter().map(row).collect(),
             columns: columns.0.into_iter().map(|column| column.label).collect(),
             show: Show::Verdict,
