@@ -72,7 +72,7 @@ impl Default for Sock {
 pub fn bind(proto: Proto, owners: &[Sock], new: &Sock) -> Result<Rule, Rule> {
     match proto {
         Proto::Tcp => {
-            let mut bucket = Bucket::new(Version::TODAY);
+            let mut bucket = Bucket::new(Version::NEWEST);
             for owner in owners {
                 let _ = bucket.bind(owner);
                 bucket.owners.push(*owner);
@@ -192,16 +192,16 @@ impl Bucket {
 
     /// bind(2) with port 0, where this is the only port: `inet_csk_find_open_port`.
     pub fn bind_any(&mut self, sock: &Sock, autobind_reuse: bool) -> Result<Rule, Rule> {
-        let found = match self.conflict(sock, None, Round::First) {
-            Ok(rule) => Ok(rule),
-            Err(_) if !autobind_reuse => Err(Rule::LastPortOnlyRound),
+        let rule = match self.conflict(sock, None, Round::First) {
+            Ok(rule) => rule,
+            Err(_) if !autobind_reuse => return Err(Rule::LastPortOnlyRound),
             Err(_) => match self.conflict(sock, None, Round::Second) {
-                Ok(_) => Ok(Rule::LastPort),
-                Err(_) => Err(Rule::LastPortReusePort),
+                Ok(_) => Rule::LastPort,
+                Err(_) => return Err(Rule::LastPortReusePort),
             },
         };
         self.update(sock);
-        found
+        Ok(rule)
     }
 
     /// connect(2) has given the port to its first owner.
@@ -251,8 +251,9 @@ impl Bucket {
         }
     }
 
-    /// `inet_bind_bucket_destroy`: an owner has gone.
-    pub fn removed(&mut self) {
+    /// The owner that is `at` goes: `inet_bind_bucket_destroy`.
+    pub fn remove(&mut self, at: usize) {
+        self.owners.remove(at);
         if self.owners.is_empty() {
             *self = Self::new(self.version);
         } else if self.version >= Version::CONNECT_AGAIN
@@ -304,6 +305,7 @@ impl Bucket {
             let same_user = old.is_record || sock.user == old.user;
             let both_reuseport = sock.options.reuseport && old.options.reuseport;
             let may_join = both_reuseport && !sock.has_group && same_user;
+            // A TIME_WAIT is an owner that does not listen, with the options that its socket had.
             rule = if sock.options.reuseaddr && old.options.reuseaddr && !old.listens {
                 if round == Round::First || (round == Round::Second && may_join) {
                     return Err(Rule::LastPortReusePort);

@@ -21,6 +21,32 @@ pub struct Options {
     pub reuseport: bool,
 }
 
+/// When an option is set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Set {
+    /// Not at all.
+    #[default]
+    Never,
+    /// Before bind.
+    Before,
+    /// After bind.
+    Late,
+    /// Before bind, and cleared after it.
+    Cleared,
+}
+
+impl Set {
+    /// Whether it is set while the socket binds.
+    pub fn at_bind(self) -> bool {
+        matches!(self, Self::Before | Self::Cleared)
+    }
+
+    /// Whether it is set afterwards.
+    pub fn after_bind(self) -> bool {
+        matches!(self, Self::Before | Self::Late)
+    }
+}
+
 /// What became of the new socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -35,15 +61,9 @@ pub enum Verdict {
     },
 }
 
-/// A call of the new socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Call {
-    /// bind(2)
-    Bind,
-    /// listen(2)
-    Listen,
-    /// connect(2)
-    Connect,
+named! {
+    /// A call of the new socket.
+    Call { Bind = "bind", Listen = "listen", Connect = "connect", }
 }
 
 impl Verdict {
@@ -55,11 +75,7 @@ impl Verdict {
     /// In the words of an error's name: `ok`, `bind EADDRINUSE`.
     pub fn name(self) -> String {
         let Self::Failed { call, errno } = self else { return "ok".to_owned() };
-        let call = match call {
-            Call::Bind => "bind",
-            Call::Listen => "listen",
-            Call::Connect => "connect",
-        };
+        let call = call.name();
         let name = match errno {
             Errno::ACCESS => "EACCES",
             Errno::ADDRINUSE => "EADDRINUSE",
@@ -81,8 +97,8 @@ impl Verdict {
 pub struct Version(pub u16, pub u16);
 
 impl Version {
-    /// The kernel with which the bind table was made.
-    pub const TODAY: Self = Self(6, 18);
+    /// The newest kernel whose rule the model has: the bind table was made with it.
+    pub const NEWEST: Self = Self(6, 18);
     /// The oldest kernel on which the model was checked.
     pub const OLDEST: Self = Self(5, 10);
     /// The stable series that took over one patch of 6.8 without its successor, and the release that

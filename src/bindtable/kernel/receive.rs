@@ -3,8 +3,9 @@
 //! Read from `udp4_lib_lookup2` and `udp6_lib_lookup2`, `__udp4_lib_mcast_deliver`, and
 //! `inet_lhash2_lookup`, and checked on the kernels of the rule.
 
-use super::{Proto, Version};
+use super::{Proto, Set, Version};
 use crate::named::named;
+use std::fmt::{self, Display, Formatter};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The old socket, or the new one.
@@ -54,13 +55,12 @@ impl Destination {
     }
 }
 
-/// When a program was attached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Attached {
-    /// Before bind.
-    Before,
-    /// After it.
-    After,
+impl Display for Destination {
+    /// As a saved run has it.
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        write!(f, "{}", self.ip)?;
+        self.from.map_or(Ok(()), |side| write!(f, " from {side:?}'s peer"))
+    }
 }
 
 /// What of a socket counts.
@@ -82,8 +82,8 @@ pub struct Candidate {
     /// SO_REUSEPORT when it came to the list, by bind or (TCP) by listen, and now.
     pub came_with_reuseport: bool,
     pub reuseport: bool,
-    /// Whether a program was attached, and when.
-    pub program: Option<Attached>,
+    /// When a program was attached.
+    pub program: Set,
     /// The multicast group that it has joined.
     pub member_of: Option<IpAddr>,
     pub user: u32,
@@ -114,35 +114,31 @@ pub fn receiver(
     order.retain(|(each, _)| each.takes);
     let group = Group::new(&a, &b, version);
     // udp4_lib_lookup4, udp6_lib_lookup4: a list of the connected sockets, the newest first.
-    let is_whole_match = |each: &Candidate| each.peer.is_some() && each.score(to, true).is_some();
-    let newest = [(b, Receiver::B), (a, Receiver::A)];
-    let newest = newest.into_iter().find(|(each, _)| is_whole_match(each));
-    let newest = newest.filter(|_| version >= Version::CONNECTED_LIST);
-    for is_exact in [true, false] {
-        let found = match newest {
-            Some((best, who)) => Some((best, who)),
-            None => group.lookup(&order, to, is_exact),
-        };
-        let Some((best, who)) = found else { continue };
-        if who == Receiver::Spread {
-            return (who, Reason::Hash);
-        }
-        let score = |each: &Candidate| each.score(to, is_exact);
-        let matches = order.iter().filter(|(each, _)| score(each).is_some()).count();
-        let is_best = order.iter().all(|(each, _)| score(each) <= score(&best));
-        let why = match (matches, is_exact) {
-            _ if group.is_chosen_by_program(&best) => Reason::Program,
-            (1, true) => Reason::OwnAddress,
-            (1, false) => Reason::Wildcard,
-            _ if best.peer.is_some() => Reason::Connected,
-            _ if !is_best => Reason::FirstOfGroup,
-            _ if a.is_on_lo() != b.is_on_lo() && b.proto == Proto::Udp => Reason::Device,
-            _ if a.is_ipv6 != b.is_ipv6 => Reason::Family,
-            _ => Reason::FirstInList,
-        };
-        return (who, why);
+    let is_connected = |(each, _): &(Candidate, Receiver)| {
+        each.peer.is_some() && each.score(to, true).is_some() && version >= Version::CONNECTED_LIST
+    };
+    let connected = [(b, Receiver::B), (a, Receiver::A)].into_iter().find(is_connected);
+    let lookup = |is_exact| Some((group.lookup(&order, to, is_exact)?, is_exact));
+    let found = connected.map(|each| (each, true));
+    let found = found.or_else(|| [true, false].into_iter().find_map(lookup));
+    let Some(((best, who), is_exact)) = found else { return (Receiver::Nobody, Reason::Nobody) };
+    if who == Receiver::Spread {
+        return (who, Reason::Hash);
     }
-    (Receiver::Nobody, Reason::Nobody)
+    let score = |each: &Candidate| each.score(to, is_exact);
+    let matches = order.iter().filter(|(each, _)| score(each).is_some()).count();
+    let is_best = order.iter().all(|(each, _)| score(each) <= score(&best));
+    let why = match (matches, is_exact) {
+        _ if group.is_chosen_by_program(&best) => Reason::Program,
+        (1, true) => Reason::OwnAddress,
+        (1, false) => Reason::Wildcard,
+        _ if best.peer.is_some() => Reason::Connected,
+        _ if !is_best => Reason::FirstOfGroup,
+        _ if a.is_on_lo() != b.is_on_lo() && b.proto == Proto::Udp => Reason::Device,
+        _ if a.is_ipv6 != b.is_ipv6 => Reason::Family,
+        _ => Reason::FirstInList,
+    };
+    (who, why)
 }
 
 /// Whether each host is a member of the group: `ip_mc_up`, `ipv6_add_dev`.
@@ -178,7 +174,7 @@ impl Group {
             a: *a,
             version,
             is_shared,
-            has_program: (a_stays && a.program.is_some()) || b.program == Some(Attached::After),
+            has_program: (a_stays && a.program != Set::Never) || b.program == Set::Late,
             has_connected: (a_stays && a.came_with_reuseport && a.peer.is_some())
                 || b.peer.is_some(),
         }

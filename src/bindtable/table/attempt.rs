@@ -1,15 +1,16 @@
 //! Tries a cell: makes the old sockets, brings the first to its state, and lets the new one come.
 
-use super::cell::{Cell, Device, Route, SECOND_IPV6, Set, Socket, State};
-use super::world::{self, Capabilities, OTHER_DEVICE, Trouble, World, as_other_user, wait_for};
-use crate::kernel::receive::{Destination, Receiver};
-use crate::kernel::{Call, Proto, Verdict};
+use super::cell::{Cell, Device, Route, SECOND_IPV6, Socket, State};
+use super::receivers::{Deliveries, Pair};
+use super::world::{self, Capabilities, OTHER_DEVICE, Trouble, World, as_other_user};
+use super::world::{failed, local_address, plain, plain_socket, wait_for};
+use crate::kernel::{Call, Proto, Set, Verdict};
 use crate::sockets::{self, State as TcpState};
 use crate::{say, words};
 use nix::libc::{BPF_K, BPF_RET, sock_filter, sock_fprog};
 use nix::sys::socket::{setsockopt, sockopt};
 use rustix::io::Errno;
-use socket2::{Domain, Socket as Fd, Type};
+use socket2::{Socket as Fd, Type};
 use std::io;
 use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::time::Duration;
@@ -19,9 +20,6 @@ use std::time::Duration;
 /// (`tcp_rcv_state_process`), with its user. The last one is taken as it is, for
 /// `net.ipv4.tcp_fin_timeout` above 60, and for other stacks, which have no records.
 const TRIES: usize = 3;
-
-/// Where was sent or connected to, and who got it.
-pub type Deliveries = Vec<(Destination, Receiver)>;
 
 /// What was measured of a cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,11 +32,7 @@ pub struct Outcome {
     pub deliveries: Deliveries,
 }
 
-/// Whether this cell can be tried here.
-///
-/// # Errors
-///
-/// What is missing.
+/// Whether this cell can be tried here, or what is missing.
 pub fn check_possible(cell: &Cell, capabilities: &Capabilities) -> Result<(), String> {
     let any = |has: &dyn Fn(&Socket) -> bool| cell.sockets().any(has);
     if any(&|socket| socket.ip.is_ipv6()) {
@@ -61,10 +55,6 @@ pub fn check_possible(cell: &Cell, capabilities: &Capabilities) -> Result<(), St
 }
 
 /// Tries `cell`, on a port of its own.
-///
-/// # Errors
-///
-/// It could not be tried.
 pub fn measure(world: &mut World, cell: &Cell) -> Result<Outcome, Trouble> {
     if let Some(is_on) = cell.state.autobind_reuse() {
         world.autobind_reuse(is_on)?;
@@ -93,9 +83,9 @@ pub fn measure(world: &mut World, cell: &Cell) -> Result<Outcome, Trouble> {
     }
 }
 
-pub(super) struct Attempt<'a> {
+struct Attempt<'a> {
     world: &'a World,
-    pub(super) cell: &'a Cell,
+    cell: &'a Cell,
     /// Where A and B meet.
     port: u16,
     /// The port of A's peer, and of B's.
@@ -141,8 +131,11 @@ impl Attempt<'_> {
         }
         rest.retain(|(socket, _)| !socket.closed);
         let found = self.states()?;
-        if self.cell.state == State::FinWait2 && !is_last && !self.has_record()? {
-            return Ok(None);
+        if self.cell.state == State::FinWait2 && !is_last {
+            // The kernel keeps no more of A than the small record.
+            if !self.listed()?.iter().any(|socket| socket.is_record) {
+                return Ok(None);
+            }
         }
 
         let new = &self.cell.new;
@@ -173,11 +166,11 @@ impl Attempt<'_> {
         let delivers = verdict == Verdict::Ok && others.is_empty();
         let deliveries = match (&kept.a, self.cell.proto) {
             (Some(a), Proto::Udp) if delivers => {
-                let peers = [&kept.peer, &own_peer];
-                world::on_one_processor(|| self.datagrams(a, &socket, peers))?
+                let pair = Pair { cell: self.cell, port: self.port, a, b: &socket };
+                world::on_one_processor(|| pair.datagrams([&kept.peer, &own_peer]))?
             }
             (Some(a), Proto::Tcp) if delivers && new.route == Route::Bind => {
-                self.connections(a, &socket)?
+                Pair { cell: self.cell, port: self.port, a, b: &socket }.connections()?
             }
             _ => Vec::new(),
         };
@@ -188,15 +181,11 @@ impl Attempt<'_> {
 
     /// B's calls, one after the other.
     fn try_new(&self, fd: &Fd, new: &Socket, kept: &KeptOpen) -> Result<Verdict, Trouble> {
-        let is_tcp = self.cell.proto == Proto::Tcp;
         if new.route != Route::Connect {
             let verdict = self.bind(fd, new)?;
             if verdict != Verdict::Ok {
                 return Ok(verdict);
             }
-        }
-        // Of a B that connects without bind, that is after connect, as of A.
-        if new.route != Route::Connect {
             self.set_after(fd, new)?;
         }
         if new.route != Route::Bind {
@@ -205,25 +194,26 @@ impl Attempt<'_> {
                 Route::Connect => self.with_one_port(|| fd.connect(&peer.into()))?,
                 _ => fd.connect(&peer.into()),
             };
-            return match verdict(Call::Connect, connected) {
-                Verdict::Failed { errno: Errno::INPROGRESS, .. } => {
-                    Err(words!("B's connect takes too long", "B 的 connect 花的时间太长").into())
-                }
-                Verdict::Ok if new.route == Route::Connect => {
-                    self.set_after(fd, new)?;
-                    Ok(Verdict::Ok)
-                }
-                verdict => Ok(verdict),
-            };
-        }
-        if is_tcp {
-            if self.cell.state.is_between() {
-                let a = kept.a.as_ref().ok_or(words!("A is gone", "A 不见了"))?;
-                a.listen(64).map_err(failed(words!("A's listen", "A 的 listen")))?;
+            let verdict = verdict(Call::Connect, connected);
+            if matches!(verdict, Verdict::Failed { errno: Errno::INPROGRESS, .. }) {
+                return Err(
+                    words!("B's connect takes too long", "B 的 connect 花的时间太长").into()
+                );
             }
-            return Ok(verdict(Call::Listen, fd.listen(64)));
+            // Without bind, what is set late is set after connect, as of A.
+            if verdict == Verdict::Ok && new.route == Route::Connect {
+                self.set_after(fd, new)?;
+            }
+            return Ok(verdict);
         }
-        Ok(Verdict::Ok)
+        if self.cell.proto == Proto::Udp {
+            return Ok(Verdict::Ok);
+        }
+        if self.cell.state.is_between() {
+            let a = kept.a.as_ref().ok_or(words!("A is gone", "A 不见了"))?;
+            a.listen(64).map_err(failed(words!("A's listen", "A 的 listen")))?;
+        }
+        Ok(verdict(Call::Listen, fd.listen(64)))
     }
 
     /// While the kernel has no other port to give than ours.
@@ -238,17 +228,27 @@ impl Attempt<'_> {
         if socket.elsewhere { self.elsewhere } else { self.peer }
     }
 
-    /// The states in which the kernel has this port's own sockets.
+    /// The sockets of TCP that have the port as their own: from sock_diag(7), which is quicker, or else
+    /// from /proc/net/tcp and tcp6.
+    fn listed(&self) -> Result<Vec<sockets::Listed>, String> {
+        let folder = "/proc/thread-self/net";
+        sockets::listed(Proto::Tcp, self.port, sockets::ALL_BUT_BOUND)
+            .or_else(|_| sockets::in_proc(folder, Proto::Tcp, self.port))
+            .map_err(|error| say!("{folder}/tcp: {error}", "{folder}/tcp：{error}"))
+    }
+
+    /// Their states, sorted; of UDP, which has none, nothing.
     fn states(&self) -> Result<Vec<TcpState>, String> {
-        states(self.cell.proto, self.port)
+        if self.cell.proto == Proto::Udp {
+            return Ok(Vec::new());
+        }
+        let mut states: Vec<_> = self.listed()?.iter().map(|socket| socket.state).collect();
+        states.retain(|state| *state != TcpState::Bound); // gVisor lists what is bound, too
+        states.sort_unstable_by_key(|state| state.name());
+        Ok(states)
     }
 
-    /// Whether the kernel has kept no more of A than the small record.
-    fn has_record(&self) -> Result<bool, String> {
-        Ok(listed(self.port)?.iter().any(|socket| socket.is_record))
-    }
-
-    pub(super) fn address(&self, ip: IpAddr) -> SocketAddr {
+    fn address(&self, ip: IpAddr) -> SocketAddr {
         SocketAddr::new(ip, self.port)
     }
 
@@ -428,8 +428,7 @@ impl Attempt<'_> {
                 drop(peer);
                 self.wait_for_states(&[TcpState::TimeWait])?;
             }
-            // In what is left the peer has closed first.
-            state => {
+            state @ (State::CloseWait | State::LastAck | State::Closed) => {
                 drop(peer);
                 self.wait_for_states(&[TcpState::CloseWait])?;
                 if let Some(ip) = peer_ip {
@@ -445,6 +444,10 @@ impl Attempt<'_> {
                     kept.connection = vec![own];
                 }
             }
+            // Here A has no connection, or keeps its listener beside it.
+            State::Bound | State::Between | State::Listening | State::ShutDown => {}
+            State::Connection | State::Exhausted | State::ExhaustedReuse0 => {}
+            State::ExhaustedReuse1 | State::ExhaustedReuse1Between => {}
         }
         Ok(())
     }
@@ -524,22 +527,6 @@ fn by_other_user<T>(call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     as_other_user(call).map_err(sockets::std_error)?
 }
 
-fn plain(ip: IpAddr, kind: Type) -> io::Result<Fd> {
-    Fd::new(if ip.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 }, kind, None)
-}
-
-/// A socket of `ip`'s family, without any option.
-pub(super) fn plain_socket(kind: Type, ip: IpAddr) -> Result<Fd, String> {
-    plain(ip, kind).map_err(failed("socket"))
-}
-
-pub(super) fn local_address(fd: &Fd) -> Result<SocketAddr, String> {
-    let address = fd.local_addr().map_err(failed("getsockname"))?;
-    address
-        .as_socket()
-        .ok_or_else(|| say!("getsockname: no address of IP", "getsockname：不是 IP 地址"))
-}
-
 /// A program for the socket's group that always takes the first: one instruction.
 fn attach_program(fd: &Fd) -> io::Result<()> {
     let code = u16::try_from(BPF_RET | BPF_K).expect("it is small");
@@ -553,33 +540,9 @@ fn names(states: &[TcpState]) -> String {
     states.iter().map(|state| state.name()).collect::<Vec<_>>().join(", ")
 }
 
-pub(super) fn failed(what: &'static str) -> impl Fn(io::Error) -> String {
-    move |error| say!("{what}: {error}", "{what}：{error}")
-}
-
 fn verdict(call: Call, result: io::Result<()>) -> Verdict {
     Verdict::of(
         call,
         result.map_err(|error| Errno::from_raw_os_error(error.raw_os_error().unwrap_or_default())),
     )
-}
-
-/// The sockets of TCP that have the port as their own: from sock_diag(7), which is quicker, or else
-/// from /proc/net/tcp and tcp6.
-fn listed(port: u16) -> Result<Vec<sockets::Listed>, String> {
-    let folder = "/proc/thread-self/net";
-    sockets::listed(Proto::Tcp, port, sockets::ALL_BUT_BOUND)
-        .or_else(|_| sockets::in_proc(folder, Proto::Tcp, port))
-        .map_err(|error| say!("{folder}/tcp: {error}", "{folder}/tcp：{error}"))
-}
-
-/// Their states, sorted; of UDP, which has none, nothing.
-fn states(proto: Proto, port: u16) -> Result<Vec<TcpState>, String> {
-    if proto == Proto::Udp {
-        return Ok(Vec::new());
-    }
-    let mut states: Vec<_> = listed(port)?.iter().map(|socket| socket.state).collect();
-    states.retain(|state| *state != TcpState::Bound); // gVisor lists what is bound, too
-    states.sort_unstable_by_key(|state| state.name());
-    Ok(states)
 }

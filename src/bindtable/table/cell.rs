@@ -3,7 +3,7 @@
 //! Its name is `PROTOCOL/THERE/STATE/NEW`, as in
 //! `tcp/127.0.0.1+reuseaddr/time-wait/127.0.0.1+reuseaddr`. The whole grammar: [`grammar`].
 
-use crate::kernel::Proto;
+use crate::kernel::{Proto, Set};
 use crate::named::named;
 use crate::{say, words};
 use std::fmt::{self, Display, Formatter};
@@ -104,32 +104,6 @@ impl State {
     }
 }
 
-/// When an option is set.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Set {
-    /// Not at all.
-    #[default]
-    Never,
-    /// Before bind.
-    Before,
-    /// After bind.
-    Late,
-    /// Before bind, and cleared after it.
-    Cleared,
-}
-
-impl Set {
-    /// Whether it is set while the socket binds.
-    pub fn at_bind(self) -> bool {
-        matches!(self, Self::Before | Self::Cleared)
-    }
-
-    /// Whether it is set afterwards.
-    pub fn after_bind(self) -> bool {
-        matches!(self, Self::Before | Self::Late)
-    }
-}
-
 /// How a socket gets its port.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Route {
@@ -198,40 +172,25 @@ impl Socket {
 
     /// Whether its address is the wildcard, of either family or mapped.
     pub fn is_wildcard(self) -> bool {
-        match self.ip {
-            IpAddr::V4(ip) => ip.is_unspecified(),
-            IpAddr::V6(ip) => {
-                ip.is_unspecified() || ip.to_ipv4_mapped().is_some_and(|ip| ip.is_unspecified())
-            }
-        }
+        self.ip.to_canonical().is_unspecified()
     }
 
     /// Whether IPv4 arrives here.
     pub fn takes_ipv4(self) -> bool {
-        match self.ip {
-            IpAddr::V4(_) => true,
-            IpAddr::V6(ip) => {
-                ip.to_ipv4_mapped().is_some() || (ip.is_unspecified() && !self.v6only)
-            }
-        }
+        !self.takes_ipv6() || (self.ip.is_unspecified() && !self.v6only)
     }
 
     /// Whether IPv6 arrives here.
     pub fn takes_ipv6(self) -> bool {
-        matches!(self.ip, IpAddr::V6(ip) if ip.to_ipv4_mapped().is_none())
+        self.ip.to_canonical().is_ipv6()
     }
 
     /// An address of this machine that leads here.
     pub fn destination(self) -> IpAddr {
-        match self.ip {
-            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(ip) if ip.is_unspecified() && self.ipv4_client => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-            IpAddr::V6(ip) => match ip.to_ipv4_mapped() {
-                Some(ip) => Self::at(ip.into()).destination(),
-                None => ip.into(),
-            },
-            ip => ip,
+        match self.ip.to_canonical() {
+            ip if !ip.is_unspecified() => ip,
+            IpAddr::V6(_) if !self.ipv4_client => Ipv6Addr::LOCALHOST.into(),
+            _ => Ipv4Addr::LOCALHOST.into(),
         }
     }
 
@@ -245,20 +204,9 @@ impl Socket {
 
     /// Whether such a socket can be.
     fn check(&self) -> Result<(), String> {
-        let is_mapped = matches!(self.ip, IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some());
-        let is_here = match self.ip {
-            IpAddr::V4(ip) => ip.is_loopback() || ip.is_unspecified() || ip.is_multicast(),
-            IpAddr::V6(ip) => match ip.to_ipv4_mapped() {
-                Some(ip) => ip.is_loopback() || ip.is_unspecified(),
-                None => {
-                    ip.is_loopback()
-                        || ip.is_unspecified()
-                        || ip.is_multicast()
-                        || ip == SECOND_IPV6
-                }
-            },
-        };
-        if !is_here {
+        let ip = self.ip.to_canonical();
+        let is_group = self.ip.is_multicast(); // no mapped address is one
+        if !(ip.is_loopback() || ip.is_unspecified() || is_group || ip == SECOND_IPV6) {
             return Err(say!(
                 "{ip} is not an address here: there are 127.0.0.0/8, ::1, fd00::2, the wildcards \
                  and groups",
@@ -266,7 +214,7 @@ impl Socket {
                 ip = self.ip
             ));
         }
-        if self.v6only && (self.ip.is_ipv4() || is_mapped) {
+        if self.v6only && ip.is_ipv4() {
             return Err(say!(
                 "{self}: +v6only is for IPv6, and {ip} is IPv4",
                 "{self}：+v6only 只能用于 IPv6，而 {ip} 是 IPv4",
@@ -279,34 +227,36 @@ impl Socket {
                 "{self}：BPF 程序挂在 reuseport 组上，所以还要有 +reuseport"
             ));
         }
-        if self.route != Route::Bind {
-            if self.ip.is_multicast() || (self.route == Route::Connect && self.is_wildcard()) {
-                return Err(say!(
-                    "{self}: nothing connects from {ip}",
-                    "{self}：不能从 {ip} 发起 connect",
-                    ip = self.ip
-                ));
-            }
-            let is_source = match self.ip.to_canonical() {
-                IpAddr::V4(ip) => ip == Ipv4Addr::LOCALHOST,
-                IpAddr::V6(_) => true,
-            };
-            if self.route == Route::Connect && !is_source {
-                return Err(say!(
-                    "{self}: without bind, connect comes from 127.0.0.1; +bind-connects takes another",
-                    "{self}：没有 bind 时，connect 来自 127.0.0.1；别的地址用 +bind-connects"
-                ));
-            }
-            if self.device.is_some() {
-                return Err(say!(
-                    "{self}: a socket with a device does not connect here",
-                    "{self}：这里不试绑定了网络接口又调用 connect 的套接字"
-                ));
-            }
-        } else if self.elsewhere {
-            return Err(say!(
+        match self.route {
+            Route::Bind if self.elsewhere => Err(say!(
                 "{self}: +elsewhere is for a socket that connects",
                 "{self}：+elsewhere 只能用于调用 connect 的套接字"
+            )),
+            Route::Bind => Ok(()),
+            Route::Connect | Route::BindConnect => self.check_source(),
+        }
+    }
+
+    /// Whether it can connect from its address.
+    fn check_source(&self) -> Result<(), String> {
+        let without_bind = self.route == Route::Connect;
+        if self.ip.is_multicast() || (without_bind && self.is_wildcard()) {
+            return Err(say!(
+                "{self}: nothing connects from {ip}",
+                "{self}：不能从 {ip} 发起 connect",
+                ip = self.ip
+            ));
+        }
+        if without_bind && !self.takes_ipv6() && self.ip.to_canonical() != Ipv4Addr::LOCALHOST {
+            return Err(say!(
+                "{self}: without bind, connect comes from 127.0.0.1; +bind-connects takes another",
+                "{self}：没有 bind 时，connect 来自 127.0.0.1；别的地址用 +bind-connects"
+            ));
+        }
+        if self.device.is_some() {
+            return Err(say!(
+                "{self}: a socket with a device does not connect here",
+                "{self}：这里不试绑定了网络接口又调用 connect 的套接字"
             ));
         }
         Ok(())
@@ -315,12 +265,7 @@ impl Socket {
 
 impl Display for Socket {
     fn fmt(&self, f: &mut Formatter) -> fmt::Result {
-        match self.ip {
-            IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some_and(|ip| ip.is_unspecified()) => {
-                write!(f, "::ffff:0.0.0.0")?;
-            }
-            ip => write!(f, "{ip}")?,
-        }
+        write!(f, "{}", self.ip)?;
         MODIFIERS
             .iter()
             .filter(|modifier| (modifier.has)(self))
@@ -336,116 +281,72 @@ struct Modifier {
     give: fn(&mut Socket),
 }
 
-/// A flag of [`Socket`], or a value of one of its fields.
-macro_rules! modifier {
-    ($name:literal, $field:ident, $value:expr, $english:literal, $chinese:literal) => {
-        Modifier {
+/// Each word, the field of [`Socket`] with the value that it gives it, and what `--help` says of it.
+macro_rules! modifiers {
+    ($($name:literal { $field:ident: $value:expr } $english:literal $chinese:literal)+) => {
+        &[$(Modifier {
             name: $name,
             about: || words!($english, $chinese),
             has: |socket| socket.$field == $value,
             give: |socket| socket.$field = $value,
-        }
+        },)+]
     };
 }
 
 /// In the order in which a name has them.
-static MODIFIERS: [Modifier; 17] = [
-    modifier!("v6only", v6only, true, "with IPV6_V6ONLY", "设置了 IPV6_V6ONLY"),
-    modifier!(
-        "device-lo",
-        device,
-        Some(Device::Lo),
-        "SO_BINDTODEVICE: lo, where all arrives",
+static MODIFIERS: &[Modifier] = modifiers! {
+    "v6only" { v6only: true }
+        "with IPV6_V6ONLY"
+        "设置了 IPV6_V6ONLY"
+    "device-lo" { device: Some(Device::Lo) }
+        "SO_BINDTODEVICE: lo, where all arrives"
         "SO_BINDTODEVICE：lo，所有数据都从这个接口进来"
-    ),
-    modifier!(
-        "device-other",
-        device,
-        Some(Device::Other),
-        "SO_BINDTODEVICE: another device",
+    "device-other" { device: Some(Device::Other) }
+        "SO_BINDTODEVICE: another device"
         "SO_BINDTODEVICE：另一个网络接口"
-    ),
-    modifier!(
-        "reuseaddr",
-        reuseaddr,
-        Set::Before,
-        "SO_REUSEADDR, set before bind",
+    "reuseaddr" { reuseaddr: Set::Before }
+        "SO_REUSEADDR, set before bind"
         "在 bind 之前设置 SO_REUSEADDR"
-    ),
-    modifier!("late-reuseaddr", reuseaddr, Set::Late, "set after bind", "在 bind 之后设置"),
-    modifier!(
-        "cleared-reuseaddr",
-        reuseaddr,
-        Set::Cleared,
-        "set before bind, cleared after",
+    "late-reuseaddr" { reuseaddr: Set::Late }
+        "set after bind"
+        "在 bind 之后设置"
+    "cleared-reuseaddr" { reuseaddr: Set::Cleared }
+        "set before bind, cleared after"
         "在 bind 之前设置，之后清除"
-    ),
-    modifier!(
-        "reuseport",
-        reuseport,
-        Set::Before,
-        "SO_REUSEPORT, set before bind",
+    "reuseport" { reuseport: Set::Before }
+        "SO_REUSEPORT, set before bind"
         "在 bind 之前设置 SO_REUSEPORT"
-    ),
-    modifier!("late-reuseport", reuseport, Set::Late, "set after bind", "在 bind 之后设置"),
-    modifier!(
-        "cleared-reuseport",
-        reuseport,
-        Set::Cleared,
-        "set before bind, cleared after",
+    "late-reuseport" { reuseport: Set::Late }
+        "set after bind"
+        "在 bind 之后设置"
+    "cleared-reuseport" { reuseport: Set::Cleared }
+        "set before bind, cleared after"
         "在 bind 之前设置，之后清除"
-    ),
-    modifier!(
-        "program",
-        program,
-        Set::Before,
-        "SO_ATTACH_REUSEPORT_CBPF before bind: takes the first",
+    "program" { program: Set::Before }
+        "SO_ATTACH_REUSEPORT_CBPF before bind: takes the first"
         "在 bind 之前用 SO_ATTACH_REUSEPORT_CBPF 挂上 BPF 程序：总是选第一个套接字"
-    ),
-    modifier!(
-        "late-program",
-        program,
-        Set::Late,
-        "attached after bind",
+    "late-program" { program: Set::Late }
+        "attached after bind"
         "在 bind 之后挂上 BPF 程序"
-    ),
-    modifier!("other-user", other_user, true, "another user's socket", "套接字属于别的用户"),
-    modifier!(
-        "ipv4-client",
-        ipv4_client,
-        true,
-        "A at ::, whose client comes over IPv4",
+    "other-user" { other_user: true }
+        "another user's socket"
+        "套接字属于别的用户"
+    "ipv4-client" { ipv4_client: true }
+        "A at ::, whose client comes over IPv4"
         "A 在 ::，它的客户端用 IPv4 连接"
-    ),
-    modifier!(
-        "connects",
-        route,
-        Route::Connect,
-        "no bind: connect chooses the port (A: a client's socket)",
+    "connects" { route: Route::Connect }
+        "no bind: connect chooses the port (A: a client's socket)"
         "不调用 bind：由 connect 选端口（用于 A，就是客户端的套接字）"
-    ),
-    modifier!(
-        "bind-connects",
-        route,
-        Route::BindConnect,
-        "bind, then connect in place of listen",
+    "bind-connects" { route: Route::BindConnect }
+        "bind, then connect in place of listen"
         "bind 之后调用 connect，不调用 listen"
-    ),
-    modifier!(
-        "elsewhere",
-        elsewhere,
-        true,
-        "B connects to another server than A",
+    "elsewhere" { elsewhere: true }
+        "B connects to another server than A"
         "B 连接的服务器与 A 的不同"
-    ),
-    modifier!(
-        "closed",
-        closed,
-        true,
-        "a third socket that is closed again before B comes",
+    "closed" { closed: true }
+        "a third socket that is closed again before B comes"
         "第三个套接字，在 B 绑定之前就关闭了"
-    ),
-];
+};
 
 impl FromStr for Socket {
     type Err = String;
@@ -654,7 +555,7 @@ NEW 是套接字 B，最后绑定。TCP 套接字在 bind 之后还会 listen。
 "
     )
     .to_owned();
-    for Modifier { name, about, .. } in &MODIFIERS {
+    for Modifier { name, about, .. } in MODIFIERS {
         text += &format!("  +{name:<18}  {}\n", about());
     }
     text += words!(

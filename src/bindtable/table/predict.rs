@@ -1,9 +1,11 @@
-//! What the model says of a cell: its calls, one after the other, on the kernel's bucket.
+//! What the model says of a cell: its calls, one after the other, on the kernel's bucket; and who of
+//! A and B receives.
 
 use super::netlink::LOOPBACK;
-use super::cell::{BROADCAST, Cell, Device, Route, Set, Socket, State};
+use super::cell::{BROADCAST, Cell, Device, GROUP_IPV4, GROUP_IPV6, Route, Socket, State};
 use crate::kernel::bind::{Bucket, Rule, Sock, udp_bind};
-use crate::kernel::{Call, Options, Proto, Verdict, Version};
+use crate::kernel::receive::{self, Candidate, Destination, Reason, Receiver, Side};
+use crate::kernel::{Call, Options, Proto, Set, Verdict, Version};
 use rustix::io::Errno;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -17,8 +19,8 @@ pub fn predict(cell: &Cell, version: Version) -> (Verdict, Rule) {
         Proto::Udp => udp(cell),
         Proto::Tcp => tcp(cell, version),
     };
-    let decided = address(&cell.new).and_then(|()| by_port()).and_then(|rule| {
-        route(cell)?;
+    let decided = check_address(&cell.new).and_then(|()| by_port()).and_then(|rule| {
+        check_destination(cell)?;
         Ok(rule)
     });
     match decided {
@@ -43,7 +45,7 @@ pub fn predict(cell: &Cell, version: Version) -> (Verdict, Rule) {
 
 /// What bind asks of the address, before it looks at the port: `__inet6_bind`. `__inet_bind` does not
 /// ask on which device an address is.
-fn address(new: &Socket) -> Result<(), (Call, Rule)> {
+fn check_address(new: &Socket) -> Result<(), (Call, Rule)> {
     let IpAddr::V6(ip) = new.ip else { return Ok(()) };
     // __ipv6_addr_needs_scope_id: of groups, the scope is the second half of the second byte.
     let is_local_group = ip.is_multicast() && matches!(ip.octets()[1] & 0xf, 1 | 2);
@@ -58,7 +60,7 @@ fn address(new: &Socket) -> Result<(), (Call, Rule)> {
 
 /// Nobody connects to a broadcast address without SO_BROADCAST, nor with TCP: `tcp_v4_connect`,
 /// `__ip4_datagram_connect`.
-fn route(cell: &Cell) -> Result<(), (Call, Rule)> {
+fn check_destination(cell: &Cell) -> Result<(), (Call, Rule)> {
     let is_broadcast = cell.new.destination() == IpAddr::V4(BROADCAST);
     match cell.new.route != Route::Bind && is_broadcast {
         true => Err((Call::Connect, Rule::Broadcast)),
@@ -91,7 +93,7 @@ pub fn history(cell: &Cell) -> History {
 }
 
 /// The number of a device, as far as a cell tells devices apart; 0 without one.
-pub fn number(device: Option<Device>) -> u32 {
+fn device_number(device: Option<Device>) -> u32 {
     match device {
         None => 0,
         Some(Device::Lo) => LOOPBACK,
@@ -100,7 +102,7 @@ pub fn number(device: Option<Device>) -> u32 {
 }
 
 /// A socket of a cell as it is at bind. connect, which binds to no address, sets no IPV6_V6ONLY.
-pub fn binding(socket: &Socket) -> Sock {
+fn binding(socket: &Socket) -> Sock {
     let sock = Sock::new(socket.ip, socket.v6only);
     Sock {
         v6only: if socket.route == Route::Connect { socket.v6only } else { sock.v6only },
@@ -110,7 +112,7 @@ pub fn binding(socket: &Socket) -> Sock {
             reuseport: socket.reuseport.at_bind(),
         },
         user: u32::from(socket.other_user),
-        device: number(socket.device),
+        device: device_number(socket.device),
         has_group: socket.program == Set::Before,
         by_connect: socket.route == Route::Connect,
         ..sock
@@ -153,8 +155,7 @@ fn old_sockets(cell: &Cell, version: Version) -> Bucket {
         bring(&mut bucket, a, cell.state, version);
     }
     if cell.state == State::Closed {
-        bucket.owners.clear();
-        bucket.removed();
+        bucket.remove(0);
     }
     for socket in &cell.there[1..] {
         bind(&mut bucket, socket);
@@ -162,8 +163,7 @@ fn old_sockets(cell: &Cell, version: Version) -> Bucket {
     let mut is_closed = cell.there[1..].iter().map(|socket| socket.closed).rev();
     for at in (0..bucket.owners.len()).rev() {
         if is_closed.next() == Some(true) {
-            bucket.owners.remove(at);
-            bucket.removed();
+            bucket.remove(at);
         }
     }
     bucket
@@ -171,19 +171,25 @@ fn old_sockets(cell: &Cell, version: Version) -> Bucket {
 
 /// A, the first owner, gets to its state.
 fn bring(bucket: &mut Bucket, a: &Socket, state: State, version: Version) {
-    use State::{Connection, FinWait1, FinWait2, LastAck, Listening, ShutDown, TimeWait};
+    use State as S;
     if a.route == Route::Bind {
         let _ = bucket.listen(0);
     }
-    let mut child = Sock { is_record: matches!(state, FinWait2 | TimeWait), ..connected(a) };
-    if matches!(state, FinWait1 | LastAck) && version < Version::ORPHANS_USER {
+    let mut child = Sock { is_record: matches!(state, S::FinWait2 | S::TimeWait), ..connected(a) };
+    if matches!(state, S::FinWait1 | S::LastAck) && version < Version::ORPHANS_USER {
         child.user = ROOT;
     }
     match state {
-        Listening => {}
-        ShutDown => bucket.owners[0].listens = false,
-        Connection => bucket.owners.push(child),
-        _ => bucket.owners[0] = child,
+        S::Listening => {}
+        S::ShutDown => bucket.owners[0].listens = false,
+        S::Connection => bucket.owners.push(child),
+        S::Connected | S::FinWait1 | S::HalfClosed | S::FinWait2 | S::CloseWait => {
+            bucket.owners[0] = child;
+        }
+        S::LastAck | S::TimeWait | S::Closed => bucket.owners[0] = child,
+        // A is bound, and has done no more.
+        S::Bound | S::Between | S::Exhausted => {}
+        S::ExhaustedReuse0 | S::ExhaustedReuse1 | S::ExhaustedReuse1Between => {}
     }
 }
 
@@ -243,4 +249,49 @@ fn udp(cell: &Cell) -> Result<Rule, (Call, Rule)> {
     };
     let is_any_port = call == Call::Connect || cell.state.is_exhausted();
     udp_bind(&there, &new, is_any_port).map_err(|rule| (call, rule))
+}
+
+/// Who gets what is sent or connected to `to`, where A and B both are there; and what decides.
+pub fn receiver(cell: &Cell, to: Destination, version: Version) -> (Receiver, Reason) {
+    let a_is_connected = cell.proto == Proto::Udp && cell.state == State::Connected;
+    let listens =
+        matches!(cell.state, State::Listening | State::Connection) || cell.state.is_between();
+    let a = Candidate {
+        takes: cell.proto == Proto::Udp || listens,
+        ..candidate(&cell.there[0], cell.proto, a_is_connected.then_some(Side::A))
+    };
+    let peer = if a_is_connected && cell.is_same_server() { Side::A } else { Side::B };
+    let b_is_connected = cell.new.route != Route::Bind;
+    let b = candidate(&cell.new, cell.proto, b_is_connected.then_some(peer));
+    receive::receiver(a, b, to, version)
+}
+
+fn candidate(socket: &Socket, proto: Proto, peer: Option<Side>) -> Candidate {
+    let ip = if peer.is_some() { socket.destination() } else { socket.ip };
+    Candidate {
+        proto,
+        takes: true,
+        is_ipv6: socket.ip.is_ipv6(),
+        v6only: binding(socket).v6only,
+        ip: ip.to_canonical(),
+        device: device_number(socket.device),
+        peer,
+        has_moved: peer.is_some() && (socket.ip.is_unspecified() || socket.route == Route::Connect),
+        came_with_reuseport: match proto {
+            Proto::Tcp => socket.reuseport.after_bind(),
+            Proto::Udp => socket.reuseport.at_bind(),
+        },
+        reuseport: socket.reuseport.after_bind(),
+        program: socket.program,
+        member_of: Some(group(socket.ip)),
+        user: u32::from(socket.other_user),
+    }
+}
+
+/// The group that a socket at `ip` joins.
+fn group(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => GROUP_IPV4.into(),
+        IpAddr::V6(_) => GROUP_IPV6.into(),
+    }
 }

@@ -98,43 +98,81 @@ const FAMILIES: [&str; 8] = [
 const UDP_FAMILIES: [&str; 7] =
     ["0.0.0.0", "127.0.0.1", "::", "::+v6only", "::1", "fd00::2", "ff0e::123"];
 
+/// Both sockets of TCP at one address, each with what its side has.
+const AT_LOCALHOST: &str = "tcp/127.0.0.1{a}/{state}/127.0.0.1{b}";
+
 /// Every table, in the order in which they are shown.
 pub fn all() -> Vec<Question> {
-    let mut all = vec![restart(), reuseport(), both_options(), tcp_addresses(), ipv6()];
+    let every = || states(&State::OF_TCP);
+    let mut all = vec![
+        Question::of("restart", AT_LOCALHOST, every(), sides("+reuseaddr")),
+        Question::of("reuseport", AT_LOCALHOST, every(), sides("+reuseport")),
+        both_options(),
+        tcp_addresses(),
+        Question::of(
+            "ipv6",
+            "tcp/::1{a}/{state}/::1{b}",
+            every(),
+            label("SO_REUSEADDR")
+                .has(&sides("+reuseaddr"))
+                .then(label("SO_REUSEPORT").has(&sides("+reuseport").some(1..))),
+        ),
+    ];
     all.extend(families());
-    all.extend([user(), moments(Proto::Tcp), exhausted(), clients(), bound_clients(), connects()]);
-    all.extend([ipv4_clients(), devices(Proto::Tcp), programs(Proto::Tcp), three()]);
-    all.extend([udp(), udp_addresses()]);
+    all.extend([
+        Question::of(
+            "users",
+            "tcp/127.0.0.1{both}/{state}/127.0.0.1{both}{user}",
+            every(),
+            users().has(&options("{both}")),
+        ),
+        moments(Proto::Tcp),
+        exhausted(),
+        of_clients("clients", "tcp/127.0.0.1{a}+connects/{state}/127.0.0.1{b}"),
+        of_clients("bound-clients", "tcp/127.0.0.1{a}+bind-connects/{state}/127.0.0.1{b}"),
+        connects(),
+        ipv4_clients(),
+        devices(Proto::Tcp),
+        programs(Proto::Tcp),
+        three(),
+        udp(),
+        Question::of(
+            "udp-addresses",
+            "udp/{a}{both}/{state}/{b}{both}",
+            states(&[State::Bound]).by(&shared()).by(&addresses("{a}", &IPV4)),
+            addresses("{b}", &IPV4),
+        ),
+    ]);
     all.extend(udp_families());
-    all.extend([udp_groups(), udp_connected(), udp_exhausted(), devices(Proto::Udp)]);
-    all.extend([programs(Proto::Udp), moments(Proto::Udp)]);
-    all.extend([receivers(), udp_delivery(), tcp_delivery()]);
+    all.extend([
+        Question::of(
+            "udp-groups",
+            "udp/{group}{a}/bound/{group}{b}{user}",
+            addresses("{group}", &["239.1.2.3", "ff0e::123"]).by(&label("A").has(&options("{a}"))),
+            users().has(&options("{b}")),
+        ),
+        udp_connected(),
+        Question::of(
+            "udp-exhausted",
+            "udp/127.0.0.1{a}/exhausted/127.0.0.1{b}{user}",
+            label("A").has(&options("{a}")),
+            users().has(&options("{b}")),
+        ),
+        devices(Proto::Udp),
+        programs(Proto::Udp),
+        moments(Proto::Udp),
+        receivers(),
+        udp_delivery(),
+        tcp_delivery(),
+    ]);
     all
-}
-
-fn restart() -> Question {
-    Question::of(
-        "restart",
-        "tcp/127.0.0.1{a}/{state}/127.0.0.1{b}",
-        states(&State::OF_TCP),
-        sides("+reuseaddr"),
-    )
-}
-
-fn reuseport() -> Question {
-    Question::of(
-        "reuseport",
-        "tcp/127.0.0.1{a}/{state}/127.0.0.1{b}",
-        states(&State::OF_TCP),
-        sides("+reuseport"),
-    )
 }
 
 fn both_options() -> Question {
     let of_a = [State::Bound, State::Listening, State::Connected, State::TimeWait];
     Question::of(
         "options",
-        "tcp/127.0.0.1{a}/{state}/127.0.0.1{b}",
+        AT_LOCALHOST,
         states(&of_a).by(&label("A").has(&options("{a}"))),
         options("{b}"),
     )
@@ -147,17 +185,6 @@ fn tcp_addresses() -> Question {
         "tcp/{a}{both}/{state}/{b}{both}",
         states(&of_a).by(&shared()).by(&addresses("{a}", &IPV4[..3])),
         addresses("{b}", &IPV4[..3]),
-    )
-}
-
-fn ipv6() -> Question {
-    Question::of(
-        "ipv6",
-        "tcp/::1{a}/{state}/::1{b}",
-        states(&State::OF_TCP),
-        label("SO_REUSEADDR")
-            .has(&sides("+reuseaddr"))
-            .then(label("SO_REUSEPORT").has(&sides("+reuseport").some(1..))),
     )
 }
 
@@ -183,15 +210,6 @@ fn families() -> [Question; 4] {
         let template = format!("tcp/{{a}}{{both}}/{state}/{{b}}{{both}}");
         of_families(name, &template, &FAMILIES, both)
     })
-}
-
-fn user() -> Question {
-    Question::of(
-        "users",
-        "tcp/127.0.0.1{both}/{state}/127.0.0.1{both}{user}",
-        states(&State::OF_TCP),
-        users().has(&options("{both}")),
-    )
 }
 
 /// For TCP the states that matter, for UDP its one.
@@ -265,14 +283,6 @@ fn of_clients(name: &'static str, template: &str) -> Question {
         states.by(&label("A").has(&options("{a}").some(..3))),
         Axis::new("{b}", &columns),
     )
-}
-
-fn clients() -> Question {
-    of_clients("clients", "tcp/127.0.0.1{a}+connects/{state}/127.0.0.1{b}")
-}
-
-fn bound_clients() -> Question {
-    of_clients("bound-clients", "tcp/127.0.0.1{a}+bind-connects/{state}/127.0.0.1{b}")
 }
 
 fn connects() -> Question {
@@ -427,27 +437,9 @@ fn udp() -> Question {
     )
 }
 
-fn udp_addresses() -> Question {
-    Question::of(
-        "udp-addresses",
-        "udp/{a}{both}/{state}/{b}{both}",
-        states(&[State::Bound]).by(&shared()).by(&addresses("{a}", &IPV4)),
-        addresses("{b}", &IPV4),
-    )
-}
-
 fn udp_families() -> [Question; 3] {
     [("udp-families", 0), ("udp-families-reuseaddr", 1), ("udp-families-reuseport", 2)]
         .map(|(name, both)| of_families(name, "udp/{a}{both}/bound/{b}{both}", &UDP_FAMILIES, both))
-}
-
-fn udp_groups() -> Question {
-    Question::of(
-        "udp-groups",
-        "udp/{group}{a}/bound/{group}{b}{user}",
-        addresses("{group}", &["239.1.2.3", "ff0e::123"]).by(&label("A").has(&options("{a}"))),
-        users().has(&options("{b}")),
-    )
 }
 
 fn udp_connected() -> Question {
@@ -471,15 +463,6 @@ fn udp_connected() -> Question {
         "udp/{a}{both}/connected/{b}{both}",
         Axis::new("{a}", &of_a).by(&shared()),
         Axis::new("{b}", &of_b),
-    )
-}
-
-fn udp_exhausted() -> Question {
-    Question::of(
-        "udp-exhausted",
-        "udp/127.0.0.1{a}/exhausted/127.0.0.1{b}{user}",
-        label("A").has(&options("{a}")),
-        users().has(&options("{b}")),
     )
 }
 

@@ -1,15 +1,13 @@
-//! Who of A and B receives: as the kernel's lookup says, and as it was seen.
+//! Who of A and B receives, as it was seen.
 
-use super::cell::{BROADCAST, Cell, GROUP_IPV4, GROUP_IPV6, Route, Set, Socket, State};
-use super::attempt::{Attempt, Deliveries, failed, local_address, plain_socket};
+use super::cell::{BROADCAST, Cell, GROUP_IPV4, GROUP_IPV6};
 use super::netlink::LOOPBACK;
-use super::predict::{binding, number};
-use super::world::{Trouble, wait_for};
-use crate::kernel::receive::{self, Attached, Candidate, Destination, Reason, Receiver, Side};
-use crate::kernel::{Proto, Version};
+use super::world::{Trouble, failed, local_address, plain_socket, wait_for};
+use crate::kernel::receive::{Destination, Receiver, Side};
+use crate::kernel::{Proto, Set};
 use crate::{say, words};
 use socket2::{SockAddr, Socket as Fd, Type};
-use std::fmt::{self, Display, Formatter};
+use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -18,99 +16,49 @@ use std::time::Duration;
 /// one of two gets none of 40 happens once in 2^39 runs.
 const SHARES: usize = 40;
 
-impl Display for Destination {
-    /// As a saved run has it.
-    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
-        write!(f, "{}", self.ip)?;
-        self.from.map_or(Ok(()), |side| write!(f, " from {side:?}'s peer"))
+/// Where was sent or connected to, and who got it.
+pub type Deliveries = Vec<(Destination, Receiver)>;
+
+/// From who got each of several: A, B.
+fn receiver(each: &[(bool, bool)]) -> Receiver {
+    let [only_a, only_b, both] =
+        [(true, false), (false, true), (true, true)].map(|who| each.contains(&who));
+    match (only_a, only_b, both) {
+        (true, true, _) => Receiver::Spread,
+        (_, _, true) => Receiver::Both,
+        (true, false, _) => Receiver::A,
+        (false, true, _) => Receiver::B,
+        _ => Receiver::Nobody,
     }
 }
 
-impl Receiver {
-    /// From who got each of several: A, B.
-    pub fn of(each: &[(bool, bool)]) -> Self {
-        let [only_a, only_b, both] =
-            [(true, false), (false, true), (true, true)].map(|who| each.contains(&who));
-        match (only_a, only_b, both) {
-            (true, true, _) => Self::Spread,
-            (_, _, true) => Self::Both,
-            (true, false, _) => Self::A,
-            (false, true, _) => Self::B,
-            _ => Self::Nobody,
-        }
-    }
+/// A and B, which both take what comes to the port.
+pub struct Pair<'a> {
+    pub cell: &'a Cell,
+    pub port: u16,
+    pub a: &'a Fd,
+    pub b: &'a Fd,
 }
 
-/// Who gets what is sent or connected to `to`, where A and B both are there; and what decides.
-pub fn predict(cell: &Cell, to: Destination, version: Version) -> (Receiver, Reason) {
-    let a_is_connected = cell.proto == Proto::Udp && cell.state == State::Connected;
-    let listens =
-        matches!(cell.state, State::Listening | State::Connection) || cell.state.is_between();
-    let a = Candidate {
-        takes: cell.proto == Proto::Udp || listens,
-        ..candidate(&cell.there[0], cell.proto, a_is_connected.then_some(Side::A))
-    };
-    let peer = if a_is_connected && cell.is_same_server() { Side::A } else { Side::B };
-    let b_is_connected = cell.new.route != Route::Bind;
-    let b = candidate(&cell.new, cell.proto, b_is_connected.then_some(peer));
-    receive::receiver(a, b, to, version)
-}
-
-fn candidate(socket: &Socket, proto: Proto, peer: Option<Side>) -> Candidate {
-    let ip = if peer.is_some() { socket.destination() } else { socket.ip };
-    Candidate {
-        proto,
-        takes: true,
-        is_ipv6: socket.ip.is_ipv6(),
-        v6only: binding(socket).v6only,
-        ip: ip.to_canonical(),
-        device: number(socket.device),
-        peer,
-        has_moved: peer.is_some() && (socket.ip.is_unspecified() || socket.route == Route::Connect),
-        came_with_reuseport: match proto {
-            Proto::Tcp => socket.reuseport.after_bind(),
-            Proto::Udp => socket.reuseport.at_bind(),
-        },
-        reuseport: socket.reuseport.after_bind(),
-        program: match socket.program {
-            Set::Never => None,
-            Set::Before | Set::Cleared => Some(Attached::Before),
-            Set::Late => Some(Attached::After),
-        },
-        member_of: Some(group(socket.ip)),
-        user: u32::from(socket.other_user),
-    }
-}
-
-impl Attempt<'_> {
+impl Pair<'_> {
     /// Where something may be sent so that one of the two could get it.
     fn destinations(&self) -> Vec<IpAddr> {
-        let mut destinations: Vec<IpAddr> = Vec::new();
-        let mut add = |ip: IpAddr| {
-            if !destinations.contains(&ip) {
-                destinations.push(ip);
-            }
-        };
-        let pair = [&self.cell.there[0], &self.cell.new];
-        if pair.iter().any(|socket| socket.takes_ipv4()) {
-            add(Ipv4Addr::LOCALHOST.into());
-        }
-        if pair.iter().any(|socket| socket.takes_ipv6()) {
-            add(Ipv6Addr::LOCALHOST.into());
-        }
-        for socket in pair {
-            add(socket.destination());
-        }
-        if self.cell.proto == Proto::Udp {
-            if pair.iter().any(|socket| socket.takes_ipv4()) {
-                add(BROADCAST.into());
-                add(GROUP_IPV4.into());
-            }
-            if pair.iter().any(|socket| socket.takes_ipv6()) {
-                add(GROUP_IPV6.into());
-            }
-        }
-        destinations
+        let pair = [self.cell.there[0], self.cell.new];
+        let takes_ipv4 = pair.iter().any(|socket| socket.takes_ipv4());
+        let takes_ipv6 = pair.iter().any(|socket| socket.takes_ipv6());
+        let is_udp = self.cell.proto == Proto::Udp;
+        let all = [
+            (takes_ipv4, Ipv4Addr::LOCALHOST.into()),
+            (takes_ipv6, Ipv6Addr::LOCALHOST.into()),
+            (true, pair[0].destination()),
+            (true, pair[1].destination()),
+            (is_udp && takes_ipv4, BROADCAST.into()),
+            (is_udp && takes_ipv4, GROUP_IPV4.into()),
+            (is_udp && takes_ipv6, GROUP_IPV6.into()),
+        ];
+        let mut seen = BTreeSet::new();
+        let all = all.into_iter().filter(|(takes, ip)| *takes && seen.insert(*ip));
+        all.map(|(_, ip)| ip).collect()
     }
 
     fn tries(&self) -> usize {
@@ -118,8 +66,12 @@ impl Attempt<'_> {
         if pair.iter().all(|socket| socket.reuseport != Set::Never) { SHARES } else { 2 }
     }
 
+    fn address(&self, ip: IpAddr) -> SockAddr {
+        SocketAddr::new(ip, self.port).into()
+    }
+
     /// Who accepts, for each address that a client may connect to.
-    pub(super) fn connections(&self, a: &Fd, b: &Fd) -> Result<Deliveries, Trouble> {
+    pub fn connections(&self) -> Result<Deliveries, Trouble> {
         let accepts = |fd: &Fd| match fd.accept() {
             Ok((child, _)) => child.set_linger(Some(Duration::ZERO)).is_ok(),
             Err(_) => false,
@@ -129,38 +81,33 @@ impl Attempt<'_> {
             let mut each = Vec::new();
             for _ in 0..self.tries() {
                 let client = plain_socket(Type::STREAM, ip)?;
-                match client.connect(&self.address(ip).into()) {
+                match client.connect(&self.address(ip)) {
                     Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                         each.push((false, false));
                     }
                     Err(error) => return Err(failed("connect")(error).into()),
                     Ok(()) => each.push(wait_for("accept", || {
-                        let who = (accepts(a), accepts(b));
+                        let who = (accepts(self.a), accepts(self.b));
                         Ok((who != (false, false)).then_some(who))
                     })?),
                 }
             }
-            deliveries.push((Destination::new(ip), Receiver::of(&each)));
+            deliveries.push((Destination::new(ip), receiver(&each)));
         }
         Ok(deliveries)
     }
 
     /// Who receives, for each address that may be sent to, and from the peers. Both are members of
     /// the groups.
-    pub(super) fn datagrams(
-        &self,
-        a: &Fd,
-        b: &Fd,
-        peers: [&Option<Fd>; 2],
-    ) -> Result<Deliveries, String> {
-        for (fd, socket) in [(a, &self.cell.there[0]), (b, &self.cell.new)] {
+    pub fn datagrams(&self, peers: [&Option<Fd>; 2]) -> Result<Deliveries, String> {
+        for (fd, socket) in [(self.a, &self.cell.there[0]), (self.b, &self.cell.new)] {
             join_group(fd, socket.ip).map_err(failed(words!("joining the group", "加入多播组")))?;
             fd.set_nonblocking(true).map_err(failed("O_NONBLOCK"))?;
         }
         let fence = Fence::new()?;
         let send = |sender: &Fd, ip| -> Result<_, String> {
-            match sender.send_to(b"?", &self.address(ip).into()) {
-                Ok(_) => Ok(Some(fence.received(a, b)?)),
+            match sender.send_to(b"?", &self.address(ip)) {
+                Ok(_) => Ok(Some(fence.received(self.a, self.b)?)),
                 // There is no such route here.
                 Err(error) if error.kind() == io::ErrorKind::NetworkUnreachable => Ok(None),
                 Err(error) => {
@@ -178,7 +125,7 @@ impl Attempt<'_> {
             };
             if let Some(each) = (0..self.tries()).map(try_once).collect::<Result<_, _>>()? {
                 let each: Vec<_> = each;
-                deliveries.push((Destination::new(ip), Receiver::of(&each)));
+                deliveries.push((Destination::new(ip), receiver(&each)));
             }
         }
         for (peer, side) in peers.into_iter().zip([Side::A, Side::B]) {
@@ -188,7 +135,7 @@ impl Attempt<'_> {
             let each: Option<Vec<_>> =
                 (0..self.tries()).map(|_| send(peer, ip)).collect::<Result<_, String>>()?;
             let to = Destination { ip, from: Some(side) };
-            deliveries.push((to, Receiver::of(&each.unwrap_or_default())));
+            deliveries.push((to, receiver(&each.unwrap_or_default())));
         }
         Ok(deliveries)
     }
@@ -212,14 +159,6 @@ impl Fence {
         self.0.send_to(b"!", &self.1).map_err(failed("sendto"))?;
         read(&self.0).map_err(failed("recv"))?;
         Ok((read(a).is_ok(), read(b).is_ok()))
-    }
-}
-
-/// The group that a socket at `ip` joins.
-fn group(ip: IpAddr) -> IpAddr {
-    match ip {
-        IpAddr::V4(_) => GROUP_IPV4.into(),
-        IpAddr::V6(_) => GROUP_IPV6.into(),
     }
 }
 

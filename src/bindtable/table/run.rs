@@ -13,16 +13,13 @@ use std::thread;
 /// What was found of each cell, or why it was not tried.
 pub type Results = BTreeMap<Cell, Result<Outcome, String>>;
 
-/// Tries each of the `cells`, on `jobs` threads.
-///
-/// # Errors
-///
-/// A thread has no network to try them in.
+/// Tries each of the `cells`, on `jobs` threads. It fails if a thread has no network to try them in.
 pub fn run(
     mut cells: Vec<Cell>,
     capabilities: &Capabilities,
     jobs: usize,
 ) -> Result<Results, String> {
+    let has_failed = words!("a thread has failed", "有一个线程失败了");
     cells.sort();
     cells.dedup();
     let next = AtomicUsize::new(0);
@@ -31,13 +28,12 @@ pub fn run(
     // waited for once. One that has come may be late where the machine is busy.
     let waited: Mutex<BTreeMap<State, Option<String>>> = Mutex::new(BTreeMap::new());
     let work = || -> Result<(), String> {
-        let poisoned = words!("a thread has failed", "有一个线程失败了");
         let mut world = World::new(capabilities)?;
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(cell) = cells.get(at) else { return Ok(()) };
             show_progress(at, cells.len());
-            let known = waited.lock().map_err(|_| poisoned)?.get(&cell.state).cloned().flatten();
+            let known = waited.lock().map_err(|_| has_failed)?.get(&cell.state).cloned().flatten();
             let result = match check_possible(cell, capabilities).err().or(known) {
                 Some(obstacle) => Err(obstacle),
                 None => {
@@ -45,12 +41,12 @@ pub fn run(
                     let late = measured.as_ref().err().filter(|trouble| trouble.is_late);
                     if measured.is_ok() || late.is_some() {
                         let late = late.map(|trouble| trouble.text.clone());
-                        waited.lock().map_err(|_| poisoned)?.entry(cell.state).or_insert(late);
+                        waited.lock().map_err(|_| has_failed)?.entry(cell.state).or_insert(late);
                     }
                     measured.map_err(|trouble| trouble.text)
                 }
             };
-            results.lock().map_err(|_| poisoned)?.insert(cell.clone(), result);
+            results.lock().map_err(|_| has_failed)?.insert(cell.clone(), result);
         }
     };
     // On the machine's own loopback two threads could take one port.
@@ -63,13 +59,11 @@ pub fn run(
         if workers.is_empty() {
             return work();
         }
-        workers.into_iter().try_for_each(|worker| {
-            worker.join().map_err(|_| words!("a thread has failed", "有一个线程失败了"))?
-        })
+        workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| has_failed)?)
     });
     clear_progress();
     finished?;
-    results.into_inner().map_err(|_| words!("a thread has failed", "有一个线程失败了").to_owned())
+    results.into_inner().map_err(|_| has_failed.to_owned())
 }
 
 fn show_progress(done: usize, all: usize) {

@@ -1,5 +1,5 @@
-//! Where the cells are tried: network namespaces, what this process may do in them, and the
-//! kernel's own table of sockets.
+//! Where the cells are tried: network namespaces, what this process may do in them, and sockets
+//! without any option.
 
 use super::cell::SECOND_IPV6;
 use super::netlink::Netlink;
@@ -11,8 +11,9 @@ use rustix::process::{Uid, getegid, geteuid};
 use rustix::thread::{
     CpuSet, UnshareFlags, sched_getaffinity, sched_getcpu, sched_setaffinity, set_thread_res_uid,
 };
+use socket2::{Domain, Socket as Fd, Type};
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
@@ -44,11 +45,7 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
-    /// Leaves the network of this machine, if it can.
-    ///
-    /// # Errors
-    ///
-    /// The network has been left, and the new one can't be used.
+    /// Leaves the network of this machine, if it can. It fails if the new one can't be used.
     pub fn find() -> Result<Self, String> {
         let ipv6 = has_ipv6(); // as this machine has it: a new namespace would have it anew
         let namespaces = leave_network();
@@ -59,11 +56,7 @@ impl Capabilities {
                 // A socket table of their own for the namespaces that are made from here, so small
                 // that it is quickly read (Linux 6.1).
                 let _ = fs::write("/proc/sys/net/ipv4/tcp_child_ehash_entries", "1024");
-                let netlink = Netlink::new().map_err(|errno| fail("netlink", errno))?;
-                netlink
-                    .loopback_up()
-                    .map_err(|errno| fail(words!("the loopback", "回环接口"), errno))?;
-                capabilities.devices = netlink.add_device(OTHER_DEVICE).map_err(|errno| {
+                capabilities.devices = ready_network()?.add_device(OTHER_DEVICE).map_err(|errno| {
                     let kinds = words!(
                         "no device of the kinds dummy, veth, bridge or ifb",
                         "dummy、veth、bridge、ifb 中任何一种网络接口"
@@ -163,6 +156,13 @@ fn leave_network() -> Result<(), String> {
     unshare(UnshareFlags::NEWNET).or_else(|errno| refused("unshare", strerror(errno)))
 }
 
+/// Starts the loopback of a network that is new.
+fn ready_network() -> Result<Netlink, String> {
+    let netlink = Netlink::new().map_err(|errno| fail("netlink", errno))?;
+    netlink.loopback_up().map_err(|errno| fail(words!("the loopback", "回环接口"), errno))?;
+    Ok(netlink)
+}
+
 /// unshare(2). The call that rustix puts in its place is unsafe for the sake of another flag,
 /// which takes file descriptors from a thread: `UnshareFlags::FILES`.
 #[expect(deprecated)]
@@ -210,6 +210,28 @@ fn may_bind(kind: SocketType, ip: IpAddr, port: u16) -> bool {
     made.and_then(|fd: OwnedFd| bind(&fd, &SocketAddr::new(ip, port))).is_ok()
 }
 
+/// A socket of `ip`'s family, without any option.
+pub fn plain(ip: IpAddr, kind: Type) -> io::Result<Fd> {
+    Fd::new(if ip.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 }, kind, None)
+}
+
+/// The same, with the trouble in words.
+pub fn plain_socket(kind: Type, ip: IpAddr) -> Result<Fd, String> {
+    plain(ip, kind).map_err(failed("socket"))
+}
+
+pub fn local_address(fd: &Fd) -> Result<SocketAddr, String> {
+    let address = fd.local_addr().map_err(failed("getsockname"))?;
+    address
+        .as_socket()
+        .ok_or_else(|| say!("getsockname: no address of IP", "getsockname：不是 IP 地址"))
+}
+
+/// What is said of a call that has failed.
+pub fn failed(what: &'static str) -> impl Fn(io::Error) -> String {
+    move |error| say!("{what}: {error}", "{what}：{error}")
+}
+
 /// The network of one thread. Each cell has a port of its own there.
 pub struct World {
     /// The ports that no cell has had yet.
@@ -220,10 +242,6 @@ pub struct World {
 
 impl World {
     /// A network for this thread: a namespace, or the machine's own.
-    ///
-    /// # Errors
-    ///
-    /// The namespace can't be made ready.
     pub fn new(capabilities: &Capabilities) -> Result<Self, String> {
         let mut world =
             Self { ports: 2000..=u16::MAX, has_ipv6: capabilities.ipv6.is_ok(), netlink: None };
@@ -232,8 +250,7 @@ impl World {
         }
         unshare(UnshareFlags::NEWNET)
             .map_err(|errno| fail(words!("a network namespace", "网络命名空间"), errno))?;
-        let netlink = Netlink::new().map_err(|errno| fail("netlink", errno))?;
-        netlink.loopback_up().map_err(|errno| fail(words!("the loopback", "回环接口"), errno))?;
+        let netlink = ready_network()?;
         if capabilities.devices.is_ok() {
             netlink
                 .add_device(OTHER_DEVICE)

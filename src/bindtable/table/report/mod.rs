@@ -9,7 +9,7 @@ pub use saved::Run;
 use super::cell::Cell;
 use super::questions::{Question, Show};
 use super::run::Results;
-use super::{predict, receivers, words};
+use super::{predict, words};
 use crate::kernel::bind::Rule;
 use crate::kernel::receive::{Destination, Reason, Receiver};
 use crate::kernel::{Verdict, Version};
@@ -61,7 +61,7 @@ impl Report {
 
     /// The version whose rule is the model's here.
     fn version(&self) -> Version {
-        Version::parse(&self.kernel).unwrap_or(Version::TODAY)
+        Version::parse(&self.kernel).unwrap_or(Version::NEWEST)
     }
 
     fn predict(&self, cell: &Cell) -> (Verdict, Rule) {
@@ -69,7 +69,7 @@ impl Report {
     }
 
     fn predict_receiver(&self, cell: &Cell, to: Destination) -> (Receiver, Reason) {
-        receivers::predict(cell, to, self.version())
+        predict::receiver(cell, to, self.version())
     }
 
     fn head(&self) -> String {
