@@ -1,9 +1,11 @@
 //! The arguments, and what `--help` says of them, in both languages.
 
 use crate::kernel::Proto;
+use crate::named::{Format, Named};
 use crate::port::Target;
 use crate::table::cell::{self, Cell, State};
-use crate::table::report::Format;
+use crate::table::questions::{self, Question};
+use crate::table::report;
 use crate::{say, why, words};
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::error::{ContextKind, ErrorKind};
@@ -29,7 +31,7 @@ pub struct Arguments {
     #[command(flatten)]
     pub filter: Filter,
     #[command(flatten)]
-    pub output: Output,
+    pub output: Output<report::Format>,
 }
 
 #[derive(Subcommand)]
@@ -48,7 +50,7 @@ pub enum Task {
         ))]
         cells: Vec<Cell>,
         #[command(flatten)]
-        output: Answer,
+        output: Output<Format>,
     },
     #[command(
         about = words!(
@@ -71,7 +73,7 @@ pub enum Task {
         ))]
         probe: bool,
         #[command(flatten)]
-        output: Answer,
+        output: Output<Format>,
     },
     #[command(
         about = words!(
@@ -94,15 +96,15 @@ pub enum Task {
         #[command(flatten)]
         filter: Filter,
         #[command(flatten)]
-        output: Output,
+        output: Output<report::Format>,
     },
 }
 
 #[derive(Args)]
 pub struct Filter {
-    #[arg(long, help = words!("The cells of this protocol", "只试这个协议的格子"))]
+    #[arg(long, value_parser = one_of::<Proto>(), help = words!("The cells of this protocol", "只试这个协议的格子"))]
     pub proto: Option<Proto>,
-    #[arg(long, help = words!("The cells with A in this state", "只试 A 处于这个状态的格子"))]
+    #[arg(long, value_parser = one_of::<State>(), help = words!("The cells with A in this state", "只试 A 处于这个状态的格子"))]
     pub state: Option<State>,
     #[arg(long, value_name = "NAME", help = words!(
         "One table; its name stands beside its title",
@@ -115,6 +117,33 @@ pub struct Filter {
         "同时试几格；每个线程有自己的网络命名空间；默认是处理器个数的四倍，因为一格大部分时间在等待"
     ))]
     pub jobs: Option<NonZeroU8>,
+}
+
+impl Filter {
+    /// Whether it is wanted; `--question` aside.
+    pub fn wants(&self, cell: &Cell) -> bool {
+        self.proto.is_none_or(|proto| proto == cell.proto)
+            && self.state.is_none_or(|state| state == cell.state)
+    }
+
+    /// The tables with what is wanted of them.
+    pub fn questions(&self) -> Result<Vec<Question>, String> {
+        let mut questions = questions::all();
+        if let Some(name) = &self.question {
+            if !questions.iter().any(|question| question.name == name) {
+                let names: Vec<&str> = questions.iter().map(|question| question.name).collect();
+                return Err(say!(
+                    "--question: '{name}' is none of {names}",
+                    "--question：没有“{name}”，可选：{names}",
+                    names = names.join(", ")
+                ));
+            }
+            questions.retain(|question| question.name == name);
+        }
+        let questions =
+            questions.into_iter().map(|question| question.narrowed(|cell| self.wants(cell)));
+        Ok(questions.filter(|question| !question.rows.is_empty()).collect())
+    }
 }
 
 /// What `why` runs or traces.
@@ -130,11 +159,11 @@ pub struct Command {
         "把说明写进 FILE，不写到标准错误"
     ))]
     pub output: Option<PathBuf>,
-    #[arg(long, default_value = "text", help = words!(
+    #[arg(long, default_value = "text", value_parser = one_of::<Format>(), help = words!(
         "JSON has one event a line",
         "输出格式；JSON 每个事件一行"
     ))]
-    pub format: why::Format,
+    pub format: Format,
     #[arg(long = "lang", value_name = "LANG", help = words!(
         "en or zh; without it, the locale decides (LC_ALL, LC_MESSAGES, LANG)",
         "en 或 zh；不写时由 locale 决定（LC_ALL、LC_MESSAGES、LANG）"
@@ -154,28 +183,14 @@ pub struct Command {
     pub helper: bool,
 }
 
-/// As [`Output`], without Markdown.
+/// How the answer is laid out, in the formats that it may have.
 #[derive(Args)]
-pub struct Answer {
-    #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = text_or_json(), help = words!(
-        "JSON has one cell a line",
-        "输出格式；JSON 每格一行"
+pub struct Output<F: Named> {
+    #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = one_of::<F>(), help = words!(
+        "How the answer is laid out",
+        "输出格式"
     ))]
-    pub format: Format,
-    #[arg(long = "lang", value_name = "LANG", help = words!(
-        "en or zh; without it, the locale decides (LC_ALL, LC_MESSAGES, LANG)",
-        "en 或 zh；不写时由 locale 决定（LC_ALL、LC_MESSAGES、LANG）"
-    ))]
-    _lang: Option<String>,
-}
-
-#[derive(Args)]
-pub struct Output {
-    #[arg(long, default_value = "text", help = words!(
-        "JSON has one cell a line",
-        "输出格式；JSON 每格一行"
-    ))]
-    pub format: Format,
+    pub format: F,
     /// For `--help`: main has read it before clap does.
     #[arg(long = "lang", value_name = "LANG", help = words!(
         "en or zh; without it, the locale decides (LC_ALL, LC_MESSAGES, LANG)",
@@ -184,9 +199,10 @@ pub struct Output {
     _lang: Option<String>,
 }
 
-/// The formats of what has no Markdown.
-fn text_or_json() -> impl TypedValueParser<Value = Format> {
-    PossibleValuesParser::new(["text", "json"]).try_map(|name| name.parse::<Format>())
+/// A value by its name.
+fn one_of<T: Named>() -> impl TypedValueParser<Value = T> {
+    let names = T::ALL.iter().map(|value| value.name());
+    PossibleValuesParser::new(names).map(|name| T::of_name(&name).expect("clap knows the names"))
 }
 
 fn process(text: &str) -> Result<i32, String> {
@@ -230,8 +246,8 @@ user where user namespaces are allowed. Otherwise it is done on the real loopbac
 needs a namespace, and TIME_WAITs stay there for a minute. Two users' cells need root.
 What can't be tried is named with its reason.
 
-With --format json the names, verdicts and deliveries are the same in each language. Titles, notes,
-labels, conditions, reasons and versions are for readers, and follow it.
+With --format json each cell has a line. Names, verdicts and deliveries are the same in each language.
+Titles, notes, labels, conditions, reasons and versions are for readers, and follow it.
 
 Exit status: 0; 1 if a cell differs (diff); 2 after an error; 3 if a cell was not tried.",
         "\
@@ -239,8 +255,8 @@ Exit status: 0; 1 if a cell differs (diff); 2 after an error; 3 if a cell was no
 允许普通用户使用用户命名空间。否则就直接在本机的回环接口上试：离不开命名空间的格子会跳过，留下的
 TIME_WAIT 要过一分钟才消失。涉及两个用户的格子需要 root。没有试的格子都会写明原因。
 
-用 --format json 时，名字、结果和接收者不随语言而变；标题、说明、标签、条件、原因和版本是给人读的，
-用所选的语言写出。
+用 --format json 时，每格一行；名字、结果和接收者不随语言而变；标题、说明、标签、条件、原因和版本是给
+人读的，用所选的语言写出。
 
 退出状态：0 正常；1 有格子不同（diff）；2 出错；3 有格子没有试。"
     );

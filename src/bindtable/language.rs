@@ -4,7 +4,7 @@
 //! two texts, and [`say`](crate::say) two formats, so no sentence can lack its Chinese. What the
 //! kernel says, and the names of options, states and errors, are the same in both.
 
-use crate::named::named;
+use crate::named::{Named, named};
 use std::ffi::OsString;
 use std::sync::OnceLock;
 
@@ -30,15 +30,11 @@ impl Language {
         let (name, encoding) = locale.split_once('.').unwrap_or((&locale, ""));
         let name = name.split('_').next().unwrap_or_default();
         let is_utf8 = encoding.to_ascii_lowercase().starts_with("utf");
-        name.parse().ok().filter(|_| is_utf8).unwrap_or(Self::En)
+        Self::of_name(name).filter(|_| is_utf8).unwrap_or(Self::En)
     }
 
     /// Chooses the language of a program's arguments, `--lang LANG` wherever it stands among them, or
-    /// else the locale's. The other arguments are left.
-    ///
-    /// # Errors
-    ///
-    /// LANG is none of ours.
+    /// else the locale's. The other arguments are left. It fails if LANG is none of ours.
     pub fn choose_by(
         mut arguments: impl Iterator<Item = OsString>,
     ) -> Result<Vec<OsString>, String> {
@@ -56,7 +52,7 @@ impl Language {
                 }
             }
         }
-        let known = |name: OsString| Self::ALL.iter().copied().find(|it| name == it.name());
+        let known = |name: OsString| Self::of_name(name.to_str()?);
         let language = asked.map_or_else(|| Some(Self::of_locale()), known);
         let _ = CHOSEN.set(language.unwrap_or_else(Self::of_locale));
         language.map(|_| rest).ok_or_else(|| {

@@ -3,8 +3,8 @@
 //! `kernel` is the kernel's rule as a model. `table` tries each pairing and compares it with the
 //! model; `port` looks at a port of this machine and judges it by the same model. `sockets` is what
 //! the kernel lists. `why` runs a command, and explains its calls that fail by port's parts. Imports go
-//! one way: main, cli; table and why; port; kernel and sockets; named and language. table never meets
-//! port or why.
+//! one way: main, cli; table and why; port; kernel and sockets; language, named and printable. table
+//! never meets port or why.
 #![deny(unsafe_code)] // why/raw.rs has what no library offers
 
 mod cli;
@@ -20,10 +20,11 @@ mod why;
 use crate::cli::{Arguments, Command, Filter, Task};
 use crate::kernel::Proto;
 use crate::language::Language;
+use crate::named::Format;
 use crate::printable::printable;
 use crate::table::cell::Cell;
-use crate::table::questions::{self, Question};
-use crate::table::report::{Format, Report, Run};
+use crate::table::questions::Question;
+use crate::table::report::{self, Report, Run};
 use crate::table::run;
 use crate::table::world::Capabilities;
 use crate::why::{Part, Trouble};
@@ -66,32 +67,6 @@ fn print(text: &str, status: u8) -> ExitCode {
     }
 }
 
-impl Filter {
-    fn wants(&self, cell: &Cell) -> bool {
-        self.proto.is_none_or(|proto| proto == cell.proto)
-            && self.state.is_none_or(|state| state == cell.state)
-    }
-
-    /// The tables with what is wanted of them.
-    fn questions(&self) -> Result<Vec<Question>, String> {
-        let mut questions = questions::all();
-        if let Some(name) = &self.question {
-            if !questions.iter().any(|question| question.name == name) {
-                let names: Vec<&str> = questions.iter().map(|question| question.name).collect();
-                return Err(say!(
-                    "--question: '{name}' is none of {names}",
-                    "--question：没有“{name}”，可选：{names}",
-                    names = names.join(", ")
-                ));
-            }
-            questions.retain(|question| question.name == name);
-        }
-        let questions =
-            questions.into_iter().map(|question| question.narrowed(|cell| self.wants(cell)));
-        Ok(questions.filter(|question| !question.rows.is_empty()).collect())
-    }
-}
-
 /// What is to be printed, and the exit status.
 fn answer(arguments: Arguments) -> Result<(String, u8), Trouble> {
     match arguments.task {
@@ -110,14 +85,14 @@ fn answer(arguments: Arguments) -> Result<(String, u8), Trouble> {
                 let finding = port::look_at_range(target, proto)?;
                 let text = match output.format {
                     Format::Json => port::range::json(&finding),
-                    _ => port::range::text(&finding),
+                    Format::Text => port::range::text(&finding),
                 };
                 return Ok((text, finding.status.exit()));
             }
             let finding = port::look(target, proto, probe)?;
             let text = match output.format {
                 Format::Json => port::print::json(&finding),
-                _ => port::print::text(&finding),
+                Format::Text => port::print::text(&finding),
             };
             Ok((text, finding.status.exit()))
         }
@@ -142,7 +117,7 @@ fn explain_command(command: &Command) -> Result<(), Trouble> {
 }
 
 /// This kernel against a saved run.
-fn diff(file: &str, filter: &Filter, format: Format) -> Result<(String, u8), String> {
+fn diff(file: &str, filter: &Filter, format: report::Format) -> Result<(String, u8), String> {
     let saved = Run::parse(&read_saved(file)?).map_err(|why| {
         say!(
             "{file} is no saved run ({why}): bindtable --format json > FILE makes one",

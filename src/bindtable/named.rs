@@ -1,6 +1,20 @@
 //! Values that have a name each: on the command line, and in what is printed and saved.
 
-/// Values with a name each, in the order in which they are listed.
+/// A kind of values with a name each.
+pub trait Named: Copy + Send + Sync + 'static {
+    /// Each, in the order in which they are listed.
+    const ALL: &'static [Self];
+
+    /// As it is written on the command line and in the name of a cell.
+    fn name(self) -> &'static str;
+
+    /// The value of that name.
+    fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|value| value.name() == name)
+    }
+}
+
+/// An enum that is [`Named`]. Its own `ALL` and `name` need no import.
 macro_rules! named {
     ($(#[$about:meta])* $kind:ident { $($(#[$note:meta])* $value:ident = $name:literal,)+ }) => {
         $(#[$about])*
@@ -8,40 +22,26 @@ macro_rules! named {
         pub enum $kind { $($(#[$note])* $value,)+ }
 
         impl $kind {
-            /// Each, in the order in which they are listed.
             pub const ALL: &[Self] = &[$(Self::$value,)+];
 
-            /// As it is written on the command line and in the name of a cell.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$value => $name,)+ }
             }
         }
 
-        impl clap::ValueEnum for $kind {
-            fn value_variants<'a>() -> &'a [Self] {
-                Self::ALL
-            }
+        impl $crate::named::Named for $kind {
+            const ALL: &'static [Self] = Self::ALL;
 
-            fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
-                Some(self.name().into())
-            }
-        }
-
-        impl std::str::FromStr for $kind {
-            type Err = String;
-
-            fn from_str(name: &str) -> Result<Self, String> {
-                Self::ALL.iter().copied().find(|value| value.name() == name).ok_or_else(|| {
-                    let names: Vec<&str> = Self::ALL.iter().map(|value| value.name()).collect();
-                    $crate::say!(
-                        "'{name}' is none of {names}",
-                        "没有“{name}”，可选：{names}",
-                        names = names.join(", ")
-                    )
-                })
+            fn name(self) -> &'static str {
+                self.name()
             }
         }
     };
 }
 
 pub(crate) use named;
+
+named! {
+    /// How an answer is laid out: for a reader, or for a program.
+    Format { Text = "text", Json = "json", }
+}

@@ -4,7 +4,7 @@
 //! `tcp/127.0.0.1+reuseaddr/time-wait/127.0.0.1+reuseaddr`. The whole grammar: [`grammar`].
 
 use crate::kernel::{Proto, Set};
-use crate::named::named;
+use crate::named::{Named, named};
 use crate::{say, words};
 use std::fmt::{self, Display, Formatter};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -414,11 +414,7 @@ impl Cell {
         !self.new.elsewhere && self.there[0].destination() == self.new.destination()
     }
 
-    /// Whether there can be such a cell.
-    ///
-    /// # Errors
-    ///
-    /// Why not.
+    /// Whether there can be such a cell, or why not.
     pub fn check(&self) -> Result<(), String> {
         let (proto, state) = (self.proto, self.state);
         let Some((a, others)) = self.there.split_first() else {
@@ -528,14 +524,22 @@ impl FromStr for Cell {
             ));
         };
         let cell = Self {
-            proto: proto.parse()?,
+            proto: named(proto)?,
             there: there.split(',').map(str::parse).collect::<Result<_, _>>()?,
-            state: state.parse()?,
+            state: named(state)?,
             new: new.parse()?,
         };
         cell.check()?;
         Ok(cell)
     }
+}
+
+/// The value of that name, or which names there are.
+fn named<T: Named>(name: &str) -> Result<T, String> {
+    T::of_name(name).ok_or_else(|| {
+        let names: Vec<&str> = T::ALL.iter().map(|value| value.name()).collect();
+        say!("'{name}' is none of {names}", "没有“{name}”，可选：{names}", names = names.join(", "))
+    })
 }
 
 /// The names of cells, for `--help`.

@@ -4,9 +4,7 @@
 use super::cell::SECOND_IPV6;
 use super::netlink::Netlink;
 use crate::{say, sockets, words};
-use rustix::fd::OwnedFd;
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
 use rustix::process::{Uid, getegid, geteuid};
 use rustix::thread::{
     CpuSet, UnshareFlags, sched_getaffinity, sched_getcpu, sched_setaffinity, set_thread_res_uid,
@@ -70,8 +68,7 @@ impl Capabilities {
             }
             Err(reason) => capabilities.devices = Err(reason.clone()),
         }
-        if capabilities.ipv6.is_ok() && !may_bind(SocketType::STREAM, Ipv6Addr::LOCALHOST.into(), 0)
-        {
+        if capabilities.ipv6.is_ok() && !may_bind(Type::STREAM, Ipv6Addr::LOCALHOST.into(), 0) {
             capabilities.ipv6 = Err(say!("::1 can't be bound here", "这里不能绑定 ::1"));
         }
         Ok(capabilities)
@@ -80,14 +77,8 @@ impl Capabilities {
 
 /// Whether this machine has IPv6.
 fn has_ipv6() -> Result<(), String> {
-    let flags = SocketFlags::CLOEXEC;
-    if let Err(errno) = socket_with(AddressFamily::INET6, SocketType::STREAM, flags, None) {
-        return Err(say!(
-            "this kernel has no IPv6: {error}",
-            "这个内核没有 IPv6：{error}",
-            error = strerror(errno)
-        ));
-    }
+    plain(Ipv6Addr::UNSPECIFIED.into(), Type::STREAM)
+        .map_err(|error| say!("this kernel has no IPv6: {error}", "这个内核没有 IPv6：{error}"))?;
     for name in ["all", "lo"] {
         let is_off = fs::read_to_string(format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6"));
         if is_off.is_ok_and(|is_off| is_off.trim() == "1") {
@@ -204,10 +195,8 @@ pub fn on_one_processor<T>(action: impl FnOnce() -> T) -> T {
 }
 
 /// Whether nobody holds that address and port; without any option.
-fn may_bind(kind: SocketType, ip: IpAddr, port: u16) -> bool {
-    let family = if ip.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let made = socket_with(family, kind, SocketFlags::CLOEXEC, None);
-    made.and_then(|fd: OwnedFd| bind(&fd, &SocketAddr::new(ip, port))).is_ok()
+fn may_bind(kind: Type, ip: IpAddr, port: u16) -> bool {
+    plain(ip, kind).and_then(|fd| fd.bind(&SocketAddr::new(ip, port).into())).is_ok()
 }
 
 /// A socket of `ip`'s family, without any option.
@@ -280,9 +269,9 @@ impl World {
             families.push(Ipv6Addr::UNSPECIFIED.into());
         }
         let is_free = |port: &u16| {
-            families.iter().all(|&ip| {
-                may_bind(SocketType::STREAM, ip, *port) && may_bind(SocketType::DGRAM, ip, *port)
-            })
+            families
+                .iter()
+                .all(|&ip| may_bind(Type::STREAM, ip, *port) && may_bind(Type::DGRAM, ip, *port))
         };
         let port = self.ports.find(|port| self.netlink.is_some() || is_free(port));
         port.ok_or_else(|| say!("no port is free", "没有空闲端口"))

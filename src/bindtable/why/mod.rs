@@ -20,9 +20,9 @@ mod trace;
 mod unix;
 pub mod words;
 
+pub use crate::named::Format;
 pub use launch::Trouble;
 
-use crate::named::named;
 use rustix::fs::{Mode, OFlags};
 use rustix::stdio;
 use sink::Sink;
@@ -31,11 +31,6 @@ use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use trace::Tracer;
-
-named! {
-    /// How the explanations are laid out.
-    Format { Text = "text", Json = "json", }
-}
 
 /// What this process is to do. The command line decides.
 pub enum Part<'a> {

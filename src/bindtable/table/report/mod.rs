@@ -13,13 +13,13 @@ use super::{predict, words};
 use crate::kernel::bind::Rule;
 use crate::kernel::receive::{Destination, Reason, Receiver};
 use crate::kernel::{Verdict, Version};
-use crate::named::named;
+use crate::named::{self, named};
 use crate::say;
 use saved::{Entry, Row};
 use std::collections::BTreeMap;
 
 named! {
-    /// How a result is printed.
+    /// How a run is laid out.
     Format { Text = "text", Markdown = "markdown", Json = "json", }
 }
 
@@ -47,10 +47,10 @@ impl Report {
     }
 
     /// Each cell with what decides it, as JSON or as text.
-    pub fn explain(&self, format: Format) -> String {
+    pub fn explain(&self, format: named::Format) -> String {
         match format {
-            Format::Json => self.saved().json(),
-            _ => self.explanations(),
+            named::Format::Json => self.saved().json(),
+            named::Format::Text => self.explanations(),
         }
     }
 

@@ -188,11 +188,7 @@ impl Report {
 }
 
 impl Run {
-    /// A saved run.
-    ///
-    /// # Errors
-    ///
-    /// Why it is none.
+    /// A saved run, or why it is none.
     pub fn parse(text: &str) -> Result<Self, String> {
         let run = serde_json::from_str(text).and_then(|mut run| {
             print_all(&mut run);
