@@ -1,5 +1,6 @@
 //! The runtime on the system's C library: any machine that has one and that rustix serves.
 
+use crate::Format;
 use core::ffi::{CStr, c_int};
 use core::panic::PanicInfo;
 use rustix::io::Errno;
@@ -20,6 +21,7 @@ macro_rules! start {
     };
 }
 
+// SAFETY: it declares nothing.
 #[link(name = "c")]
 unsafe extern "C" {} // the libc crate leaves the linking to std where any crate of a build asks it to
 
@@ -39,28 +41,30 @@ pub fn fork() -> Result<Option<Pid>, Errno> {
     }
 }
 
-/// printf(3) of a format without conversions.
-pub fn printf(format: &CStr) {
-    // SAFETY: the format ends in a NUL and asks for nothing.
-    unsafe { libc::printf(format.as_ptr()) };
+/// printf(3).
+pub fn printf(format: Format<0>) {
+    // SAFETY: the format ends in a NUL and asks for nothing, as `Format` has checked.
+    unsafe { libc::printf(format.0.as_ptr()) };
 }
 
-/// printf(3) of a format with one `%d`.
-pub fn printf_d(format: &CStr, d: c_int) {
-    // SAFETY: the format ends in a NUL and asks for one number.
-    unsafe { libc::printf(format.as_ptr(), d) };
+/// printf(3) with one `%d`.
+pub fn printf_d(format: Format<1>, d: c_int) {
+    // SAFETY: the format ends in a NUL and asks for one number, as `Format` has checked.
+    unsafe { libc::printf(format.0.as_ptr(), d) };
 }
 
-/// printf(3) of a format with `%d`, `%d` and `%.*s`.
-pub fn printf_d_d_s(format: &CStr, first: c_int, second: c_int, s: &[u8]) {
+/// printf(3) with `%d`, `%d` and `%.*s`.
+pub fn printf_d_d_s(format: Format<3>, pid: Pid, port: u16, s: &[u8]) {
     let len = c_int::try_from(s.len()).unwrap_or(c_int::MAX);
+    let (pid, port) = (pid.as_raw_nonzero().get(), c_int::from(port));
     // SAFETY: the format ends in a NUL and asks for two numbers, and for no more bytes than `len`
-    // at an address that has them.
-    unsafe { libc::printf(format.as_ptr(), first, second, len, s.as_ptr()) };
+    // at an address that has them, as `Format` has checked.
+    unsafe { libc::printf(format.0.as_ptr(), pid, port, len, s.as_ptr()) };
 }
 
-/// perror(3), which looks at `errno`: the failed call has set it, and no call came between.
-pub fn perror(s: &CStr, _no: Errno) {
+/// perror(3), which looks at `errno`.
+pub fn perror(s: &CStr, no: Errno) {
+    errno::set_errno(errno::Errno(no.raw_os_error()));
     // SAFETY: the text ends in a NUL.
     unsafe { libc::perror(s.as_ptr()) };
 }

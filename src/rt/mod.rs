@@ -1,7 +1,8 @@
 //! The little that stands in for the C runtime: entry, `printf`, `perror`, `fork`, `exit`.
 //!
 //! The programs see this module and do not know which runtime is behind it: `raw.rs`, on bare
-//! system calls, or with `--features libc` `libc.rs`, on the system's C library.
+//! system calls, or with `--features libc` `libc.rs`, on the system's C library. Line N of a program
+//! answers line N of its C twin: `treuseaddr.rs`, `treuseaddr.c`.
 
 #![cfg(not(test))] // `cargo test NAME` builds the library as a test, which has std's panic handler
 #![no_std]
@@ -57,76 +58,57 @@ pub fn perror(s: &'static CStr, no: Errno) {
 #[macro_export]
 macro_rules! printf {
     ($format:literal) => {
-        const { $crate::Text::new($format) }.print()
+        const { $crate::Format::<0>::new($format) }.print()
     };
     ($format:literal, $fd:expr) => {
-        const { $crate::WithDescriptor::new($format) }.print(&$fd)
+        const { $crate::Format::<1>::new($format) }.print(&$fd)
     };
     ($format:literal, $pid:expr, $port:expr, $text:expr) => {
-        const { $crate::WithDatagram::new($format) }.print($pid, $port, $text)
+        const { $crate::Format::<3>::new($format) }.print($pid, $port, $text)
     };
 }
 
-/// A format of [`printf!`] without conversions.
+/// A format of [`printf!`] with this many arguments: none; a descriptor for `%d`; or a process number
+/// for `%d`, a port for `%d` and a text for `%.*s`.
 #[doc(hidden)]
-pub struct Text(&'static CStr);
+#[derive(Clone, Copy)]
+pub struct Format<const ARGUMENTS: usize>(&'static CStr);
 
-impl Text {
+impl<const ARGUMENTS: usize> Format<ARGUMENTS> {
     /// # Panics
-    /// If `format` has a conversion: at compile time, as [`printf!`] calls it.
+    /// If `format` has other conversions: at compile time, as [`printf!`] calls it.
     pub const fn new(format: &'static CStr) -> Self {
+        let conversions: &[u8] = match ARGUMENTS {
+            0 => b"",
+            1 => b"d",
+            _ => b"dds",
+        };
         assert!(
-            has_conversions(format.to_bytes(), b""),
-            "the format has a conversion, and no argument"
+            has_conversions(format.to_bytes(), conversions),
+            "a format has no conversion, or one %d, or %d, %d and %.*s in this order: as it has arguments"
         );
         Self(format)
     }
+}
 
+impl Format<0> {
     /// printf(3).
-    pub fn print(&self) {
-        sys::printf(self.0);
+    pub fn print(self) {
+        sys::printf(self);
     }
 }
 
-/// A format of [`printf!`] with a descriptor's `%d`.
-#[doc(hidden)]
-pub struct WithDescriptor(&'static CStr);
-
-impl WithDescriptor {
-    /// # Panics
-    /// If `format` has other conversions: at compile time, as [`printf!`] calls it.
-    pub const fn new(format: &'static CStr) -> Self {
-        assert!(
-            has_conversions(format.to_bytes(), b"d"),
-            "a descriptor needs %d, and nothing more"
-        );
-        Self(format)
-    }
-
+impl Format<1> {
     /// printf(3) with the number of `fd`.
-    pub fn print(&self, fd: &OwnedFd) {
-        sys::printf_d(self.0, fd.as_raw_fd());
+    pub fn print(self, fd: &OwnedFd) {
+        sys::printf_d(self, fd.as_raw_fd());
     }
 }
 
-/// A format of [`printf!`] with a process number's `%d`, a port's `%d` and a text's `%.*s`.
-#[doc(hidden)]
-pub struct WithDatagram(&'static CStr);
-
-impl WithDatagram {
-    /// # Panics
-    /// If `format` has other conversions: at compile time, as [`printf!`] calls it.
-    pub const fn new(format: &'static CStr) -> Self {
-        assert!(
-            has_conversions(format.to_bytes(), b"dds"),
-            "a datagram needs %d, %d and %.*s in order"
-        );
-        Self(format)
-    }
-
+impl Format<3> {
     /// printf(3) with who has received the datagram, the sender's port, and its bytes.
-    pub fn print(&self, pid: Pid, port: u16, text: &[u8]) {
-        sys::printf_d_d_s(self.0, pid.as_raw_nonzero().get(), port.into(), text);
+    pub fn print(self, pid: Pid, port: u16, text: &[u8]) {
+        sys::printf_d_d_s(self, pid, port, text);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The runtime without a C library: Linux on the machines of which `raw/` has a file; no state.
 
+use crate::Format;
 use core::ffi::CStr;
 use core::panic::PanicInfo;
 use linux_raw_sys::general::__NR_exit_group;
@@ -55,32 +56,32 @@ pub fn fork() -> Result<Option<Pid>, Errno> {
     }
 }
 
-/// printf(3) of a format without conversions, in one write(2).
-pub fn printf(format: &CStr) {
-    write_all(raw_stdout(), format.to_bytes());
+/// printf(3), in one write(2).
+pub fn printf(format: Format<0>) {
+    write_all(raw_stdout(), format.0.to_bytes());
 }
 
-/// printf(3) of a format with one `%d`, in one write(2).
-pub fn printf_d(format: &CStr, d: RawFd) {
-    dprintf_d(raw_stdout(), format, d);
+/// printf(3) with one `%d`, in one write(2). A descriptor is never negative.
+pub fn printf_d(format: Format<1>, d: RawFd) {
+    dprintf_d(raw_stdout(), format.0, d.cast_unsigned());
 }
 
-/// dprintf(3) of a format with one `%d`, in one write(2).
-fn dprintf_d(fd: RawFd, format: &CStr, d: i32) {
+/// dprintf(3) with one `%d`, of a number that is not negative, in one write(2).
+fn dprintf_d(fd: RawFd, format: &CStr, d: u32) {
     let mut message = Message::new();
     let end = message.text_before("%d", format.to_bytes());
-    message.number(d.unsigned_abs());
+    message.number(d);
     message.text(end);
     message.write(fd);
 }
 
-/// printf(3) of a format with `%d`, `%d` and `%.*s`, in one write(2).
-pub fn printf_d_d_s(format: &CStr, first: i32, second: i32, s: &[u8]) {
+/// printf(3) with `%d`, `%d` and `%.*s`, in one write(2).
+pub fn printf_d_d_s(format: Format<3>, pid: Pid, port: u16, s: &[u8]) {
     let mut message = Message::new();
-    let rest = message.text_before("%d", format.to_bytes());
-    message.number(first.unsigned_abs());
+    let rest = message.text_before("%d", format.0.to_bytes());
+    message.number(pid.as_raw_nonzero().get().cast_unsigned());
     let rest = message.text_before("%d", rest);
-    message.number(second.unsigned_abs());
+    message.number(port.into());
     let end = message.text_before("%.*s", rest);
     message.text(s.split(|&byte| byte == 0).next().unwrap_or_default());
     message.text(end);
@@ -131,17 +132,20 @@ fn strerror(no: usize) -> Option<&'static [u8]> {
     words.get(start.into()..end.into()).filter(|words| !words.is_empty())
 }
 
-/// The bytes of one write(2). Text beyond its room is left out, and no message is that long: the
-/// words of strerror(3) have up to 50 bytes, and a datagram's message 100 bytes and up to 18 more,
-/// since a process number has seven digits at most (`PID_MAX_LIMIT` in `include/linux/threads.h`).
+/// The room of a message. A datagram's is the longest, with its 100 bytes; an error's has up to 50
+/// bytes of strerror(3). A process number is below `PID_MAX_LIMIT` (`include/linux/threads.h`).
+const ROOM: usize = 120;
+const _: () = assert!("[4194304] 65535: \n".len() + 100 <= ROOM);
+
+/// The bytes of one write(2). Text beyond its room is left out, and no message is that long.
 struct Message {
-    bytes: [u8; 120],
+    bytes: [u8; ROOM],
     len: usize,
 }
 
 impl Message {
     fn new() -> Self {
-        Self { bytes: [0; 120], len: 0 }
+        Self { bytes: [0; ROOM], len: 0 }
     }
 
     #[inline(never)] // for size, as `write` and `write_all`: inlined, each is there several times
@@ -194,7 +198,7 @@ fn panic(info: &PanicInfo) -> ! {
     if let Some(location) = info.location() {
         write_all(raw_stderr(), b"panicked at ");
         write_all(raw_stderr(), location.file().as_bytes()); // of any length
-        dprintf_d(raw_stderr(), c":%d\n", location.line().cast_signed());
+        dprintf_d(raw_stderr(), c":%d\n", location.line());
     }
     let _ = kill_process(getpid(), Signal::ABORT);
     exit(128 + Signal::ABORT.as_raw()) // if SIGABRT is blocked: the shell's number for it

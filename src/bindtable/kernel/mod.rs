@@ -12,12 +12,10 @@ named! {
     Proto { Tcp = "tcp", Udp = "udp", }
 }
 
-/// The two options that let sockets share a port.
+/// The two options that let sockets share a port: SO_REUSEADDR, SO_REUSEPORT.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// SO_REUSEADDR.
     pub reuseaddr: bool,
-    /// SO_REUSEPORT.
     pub reuseport: bool,
 }
 
@@ -53,12 +51,7 @@ pub enum Verdict {
     /// It is bound, and listens or is connected.
     Ok,
     /// It is not.
-    Failed {
-        /// The call that failed.
-        call: Call,
-        /// With this error.
-        errno: Errno,
-    },
+    Failed { call: Call, errno: Errno },
 }
 
 named! {

@@ -28,7 +28,6 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// The states of A's sockets in the kernel's table, when B came; none of UDP.
     pub found: Vec<TcpState>,
-    /// Who gets what is sent.
     pub deliveries: Deliveries,
 }
 

@@ -130,21 +130,15 @@ pub enum Device {
 pub struct Socket {
     /// The address to which it binds, or from which it connects.
     pub ip: IpAddr,
-    /// IPV6_V6ONLY.
     pub v6only: bool,
-    /// SO_BINDTODEVICE.
     pub device: Option<Device>,
-    /// SO_REUSEADDR.
     pub reuseaddr: Set,
-    /// SO_REUSEPORT.
     pub reuseport: Set,
     /// A program for the group of SO_REUSEPORT: SO_ATTACH_REUSEPORT_CBPF.
     pub program: Set,
-    /// Another user's.
     pub other_user: bool,
     /// The client of this listener, at `::`, comes over IPv4.
     pub ipv4_client: bool,
-    /// How it gets its port.
     pub route: Route,
     /// B connects to another server than A.
     pub elsewhere: bool,
@@ -388,11 +382,9 @@ impl FromStr for Socket {
 /// Sockets that are there, in the order in which they came, and a new one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Cell {
-    /// Of all its sockets.
     pub proto: Proto,
     /// A, and in some cells others that are bound after it.
     pub there: Vec<Socket>,
-    /// Where A is.
     pub state: State,
     /// B.
     pub new: Socket,
@@ -524,9 +516,9 @@ impl FromStr for Cell {
             ));
         };
         let cell = Self {
-            proto: named(proto)?,
+            proto: by_name(proto)?,
             there: there.split(',').map(str::parse).collect::<Result<_, _>>()?,
-            state: named(state)?,
+            state: by_name(state)?,
             new: new.parse()?,
         };
         cell.check()?;
@@ -535,7 +527,7 @@ impl FromStr for Cell {
 }
 
 /// The value of that name, or which names there are.
-fn named<T: Named>(name: &str) -> Result<T, String> {
+fn by_name<T: Named>(name: &str) -> Result<T, String> {
     T::of_name(name).ok_or_else(|| {
         let names: Vec<&str> = T::ALL.iter().map(|value| value.name()).collect();
         say!("'{name}' is none of {names}", "没有“{name}”，可选：{names}", names = names.join(", "))

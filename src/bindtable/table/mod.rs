@@ -2,8 +2,9 @@
 //!
 //! A [`cell`] is a pairing: sockets that are there, the state of the first, and a new socket that
 //! binds. [`questions`] has the cells of the tables, [`world`] the network in which they are tried,
-//! [`attempt`] tries one, and [`run`] all of them. [`predict`] plays a cell on the model, and
-//! [`report`] prints and saves what both give. The sentences stand in [`words`].
+//! [`attempt`] tries one, with [`receivers`], and [`run`] all of them. [`predict`] plays a cell on the model, and
+//! [`report`] prints and saves what both give. What explains the table stands in [`words`]; a label or
+//! a trouble, in both languages, beside the code that it belongs to.
 
 pub mod attempt;
 mod axis;

@@ -29,6 +29,6 @@ unsafe extern "C" fn memset(dest: *mut u8, byte: i32, n: usize) -> *mut u8 {
 /// Hides the loop around it from the compiler, which would make it a call of the same function.
 #[inline(always)]
 fn stay_a_loop() {
-    // SAFETY: no instruction does nothing.
+    // SAFETY: it is empty, so it executes nothing.
     unsafe { asm!("", options(nostack, preserves_flags)) };
 }

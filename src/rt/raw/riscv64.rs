@@ -1,5 +1,6 @@
 //! riscv64. Registers: the RISC-V psABI; the system call: syscall(2), and the kernel's
-//! `include/uapi/asm-generic/unistd.h`.
+//! `include/uapi/asm-generic/unistd.h`. gp stays unset: `raw.ld` defines no `__global_pointer$`, and
+//! without that no linker addresses anything by gp.
 
 use core::arch::asm;
 use linux_raw_sys::general::{__NR_clone, SIGCHLD};

@@ -28,9 +28,7 @@ named! {
 pub struct Report {
     /// `Linux 6.18.0`.
     pub kernel: String,
-    /// The tables.
     pub questions: Vec<Question>,
-    /// What was found of each cell.
     pub results: Results,
     /// Whether the text has colours, for a terminal.
     pub colour: bool,

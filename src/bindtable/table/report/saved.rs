@@ -19,7 +19,6 @@ pub struct Run {
     pub bindtable: u32,
     /// `Linux 6.18.0`.
     pub kernel: String,
-    /// The tables.
     #[serde(default)]
     pub questions: Vec<Table>,
     /// Every cell once.
@@ -34,15 +33,12 @@ pub const VERSION: u32 = 2;
 pub struct Table {
     /// What `--question` calls it.
     pub name: String,
-    /// Its title.
     pub title: String,
-    /// A sentence or two on what is in it.
     pub note: String,
     /// What stands at the head of the rows.
     pub corner: String,
     /// The heads of the columns.
     pub columns: Vec<String>,
-    /// The rows.
     pub rows: Vec<Row>,
 }
 
@@ -58,7 +54,6 @@ pub struct Row {
 /// What stands in one place of a table.
 #[derive(Serialize, Deserialize)]
 pub struct Entry {
-    /// The name of the cell.
     pub cell: String,
     /// `✓`, `✗ EADDRINUSE`, `A or B`, `–`.
     pub text: String,
@@ -67,19 +62,15 @@ pub struct Entry {
 /// What was found of one cell, as it is saved.
 #[derive(Serialize, Deserialize)]
 pub struct SavedCell {
-    /// Its name.
     pub cell: String,
     /// What was measured; nothing, if it was not tried.
     #[serde(flatten)]
     pub measured: Option<Measured>,
-    /// Why the cell was not tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_tried: Option<String>,
-    /// The verdict that the model predicts.
     pub predicted: String,
     /// The kernel's function that decides, and its file.
     pub function: String,
-    /// The condition that decides.
     pub condition: String,
     /// Who gets what is sent, as the model predicts it, of what was measured.
     #[serde(default)]
@@ -96,7 +87,6 @@ pub struct Measured {
     pub verdict: String,
     /// The states of A's sockets in the kernel's table, when B came.
     pub found: Vec<String>,
-    /// Who gets what is sent to an address.
     pub deliveries: BTreeMap<String, String>,
 }
 
@@ -235,26 +225,19 @@ pub struct Diff {
     pub saved: String,
     /// This kernel.
     pub here: String,
-    /// How many cells are equal.
     pub equal: usize,
-    /// The cells that are not.
     pub differ: Vec<Difference>,
     /// The cells that one of the two has not tried.
     pub not_tried: Vec<String>,
-    /// The cells of the saved run alone.
     pub only_saved: Vec<String>,
-    /// The cells of this run alone.
     pub only_here: Vec<String>,
 }
 
 /// A cell that two kernels do not treat alike.
 #[derive(Serialize)]
 pub struct Difference {
-    /// Its name.
     pub cell: String,
-    /// In the saved run.
     pub was: Measured,
-    /// Here.
     pub is: Measured,
 }
 
