@@ -68,8 +68,9 @@ pub enum Task {
         #[arg(long, help = words!("UDP in place of TCP", "查 UDP 端口，不查 TCP"))]
         udp: bool,
         #[arg(long, help = words!(
-            "Find out the rest by real binds, each closed at once; that takes the port for a moment",
-            "其余情况用真正的 bind 查清，套接字随即关闭；那一瞬间会占用端口"
+            "Bind the port itself where the answer is unknown, and close it at once; it takes the port \
+             for that moment, and a trace may stay (see below)",
+            "答案未知的，真正 bind 这个端口来查清，随即关闭；那一瞬间会占用端口，还可能留下痕迹（见下文）"
         ))]
         probe: bool,
         #[command(flatten)]
@@ -218,20 +219,34 @@ fn threads(text: &str) -> Result<NonZeroU8, String> {
 fn port_notes() -> &'static str {
     words!(
         "\
-It stops nothing. Without --probe it binds the port only where a TIME_WAIT, or another connection
-without a process, holds it: the answer tells whether that had the option, and the socket is closed at
-once. Of several at one address, it tells whether all had it. A kernel before 6.8 does not list every
-socket: there --probe is always on. To read the options of a socket it copies its descriptor, and closes
-the copy at once. With --format json, null is what is unknown; `answer` and system errors are sentences,
-and all else is the same in each language.
+It stops nothing, and takes only ports of the kernel's choice, each for a moment. Without --probe it
+binds your port in one case: a TIME_WAIT, or another connection without a process, holds it. That bind
+tells whether the connection had the option, and is closed at once. Of several at one address, it tells
+whether all had it. With --probe it binds your port where an answer is unknown, and at a free port once
+for each address. A kernel before 6.8 does not list every socket: there --probe is always on.
+
+Such a bind may leave a trace. While any socket has the port, the kernel remembers the last bind with
+SO_REUSEPORT (fastreuseport). A bind with that option plants the memory, and one without it clears it.
+So a later bind with SO_REUSEPORT may fail where it had succeeded. Where this command cannot clear what
+it has planted, such a bind may succeed where it had failed. Nothing else changes.
+
+To read the options of a socket it copies its descriptor, and closes the copy at once. With --format
+json, null is what is unknown; `answer` and system errors are sentences, and all else is the same in
+each language.
 
 Exit status: 0 if the port is free, 1 if a socket holds it, 2 if that could not be found out.",
         "\
-这个命令不会停掉任何进程。不加 --probe 时，只有端口被 TIME_WAIT 或者别的没有进程的连接占用，它才绑定
-一下端口，看那条连接带不带选项，随即关闭套接字；同一地址上有几条时，只能看出是不是全都带。6.8 之前的
-内核不能列出全部套接字，所以总是按 --probe 来查。要读取别的进程的套接字选项，它会复制那个文件描述符，
-副本也随即关闭。用 --format json 时，null 表示未知；answer 和系统的错误是给人读的句子，其余内容不随
-语言而变。
+这个命令不会停掉任何进程，只会短暂占用由内核挑选的端口。不加 --probe 时，只有一种情况会绑定你的端口：它
+被 TIME_WAIT 或者别的没有进程的连接占用。这次 bind 能看出那条连接带不带选项，随即关闭；同一地址上有几条
+时，只能看出是不是全都带。加上 --probe，答案未知的地方都会绑定你的端口；端口空闲时，每个地址绑定一次。
+6.8 之前的内核不能列出全部套接字，所以总是按 --probe 来查。
+
+这样的 bind 可能留下痕迹。只要端口上还有套接字，内核就记得最近一次带 SO_REUSEPORT 的 bind
+（fastreuseport）：带这个选项的 bind 会写入这项记忆，不带的会清除它。所以之后带 SO_REUSEPORT 的 bind，
+原来成功的可能失败；如果这个命令清除不了自己写入的记忆，原来失败的也可能成功。除此之外什么都不变。
+
+要读取别的进程的套接字选项，它会复制那个文件描述符，副本也随即关闭。用 --format json 时，null 表示未知；
+answer 和系统的错误是给人读的句子，其余内容不随语言而变。
 
 退出状态：0 端口空闲；1 端口被套接字占用；2 查不清。"
     )

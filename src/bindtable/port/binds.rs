@@ -12,6 +12,7 @@ use super::finding::{self, Can, Finding, ServerOption, Unseen, Verdict, Why};
 use super::judge;
 use super::target::Question;
 use super::words;
+use crate::kernel::bind::{self, Rule, Sock};
 use crate::kernel::{Options, Proto, Version};
 use crate::sockets::{self, State};
 use rustix::io::Errno;
@@ -20,7 +21,7 @@ use socket2::{Domain, Socket, Type};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 /// A socket of the family of `ip`, with that option set.
 ///
@@ -115,9 +116,9 @@ pub fn before_the_port(question: &Question, ip: IpAddr) -> Test {
     }
 }
 
-/// Gives the socket a port at the last address of the loopback, which no client uses.
+/// Gives the socket a port at an address that no client uses.
 fn bind_elsewhere(socket: &Socket, address: SocketAddr) -> Result<(), Errno> {
-    let ip = Ipv4Addr::new(127, 255, 255, 254);
+    let ip = LAST_OF_LOOPBACK;
     match address {
         SocketAddr::V4(_) => bind(socket, SocketAddr::new(ip.into(), 0)),
         SocketAddr::V6(_) => bind(socket, SocketAddr::new(ip.to_ipv6_mapped().into(), 0)),
@@ -139,54 +140,78 @@ pub fn learn_options(sockets: &mut [finding::Socket], question: &Question) {
             && socket.state != State::Listen
             && socket.reuseaddr.is_none()
     };
-    let addresses: BTreeSet<IpAddr> =
-        sockets.iter().filter(|socket| is_asked(socket)).map(|socket| socket.address).collect();
+    // An address of IPv4 is one, mapped or not; a link-local one has its interface.
+    let key = |socket: &finding::Socket| {
+        let ip = socket.address.to_canonical();
+        let is_link_local = matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+        let scope = socket.device_index.filter(|_| is_link_local);
+        (ip, scope.unwrap_or_default())
+    };
+    let addresses: BTreeSet<(IpAddr, u32)> =
+        sockets.iter().filter(|socket| is_asked(socket)).map(key).collect();
     // What may conflict at an address: what is there, and at a wildcard.
-    let mut places: BTreeMap<IpAddr, Vec<usize>> = BTreeMap::new();
+    let mut places: BTreeMap<(IpAddr, u32), Vec<usize>> = BTreeMap::new();
     for (at, socket) in sockets.iter().enumerate() {
-        places.entry(socket.address).or_default().push(at);
+        places.entry(key(socket)).or_default().push(at);
     }
-    let is_wildcard = |ip: &IpAddr| ip.to_canonical().is_unspecified();
-    let wildcards: Vec<usize> =
-        places.iter().filter(|(ip, _)| is_wildcard(ip)).flat_map(|(_, at)| at).copied().collect();
-    for ip in addresses {
-        let near: Vec<usize> = match is_wildcard(&ip) {
+    let at_wildcards = places.iter().filter(|((ip, _), _)| ip.is_unspecified());
+    let wildcards: Vec<usize> = at_wildcards.flat_map(|(_, at)| at).copied().collect();
+    for (ip, scope) in addresses {
+        let own = &places[&(ip, scope)];
+        let near: Vec<usize> = match ip.is_unspecified() {
             true => (0..sockets.len()).collect(),
-            false => places[&ip].iter().chain(&wildcards).copied().collect(),
+            false => own.iter().chain(&wildcards).copied().collect(),
         };
-        learn_at(ip, &near, sockets, question);
+        let address = match ip {
+            IpAddr::V6(ip) => SocketAddrV6::new(ip, question.target.port, 0, scope).into(),
+            IpAddr::V4(_) => SocketAddr::new(ip, question.target.port),
+        };
+        if learn_at(address, &near, &own.clone(), sockets, question) {
+            bind_aside(question);
+        }
     }
 }
 
-/// Finds out the options at one address, where the sockets that may conflict have these places.
-fn learn_at(ip: IpAddr, near: &[usize], sockets: &mut [finding::Socket], question: &Question) {
-    let mut forgets_group = false;
+/// Finds out the options of the sockets at one address, `own`, where those `near` may conflict. Whether
+/// the last bind has planted a group.
+fn learn_at(
+    address: SocketAddr,
+    near: &[usize],
+    own: &[usize],
+    sockets: &mut [finding::Socket],
+    question: &Question,
+) -> bool {
+    let (mut forgets_group, mut has_planted) = (false, false);
+    let scope = if let SocketAddr::V6(address) = address { address.scope_id() } else { 0 };
     for option in [ServerOption::ReuseAddr, ServerOption::ReusePort] {
         let those: Vec<&finding::Socket> = near.iter().map(|at| &sockets[*at]).collect();
-        let Some(asked) = judge::can_be_learned(&those, ip, option, question.user.uid) else {
+        let new = judge::new_socket(address.ip(), option, question.user.uid, false);
+        let new = Sock { device: scope, ..new };
+        let Some(asked) = judge::can_be_learned(&those, &new, option) else {
             continue;
         };
-        let any_device = SocketAddr::new(ip, question.target.port);
-        let socket = new_socket(Proto::Tcp, ip, option).map_err(errno);
-        let tried = socket.and_then(|socket| bind(&socket, any_device));
+        let socket = new_socket(Proto::Tcp, address.ip(), option).map_err(errno);
+        let tried = socket.and_then(|socket| bind(&socket, address));
         let had = match tried {
             Ok(()) => true,
             Err(Errno::ADDRINUSE) => false,
             Err(_) => break, // a privileged port, or an address that is gone
         };
+        has_planted = had && option.options().reuseport && forgets_group;
         // A success with SO_REUSEPORT may be the doing of a group that the port's bucket remembers.
         // It does not, after a success without.
         if option.options().reuseport && had && !forgets_group {
             continue;
         }
         forgets_group = had;
-        for at in near {
+        for at in own {
             let socket = &mut sockets[*at];
-            if socket.is_owner && !socket.has_inode && socket.address == ip {
+            if socket.is_owner && !socket.has_inode {
                 socket.learn(option, had, asked == 1);
             }
         }
     }
+    has_planted
 }
 
 /// Has a real bind say each verdict that is unknown. Where the kernel does not list every socket, that
@@ -196,7 +221,9 @@ fn learn_at(ip: IpAddr, near: &[usize], sockets: &mut [finding::Socket], questio
 /// A bind with SO_REUSEPORT lets a later one in by `fastreuseport`, even after its end, and one without
 /// ends that. So the binds without it come first, and those with both options last; and of the addresses,
 /// those whose success promises the later ones': `::` first, which meets every socket, then 0.0.0.0,
-/// then the others.
+/// then the others. Where an earlier bind would let in a later one of which it promises nothing, the
+/// kernel has to forget it first; if it cannot be made to, a success proves nothing. At the end, too, it
+/// is made to forget.
 pub fn probe(finding: &mut Finding) {
     let rank = |verdict: &Verdict| {
         let place = match verdict.address {
@@ -210,6 +237,7 @@ pub fn probe(finding: &mut Finding) {
     let lists_all = !finding.unseen.contains(&Unseen::Bound);
     let mut order: Vec<usize> = (0..finding.verdicts.len()).collect();
     order.sort_by_key(|at| rank(&finding.verdicts[*at]));
+    let mut planted = Planted::default();
     for at in order {
         let verdict = &finding.verdicts[at];
         let is_asked = match verdict.can {
@@ -221,8 +249,22 @@ pub fn probe(finding: &mut Finding) {
         if !is_asked {
             continue;
         }
-        let tried = try_bind(&finding.question, verdict.address, verdict.option);
+        let (question, address, option) = (&finding.question, verdict.address, verdict.option);
+        let new = question.server(address, option);
+        if planted.misleads(&new) && forget_group(finding) {
+            planted = Planted::default();
+        }
+        let tried = try_bind(question, address, option);
+        if tried.is_ok() {
+            if planted.misleads(&new) {
+                continue;
+            }
+            planted.take_note(new, question.proto);
+        }
         finding.take_note(at, tried);
+    }
+    if planted.0.is_some() {
+        forget_group(finding);
     }
     let Finding { verdicts, unseen, .. } = finding;
     let is_untested = |ip| {
@@ -234,6 +276,54 @@ pub fn probe(finding: &mut Finding) {
         _ => true,
     });
 }
+
+/// What the port's bucket remembers of the probe's own binds (`fastreuseport`).
+#[derive(Default)]
+struct Planted(Option<Sock>);
+
+impl Planted {
+    /// A bind of this socket has succeeded.
+    fn take_note(&mut self, sock: Sock, proto: Proto) {
+        if proto == Proto::Tcp && !(sock.options.reuseport && self.lets_in(&sock)) {
+            self.0 = sock.options.reuseport.then_some(sock);
+        }
+    }
+
+    fn lets_in(&self, new: &Sock) -> bool {
+        let rule = self.0.map(|earlier| bind::bind(Proto::Tcp, &[earlier], new));
+        rule == Some(Ok(Rule::FastReusePort))
+    }
+
+    /// Whether the new socket is let in by an earlier one that did not meet all that it meets.
+    fn misleads(&self, new: &Sock) -> bool {
+        let meets_all = |earlier: Sock| {
+            let any6 = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+            earlier.device == new.device
+                && (earlier.ip == new.ip
+                    || (earlier.ip == any6 && !earlier.v6only)
+                    || new.ip.to_canonical().is_ipv4())
+        };
+        self.lets_in(new) && !self.0.is_some_and(meets_all)
+    }
+}
+
+/// Makes the port forget the group of an earlier bind, by one without SO_REUSEPORT where that may be;
+/// whether it has.
+fn forget_group(finding: &Finding) -> bool {
+    let may_bind =
+        |verdict: &&Verdict| verdict.can == Can::Yes && !verdict.option.options().reuseport;
+    let mut verdicts = finding.verdicts.iter().filter(may_bind);
+    verdicts.any(|it| try_bind(&finding.question, it.address, it.option).is_ok())
+        || bind_aside(&finding.question)
+}
+
+/// Binds the port without an option at an address that no client uses; whether that may be.
+fn bind_aside(question: &Question) -> bool {
+    try_bind(question, LAST_OF_LOOPBACK.into(), ServerOption::Nothing).is_ok()
+}
+
+/// The last address of the loopback, which no client uses.
+const LAST_OF_LOOPBACK: Ipv4Addr = Ipv4Addr::new(127, 255, 255, 254);
 
 /// Whether this kernel lists sockets of TCP that are bound and do not listen: Linux 6.8 and later. Tried,
 /// since others have taken it over; where that is refused, the release tells.
@@ -275,9 +365,7 @@ fn bound_somewhere() -> io::Result<(Socket, u16)> {
     let any = |ip: Ipv4Addr| SocketAddr::new(ip.into(), 0).into();
     let socket = new_socket(Proto::Tcp, Ipv4Addr::UNSPECIFIED.into(), ServerOption::Nothing)?;
     // Where clients have every ephemeral port at the addresses that they use, others have some left.
-    socket
-        .bind(&any(Ipv4Addr::UNSPECIFIED))
-        .or_else(|_| socket.bind(&any(Ipv4Addr::new(127, 255, 255, 254))))?;
+    socket.bind(&any(Ipv4Addr::UNSPECIFIED)).or_else(|_| socket.bind(&any(LAST_OF_LOOPBACK)))?;
     let port = socket.local_addr()?.as_socket().map_or(0, |address| address.port());
     Ok((socket, port))
 }

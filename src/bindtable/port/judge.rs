@@ -21,6 +21,18 @@ const SOME_DEVICE: u32 = u32::MAX;
 
 impl From<&Socket> for Owner {
     fn from(socket: &Socket) -> Self {
+        Self::new(socket, ServerOption::Nothing)
+    }
+}
+
+impl Owner {
+    /// The owner that this socket is to a new one with that option. What a bind with one option has told of
+    /// several sockets at once tells nothing of a bind with both: each may have another one of the two.
+    fn new(socket: &Socket, option: ServerOption) -> Self {
+        let has = match option {
+            ServerOption::Both => [socket.reuseaddr, socket.reuseport],
+            _ => socket.all_have,
+        };
         let values = |known: Option<bool>| match known {
             Some(value) => vec![value],
             None => vec![false, true],
@@ -28,8 +40,8 @@ impl From<&Socket> for Owner {
         let devices = socket.device_index.map_or(vec![0, SOME_DEVICE], |index| vec![index]);
         let mut all = Vec::new();
         for v6only in values(socket.ipv6_only) {
-            for reuseaddr in values(socket.all_have[0]) {
-                for reuseport in values(socket.all_have[1]) {
+            for reuseaddr in values(has[0]) {
+                for reuseport in values(has[1]) {
                     all.extend(devices.iter().map(|device| Sock {
                         ip: socket.address,
                         v6only,
@@ -45,9 +57,7 @@ impl From<&Socket> for Owner {
         }
         Self(all)
     }
-}
 
-impl Owner {
     fn ip(&self) -> IpAddr {
         self.0[0].ip
     }
@@ -56,9 +66,10 @@ impl Owner {
         self.0[0].listens
     }
 
-    /// Whether the addresses of the two conflict.
+    /// Whether the addresses of the two conflict, on the same device.
     pub fn conflicts_with(&self, proto: Proto, new: &Sock) -> bool {
-        self.0.iter().any(|old| bind::bind(proto, &[*old], new) != Ok(Rule::OtherAddress))
+        let is_apart = |rule| matches!(rule, Ok(Rule::OtherAddress | Rule::OtherDevice));
+        self.0.iter().any(|old| !is_apart(bind::bind(proto, &[*old], new)))
     }
 
     /// Whether a socket with SO_REUSEPORT may be among them.
@@ -245,23 +256,16 @@ fn judge_both_families(new: &Sock, owners: &[Owner], list: Vec<usize>) -> Answer
     }
 }
 
-/// How many sockets without a process would decide a bind at `ip`; none, if others decide, whatever
-/// these have, or if these do by their user.
-pub fn can_be_learned(
-    sockets: &[&Socket],
-    ip: IpAddr,
-    option: ServerOption,
-    user: u32,
-) -> Option<usize> {
-    let new = new_socket(ip, option, user, false);
-    let near = sockets
-        .iter()
-        .filter(|socket| socket.is_owner && Owner::from(**socket).conflicts_with(Proto::Tcp, &new));
+/// How many sockets without a process would decide a bind of `new`; none, if others decide, whatever
+/// these have, or if these do by their user. Its address is not a mapped one.
+pub fn can_be_learned(sockets: &[&Socket], new: &Sock, option: ServerOption) -> Option<usize> {
+    let is_near = |socket: &Socket| Owner::new(socket, option).conflicts_with(Proto::Tcp, new);
+    let near = sockets.iter().filter(|socket| socket.is_owner && is_near(socket));
     let (asked, others): (Vec<&Socket>, Vec<&Socket>) =
-        near.partition(|socket| !socket.has_inode && socket.address == ip);
+        near.partition(|socket| !socket.has_inode && socket.address.to_canonical() == new.ip);
     let answer = |sockets: &[&Socket]| {
-        let owners: Vec<Owner> = sockets.iter().map(|socket| Owner::from(*socket)).collect();
-        judge(Proto::Tcp, &new, &owners)
+        let owners: Vec<Owner> = sockets.iter().map(|it| Owner::new(it, option)).collect();
+        judge(Proto::Tcp, new, &owners)
     };
     let may = answer(&others) == Answer::Yes && !matches!(answer(&asked), Answer::No(..));
     may.then_some(asked.len())
@@ -271,6 +275,7 @@ pub fn can_be_learned(
 fn traits(socket: &Socket) -> impl Ord + use<> {
     (
         (socket.address, socket.ipv6_only, socket.all_have, socket.device_index),
+        (socket.reuseaddr, socket.reuseport),
         (socket.user.as_ref().map(|user| user.uid), socket.state == State::Listen, socket.record),
     )
 }
@@ -312,12 +317,12 @@ impl Question {
 impl Finding {
     /// The owners of the port, with their places in `sockets`. Of those that are alike, the first one
     /// decides for all.
-    fn owners(&self) -> (Vec<Owner>, Vec<usize>) {
+    fn owners(&self, option: ServerOption) -> (Vec<Owner>, Vec<usize>) {
         let mut seen = BTreeSet::new();
         let mut is_first = |socket: &Socket| seen.insert(traits(socket));
         let owners = self.sockets.iter().enumerate().filter(|(_, socket)| socket.is_owner);
         let first = owners.filter(|(_, socket)| is_first(socket));
-        first.map(|(at, socket)| (Owner::from(socket), at)).unzip()
+        first.map(|(at, socket)| (Owner::new(socket, option), at)).unzip()
     }
 
     /// The sockets that are in the way of a server without an option, at the address that was asked
@@ -333,7 +338,8 @@ impl Finding {
         let new = asked.map(|ip| self.question.server(ip, ServerOption::Nothing));
         let mut known = BTreeMap::new();
         let mut is_near = |socket: &Socket| {
-            let conflicts = |new| Owner::from(socket).conflicts_with(self.question.proto, new);
+            let owner = Owner::new(socket, ServerOption::Nothing);
+            let conflicts = |new| owner.conflicts_with(self.question.proto, new);
             *known.entry(traits(socket)).or_insert_with(|| new.as_ref().is_none_or(conflicts))
         };
         let owners = self.sockets.iter().enumerate().filter(|(_, socket)| socket.is_owner);
@@ -351,7 +357,7 @@ impl Finding {
             addresses.retain(|address| *address != ip);
             addresses.insert(0, ip);
         }
-        let owners = self.owners();
+        let owners = ServerOption::ALL.map(|option| self.owners(option));
         for ip in addresses {
             let test = binds::before_the_port(&self.question, ip);
             match test {
@@ -362,9 +368,9 @@ impl Finding {
                 Test::Failed(error) => self.unseen.push(Unseen::Test { address: ip, error }),
                 _ => {}
             }
-            for option in ServerOption::ALL {
+            for (option, owners) in ServerOption::ALL.into_iter().zip(&owners) {
                 let mut verdict = Verdict::yes(ip, option);
-                self.apply_rule(&mut verdict, &owners);
+                self.apply_rule(&mut verdict, owners);
                 match test {
                     Test::Refused(errno) => {
                         verdict.refuse(self.question.why_refused(ip, errno), errno);
@@ -414,6 +420,7 @@ impl Finding {
         let is_kept_out =
             of_any.any(|verdict| verdict.option == ServerOption::Nothing && verdict.can == Can::No);
         let new = Sock { v6only: true, ..self.question.server(any, ServerOption::Nothing) };
-        is_kept_out && judge(self.question.proto, &new, &self.owners().0) == Answer::Yes
+        let (owners, _) = self.owners(ServerOption::Nothing);
+        is_kept_out && judge(self.question.proto, &new, &owners) == Answer::Yes
     }
 }
