@@ -159,22 +159,6 @@ pub fn listed(proto: Proto, port: u16, states: u32) -> io::Result<Vec<Listed>> {
     Ok(all)
 }
 
-/// The inodes of the sockets of MPTCP on `port`, each with its own address and its peer's port.
-/// Before Linux 6.4 a listener's first subflow, which the tables of TCP have, has an inode of its own,
-/// that no process shows.
-///
-/// # Errors
-///
-/// As of [`listed`]; a kernel without MPTCP.
-pub fn of_mptcp(port: u16) -> io::Result<Vec<(IpAddr, u16, u64)>> {
-    let mut all = Vec::new();
-    dump_both(IPPROTO_MPTCP, port, ALL, &mut |found, _| {
-        let id = &found.header.socket_id;
-        all.push((id.source_address, id.destination_port, found.header.inode.into()));
-    })?;
-    Ok(all)
-}
-
 /// How many sockets there are on each port: those whose address is `ip` or a wildcard, or without
 /// `ip` all. With their states.
 ///
@@ -195,17 +179,14 @@ pub fn ports(proto: Proto, ip: Option<IpAddr>) -> io::Result<Vec<(u16, State)>> 
     Ok(all)
 }
 
-/// `IPPROTO_MPTCP`, which has no name in the library.
-const IPPROTO_MPTCP: u32 = 262;
-
-fn protocol(proto: Proto) -> u32 {
-    u32::from(if proto == Proto::Tcp { IPPROTO_TCP } else { IPPROTO_UDP })
+fn protocol(proto: Proto) -> u8 {
+    if proto == Proto::Tcp { IPPROTO_TCP } else { IPPROTO_UDP }
 }
 
 /// What is done with each socket of an answer, and with the message that has it.
 type Each<'a> = &'a mut dyn FnMut(&InetResponse, &[u8]);
 
-fn dump_both(protocol: u32, port: u16, states: u32, each: Each<'_>) -> io::Result<()> {
+fn dump_both(protocol: u8, port: u16, states: u32, each: Each<'_>) -> io::Result<()> {
     dump(protocol, AF_INET, [port, 0], states, each)?;
     match dump(protocol, AF_INET6, [port, 0], states, each) {
         // A kernel without IPv6 has no such table.
@@ -236,15 +217,12 @@ pub fn connections_to(proto: Proto, peer: SocketAddr) -> io::Result<Vec<(u16, Li
 }
 
 /// Asks for the sockets with these ports, the socket's own and its peer's, where 0 is any.
-fn dump(protocol: u32, family: u8, ports: [u16; 2], states: u32, each: Each<'_>) -> io::Result<()> {
-    /// `struct nlattr` of `INET_DIAG_REQ_PROTOCOL`, for a protocol whose number takes more than the
-    /// byte that a request has: its length and its type, before the number.
-    const REQ_PROTOCOL: [u16; 2] = [8, 4];
+fn dump(protocol: u8, family: u8, ports: [u16; 2], states: u32, each: Each<'_>) -> io::Result<()> {
     let mut socket_id = if family == AF_INET { SocketId::new_v4() } else { SocketId::new_v6() };
     [socket_id.source_port, socket_id.destination_port] = ports;
     let request = InetRequest {
         family,
-        protocol: u8::try_from(protocol).unwrap_or(u8::MAX),
+        protocol,
         extensions: ExtensionFlags::empty(),
         states: StateFlags::from_bits_retain(states),
         socket_id,
@@ -255,12 +233,6 @@ fn dump(protocol: u32, family: u8, ports: [u16; 2], states: u32, each: Each<'_>)
     message.finalize();
     let mut bytes = vec![0; message.buffer_len()];
     message.serialize(&mut bytes);
-    if u8::try_from(protocol).is_err() {
-        bytes.extend(REQ_PROTOCOL.iter().flat_map(|half| half.to_ne_bytes()));
-        bytes.extend(protocol.to_ne_bytes());
-        let length = bytes.len() as u32;
-        bytes[..4].copy_from_slice(&length.to_ne_bytes()); // nlmsg_len
-    }
     let kernel = socket_with(
         AddressFamily::NETLINK,
         SocketType::RAW,

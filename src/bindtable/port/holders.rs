@@ -4,7 +4,8 @@ use crate::printable::Outside;
 use rustix::fd::OwnedFd;
 use rustix::fs::fstat;
 use rustix::io::Errno;
-use rustix::net::sockopt::{ipv6_v6only, socket_reuseaddr, socket_reuseport};
+use rustix::net::ipproto;
+use rustix::net::sockopt::{ipv6_v6only, socket_protocol, socket_reuseaddr, socket_reuseport};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 use serde::Serialize;
 use std::collections::btree_map::{BTreeMap, Entry};
@@ -434,9 +435,11 @@ fn options(process: &OwnedFd, descriptor: i32, inode: u64) -> Result<Options, Er
     if fstat(&socket)?.st_ino != inode {
         return Err(Errno::BADF);
     }
+    // A process has the socket of MPTCP, and the port its subflow, which has IPV6_V6ONLY from a listener.
+    let is_mptcp = socket_protocol(&socket)? == Some(ipproto::MPTCP);
     Ok(Options {
         reuseaddr: socket_reuseaddr(&socket)?,
         reuseport: socket_reuseport(&socket)?,
-        ipv6_only: ipv6_v6only(&socket).ok(),
+        ipv6_only: ipv6_v6only(&socket).ok().filter(|_| !is_mptcp),
     })
 }

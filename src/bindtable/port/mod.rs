@@ -102,7 +102,7 @@ fn stable_listing(question: &Question) -> Result<(Vec<Socket>, Vec<Unseen>, Besi
             listed.iter().map(|socket| socket.inode).filter(|inode| *inode != 0).collect();
         holders = holders::find(&inodes.iter().copied().chain(beside.inodes()).collect());
         if question.proto == Proto::Tcp && holders.trouble.is_none() {
-            find_hidden(question.target.port, &listed, &mut holders);
+            find_in_accept(&listed, &mut holders);
         }
         sockets = listed.iter().map(|socket| Socket::new(socket, &holders)).collect();
         if inodes.is_empty() {
@@ -127,39 +127,16 @@ fn stable_listing(question: &Question) -> Result<(Vec<Socket>, Vec<Unseen>, Besi
     Ok((sockets, unseen, beside))
 }
 
-/// Looks for the processes of those sockets that no process has shown: a socket of MPTCP, whose own
-/// inode is another one than that of its subflow; a listener on which a thread waits in accept, while
+/// Looks for the process of a listener that no process has shown: a thread waits in accept on it, while
 /// its descriptor is closed.
-fn find_hidden(port: u16, listed: &[Listed], holders: &mut Holders) {
-    let is_hidden = |socket: &&Listed| socket.inode != 0 && !holders.of.contains_key(&socket.inode);
-    let hidden: Vec<&Listed> = listed.iter().filter(is_hidden).collect();
-    if hidden.is_empty() {
-        return;
-    }
-    let of_mptcp = sockets::of_mptcp(port).unwrap_or_default();
-    let owner = |socket: &Listed| {
-        let peer = socket.peer.map_or(0, |(_, port)| port);
-        let is_it = |(local, its, _): &&(_, u16, _)| (*local, *its) == (socket.local, peer);
-        of_mptcp.iter().find(is_it).map(|(.., inode)| *inode)
+fn find_in_accept(listed: &[Listed], holders: &mut Holders) {
+    let is_hidden = |socket: &&Listed| {
+        socket.state == State::Listen
+            && socket.inode != 0
+            && !holders.of.contains_key(&socket.inode)
     };
-    let owners: Vec<(u64, u64)> = hidden
-        .iter()
-        .filter_map(|socket| Some((socket.inode, owner(socket)?)))
-        .filter(|(subflow, owner)| subflow != owner)
-        .collect();
-    let mut found = holders::find(&owners.iter().map(|(_, owner)| *owner).collect());
-    for (subflow, owner) in owners {
-        if let Some(of_owner) = found.of.remove(&owner) {
-            holders.of.insert(subflow, of_owner);
-            holders.options.extend(found.options.remove(&owner).map(|options| (subflow, options)));
-        }
-    }
-    let listeners: Vec<u64> = hidden
-        .iter()
-        .filter(|socket| socket.state == State::Listen && !holders.of.contains_key(&socket.inode))
-        .map(|socket| socket.inode)
-        .collect();
-    if let [listener] = listeners[..]
+    let hidden: Vec<u64> = listed.iter().filter(is_hidden).map(|socket| socket.inode).collect();
+    if let [listener] = hidden[..]
         && let Some(holder) = holders::in_accept()
     {
         holders.of.insert(listener, vec![holder]);
