@@ -65,8 +65,10 @@ pub fn look(question: &Question) -> Result<RangeFinding, String> {
     let mut help = Vec::new();
     if free <= ports.len() / 4 {
         help.push(RangeHelp::BindAddressNoPort);
-        if first > 1024 {
-            let command = format!("sysctl net.ipv4.ip_local_port_range='1024 {last}'");
+        // The range may not reach into the privileged ports (ipv4_local_port_range).
+        let lowest = question.first_unprivileged().max(1024);
+        if first > lowest {
+            let command = format!("sysctl net.ipv4.ip_local_port_range='{lowest} {last}'");
             help.push(RangeHelp::Widen { command });
         }
     }

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 impl Question {
     /// The first port that every user may bind (`ip_unprivileged_port_start`, ip(7)).
-    fn first_unprivileged(&self) -> u16 {
+    pub fn first_unprivileged(&self) -> u16 {
         let first = sysctl_number("net/ipv4/ip_unprivileged_port_start");
         first.and_then(|first| u16::try_from(first).ok()).unwrap_or(1024)
     }
