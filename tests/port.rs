@@ -8,9 +8,14 @@ use crate::harness::{
 };
 use crate::bindtable::{is_chinese, refusal};
 use crate::documents::is_current;
-use crate::port_hidden;
+use crate::port_refused::Policy;
+use crate::{port_advice, port_hidden, port_refused};
 use libtest_mimic::Trial;
 use nix::net::if_::if_nametoindex;
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::socket::{
+    self as nix_socket, Backlog, SockFlag, SockType, SockaddrStorage, setsockopt, sockopt,
+};
 use nix::sys::signal::Signal;
 use rustix::fd::OwnedFd as Fd;
 use rustix::io::Errno;
@@ -18,7 +23,8 @@ use rustix::net::sockopt::{
     set_ipv6_v6only, set_socket_linger, set_socket_reuseaddr, set_socket_reuseport,
 };
 use rustix::net::{
-    AddressFamily, SocketFlags, SocketType, accept_with, bind, connect, listen, socket_with,
+    AddressFamily, Protocol, SocketFlags, SocketType, accept_with, bind, connect, ipproto, listen,
+    socket_with,
 };
 use rustix::process::{Uid, geteuid};
 use rustix::thread::set_thread_res_uid;
@@ -27,22 +33,35 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::ops::Range;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::channel;
+use std::thread;
 use std::time::Duration;
 use unicode_width::UnicodeWidthStr;
 
 /// How many random situations there are, in so many trials, and how many of these trials are in the
-/// ordinary tests.
-const SITUATIONS: u16 = 500;
-const PARTS: u16 = 10;
-const SAMPLE: u16 = 1;
+/// ordinary tests. And the same of those in which asking may change nothing.
+const SITUATIONS: u16 = 3000;
+const PARTS: u16 = 30;
+const SAMPLE: u16 = 3;
+const ASKED: u16 = 500;
+const ASKED_PARTS: u16 = 10;
+const ASKED_SAMPLE: u16 = 1;
 
 static TALLY: Tally = Tally::new();
-static UNKNOWN: AtomicU32 = AtomicU32::new(0);
+/// The verdicts without --probe, the unknown ones among them, and those of them that have no SO_REUSEPORT
+/// (of TCP the others depend on a group that may be remembered): of root, and of another user.
+static ROOTS: [AtomicU32; 3] = [const { AtomicU32::new(0) }; 3];
+static OTHERS: [AtomicU32; 3] = [const { AtomicU32::new(0) }; 3];
+/// The answers of real binds that were compared before and after asking, and those that the help's
+/// exception has changed: without --probe, and with it.
+static ASKING: Tally = Tally::new();
+static CHANGED: [AtomicU32; 2] = [AtomicU32::new(0), AtomicU32::new(0)];
 
 const TRIALS: [(&str, fn()); 31] = [
     ("port_document", document),
@@ -82,21 +101,41 @@ pub fn trials() -> Vec<Trial> {
     let mut trials: Vec<Trial> = TRIALS
         .into_iter()
         .chain(port_hidden::TRIALS)
+        .chain(port_refused::TRIALS)
+        .chain(port_advice::TRIALS)
         .map(|(name, check)| harness::trial(name, check))
         .collect();
-    for part in 0..PARTS {
-        let each = SITUATIONS / PARTS;
-        let seeds = part * each..(part + 1) * each;
-        let trial = harness::trial(format!("port_random_{part}"), move || random(seeds));
-        trials.push(trial.with_ignored_flag(part >= SAMPLE));
-    }
+    let mut add = |name, (count, parts, sample): (u16, u16, u16), check: fn(Range<u16>)| {
+        for part in 0..parts {
+            let each = count / parts;
+            let seeds = part * each..(part + 1) * each;
+            let trial = harness::trial(format!("{name}_{part}"), move || check(seeds));
+            trials.push(trial.with_ignored_flag(part >= sample));
+        }
+    };
+    add("port_random", (SITUATIONS, PARTS, SAMPLE), random);
+    add("port_asking", (ASKED, ASKED_PARTS, ASKED_SAMPLE), asking);
     trials
 }
 
 /// What is to be said at the end, where any situation was tried.
 pub fn summary() -> Option<String> {
-    let unknown = UNKNOWN.load(Ordering::Relaxed);
-    TALLY.summary(&format!("verdicts of bindtable port ({unknown} unknown without --probe)"))
+    let of = |counts: &[AtomicU32; 3]| {
+        let counts = counts.each_ref().map(|count| count.load(Ordering::Relaxed));
+        let [all, unknown, without] = counts;
+        format!("{unknown} of {all}, {without} of them without SO_REUSEPORT,")
+    };
+    let (roots, others) = (of(&ROOTS), of(&OTHERS));
+    let verdicts = TALLY.summary(&format!(
+        "verdicts of bindtable port (unknown without --probe: {roots} as root, {others} as another user)"
+    ));
+    let [plain, probed] = CHANGED.each_ref().map(|count| count.load(Ordering::Relaxed));
+    let asking = ASKING.summary(&format!(
+        "answers of real binds before and after bindtable port (the help's exception changes {plain} \
+         without --probe, {probed} with it)"
+    ));
+    let lines: Vec<String> = [verdicts, asking].into_iter().flatten().collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
 pub(crate) fn list(value: &Value) -> &[Value] {
@@ -192,7 +231,8 @@ pub(crate) fn can<'a>(finding: &'a Value, address: &str, option: &str) -> &'a st
 }
 
 const ADDRESSES: [&str; 3] = ["127.0.0.1", "0.0.0.0", "::"];
-const OPTIONS: [&str; 4] = ["none", "SO_REUSEADDR", "SO_REUSEPORT", "SO_REUSEADDR+SO_REUSEPORT"];
+pub(crate) const OPTIONS: [&str; 4] =
+    ["none", "SO_REUSEADDR", "SO_REUSEPORT", "SO_REUSEADDR+SO_REUSEPORT"];
 
 /// The one socket that there is.
 pub(crate) fn only(finding: &Value) -> &Value {
@@ -402,7 +442,7 @@ fn names() {
 }
 
 /// Leaves the TIME_WAIT of a server that was stopped while its client was connected.
-fn time_wait(switches: Switches) {
+pub(crate) fn time_wait(switches: Switches) {
     let variant = Variant::new(Program::Treuseaddr, Runtime::Raw).with(switches);
     let mut server = Process::start(&mut variant.command());
     let mut client = Client::connect();
@@ -750,7 +790,7 @@ fn socket_activated() {
 
 /// bindtable, which in a mount namespace of its own finds these lines as the cgroup file of each
 /// process.
-fn in_cgroup(scratch: &Scratch, cgroup: &str, pids: &[i32]) -> Command {
+pub(crate) fn in_cgroup(scratch: &Scratch, cgroup: &str, pids: &[i32]) -> Command {
     let file = scratch.path().join("cgroup");
     fs::write(&file, format!("{cgroup}\n")).expect("the folder is ours");
     let mut unshare = Command::new("unshare");
@@ -953,18 +993,13 @@ fn udp() {
 fn udp_crowd() {
     for count in [10, 11, 12] {
         let sockets = (0..count).map(|at| Placed {
-            ip: IpAddr::from([127, 0, 0, 2 + at]),
-            v6only: false,
             reuseaddr: if at % 2 == 0 { Set::Before } else { Set::Never },
-            reuseport: Set::Never,
-            other_user: false,
-            device: None,
-            then: Then::Nothing,
+            ..Placed::at([127, 0, 0, 2 + at].into())
         });
         let sockets: Vec<Placed> = sockets.collect();
         for ip in ["127.0.0.2", "127.0.0.3", "127.0.0.99"] {
             let (sockets, target) = (sockets.clone(), Some(local(ip).ip()));
-            let crowd = Situation { is_udp: true, sockets, target, asked_by_other: false };
+            let crowd = Situation { is_udp: true, sockets, target, ..Situation::default() };
             crowd.count(0, &program());
         }
     }
@@ -1141,15 +1176,15 @@ fn in_motion() {
 // Random situations.
 
 /// Two network interfaces, both with this address.
-const DEVICES: [&str; 2] = ["one", "other"];
+pub(crate) const DEVICES: [&str; 2] = ["one", "other"];
 const LINK_LOCAL: &str = "fe80::1";
 
-fn link_local() -> IpAddr {
+pub(crate) fn link_local() -> IpAddr {
     LINK_LOCAL.parse().expect("it is an address")
 }
 
 /// The port at `ip`, on that interface if the address is a link-local one.
-fn address(ip: IpAddr, port: u16, device: &str) -> SocketAddr {
+pub(crate) fn address(ip: IpAddr, port: u16, device: &str) -> SocketAddr {
     let mut address = SocketAddr::new(ip, port);
     if let SocketAddr::V6(address) = &mut address
         && ip == link_local()
@@ -1159,18 +1194,38 @@ fn address(ip: IpAddr, port: u16, device: &str) -> SocketAddr {
     address
 }
 
-/// When an option is set.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// When an option is set: never, before bind, only after it, or before it and not after. The last two
+/// are as these, but when the socket already listens, or is connected.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 enum Set {
+    #[default]
     Never,
     Before,
     Late,
     Cleared,
+    SetAtLast,
+    ClearedAtLast,
+}
+
+impl Set {
+    fn is_before_bind(self) -> bool {
+        matches!(self, Self::Before | Self::Cleared | Self::ClearedAtLast)
+    }
+
+    /// What is changed after bind, or at last.
+    fn changes(self, at_last: bool) -> Option<bool> {
+        match (self, at_last) {
+            (Self::Late, false) | (Self::SetAtLast, true) => Some(true),
+            (Self::Cleared, false) | (Self::ClearedAtLast, true) => Some(false),
+            _ => None,
+        }
+    }
 }
 
 /// What is done with a socket after bind. UDP has the first and the last.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 enum Then {
+    #[default]
     Nothing,
     Listen,
     Connection,
@@ -1187,20 +1242,50 @@ struct Placed {
     v6only: bool,
     reuseaddr: Set,
     reuseport: Set,
-    other_user: bool,
-    /// The scope of a link-local address, to which the kernel then binds the socket.
+    /// Its user; none for this one.
+    user: Option<u32>,
+    /// The scope of a link-local address, to which the kernel then binds the socket; SO_BINDTODEVICE
+    /// of another one.
     device: Option<&'static str>,
+    is_mptcp: bool,
+    /// Whether a thread with a descriptor table of its own has it.
+    in_thread: bool,
     then: Then,
 }
 
-#[derive(Debug)]
+impl Placed {
+    /// One without an option.
+    fn at(ip: IpAddr) -> Self {
+        Self {
+            ip,
+            v6only: false,
+            reuseaddr: Set::Never,
+            reuseport: Set::Never,
+            user: None,
+            device: None,
+            is_mptcp: false,
+            in_thread: false,
+            then: Then::Nothing,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
 struct Situation {
     is_udp: bool,
     sockets: Vec<Placed>,
     /// The address that is asked for; none for the port alone.
     target: Option<IpAddr>,
-    asked_by_other: bool,
+    /// The interface to which the new server is bound at that address.
+    device: Option<&'static str>,
+    /// The new server's user; none for this one.
+    asked_by: Option<u32>,
+    /// Whether a policy refuses the port.
+    is_refused: bool,
 }
+
+/// Users beside this one.
+const USERS: [u32; 2] = [NOBODY, 1];
 
 impl Situation {
     fn new(seed: u64, two_users: bool) -> Self {
@@ -1221,11 +1306,13 @@ impl Situation {
             ];
             let ip: IpAddr =
                 rng.choice(addresses).expect("it is not empty").parse().expect("it is one");
-            let mut set = || match rng.u8(0..12) {
+            let mut set = || match rng.u8(0..14) {
                 0..6 => Set::Never,
                 6..10 => Set::Before,
                 10 => Set::Late,
-                _ => Set::Cleared,
+                11 => Set::Cleared,
+                12 => Set::SetAtLast,
+                _ => Set::ClearedAtLast,
             };
             let (reuseaddr, reuseport) = (set(), set());
             let then = match is_udp {
@@ -1242,18 +1329,29 @@ impl Situation {
                     Close,
                 ]),
             };
+            let device = match ip == link_local() {
+                true => rng.choice(DEVICES),
+                // A client reaches what is bound to the loopback's interface.
+                false => rng.choice(["lo", DEVICES[0]]).filter(|_| rng.u8(0..8) == 0),
+            };
             Placed {
-                ip,
                 v6only: ip == IpAddr::from([0; 16]) && rng.bool(),
                 reuseaddr,
                 reuseport,
-                other_user: two_users && rng.u8(0..4) == 0,
-                device: rng.choice(DEVICES).filter(|_| ip == link_local()),
+                user: rng.choice(USERS).filter(|_| two_users && rng.u8(0..4) == 0),
+                device,
+                is_mptcp: !is_udp && rng.u8(0..8) == 0,
+                in_thread: rng.u8(0..16) == 0,
                 then: then.expect("it is not empty"),
+                ..Placed::at(ip)
             }
         });
         let sockets = sockets.collect();
-        let asked_by_other = two_users && rng.u8(0..3) == 0;
+        let asked_by = Some(NOBODY).filter(|_| two_users && rng.u8(0..3) == 0);
+        let is_refused = two_users && rng.u8(0..16) == 0;
+        if is_refused {
+            return Self { is_udp, sockets, is_refused, ..Self::default() };
+        }
         let target = [
             None,
             None,
@@ -1263,43 +1361,102 @@ impl Situation {
             Some(LINK_LOCAL),
         ];
         let target = rng.choice(target).expect("it is not empty");
-        let target = target.map(|ip| ip.parse().expect("it is an address"));
-        Self { is_udp, sockets, target, asked_by_other }
+        let target: Option<IpAddr> = target.map(|ip| ip.parse().expect("it is an address"));
+        let device = match target {
+            Some(ip) if ip == link_local() => Some(DEVICES[0]),
+            Some(IpAddr::V4(_)) => rng.choice([None, Some("lo"), Some(DEVICES[0])]).flatten(),
+            _ => None,
+        };
+        Self { is_udp, sockets, target, device, asked_by, is_refused }
     }
 }
 
 impl Situation {
-    /// Makes the situation, and compares every verdict with what a real bind, and listen, then do; and
-    /// if some are unknown, with `--probe` too. Gives what differs, and how many were compared.
-    fn compare(&self, program: &Path, port: u16) -> (Vec<String>, usize) {
-        let make = |socket| place(socket, self.is_udp, port);
-        let standing: Vec<Standing> = self.sockets.iter().filter_map(make).collect();
-        let mut command = Command::new(program);
-        let target = |ip| match ip == link_local() {
-            true => format!("[{ip}%{}]:{port}", DEVICES[0]),
-            false => SocketAddr::new(ip, port).to_string(),
+    /// Makes the situation on the port, and while it stands does this.
+    fn with<T>(&self, port: u16, action: impl FnOnce() -> T) -> T {
+        let mut standing: Vec<Standing> = Vec::new();
+        thread::scope(|scope| {
+            let mut threads = Vec::new();
+            for socket in &self.sockets {
+                if !socket.in_thread {
+                    standing.extend(place(socket, self.is_udp, port));
+                    continue;
+                }
+                let ((said, hears), (stop, waits)) = (channel(), channel::<()>());
+                scope.spawn(move || {
+                    unshare(CloneFlags::CLONE_FILES).expect("it needs no privilege");
+                    let standing = place(socket, self.is_udp, port);
+                    said.send(()).expect("the trial waits");
+                    let _ = waits.recv();
+                    drop(standing);
+                });
+                hears.recv().expect("it has placed it");
+                threads.push(stop);
+            }
+            let result = action();
+            drop(standing);
+            result
+        })
+    }
+
+    /// The command that asks about the port.
+    fn command(&self, program: &Path, port: u16) -> Command {
+        let target = match (self.target, self.device) {
+            (None, _) => port.to_string(),
+            (Some(ip @ IpAddr::V4(_)), Some(device)) => format!("{ip}%{device}:{port}"),
+            (Some(ip), Some(device)) => format!("[{ip}%{device}]:{port}"),
+            (Some(ip), None) => SocketAddr::new(ip, port).to_string(),
         };
-        let target = self.target.map_or(port.to_string(), target);
+        let mut command = Command::new(program);
         command.args(["port", &target, "--format", "json"]);
         if self.is_udp {
             command.arg("--udp");
         }
-        if self.asked_by_other {
-            command.uid(NOBODY).gid(NOBODY);
+        if let Some(user) = self.asked_by {
+            command.uid(user).gid(user);
         }
-        let finding = found(&mut command).1;
-        let mut differences = self.differences(port, &finding);
-        let verdicts = list(&finding["verdicts"]);
-        let mut compared = verdicts.len();
-        let unknown = verdicts.iter().filter(|verdict| verdict["can"] == "unknown").count();
-        if unknown > 0 {
-            let probed = found(command.arg("--probe")).1;
-            differences.extend(self.differences(port, &probed));
-            compared += list(&probed["verdicts"]).len();
-        }
-        UNKNOWN.fetch_add(u32::try_from(unknown).expect("they are few"), Ordering::Relaxed);
-        drop(standing);
-        (differences, compared)
+        command
+    }
+
+    /// Makes the situation, and compares every verdict with what a real bind, and listen, then do; and
+    /// if some are unknown, with `--probe` too. Gives what differs, and how many were compared.
+    fn compare(&self, program: &Path, port: u16) -> (Vec<String>, usize) {
+        let policy = match self.is_refused {
+            false => None,
+            true => match Policy::cgroup("bind", port) {
+                None => return (Vec::new(), 0), // it has said so
+                there => there,
+            },
+        };
+        self.with(port, || {
+            let mut command = self.command(program, port);
+            if let Some(policy) = &policy {
+                let mut under = policy.command(program);
+                under.args(command.get_args());
+                command = under;
+            }
+            let finding = found(&mut command).1;
+            let mut differences = self.differences(port, &finding, policy.as_ref());
+            let verdicts = list(&finding["verdicts"]);
+            let mut compared = verdicts.len();
+            let unknown = verdicts.iter().filter(|verdict| verdict["can"] == "unknown").count();
+            if unknown > 0 {
+                let probed = found(command.arg("--probe")).1;
+                differences.extend(self.differences(port, &probed, policy.as_ref()));
+                compared += list(&probed["verdicts"]).len();
+            }
+            if differences.is_empty() {
+                let counts = if self.asked_by.is_none() { &ROOTS } else { &OTHERS };
+                let is_without = |it: &&Value| {
+                    it["can"] == "unknown" && !text(&it["option"]).contains("SO_REUSEPORT")
+                };
+                let without = verdicts.iter().filter(is_without).count();
+                for (count, new) in counts.iter().zip([verdicts.len(), unknown, without]) {
+                    count.fetch_add(u32::try_from(new).expect("they are few"), Ordering::Relaxed);
+                }
+            }
+            (differences, compared)
+        })
     }
 
     /// The same, where a difference has to be there again when the situation is made anew: a process
@@ -1321,7 +1478,7 @@ impl Situation {
     }
 
     /// The verdicts that a real bind contradicts.
-    fn differences(&self, port: u16, finding: &Value) -> Vec<String> {
+    fn differences(&self, port: u16, finding: &Value, policy: Option<&Policy>) -> Vec<String> {
         let is_probed = finding["probed"] == true;
         let mut verdicts: Vec<&Value> = list(&finding["verdicts"]).iter().collect();
         // In the order of bindtable's own probes: a success with SO_REUSEPORT has effects on later
@@ -1334,7 +1491,14 @@ impl Situation {
         verdicts.sort_by_key(|verdict| rank(verdict));
         let mut differences = Vec::new();
         for verdict in verdicts {
-            let real = real(self.is_udp, verdict, port, self.asked_by_other);
+            let real = match policy {
+                None => self.real(text(&verdict["address"]), text(&verdict["option"]), port, true),
+                Some(policy) => {
+                    let proto = if self.is_udp { "udp" } else { "tcp" };
+                    let [ip, option] = ["address", "option"].map(|name| text(&verdict[name]));
+                    name_of(policy.real(proto, ip, port, option))
+                }
+            };
             let agrees = match text(&verdict["can"]) {
                 "yes" => real.is_none(),
                 "no" => real == verdict["error"].as_str(),
@@ -1343,7 +1507,7 @@ impl Situation {
             // The memory of a group is lost, too, by a bind without SO_REUSEPORT, as some here are.
             let is_explained = match text(&verdict["can"]) {
                 "no" => real.is_none() && self.explains(verdict, is_probed),
-                "yes" => is_probed && verdict["probed"] == true && self.explains(verdict, true),
+                "yes" => verdict["probed"] == true && self.may_be_remembered(verdict),
                 _ => false,
             };
             if !(agrees || is_explained) {
@@ -1357,10 +1521,21 @@ impl Situation {
     /// IPV6_V6ONLY of a TIME_WAIT, which of two families' sockets of UDP came last, and whether
     /// the bucket remembers a SO_REUSEPORT group.
     fn may_be_unknown(&self, verdict: &Value, finding: &Value) -> bool {
-        self.asked_by_other
+        self.asked_by.is_some()
             || self.is_udp
             || text(&verdict["option"]).contains("SO_REUSEPORT")
             || list(&finding["sockets"]).iter().any(|socket| socket["ipv6_only"].is_null())
+    }
+
+    /// Whether the kernel may let the new socket in for the sake of one that came with SO_REUSEPORT,
+    /// which a real bind here makes it forget.
+    fn may_be_remembered(&self, verdict: &Value) -> bool {
+        let is_of_group =
+            |socket: &Placed| socket.reuseport.is_before_bind() && socket.user == self.asked_by;
+        let is_tcp = !self.is_udp;
+        is_tcp
+            && text(&verdict["option"]).contains("SO_REUSEPORT")
+            && self.sockets.iter().any(is_of_group)
     }
 
     /// Whether the kernel may let the new socket in for the sake of one that nobody can see any more:
@@ -1369,12 +1544,12 @@ impl Situation {
     fn explains(&self, verdict: &Value, is_probed: bool) -> bool {
         // Of an accepted connection the user is who accepted it, here always this one.
         let is_gone = |socket: &Placed| {
-            socket.reuseport == Set::Cleared
+            matches!(socket.reuseport, Set::Cleared | Set::ClearedAtLast)
                 || socket.then == Then::Close
-                || (socket.other_user && !matches!(socket.then, Then::Nothing | Then::Listen))
+                || (socket.user.is_some() && !matches!(socket.then, Then::Nothing | Then::Listen))
         };
         let was_of_group = |socket: &Placed| {
-            is_on(socket.reuseport) && socket.other_user == self.asked_by_other && is_gone(socket)
+            socket.reuseport.is_before_bind() && socket.user == self.asked_by && is_gone(socket)
         };
         !self.is_udp
             && text(&verdict["option"]).contains("SO_REUSEPORT")
@@ -1382,12 +1557,20 @@ impl Situation {
     }
 }
 
-fn is_on(set: Set) -> bool {
-    matches!(set, Set::Before | Set::Cleared)
+/// A new socket with what is set before bind.
+pub(crate) fn fresh(
+    is_udp: bool,
+    ip: IpAddr,
+    v6only: bool,
+    reuseaddr: bool,
+    reuseport: bool,
+) -> Result<Fd, Errno> {
+    fresh_of(None, is_udp, ip, v6only, reuseaddr, reuseport)
 }
 
-/// A new socket with what is set before bind.
-fn fresh(
+/// The same, of that protocol.
+fn fresh_of(
+    protocol: Option<Protocol>,
     is_udp: bool,
     ip: IpAddr,
     v6only: bool,
@@ -1399,7 +1582,7 @@ fn fresh(
     }
     let family = if ip.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let kind = if is_udp { SocketType::DGRAM } else { SocketType::STREAM };
-    let fd = socket_with(family, kind, SocketFlags::CLOEXEC, None)?;
+    let fd = socket_with(family, kind, SocketFlags::CLOEXEC, protocol)?;
     if v6only {
         set_ipv6_v6only(&fd, true)?;
     }
@@ -1413,12 +1596,10 @@ fn fresh(
 }
 
 /// Runs `action` with this thread as another user's, if that is asked for.
-fn as_user<T>(other: bool, action: impl FnOnce() -> T) -> T {
-    if !other {
-        return action();
-    }
+fn as_user<T>(other: Option<u32>, action: impl FnOnce() -> T) -> T {
+    let Some(other) = other else { return action() };
     let user = geteuid();
-    set_thread_res_uid(None, Uid::from_raw(NOBODY), None).expect("there may be two users");
+    set_thread_res_uid(None, Uid::from_raw(other), None).expect("there may be two users");
     let result = action();
     set_thread_res_uid(None, user, None).expect("it was this one");
     result
@@ -1435,11 +1616,21 @@ pub(crate) fn states(port: u16) -> Vec<u8> {
 
 /// What stays open of a placed socket; its end is a reset, and no TIME_WAIT.
 #[derive(Default)]
-struct Standing(Vec<Fd>);
+struct Standing {
+    fds: Vec<Fd>,
+    /// Kept, and no more.
+    _on_device: Option<OwnedFd>,
+}
+
+impl Standing {
+    fn of(fds: Vec<Fd>) -> Self {
+        Self { fds, _on_device: None }
+    }
+}
 
 impl Drop for Standing {
     fn drop(&mut self) {
-        for fd in &self.0 {
+        for fd in &self.fds {
             let _ = set_socket_linger(fd, Some(Duration::ZERO));
         }
     }
@@ -1447,27 +1638,93 @@ impl Drop for Standing {
 
 /// Places a socket, if the kernel lets it.
 fn place(socket: &Placed, is_udp: bool, port: u16) -> Option<Standing> {
-    let fd = as_user(socket.other_user, || {
-        fresh(is_udp, socket.ip, socket.v6only, is_on(socket.reuseaddr), is_on(socket.reuseport))
+    let Placed { reuseaddr, reuseport, .. } = *socket;
+    if let Some(device) = socket.device.filter(|_| socket.ip != link_local()) {
+        return place_on(device, socket, is_udp, port);
+    }
+    let protocol = socket.is_mptcp.then_some(ipproto::MPTCP);
+    let fd = as_user(socket.user, || {
+        let [reuseaddr, reuseport] = [reuseaddr, reuseport].map(Set::is_before_bind);
+        fresh_of(protocol, is_udp, socket.ip, socket.v6only, reuseaddr, reuseport)
     });
-    let fd = fd.expect("the kernel has both families");
+    let fd = match fd {
+        Err(_) if socket.is_mptcp => return None, // a kernel without it
+        fd => fd.expect("the kernel has both families"),
+    };
     let address = address(socket.ip, port, socket.device.unwrap_or_default());
     bind(&fd, &address).ok()?;
-    let late = |set| matches!(set, Set::Late | Set::Cleared);
-    if late(socket.reuseaddr) {
-        set_socket_reuseaddr(&fd, socket.reuseaddr == Set::Late).expect("it is a socket");
+    change(&fd, socket, false);
+    let standing = place_bound(socket, fd, address);
+    if let Some(first) = standing.as_ref().and_then(|standing| standing.fds.first()) {
+        change(first, socket, true);
     }
-    if late(socket.reuseport) {
-        set_socket_reuseport(&fd, socket.reuseport == Set::Late).expect("it is a socket");
+    standing
+}
+
+/// Sets or clears the options after bind, or at last. MPTCP may refuse that.
+fn change(fd: &Fd, socket: &Placed, at_last: bool) {
+    for (set, option) in [
+        (socket.reuseaddr, set_socket_reuseaddr as fn(_, bool) -> _),
+        (socket.reuseport, set_socket_reuseport),
+    ] {
+        let changed = set.changes(at_last).map_or(Ok(()), |is_on| option(fd, is_on));
+        assert!(changed.is_ok() || socket.is_mptcp, "{changed:?}");
     }
+}
+
+/// Places a socket with SO_BINDTODEVICE, and listens; what is done later with others is not done.
+fn place_on(device: &str, socket: &Placed, is_udp: bool, port: u16) -> Option<Standing> {
+    let Placed { reuseaddr, reuseport, .. } = *socket;
+    let options = [reuseaddr, reuseport].map(Set::is_before_bind);
+    let address = SocketAddr::new(socket.ip, port);
+    let fd = as_user(socket.user, || bound_on(device, is_udp, address, options)).ok()?;
+    let change = |at_last| {
+        let [first, second] = [reuseaddr, reuseport].map(|set| set.changes(at_last));
+        first.map(|is_on| setsockopt(&fd, sockopt::ReuseAddr, &is_on).expect("it is a socket"));
+        second.map(|is_on| setsockopt(&fd, sockopt::ReusePort, &is_on).expect("it is a socket"));
+    };
+    change(false);
     match socket.then {
-        Then::Nothing => return Some(Standing(vec![fd])),
+        Then::Nothing => {}
+        Then::Close => return None,
+        _ => nix_socket::listen(&fd, Backlog::MAXCONN).ok()?,
+    }
+    change(true);
+    Some(Standing { fds: Vec::new(), _on_device: Some(fd) })
+}
+
+/// A socket with SO_BINDTODEVICE, and SO_REUSEADDR and SO_REUSEPORT, that is bound.
+pub(crate) fn bound_on(
+    device: &str,
+    is_udp: bool,
+    address: SocketAddr,
+    [reuseaddr, reuseport]: [bool; 2],
+) -> nix::Result<OwnedFd> {
+    let family = if address.is_ipv4() {
+        nix_socket::AddressFamily::Inet
+    } else {
+        nix_socket::AddressFamily::Inet6
+    };
+    let kind = if is_udp { SockType::Datagram } else { SockType::Stream };
+    let fd = nix_socket::socket(family, kind, SockFlag::SOCK_CLOEXEC, None)?;
+    setsockopt(&fd, sockopt::ReuseAddr, &reuseaddr)?;
+    setsockopt(&fd, sockopt::ReusePort, &reuseport)?;
+    setsockopt(&fd, sockopt::BindToDevice, &device.into())?;
+    nix_socket::bind(fd.as_raw_fd(), &SockaddrStorage::from(address))?;
+    Ok(fd)
+}
+
+/// What is done with a socket that is bound.
+fn place_bound(socket: &Placed, fd: Fd, address: SocketAddr) -> Option<Standing> {
+    let port = address.port();
+    match socket.then {
+        Then::Nothing => return Some(Standing::of(vec![fd])),
         Then::Close => return None,
         _ => {}
     }
     listen(&fd, 8).ok()?;
     if socket.then == Then::Listen {
-        return Some(Standing(vec![fd]));
+        return Some(Standing::of(vec![fd]));
     }
     let mut to = match socket.ip {
         IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::from(([127, 0, 0, 1], port)),
@@ -1478,7 +1735,11 @@ fn place(socket: &Placed, is_udp: bool, port: u16) -> Option<Standing> {
         _ => address,
     };
     to.set_port(port);
-    let client = fresh(false, to.ip(), false, false, false).expect("the kernel has both families");
+    // A connection of MPTCP, whose other end is one, too, has states of its own.
+    let is_mptcp = socket.is_mptcp && matches!(socket.then, Then::Connection | Then::Established);
+    let protocol = is_mptcp.then_some(ipproto::MPTCP);
+    let client = fresh_of(protocol, false, to.ip(), false, false, false);
+    let client = client.expect("the kernel has both families");
     // The client's own port is none of those that are asked for.
     let mut own = to;
     own.set_port(0);
@@ -1488,27 +1749,27 @@ fn place(socket: &Placed, is_udp: bool, port: u16) -> Option<Standing> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     rustix::io::ioctl_fionbio(&fd, true).expect("it is a socket");
     let Ok(child) = accept_with(&fd, flags) else {
-        return Some(Standing(vec![fd, client]));
+        return Some(Standing::of(vec![fd, client]));
     };
     let before = states(port);
     let changes = || wait_for("a change of state", || (states(port) != before).then_some(()));
     match socket.then {
-        Then::Connection => return Some(Standing(vec![fd, child, client])),
+        Then::Connection => return Some(Standing::of(vec![fd, child, client])),
         Then::Established => {
             drop(fd);
-            return Some(Standing(vec![child, client]));
+            return Some(Standing::of(vec![child, client]));
         }
         Then::CloseWait => {
             drop((fd, client));
             changes();
-            return Some(Standing(vec![child]));
+            return Some(Standing::of(vec![child]));
         }
         _ => {}
     }
     drop((fd, child));
     wait_for("FIN_WAIT2", || states(port).contains(&5).then_some(()));
     if socket.then == Then::FinWait2 {
-        return Some(Standing(vec![client]));
+        return Some(Standing::of(vec![client]));
     }
     let before = states(port);
     drop(client);
@@ -1526,34 +1787,53 @@ fn forget_group(port: u16) {
     }
 }
 
-/// What a real server's bind and listen say: nothing, or the error's name.
-fn real(is_udp: bool, verdict: &Value, port: u16, by_other: bool) -> Option<&'static str> {
-    let ip: IpAddr = text(&verdict["address"]).parse().expect("an address");
-    let option = text(&verdict["option"]);
-    let [reuseaddr, reuseport] = ["ADDR", "PORT"].map(|it| option.contains(it));
-    if reuseport && !is_udp {
-        forget_group(port);
-    }
-    let bound = as_user(by_other, || {
-        let fd = fresh(is_udp, ip, false, reuseaddr, reuseport)?;
-        bind(&fd, &address(ip, port, DEVICES[0]))?;
-        match is_udp {
-            true => Ok(()),
-            false => listen(&fd, 1),
+impl Situation {
+    /// What a real server's bind and listen say: nothing, or the error's name. With `forgets` the port
+    /// forgets the group of the bind before.
+    fn real(&self, ip: &str, option: &str, port: u16, forgets: bool) -> Option<&'static str> {
+        let ip: IpAddr = ip.parse().expect("an address");
+        let [reuseaddr, reuseport] = ["ADDR", "PORT"].map(|it| option.contains(it));
+        if forgets && reuseport && !self.is_udp {
+            forget_group(port);
         }
-    });
-    match bound {
-        Ok(()) => None,
-        Err(Errno::ADDRINUSE) => Some("EADDRINUSE"),
-        Err(Errno::ADDRNOTAVAIL) => Some("EADDRNOTAVAIL"),
-        Err(other) => panic!("{verdict}: {other}"),
+        let device = self.device.filter(|_| self.target == Some(ip) && ip != link_local());
+        let on_device = |device| {
+            let options = [reuseaddr, reuseport];
+            let fd = bound_on(device, self.is_udp, SocketAddr::new(ip, port), options)?;
+            match self.is_udp {
+                true => Ok(()),
+                false => nix_socket::listen(&fd, Backlog::MAXCONN),
+            }
+        };
+        let bound = as_user(self.asked_by, || {
+            if let Some(device) = device {
+                let bound = on_device(device);
+                return bound.map_err(|errno| Errno::from_raw_os_error(errno as i32));
+            }
+            let fd = fresh(self.is_udp, ip, false, reuseaddr, reuseport)?;
+            bind(&fd, &address(ip, port, DEVICES[0]))?;
+            match self.is_udp {
+                true => Ok(()),
+                false => listen(&fd, 1),
+            }
+        });
+        bound.map_or_else(|errno| name_of(errno.raw_os_error()), |()| None)
     }
 }
 
-fn random(seeds: std::ops::Range<u16>) {
-    let folder = SharedFolder::new();
-    let copy = folder.copy(&program());
-    let two_users = has_two_users();
+/// The name of an error of bind.
+fn name_of(errno: i32) -> Option<&'static str> {
+    match Errno::from_raw_os_error(errno) {
+        Errno::ADDRINUSE => Some("EADDRINUSE"),
+        Errno::ADDRNOTAVAIL => Some("EADDRNOTAVAIL"),
+        Errno::PERM => Some("EPERM"),
+        _ if errno == 0 => None,
+        other => panic!("{other}"),
+    }
+}
+
+/// Two interfaces, each with the same link-local address.
+pub(crate) fn two_interfaces() {
     let [one, other] = DEVICES;
     for line in [
         format!("link add {one} type veth peer name {other}"),
@@ -1565,7 +1845,87 @@ fn random(seeds: std::ops::Range<u16>) {
         let output = run(Command::new("ip").args(line.split(' ')));
         assert_eq!(output.stderr, "", "ip {line}");
     }
+}
+
+fn random(seeds: Range<u16>) {
+    let folder = SharedFolder::new();
+    let copy = folder.copy(&program());
+    let two_users = has_two_users();
+    two_interfaces();
     for seed in seeds {
         Situation::new(seed.into(), two_users).count(seed, &copy);
+    }
+}
+
+/// What real binds say of a port is the same before bindtable has been asked and after it, but for what its
+/// help says. Each time in the same situation, made anew, by the same binds; those with SO_REUSEPORT come
+/// first, since they meet what the kernel remembers of the binds before.
+fn asking(seeds: Range<u16>) {
+    const TRIES: u16 = 10;
+    let folder = SharedFolder::new();
+    let copy = folder.copy(&program());
+    let two_users = has_two_users();
+    two_interfaces();
+    for seed in seeds.clone() {
+        let situation = Situation::new(u64::from(seed) + 100_000, two_users);
+        if situation.is_refused {
+            continue; // the policy is not this process's
+        }
+        let first = 2000 + (seed - seeds.start) * 6 * TRIES;
+        let mut last = (Vec::new(), [0; 2], 0);
+        for attempt in 0..TRIES {
+            last = situation.compare_asking(&copy, first + 6 * attempt);
+            if last.0.is_empty() {
+                break;
+            }
+        }
+        let (differences, changed, compared) = last;
+        CHANGED
+            .iter()
+            .zip(changed)
+            .for_each(|(count, new)| _ = count.fetch_add(new, Ordering::Relaxed));
+        (0..compared).for_each(|_| ASKING.count(Ok(())));
+        for difference in differences {
+            ASKING.count(Err(format!("{seed}: {situation:?}\n{difference}")));
+        }
+    }
+}
+
+impl Situation {
+    /// Compares what real binds say without asking, after asking, and after asking with --probe, on three
+    /// ports that are all even, or all odd, by which the connections differ: what differs, how many do for the reason that the help gives, and how many were compared.
+    fn compare_asking(&self, program: &Path, port: u16) -> (Vec<String>, [u32; 2], usize) {
+        let mut addresses: Vec<String> = ADDRESSES.map(str::to_owned).into();
+        addresses.extend(self.target.map(|ip| ip.to_string()));
+        addresses.sort_by_key(|ip| ["::", "0.0.0.0"].iter().position(|any| any == ip).unwrap_or(2));
+        addresses.dedup();
+        let answers = |port| -> Vec<(String, &str, Option<&str>)> {
+            let options = OPTIONS.iter().rev();
+            let all = options.flat_map(|option| addresses.iter().map(move |ip| (ip, *option)));
+            all.map(|(ip, option)| (ip.clone(), option, self.real(ip, option, port, false)))
+                .collect()
+        };
+        let before = self.with(port, || answers(port));
+        let (mut differences, mut changed) = (Vec::new(), [0; 2]);
+        for (at, probe) in [None, Some("--probe")].into_iter().enumerate() {
+            let port = port + 2 + 2 * u16::try_from(at).expect("there are two");
+            let (finding, after) = self
+                .with(port, || (found(self.command(program, port).args(probe)).1, answers(port)));
+            // The bind that learns the options of a connection that no process has.
+            let is_nobodys = |socket: &Value| {
+                socket["state"] != "LISTEN" && list(&socket["processes"]).is_empty()
+            };
+            let has_bound = list(&finding["sockets"]).iter().any(is_nobodys)
+                || list(&finding["verdicts"]).iter().any(|verdict| verdict["probed"] == true);
+            for (before, after) in
+                before.iter().zip(&after).filter(|(before, after)| before != after)
+            {
+                match !self.is_udp && before.1.contains("SO_REUSEPORT") && has_bound {
+                    true => changed[at] += 1,
+                    false => differences.push(format!("{before:?} {after:?}\n{finding}")),
+                }
+            }
+        }
+        (differences, changed, 2 * before.len())
     }
 }

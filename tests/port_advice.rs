@@ -1,0 +1,448 @@
+//! What `bindtable port` does to the port, and what it advises: each command is run where it can be, and the
+//! port is free afterwards.
+
+use crate::harness::{
+    Need, PORT, Process, Scratch, Switches, Terminal, bindtable as program, has_two_users, need,
+    run, set_sysctl, unprivileged, wait_for,
+};
+use crate::port::{
+    OPTIONS, asked, can, case, found, fresh, has_case, help, holder, in_cgroup, list, listener,
+    local, only, states, std_listener, text, time_wait,
+};
+use rustix::net::sockopt::set_socket_linger;
+use rustix::net::{SocketFlags, accept_with, bind, listen};
+use serde_json::Value;
+use std::fs::{self, Permissions};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+pub const TRIALS: [(&str, fn()); 10] = [
+    ("port_leaves_alone", leaves_alone),
+    ("port_probe_promises", probe_promises),
+    ("port_moved_server", moved_server),
+    ("port_kill", kill),
+    ("port_fg", fg),
+    ("port_stops", stops),
+    ("port_sysctls", sysctls),
+    ("port_engines", engines),
+    ("port_free_address", free_address),
+    ("port_words", words),
+];
+
+/// The binds of the port that bindtable makes, as strace shows them.
+fn binds(scratch: &Scratch, arguments: &[&str]) -> Vec<String> {
+    let file = scratch.path().join("trace");
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-e", "trace=bind", "-o"]).arg(&file).arg(program()).arg("port");
+    let output = run(command.args(arguments));
+    assert_eq!(output.stderr, "");
+    let trace = fs::read_to_string(&file).expect("strace has written it");
+    assert!(trace.contains("bind("), "{trace}");
+    trace.lines().filter(|line| line.contains("htons(3459)")).map(str::to_owned).collect()
+}
+
+/// Without --probe the port is not bound: a bind that names it comes second on its socket, which already has
+/// a port, so it fails with EINVAL. Where a TIME_WAIT has it, the binds at its address are made, as the help
+/// says, and one aside that ends what they have planted.
+fn leaves_alone() {
+    need(Need::Tracing);
+    let scratch = Scratch::new();
+    let tcp = ["3459"];
+    let check = |arguments: &[&str]| {
+        let binds = binds(&scratch, arguments);
+        assert!(!binds.is_empty(), "what bind says before it looks at the port is asked");
+        assert!(binds.iter().all(|line| line.contains("= -1 EINVAL")), "{binds:#?}");
+        // And with --probe it is.
+        let probed = self::binds(&scratch, &[arguments, &["--probe"]].concat());
+        probed.iter().any(|line| !line.contains("EINVAL"))
+    };
+    assert!(check(&tcp), "a free port is bound once for each address");
+    for reuseport in [false, true] {
+        let fd = fresh(false, local("127.0.0.1").ip(), false, true, reuseport).expect("a socket");
+        bind(&fd, &local("127.0.0.1")).expect("the port is free");
+        check(&tcp);
+        listen(&fd, 8).expect("it is bound");
+        check(&["127.0.0.1:3459"]);
+        let client = TcpStream::connect(local("127.0.0.1")).expect("it listens");
+        let server = accept_with(&fd, SocketFlags::CLOEXEC).expect("it came");
+        check(&tcp);
+        set_socket_linger(&server, Some(Duration::ZERO)).expect("it is a socket");
+        drop((server, client, fd));
+        wait_for("a free port", || states(PORT).is_empty().then_some(()));
+    }
+    let socket = UdpSocket::bind("127.0.0.1:3459").expect("it is free");
+    check(&["3459", "--udp"]);
+    drop(socket);
+    time_wait(Switches { reuseaddr: true, ..Switches::default() });
+    let binds = binds(&scratch, &tcp);
+    let (own, others): (Vec<&String>, Vec<&String>) =
+        binds.iter().partition(|line| line.contains("EINVAL"));
+    assert!(!own.is_empty() && !others.is_empty(), "{binds:#?}");
+    let is_there = |line: &&String| {
+        line.contains(r#"inet_addr("127.0.0.1")"#) || line.contains("127.255.255.254")
+    };
+    assert!(others.iter().all(is_there), "{binds:#?}");
+    let help = run(Command::new(program()).args(["--lang", "en", "port", "--help"])).stdout;
+    for words in ["a trace may stay", "a TIME_WAIT, or another connection", "fastreuseport"] {
+        assert!(help.contains(words), "{words}: {help}");
+    }
+}
+
+/// A probe that succeeds at 0.0.0.0 with SO_REUSEPORT says nothing of ::, though the kernel then lets a server
+/// in there for its sake: a listener on ::1 is in the way. And nothing that it has planted stays.
+fn probe_promises() {
+    need(Need::Ipv6);
+    if !has_two_users() {
+        return eprintln!("probe_promises is not tried: it needs two users: run as root");
+    }
+    let server = |ip: &str, reuseport| {
+        let fd = fresh(false, local(ip).ip(), false, false, reuseport).expect("it is a socket");
+        bind(&fd, &local(ip)).expect("the port is free");
+        listen(&fd, 8).expect("it is bound");
+        fd
+    };
+    let _there = [server("127.0.0.1", true), server("::1", false)];
+    // The options of the sockets cannot be read, and all else can: the answers are unknown, until probed.
+    let mut command = Command::new("strace");
+    command.args(["-qq", "-o", "/dev/null", "-e", "inject=pidfd_getfd:error=EPERM"]);
+    command.arg(program()).args(["port", "3459", "--format", "json"]);
+    let (_, finding) = found(&mut command);
+    for address in ["0.0.0.0", "::"] {
+        assert_eq!(can(&finding, address, OPTIONS[3]), "unknown", "{finding}");
+    }
+    let (_, finding) = found(command.arg("--probe"));
+    for (address, answer) in [("127.0.0.1", "yes"), ("0.0.0.0", "yes"), ("::", "no")] {
+        for option in &OPTIONS[2..] {
+            assert_eq!(can(&finding, address, option), answer, "{address} {option}: {finding}");
+        }
+    }
+    // A refusal of what was unknown has the reason of the socket that is listed.
+    let verdicts = list(&finding["verdicts"]);
+    let refused: Vec<&Value> = verdicts
+        .iter()
+        .filter(|verdict| verdict["can"] == "no" && verdict["probed"] == true)
+        .collect();
+    assert!(!refused.is_empty(), "{finding}");
+    assert!(refused.iter().all(|verdict| verdict["why"] == "listens"), "{finding}");
+    let fd = fresh(false, local("::").ip(), false, true, true).expect("it is a socket");
+    assert!(bind(&fd, &local("::")).is_err(), "a real server there fails, after the probe too");
+}
+
+/// A server that had SO_REUSEADDR, and now sets both options, beside its old TIME_WAIT: the bind that succeeds
+/// for the listener's sake tells nothing of the TIME_WAIT.
+fn moved_server() {
+    time_wait(Switches { reuseaddr: true, ..Switches::default() });
+    let fd = fresh(false, local("127.0.0.1").ip(), false, true, true).expect("it is a socket");
+    bind(&fd, &local("127.0.0.1")).expect("both have SO_REUSEADDR");
+    listen(&fd, 8).expect("it is bound");
+    let (_, finding) = asked(&["3459"]);
+    let sockets = list(&finding["sockets"]);
+    let record = sockets.iter().find(|socket| socket["state"] == "TIME_WAIT").expect("it is there");
+    assert_ne!(record["reuseport"], true, "{finding}");
+    for address in ["0.0.0.0", "127.0.0.1"] {
+        assert_ne!(can(&finding, address, "SO_REUSEPORT"), "yes", "{finding}");
+    }
+}
+
+/// Runs what is advised.
+fn run_advice(command: &str) {
+    let output = run(Command::new("sh").args(["-c", command]));
+    assert!(output.status.success(), "{command}: {}", output.stderr);
+}
+
+fn is_free() {
+    wait_for("a free port", || states(PORT).is_empty().then_some(()));
+}
+
+/// `kill`, for one process, and for a parent and a child with one listener.
+fn kill() {
+    for script in ["exec sleep 1000", "sleep 1000; :"] {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        let listener = OwnedFd::from(std_listener("127.0.0.1"));
+        let server = Process::start_with_stdin(&mut command, listener.into());
+        drop(command); // with its copy of the listener
+        let expected = 1 + usize::from(script.contains(';'));
+        let finding = wait_for("its processes alone", || {
+            let (_, finding) = asked(&["3459"]);
+            let processes = list(&only(&finding)["processes"]);
+            let is_asleep = processes.iter().any(|process| process["name"] == "sleep");
+            (processes.len() == expected && is_asleep).then_some(finding)
+        });
+        let command = text(&help(&finding, "stop")["command"]);
+        assert!(command.starts_with("kill ") && !command.contains("CONT"), "{command}");
+        run_advice(command);
+        is_free();
+        drop(server);
+    }
+}
+
+/// Ctrl+Z stops a job, which holds its port until `fg` and Ctrl+C, or what is advised.
+fn fg() {
+    let mut terminal = Terminal::new();
+    let mut command = Command::new("setsid");
+    command.args(["--ctty", "--wait", "bash", "--norc", "--noprofile", "-i"]);
+    command.env("PS1", "$ ").env("HISTFILE", "");
+    let shell = Process::start_at_terminal(&mut command, &terminal);
+    let is_there = |state: u8| wait_for("the server", || (states(PORT) == [state]).then_some(()));
+    for wakes in [true, false] {
+        terminal.type_in(b"nc.openbsd -l 127.0.0.1 3459\n");
+        is_there(10);
+        terminal.type_in(b"\x1a");
+        let finding = wait_for("a stopped job", || {
+            let (_, finding) = asked(&["3459"]);
+            has_case(&finding, "stopped").then_some(finding)
+        });
+        assert_eq!(case(&finding, "stopped")["name"], "nc.openbsd");
+        if wakes {
+            terminal.type_in(b"fg\n");
+            wait_for("a running job", || (!has_case(&asked(&["3459"]).1, "stopped")).then_some(()));
+            terminal.type_in(b"\x03");
+        } else {
+            run_advice(text(&help(&finding, "stop")["command"]));
+        }
+        is_free();
+    }
+    terminal.type_in(b"exit\n");
+    drop(shell);
+}
+
+/// Programs of these names, which note their words in a file and end the process that has the port.
+fn stand_ins(folder: &Path, pid: i32) {
+    let script = format!(
+        "#!/bin/sh\n\
+         echo \"${{0##*/}} $*\" >> {log}\n\
+         case \"$*\" in\n\
+         ps*) echo 0123456789ab;;\n\
+         *list-sockets*) echo '127.0.0.1:3459 web.socket web.service';;\n\
+         *) kill -KILL {pid};;\n\
+         esac\n",
+        log = folder.join("log").display()
+    );
+    for name in ["systemctl", "docker", "podman", "crictl", "lxc-stop", "machinectl"] {
+        let file = folder.join(name);
+        fs::write(&file, &script).expect("the folder is ours");
+        fs::set_permissions(&file, Permissions::from_mode(0o755)).expect("it is ours");
+    }
+}
+
+/// What stops units and containers is one command that the shell takes as it is meant, and the port is free.
+/// The engines themselves are stood in for.
+fn stops() {
+    let digits = "0123456789abcdef".repeat(4);
+    let libpod = format!("0::/machine.slice/libpod-{digits}.scope");
+    let crio = format!("0::/kubepods.slice/crio-{digits}.scope");
+    let docker = format!("0::/docker/{digits}");
+    for (name, words, cgroup, expected) in [
+        ("server", "", "0::/system.slice/web.service", "systemctl stop web.service"),
+        (
+            "server",
+            "",
+            "0::/user.slice/user-1.slice/user@1.service/app.slice/own.service",
+            "systemctl --user stop own.service",
+        ),
+        ("server", "", "0::/machine.slice/machine-x.scope", "machinectl poweroff x"),
+        ("server", "", "0::/lxc.payload.box/init.scope", "lxc-stop -n box"),
+        ("server", "", &docker, "docker stop 0123456789ab"),
+        ("server", "", &libpod, "podman stop 0123456789ab"),
+        ("server", "", &crio, "crictl stop 0123456789ab"),
+        (
+            "docker-proxy",
+            "-host-port 3459",
+            "0::/",
+            "docker ps -q --filter publish=3459/tcp;docker stop 0123456789ab",
+        ),
+        ("conmon", "", "0::/", "podman ps -q --filter publish=3459/tcp;podman stop 0123456789ab"),
+        (
+            "systemd",
+            "",
+            "0::/",
+            "systemctl --user list-sockets --no-legend;systemctl --user stop web.socket web.service",
+        ),
+    ] {
+        let scratch = Scratch::new();
+        let words: Vec<&str> = words.split_whitespace().collect();
+        let server = holder(&scratch, name, std_listener("127.0.0.1"), &words);
+        let pid = server.pid().as_raw();
+        stand_ins(scratch.path(), pid);
+        let mut command = in_cgroup(&scratch, cgroup, &[pid]);
+        let (_, finding) = found(command.args(["port", "3459", "--format", "json"]));
+        let advised = text(&help(&finding, "stop")["command"]);
+        let path = format!("{}:{}", scratch.path().display(), std::env::var("PATH").expect("set"));
+        let output = run(Command::new("sh").env("PATH", path).args(["-c", advised]));
+        assert!(output.status.success(), "{advised}: {}", output.stderr);
+        let log = fs::read_to_string(scratch.path().join("log")).expect("a stand-in has run");
+        assert_eq!(log.trim().replace('\n', ";"), expected, "{advised}");
+        is_free();
+    }
+}
+
+/// What is advised for a privileged port, for a port of the ephemeral range, and for a full range.
+fn sysctls() {
+    set_sysctl("net.ipv4.ip_unprivileged_port_start", 4000);
+    let mut user = unprivileged(Command::new(program()).args(["port", "3459", "--format", "json"]));
+    let (_, finding) = found(&mut user);
+    assert_eq!(can(&finding, "127.0.0.1", "none"), "no");
+    run_advice(text(&help(&finding, "privilege")["command"]));
+    assert_eq!(can(&found(&mut user).1, "127.0.0.1", "none"), "yes");
+    // The range may not be widened into the privileged ports.
+    set_sysctl("net.ipv4.ip_local_port_range", "3459 3459");
+    let there = std_listener("127.0.0.1");
+    let (_, finding) = asked(&["127.0.0.1:0"]);
+    assert!(!finding.to_string().contains(r#""do":"widen""#), "{finding}");
+    set_sysctl("net.ipv4.ip_unprivileged_port_start", 2000);
+    let (_, finding) = asked(&["3459"]);
+    run_advice(text(&help(&finding, "reserve")["command"]));
+    let reserved = fs::read_to_string("/proc/sys/net/ipv4/ip_local_reserved_ports");
+    let reserved = reserved.expect("/proc is mounted");
+    assert_eq!(reserved.trim(), "3459");
+    set_sysctl("net.ipv4.ip_local_reserved_ports", "");
+    let (status, finding) = asked(&["127.0.0.1:0"]);
+    assert_eq!(status, 1, "{finding}");
+    run_advice(text(&help(&finding, "widen")["command"]));
+    TcpListener::bind("127.0.0.1:0").expect("a port is left");
+    drop(there);
+}
+
+/// What publishes ports for containers, and what only seems to.
+fn engines() {
+    for (name, words, port, engine) in [
+        ("docker-proxy", "-host-port 3459", 3459, Some("docker")),
+        ("docker-proxy", "-host-port 8080", 3459, None),
+        ("dockerd", "", 3459, Some("swarm")),
+        ("dockerd", "", 2375, None),
+        ("conmon", "", 3459, Some("podman")),
+        ("rootlessport", "", 3459, Some("podman")),
+        ("rootlesskit", "", 3459, Some("docker")),
+        ("nginx", "", 3459, None),
+    ] {
+        let scratch = Scratch::new();
+        let listener = TcpListener::bind(("127.0.0.1", port)).expect("the port is free");
+        let words: Vec<&str> = words.split_whitespace().collect();
+        let _server = holder(&scratch, name, listener, &words);
+        let (_, finding) = asked(&[&port.to_string()]);
+        let is_published = has_case(&finding, "published");
+        assert_eq!(is_published, engine.is_some(), "{name} {port}: {finding}");
+        if let Some(engine) = engine {
+            assert_eq!(case(&finding, "published")["engine"], engine);
+        }
+        match engine {
+            Some("swarm") => assert_eq!(help(&finding, "find")["command"], "docker service ls"),
+            Some(engine) => {
+                let command = text(&help(&finding, "stop")["command"]);
+                assert!(command.starts_with(&format!("{engine} stop $({engine} ps ")), "{command}");
+            }
+            None => assert!(text(&help(&finding, "stop")["command"]).starts_with("kill ")),
+        }
+    }
+}
+
+/// An address that is free right now comes before what stops a server; and what systemd-resolved has is
+/// named.
+fn free_address() {
+    let _listener = listener("127.0.0.2");
+    let (_, finding) = asked(&["127.0.0.2:3459"]);
+    let first = &list(&finding["help"])[0];
+    assert_eq!((&first["do"], &first["address"]), (&"bind-address".into(), &"127.0.0.1".into()));
+    TcpListener::bind("127.0.0.1:3459").expect("it is free, as it says");
+    let (_, finding) = asked(&["3459"]);
+    assert!(!finding.to_string().contains("set-both"), "no option helps against a listener");
+    let scratch = Scratch::new();
+    let stub = TcpListener::bind("127.0.0.53:53").expect("the port is free");
+    let _server = holder(&scratch, "systemd-resolve", stub, &[]);
+    let (_, finding) = asked(&["53"]);
+    let command = text(&help(&finding, "resolved")["command"]);
+    assert!(command.contains("DNSStubListener=no"), "{command}");
+    assert_eq!(can(&finding, "127.0.0.1", "none"), "yes", "{finding}");
+}
+
+/// A word of what a shell, a terminal or a program may take for something else.
+fn random_word(random: &mut fastrand::Rng) -> String {
+    const PARTS: [&str; 24] = [
+        "a", "Z", "7", " ", "  ", "\t", "\n", "'", "\"", "\\", "`id`", "$(id)", "$HOME", ";id;",
+        "&", "|", "<", ">", "*", "~", "#", "!", "\x1b[31m", "端口",
+    ];
+    let start = random.choice(["", "", "-", "--"]).expect("it is not empty");
+    let count = random.usize(1..6);
+    let rest = (0..count).map(|_| *random.choice(&PARTS).expect("it is not empty"));
+    start.to_owned() + &rest.collect::<String>()
+}
+
+/// Whatever a process, a container, a unit or an interface is called: in what is advised it is one word that
+/// the shell takes as it is, or it is not in it; and nothing of it reaches a terminal as an order.
+fn words() {
+    const SEED: u64 = 22;
+    let mut random = fastrand::Rng::with_seed(SEED);
+    let is_shown = |text: &str| text.chars().all(|c| c == '\n' || !c.is_control());
+    let printed = |words: &str| {
+        let print = format!("printf '%s\\036' {words}");
+        run(Command::new("sh").args(["-c", &print])).stdout
+    };
+    let mut quoted = [0; 3];
+    for _ in 0..12 {
+        let scratch = Scratch::new();
+        // A name of a process has 15 bytes, and no `/` here, since it is a link's.
+        let (name, argument) = (random_word(&mut random), random_word(&mut random));
+        let mut name: String = name.chars().filter(char::is_ascii).take(15).collect();
+        name = name.trim_end_matches('\n').trim().to_owned();
+        if name.is_empty() || name.starts_with('-') || name.contains('\n') {
+            name = "server".to_owned();
+        }
+        let server = holder(&scratch, &name, std_listener("127.0.0.1"), &[&argument]);
+        let pid = server.pid().as_raw();
+        let kill = format!("kill -CONT {pid}; kill {pid}");
+        for _ in 0..4 {
+            let word = random_word(&mut random).replace('\n', " ");
+            let unit = format!("{word}.service");
+            for (at, (cgroup, stop)) in [
+                (format!("0::/system.slice/{unit}"), "systemctl stop "),
+                (format!("0::/lxc.payload.{word}/init.scope"), "lxc-stop -n "),
+            ]
+            .iter()
+            .enumerate()
+            {
+                let mut command = in_cgroup(&scratch, cgroup, &[pid]);
+                let output = run(command.args(["port", "3459", "--format", "json"]));
+                assert!(is_shown(&output.stdout), "{cgroup:?}: {:?}", output.stdout);
+                let finding: Value = serde_json::from_str(&output.stdout).expect("it is JSON");
+                let advised = text(&help(&finding, "stop")["command"]);
+                match advised.strip_prefix(stop) {
+                    None => assert_eq!(advised, kill, "SEED {SEED}: {cgroup:?}"),
+                    Some(words) => {
+                        let own = if at == 0 { &unit } else { &word };
+                        assert_eq!(printed(words), format!("{own}\x1e"), "SEED {SEED}");
+                        quoted[at] += 1;
+                    }
+                }
+            }
+        }
+    }
+    let _socket = UdpSocket::bind("127.0.0.1:3459").expect("it is free");
+    let mut last = "lo".to_owned();
+    for _ in 0..40 {
+        // dev_valid_name: 15 bytes, no `/`, no `:`, no space. iproute2 takes no `-` at its start.
+        let word: String = random_word(&mut random).split_whitespace().collect();
+        let word: String = word.chars().filter(char::is_ascii).take(15).collect();
+        if word.is_empty() || word.starts_with('-') || word.chars().any(char::is_control) {
+            continue;
+        }
+        for words in [&[&*last, "down"][..], &[&last, "name", &word], &[&word, "up"]] {
+            let output = run(Command::new("ip").args(["link", "set", "dev"]).args(words));
+            assert_eq!(output.stderr, "", "{words:?}");
+        }
+        let target = format!("[fe80::1%{word}]:3459");
+        let mut command = Command::new("unshare");
+        command.arg("--user").arg(program()).args(["port", &target, "--udp", "--format", "json"]);
+        let (_, finding) = found(&mut command);
+        let advised = text(&help(&finding, "ask")["command"]);
+        let expected = ["bindtable", "port", &target, "--udp", "--probe", ""].join("\x1e");
+        assert_eq!(printed(advised), expected, "SEED {SEED}");
+        quoted[2] += 1;
+        last = word;
+    }
+    assert!(quoted.iter().all(|count| *count >= 8), "enough were words for a shell: {quoted:?}");
+}
