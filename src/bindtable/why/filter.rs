@@ -32,13 +32,14 @@ fn stop() -> Vec<sock_filter> {
     vec![instruction(RETURN, 0, 0, libc::SECCOMP_RET_TRACE)]
 }
 
-/// The filter for this machine's ABIs. `sockets`: whether socket(2) is hooked, too.
-pub fn program(sockets: bool) -> Vec<sock_filter> {
+/// The filter for this machine's ABIs. `options`: whether socket(2) and setsockopt(2) are hooked, too,
+/// since no descriptor can be copied to read the options.
+pub fn program(options: bool) -> Vec<sock_filter> {
     let allow = instruction(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW);
     let mut program = vec![instruction(LOAD, 0, 0, ARCH)];
     for abi in ABIS {
         let mut block = vec![instruction(LOAD, 0, 0, NUMBER)];
-        block.extend(of_abi(abi, sockets));
+        block.extend(of_abi(abi, options));
         block.push(allow);
         program.extend(if_equal(abi.arch, block));
     }
@@ -46,11 +47,11 @@ pub fn program(sockets: bool) -> Vec<sock_filter> {
     program
 }
 
-fn of_abi(abi: &Abi, sockets: bool) -> Vec<sock_filter> {
+fn of_abi(abi: &Abi, options: bool) -> Vec<sock_filter> {
     let mut block = Vec::new();
     for (number, name) in abi.numbers {
         let then = match name {
-            Name::Socket if !sockets => continue,
+            Name::Socket | Name::SetSockOpt if !options => continue,
             Name::SetSockOpt => any_option(),
             Name::Ptrace => any_attach(),
             _ => stop(),

@@ -69,7 +69,7 @@ pub struct Refused {
 pub struct Records {
     bound: VecDeque<Bound>,
     refused: VecDeque<Refused>,
-    /// By process and descriptor.
+    /// By process and descriptor, where setsockopt(2) is hooked.
     options: BTreeMap<(i32, i32), BTreeMap<SocketOption, bool>>,
     /// Domain, type and protocol by process and descriptor, where socket(2) is hooked.
     sockets: BTreeMap<(i32, i32), [i32; 3]>,
@@ -153,13 +153,6 @@ impl Records {
         descriptor: i32,
     ) -> Option<&BTreeMap<SocketOption, bool>> {
         self.options.get(&(process, descriptor))
-    }
-
-    /// The other descriptors of the process that were given an option.
-    pub fn given(&self, process: i32, option: SocketOption) -> impl Iterator<Item = i32> {
-        let all = (process, i32::MIN)..=(process, i32::MAX);
-        let given = self.options.range(all);
-        given.filter(move |(_, its)| its.get(&option) == Some(&true)).map(|(key, _)| key.1)
     }
 
     /// Domain, type and protocol of the descriptor's socket, where socket(2) was seen.

@@ -7,21 +7,17 @@ use nix::unistd::write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-/// How long a stopped program waits for a reader.
-const PATIENCE: Duration = Duration::from_secs(1);
-
 /// What a pipe that poll(2) calls writable takes without waiting: `PIPE_BUF`.
 const AT_ONCE: usize = 4096;
 
 /// A file, a terminal or a pipe.
 pub struct Sink {
     descriptor: Option<OwnedFd>,
-    lost: usize,
 }
 
 impl Sink {
     pub fn new(descriptor: OwnedFd) -> Self {
-        Self { descriptor: Some(descriptor), lost: 0 }
+        Self { descriptor: Some(descriptor) }
     }
 
     /// What the texts are written to.
@@ -34,24 +30,16 @@ impl Sink {
         self.descriptor = None;
     }
 
-    /// How many texts were lost since this was asked last.
-    pub fn lost(&mut self) -> usize {
-        std::mem::take(&mut self.lost)
-    }
-
-    /// Writes the text, whole lines; or loses it, if there is no room within a second.
-    pub fn write(&mut self, text: &str) -> bool {
+    /// Writes the text; or not all of it, if there is no room for so long. Whether all was written.
+    pub fn write(&mut self, text: &str, patience: Duration) -> bool {
         let Some(descriptor) = &self.descriptor else { return false };
-        let (mut rest, end) = (text.as_bytes(), Instant::now() + PATIENCE);
+        let (mut rest, end) = (text.as_bytes(), Instant::now() + patience);
         while !rest.is_empty() {
             let left = end.saturating_duration_since(Instant::now());
             let left = PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO);
             let mut polled = [PollFd::new(descriptor.as_fd(), PollFlags::POLLOUT)];
             match poll(&mut polled, left) {
-                Ok(0) => {
-                    self.lost += 1;
-                    return false;
-                }
+                Ok(0) => break,
                 Ok(_) => {}
                 Err(Errno::EINTR) => continue,
                 Err(_) => break,

@@ -164,6 +164,14 @@ fn copy(process: i32, descriptor: i32) -> Option<OwnedFd> {
     pidfd_getfd(pidfd, descriptor, PidfdGetfdFlags::empty()).ok()
 }
 
+/// The descriptors of the process that are sockets.
+pub fn sockets_of(process: i32) -> Vec<i32> {
+    let listed = std::fs::read_dir(format!("/proc/{process}/fd"));
+    let listed = listed.into_iter().flatten().filter_map(Result::ok);
+    let numbers = listed.filter_map(|file| file.file_name().to_str()?.parse().ok());
+    numbers.filter(|descriptor| inode(process, *descriptor).is_some()).collect()
+}
+
 /// The number by which `/proc` knows the descriptor's socket.
 pub fn inode(process: i32, descriptor: i32) -> Option<u64> {
     let link = std::fs::read_link(format!("/proc/{process}/fd/{descriptor}")).ok()?;

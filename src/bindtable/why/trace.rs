@@ -5,7 +5,7 @@ use super::explain::{self, Failure};
 use super::raw::{self, Resume};
 use super::records::{Records, Refused, SocketOption};
 use super::sink::Sink;
-use super::socket::{Subject, inode};
+use super::socket::{Subject, inode, sockets_of};
 use super::{Format, launch, words};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, poll};
@@ -17,11 +17,21 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, WaitOptions, geteuid, pidfd_open, wait};
 use std::collections::{BTreeMap, HashMap};
 use std::os::fd::AsFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What may be explained.
 const EXPLAINED: [Errno; 5] =
     [Errno::ADDRINUSE, Errno::ADDRNOTAVAIL, Errno::ACCESS, Errno::PERM, Errno::INVAL];
+
+/// How many calls of a thread stop after its bind has failed: one of them may be the setsockopt that
+/// should have come before.
+const CALLS_AFTER: u8 = 64;
+
+/// How many other descriptors are looked at, for the option that the failed one lacks.
+const OTHERS: usize = 256;
+
+/// How long a stopped program waits for a reader.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long is waited between two looks whether a pipe can be closed, in milliseconds.
 const FIRST_PAUSE: u16 = 10;
@@ -35,6 +45,14 @@ struct Thread {
     process: i32,
     /// The hooked call that it is in.
     call: Option<Call>,
+    /// How many of its next calls stop, whatever they are.
+    calls_left: u8,
+}
+
+impl Thread {
+    const fn new(process: i32) -> Self {
+        Self { process, call: None, calls_left: 0 }
+    }
 }
 
 /// The tracer, and what it remembers.
@@ -44,6 +62,8 @@ pub struct Tracer {
     /// How often each failure has come again, and its first line.
     again: BTreeMap<Key, (usize, String)>,
     sink: Sink,
+    /// How many texts nobody has taken, since one was.
+    lost: usize,
     format: Format,
     /// How a thread goes on between the hooked calls.
     between: Resume,
@@ -56,12 +76,12 @@ pub struct Tracer {
 impl Tracer {
     /// One that has attached itself to the process `first`, which has the filter, or will have it.
     pub fn new(first: i32, sink: Sink, format: Format) -> Self {
-        let thread = Thread { process: first, call: None };
         Self {
-            threads: HashMap::from([(first, thread)]),
+            threads: HashMap::from([(first, Thread::new(first))]),
             records: Records::default(),
             again: BTreeMap::new(),
             sink,
+            lost: 0,
             format,
             between: Resume::Continue,
             first,
@@ -98,7 +118,7 @@ impl Tracer {
                     Err(errno) => return Err(Errno::from_raw_os_error(errno as i32)),
                     Ok(()) => {}
                 }
-                tracer.threads.insert(thread, Thread { process: first, call: None });
+                tracer.threads.insert(thread, Thread::new(first));
             }
         }
         Ok(tracer)
@@ -143,42 +163,54 @@ impl Tracer {
         }
         let (signal, event) = (status >> 8 & 0xff, status >> 16);
         // It may stop before its parent's stop says that it has started it.
-        self.threads
-            .entry(thread)
-            .or_insert_with(|| Thread { process: leader(thread), call: None });
+        if !self.threads.contains_key(&thread) {
+            let (process, parent) = process_of(thread);
+            self.started(thread, process, parent);
+        }
         let (how, signal) = match event {
             libc::PTRACE_EVENT_SECCOMP => (self.entered(thread), 0),
             libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE => {
                 self.forked(thread);
-                (self.between, 0)
+                (self.between(thread), 0)
             }
             libc::PTRACE_EVENT_EXEC => {
                 self.executed(thread);
-                (self.between, 0)
+                (self.between(thread), 0)
             }
             libc::PTRACE_EVENT_STOP => match signal {
                 libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU => {
                     (Resume::Listen, 0)
                 }
-                _ => (self.between, 0), // the first stop of a new thread, or SIGCONT
+                _ => (self.between(thread), 0), // the first stop of a new thread, or SIGCONT
             },
             0 if signal == libc::SIGTRAP | 0x80 => (self.at_call(thread), 0),
-            0 => (self.between, signal),
-            _ => (self.between, 0),
+            0 => (self.between(thread), signal),
+            _ => (self.between(thread), 0),
         };
         // ESRCH: it has been killed meanwhile, and its end will be seen.
         let _ = raw::resume(thread, how, signal);
     }
 
+    /// How a thread goes on that is in no hooked call.
+    fn between(&self, thread: i32) -> Resume {
+        match self.threads.get(&thread) {
+            Some(Thread { calls_left: 1.., .. }) => Resume::ToCall,
+            _ => self.between,
+        }
+    }
+
     /// The stop of a call without a filter, or the exit of a hooked one.
     fn at_call(&mut self, thread: i32) -> Resume {
         const EXIT: u64 = 2;
-        let Ok(info) = raw::syscall_info(thread) else { return self.between };
+        let Ok(info) = raw::syscall_info(thread) else { return self.between(thread) };
         if info[0] & 0xff != EXIT {
-            self.entered(thread);
-            return Resume::ToCall;
+            return self.entered(thread);
         }
-        let call = self.threads.get_mut(&thread).and_then(|its| its.call.take());
+        let its = self.threads.get_mut(&thread);
+        let call = its.and_then(|its| {
+            its.calls_left = its.calls_left.saturating_sub(1);
+            its.call.take()
+        });
         if let Some(call) = call {
             // A call that a signal has interrupted (ERESTARTSYS and its kin) is no failure: they are
             // no errno that a program sees.
@@ -190,7 +222,7 @@ impl Tracer {
                 self.returned(thread, call, result);
             }
         }
-        self.between
+        self.between(thread)
     }
 
     /// Keeps the call that the thread enters, if it is a hooked one.
@@ -202,9 +234,9 @@ impl Tracer {
         // setsockopt of these options fails for no valid descriptor: its exit need not stop.
         if let Some(call) = call.filter(|call| call.name == Name::SetSockOpt) {
             self.returned(thread, call, Ok(0));
-            return self.between;
+            return self.between(thread);
         }
-        let how = if call.is_some() { Resume::ToCall } else { self.between };
+        let how = if call.is_some() { Resume::ToCall } else { self.between(thread) };
         if let Some(its) = self.threads.get_mut(&thread) {
             its.call = call;
         }
@@ -256,6 +288,12 @@ impl Tracer {
     fn failed(&mut self, thread: i32, process: i32, call: Call, errno: Errno) {
         let address = (call.name != Name::Listen).then(|| call.address(thread));
         let descriptor = call.descriptor();
+        if call.name == Name::Bind
+            && errno == Errno::ADDRINUSE
+            && let Some(its) = self.threads.get_mut(&thread)
+        {
+            its.calls_left = CALLS_AFTER;
+        }
         let of_listen = if call.name == Name::Listen { descriptor } else { -1 };
         let key: Key = (process, call.name, of_listen, address.clone(), errno.raw_os_error());
         if let Some((count, _)) = self.again.get_mut(&key) {
@@ -313,20 +351,26 @@ impl Tracer {
         call: Name,
     ) -> Option<(i32, SocketOption)> {
         let options = [SocketOption::ReuseAddr, SocketOption::ReusePort];
-        options.into_iter().filter(|_| call == Name::Bind).find_map(|option| {
-            if subject.has(option) != Some(false) {
-                return None;
-            }
-            let other = self.records.given(process, option).find(|other| {
-                let its = Subject::new(process, *other, &self.records);
-                *other != subject.descriptor
-                    && its.inode != 0
-                    && its.inode != subject.inode
-                    && its.protocol == subject.protocol
-                    && its.local.is_none()
-                    && its.has(option) == Some(true)
-            });
-            other.map(|other| (other, option))
+        let lacked = options.map(|option| (option, subject.has(option) == Some(false)));
+        if call != Name::Bind || lacked.iter().all(|(_, is_lacked)| !is_lacked) {
+            return None;
+        }
+        let mut others = sockets_of(process);
+        others.sort_unstable_by_key(|other| other.abs_diff(subject.descriptor));
+        let others = others.into_iter().take(OTHERS);
+        let others = others.map(|other| Subject::new(process, other, &self.records));
+        let others: Vec<Subject> = others
+            .filter(|other| {
+                other.inode != 0
+                    && other.inode != subject.inode
+                    && other.protocol == subject.protocol
+                    && other.local.is_none()
+            })
+            .collect();
+        let lacked = lacked.into_iter().filter(|(_, is_lacked)| *is_lacked);
+        lacked.map(|(option, _)| option).find_map(|option| {
+            let other = others.iter().find(|other| other.has(option) == Some(true));
+            other.map(|other| (other.descriptor, option))
         })
     }
 
@@ -351,13 +395,18 @@ impl Tracer {
         self.write(&text);
     }
 
+    /// Writes the text. A reader that has left one waiting for too long gets no second wait: what it
+    /// then has no room for is lost, too.
     fn write(&mut self, text: &str) {
-        let lost = self.sink.lost();
-        if lost > 0 {
-            let text = explain::note(self.format, "lost", self.first, &words::lost(lost));
-            self.sink.write(&text);
+        if self.lost > 0 {
+            let lost = explain::note(self.format, "lost", self.first, &words::lost(self.lost));
+            if self.sink.write(&lost, Duration::ZERO) {
+                self.lost = 0;
+            }
         }
-        self.sink.write(text);
+        if self.lost > 0 || !self.sink.write(text, PATIENCE) {
+            self.lost += 1;
+        }
     }
 
     /// Says how often those failures have come again.
@@ -412,11 +461,16 @@ impl Tracer {
     fn forked(&mut self, thread: i32) {
         let Ok(child) = ptrace::getevent(unistd::Pid::from_raw(thread)) else { return };
         let child = child as i32;
-        let parent = self.threads[&thread].process;
-        let process = if is_process(child) { child } else { parent };
-        self.threads.entry(child).or_insert(Thread { process, call: None });
-        if process == child {
-            self.records.forked(parent, child);
+        if !self.threads.contains_key(&child) {
+            let parent = self.threads[&thread].process;
+            self.started(child, if is_process(child) { child } else { parent }, parent);
+        }
+    }
+
+    fn started(&mut self, thread: i32, process: i32, parent: i32) {
+        self.threads.insert(thread, Thread::new(process));
+        if process == thread {
+            self.records.forked(parent, process);
         }
     }
 
@@ -427,7 +481,7 @@ impl Tracer {
         {
             self.threads.remove(&(before as i32));
         }
-        self.threads.insert(thread, Thread { process: thread, call: None });
+        self.threads.insert(thread, Thread::new(thread));
         if !geteuid().is_root() && explain::lost_privilege(thread) {
             let note = words::lost_privilege(&explain::name_of(thread), thread);
             self.note(thread, "no-privilege", &note);
@@ -440,9 +494,10 @@ fn is_process(id: i32) -> bool {
     Pid::from_raw(id).is_some_and(|pid| pidfd_open(pid, PidfdFlags::empty()).is_ok())
 }
 
-/// The process of a thread.
-fn leader(thread: i32) -> i32 {
+/// The process of a thread, and its parent.
+fn process_of(thread: i32) -> (i32, i32) {
     let status = std::fs::read_to_string(format!("/proc/{thread}/status")).unwrap_or_default();
-    let tgid = status.lines().find_map(|line| line.strip_prefix("Tgid:")?.trim().parse().ok());
-    tgid.unwrap_or(thread)
+    let number =
+        |name| status.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+    (number("Tgid:").unwrap_or(thread), number("PPid:").unwrap_or(0))
 }

@@ -10,6 +10,7 @@ use crate::port::holders::Holder;
 use crate::printable::{Outside, printable};
 use crate::{say, words};
 use rustix::io::Errno;
+use rustix::process::geteuid;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::io;
@@ -110,15 +111,17 @@ pub(super) fn no_trace(process: i32, errno: Errno) -> String {
             "无法跟踪：{name}（{tracer}）已经在跟踪它，一个进程只能有一个跟踪者",
             name = super::explain::name_of(tracer)
         ),
-        (Errno::PERM, _, scope @ ("2" | "3")) => say!(
-            "it cannot be traced: /proc/sys/kernel/yama/ptrace_scope is {scope}. Run it as root{lower}",
-            "无法跟踪：/proc/sys/kernel/yama/ptrace_scope 是 {scope}。请以 root 身份运行{lower}",
-            lower = if scope == "2" {
-                ""
-            } else {
-                words!(", after a restart with a lower one", "，但要先把它改小，再重启系统")
-            }
-        ),
+        (Errno::PERM, _, scope @ ("1" | "2" | "3")) if scope == "3" || !geteuid().is_root() => {
+            say!(
+                "it cannot be traced: /proc/sys/kernel/yama/ptrace_scope is {scope}. Run it as root{lower}",
+                "无法跟踪：/proc/sys/kernel/yama/ptrace_scope 是 {scope}。请以 root 身份运行{lower}",
+                lower = if scope == "3" {
+                    words!(", after a restart with a lower one", "，但要先把它改小，再重启系统")
+                } else {
+                    ""
+                }
+            )
+        }
         (Errno::PERM, ..) => say!(
             "it cannot be traced: ptrace: {error}. Run it as the process's user or as root; in a \
              container, with --cap-add=SYS_PTRACE",
@@ -158,8 +161,12 @@ pub(super) fn lost_privilege(name: &str, pid: i32) -> String {
 }
 
 pub(super) fn lost(count: usize) -> String {
+    let lost = match count {
+        1 => "one explanation is",
+        _ => &format!("{count} explanations are"),
+    };
     say!(
-        "{count} explanations are lost: standard error was full. --output FILE keeps them.",
+        "{lost} lost: standard error was full. --output FILE keeps them.",
         "丢失了 {count} 条说明：标准错误写满了。用 --output FILE 保存到文件。"
     )
 }
