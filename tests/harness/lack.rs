@@ -1,7 +1,8 @@
 //! What a system may lack that some trials need: such a trial is not tried, and the run says so.
 
 use nix::errno::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, eth, socket_with};
+use super::{AS_NOBODY, SharedFolder, has_two_users};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, eth, ipproto, socket_with};
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use std::fs::File;
@@ -20,16 +21,50 @@ pub enum Need {
     Tracing,
     /// Sockets of IPv6.
     Ipv6,
+    /// Sockets of MPTCP.
+    Mptcp,
+    /// A second user, whom this process can become.
+    SecondUser,
+    /// That this user may make a namespace of users.
+    UserNamespaces,
+    /// That a file gives its program a user or a capability.
+    FilePrivileges,
+    /// Programs of 32 bits on x86-64.
+    Bits32,
+    /// The system calls of x32: few kernels are built with them.
+    X32,
 }
 
 impl Need {
-    const ALL: [Self; 4] = [Self::Sysctls, Self::Packets, Self::Tracing, Self::Ipv6];
+    const ALL: [Self; 10] = [
+        Self::Sysctls,
+        Self::Packets,
+        Self::Tracing,
+        Self::Ipv6,
+        Self::Mptcp,
+        Self::SecondUser,
+        Self::UserNamespaces,
+        Self::FilePrivileges,
+        Self::Bits32,
+        Self::X32,
+    ];
 
     /// Why this system does not have it; none, if it does.
     fn why_not(self) -> Option<String> {
         let socket = |family, kind, protocol| {
             let error = socket_with(family, kind, SocketFlags::CLOEXEC, protocol).err()?;
             Some(Errno::from_raw(error.raw_os_error()).desc())
+        };
+        // Not by `run`, which asks for what this finds out.
+        let said = |command: &[&str]| {
+            let output = Command::new(command[0]).args(&command[1..]).output();
+            let output = output.unwrap_or_else(|error| panic!("{}: {error}", command[0]));
+            let said = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ");
+            (!output.status.success()).then_some(said)
+        };
+        let no_second_user = || {
+            let why = "this process cannot become nobody: /proc/self/uid_map";
+            (!has_two_users()).then(|| why.to_owned())
         };
         match self {
             Self::Sysctls => {
@@ -41,16 +76,38 @@ impl Need {
                 let error = socket(AddressFamily::PACKET, SocketType::DGRAM, Some(eth::ALL))?;
                 Some(format!("a packet socket: {error}"))
             }
-            Self::Tracing => {
-                // Not by `run`, which asks for what this finds out.
-                let output = Command::new("strace").args(["-o", "/dev/null", "true"]).output();
-                let output = output.unwrap_or_else(|error| panic!("strace: {error}"));
-                let said = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ");
-                (!output.status.success()).then_some(said)
-            }
+            Self::Tracing => said(&["strace", "-o", "/dev/null", "true"]),
             Self::Ipv6 => {
                 let error = socket(AddressFamily::INET6, SocketType::STREAM, None)?;
                 Some(format!("socket: {error}"))
+            }
+            Self::Mptcp => {
+                let error = socket(AddressFamily::INET, SocketType::STREAM, Some(ipproto::MPTCP))?;
+                Some(format!("socket: {error}"))
+            }
+            Self::SecondUser => no_second_user(),
+            Self::UserNamespaces => no_second_user()
+                .or_else(|| said(&[&AS_NOBODY[..], &["unshare", "--user", "true"]].concat())),
+            Self::FilePrivileges => no_second_user().or_else(|| {
+                // Such a program, which does not get its user on a file system that is mounted nosuid.
+                let folder = SharedFolder::new();
+                let id = folder.path().join("id");
+                let copied = ["sh", "-c", "cp \"$(command -v id)\" $0 && chmod 4755 $0"];
+                let id = id.to_str().expect("it is a text");
+                let seen = [
+                    "sh",
+                    "-c",
+                    "[ \"$($0 --user)\" = 0 ] || { echo its setuid bit is ignored >&2; exit 1; }",
+                ];
+                let seen = [&AS_NOBODY[..], &seen, &[id]].concat();
+                said(&[&copied[..], &[id]].concat()).or_else(|| said(&seen))
+            }),
+            Self::Bits32 => (!cfg!(target_arch = "x86_64"))
+                .then(|| format!("this machine is {}", std::env::consts::ARCH)),
+            Self::X32 => {
+                let getpid = "import ctypes, os; c = ctypes.CDLL(None, use_errno=True); \
+                    c.syscall(0x40000000 + 39) == os.getpid() or exit(os.strerror(ctypes.get_errno()))";
+                said(&["python3", "-c", getpid])
             }
         }
     }
@@ -63,6 +120,12 @@ impl Display for Need {
             Self::Packets => "raw sockets",
             Self::Tracing => "ptrace",
             Self::Ipv6 => "IPv6",
+            Self::Mptcp => "MPTCP",
+            Self::SecondUser => "a second user",
+            Self::UserNamespaces => "users' namespaces",
+            Self::FilePrivileges => "setuid programs",
+            Self::Bits32 => "programs of 32 bits",
+            Self::X32 => "x32",
         })
     }
 }

@@ -1,7 +1,10 @@
 """Calls that fail, each as programs make it: the argument says which. What they get is printed."""
 
+import ctypes
 import os
+import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -99,6 +102,18 @@ def siblings():
     os.waitpid(second, 0)
     os.kill(first, 9)
     os.waitpid(first, 0)
+
+
+def master():
+    """As nginx: a process listens, and two children of its own have inherited the listener."""
+    held = listener()
+    sys.stdout.flush()
+    children = [os.fork() for _ in range(2)]
+    if 0 in children:
+        time.sleep(100)
+    print("ready", flush=True)
+    time.sleep(100)
+    held.close()
 
 
 def no_ports():
@@ -231,6 +246,50 @@ def until_told():
     print("ready", flush=True)
     sys.stdin.readline()
     two_binds()
+
+
+def told_twice():
+    until_told()
+    until_told()
+
+
+def restarted():
+    """A signal interrupts a connect that waits for room in the backlog, and the kernel restarts it."""
+    server = new()
+    server.bind(LOOPBACK)
+    server.listen(0)
+    first, second, signals = new(), new(), []
+    first.connect(LOOPBACK)
+    signal.signal(signal.SIGUSR1, lambda *_: signals.append(1))
+    signal.siginterrupt(signal.SIGUSR1, False)
+    connecting = threading.get_ident()
+
+    def interrupt():
+        while not any(line.split()[3] == "02" for line in open("/proc/net/tcp")):  # SYN_SENT
+            time.sleep(0.01)
+        signal.pthread_kill(connecting, signal.SIGUSR1)
+        server.accept()[0].close()
+
+    other = threading.Thread(target=interrupt)
+    other.start()
+    tried(second.connect, LOOPBACK)
+    other.join()
+    print("signals", len(signals))
+
+
+def x32():
+    """Two binds by the numbers of x32, which a program of 64 bits may use, too."""
+    library = ctypes.CDLL(None, use_errno=True)
+    address = ctypes.create_string_buffer(struct.pack("=H", 2) + struct.pack("!H", PORT) + b"\x7f\0\0\1", 16)
+
+    def call(number, *arguments):
+        result = library.syscall(0x4000_0000 + number, *arguments)
+        print(number, result if result != -1 else os.strerror(ctypes.get_errno()), flush=True)
+        return result
+
+    made = [call(41, 2, 1, 0) for _ in range(2)]
+    for descriptor in made:
+        call(49, descriptor, address, 16)
 
 
 def streams():
