@@ -353,7 +353,7 @@ pub fn lists_bound() -> Result<bool, String> {
 /// Whether this kernel is Linux 6.8 or later, by its own word (uname(2)).
 fn is_6_8() -> bool {
     let name = uname();
-    Version::parse(&name.release().to_string_lossy()).is_some_and(|it| it >= Version(6, 8))
+    Version::parse(&name.release().to_string_lossy()).is_some_and(|it| it >= Version::ONE_LIST)
 }
 
 /// A socket of TCP that is bound to a port of the kernel's choice and does not listen.

@@ -72,8 +72,8 @@ fn check_destination(cell: &Cell) -> Result<(), (Call, Rule)> {
 pub struct History {
     /// The versions since which it has a verdict, the oldest first.
     pub eras: Vec<(Version, Verdict)>,
-    /// Another verdict of the two stable series that have half of 6.8.
-    pub of_half: Option<Verdict>,
+    /// The two stable series that have half of 6.8 have another.
+    pub is_other_in_half: bool,
 }
 
 /// The verdict of a cell in each version.
@@ -82,14 +82,14 @@ pub fn history(cell: &Cell) -> History {
     let mut eras: Vec<(V, Verdict)> = Vec::new();
     for start in [V::OLDEST, V::ADDRESS_BUCKETS, V::ONE_LIST, V::ORPHANS_USER, V::CONNECT_AGAIN] {
         // Before its patch release 6.1 was as 6.2.
-        let version = if start.has_half_of_6_8() { V(start.0, start.1 + 1) } else { start };
+        let version = if start.has_half_of_6_8() { V(start.0, start.1 + 1, 0) } else { start };
         let verdict = predict(cell, version).0;
         if eras.last().is_none_or(|last| last.1 != verdict) {
             eras.push((start, verdict));
         }
     }
-    let verdict = predict(cell, V::HALF_OF_6_8[0].0).0;
-    History { of_half: (verdict != eras[0].1).then_some(verdict), eras }
+    let of_half = predict(cell, V::HALF_OF_6_8[0]).0;
+    History { is_other_in_half: of_half != eras[0].1, eras }
 }
 
 /// The number of a device, as far as a cell tells devices apart; 0 without one.

@@ -372,26 +372,21 @@ fn three() -> Question {
     }
 }
 
-const THREE: [(&str, &str, &str); 10] = [
+const THREE: [(&str, &str, &str); 9] = [
     (
-        "A SO_REUSEADDR, C both and closed again, B SO_REUSEPORT: the bucket remembers C \
-         (fastreuseport)",
-        "A 有 SO_REUSEADDR；C 两个选项都有，绑定后关闭；B 有 SO_REUSEPORT：桶还记着 C（fastreuseport）",
-        "tcp/127.0.0.1+reuseaddr,127.0.0.1+reuseaddr+reuseport+closed/bound/127.0.0.1+reuseport",
-    ),
-    (
-        "the same over A's TIME_WAIT",
-        "同上，A 处于 TIME_WAIT",
+        "A SO_REUSEADDR and in TIME_WAIT, C both and closed again, B SO_REUSEPORT: the bucket \
+         remembers C (fastreuseport)",
+        "A 有 SO_REUSEADDR，处于 TIME_WAIT；C 两个选项都有，绑定后关闭；B 有 SO_REUSEPORT：桶还记着 C（fastreuseport）",
         "tcp/127.0.0.1+reuseaddr,127.0.0.1+reuseaddr+reuseport+closed/time-wait/127.0.0.1+reuseport",
     ),
     (
         "the same, B another user's: C's user is remembered, too",
         "同上，B 属于另一个用户：桶也记着 C 的用户",
-        "tcp/127.0.0.1+reuseaddr,127.0.0.1+reuseaddr+reuseport+closed/bound/127.0.0.1+reuseport+other-user",
+        "tcp/127.0.0.1+reuseaddr,127.0.0.1+reuseaddr+reuseport+closed/time-wait/127.0.0.1+reuseport+other-user",
     ),
     (
-        "the same in UDP, which remembers nothing",
-        "同上，换成 UDP：它什么也不记",
+        "the same in UDP, where A is bound: it remembers nothing",
+        "同上，换成 UDP，A 已绑定：它什么也不记",
         "udp/127.0.0.1+reuseaddr,127.0.0.1+reuseaddr+reuseport+closed/bound/127.0.0.1+reuseport",
     ),
     (

@@ -6,7 +6,7 @@ use super::cell::State;
 use super::predict::History;
 use crate::kernel::bind::Rule;
 use crate::kernel::receive::{Destination, Reason, Receiver};
-use crate::kernel::{Proto, Version};
+use crate::kernel::Proto;
 use crate::{say, words};
 
 /// What stands above a question.
@@ -303,9 +303,10 @@ fn condition(rule: Rule, proto: Proto) -> &'static str {
             "Linux 6.8 之前：端口的桶用 fastreuse 记着，端口上的套接字都有 SO_REUSEADDR，也都没有监听过；新套接字也有 SO_REUSEADDR，于是跳过比较"
         ),
         Rule::FastReusePort => words!(
-            "the port's bucket remembers (fastreuseport) an owner with SO_REUSEPORT, its user and \
-             its address; the new socket has the same: nobody else is compared",
-            "端口的桶用 fastreuseport 记着一个有 SO_REUSEPORT 的套接字，以及它的用户和地址；新套接字与它相同，于是跳过比较"
+            "the port's bucket remembers (fastreuseport) the user and the address of the last \
+             socket that was compared, if that had SO_REUSEPORT; the new socket has the option, \
+             the user and a covered address: nobody is compared",
+            "端口的桶用 fastreuseport 记着最后一个比较过的套接字的用户和地址，前提是它有 SO_REUSEPORT；新套接字也有这个选项，用户相同，地址被它涵盖，于是跳过比较"
         ),
         Rule::OtherAddress => words!(
             "no owner of the port has the address, and neither is the wildcard's",
@@ -433,13 +434,14 @@ pub fn history(history: &History) -> Vec<String> {
             })
             .collect(),
     };
-    if let Some(verdict) = history.of_half {
-        let [(_, first), (_, second)] = Version::HALF_OF_6_8;
-        changes.push(say!(
-            "only in two stable series, since {first} and {second}: {is}",
-            "只在两个稳定版系列里，从 {first} 和 {second} 起：{is}",
-            is = verdict.name()
-        ));
+    if history.is_other_in_half {
+        changes.push(
+            words!(
+                "another in two stable series: docs/kernels.md, the second reason",
+                "在两个稳定版系列里不同：见 docs/kernels.md，第二个原因"
+            )
+            .to_owned(),
+        );
     }
     changes
 }
