@@ -199,6 +199,8 @@ for (const listing of all(".listing")) {
     if (!list[to]) return;
     for (const link of list) link.tabIndex = link === list[to] ? 0 : -1;
     list[to].focus({ preventScroll: true });
+    // A note over its line would cover those before it.
+    if (note.closest(".above")) document.querySelector(".inspector").append(note);
     bringIntoView(false, Number(list[to].textContent));
   });
 }
