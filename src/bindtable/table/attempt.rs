@@ -130,11 +130,9 @@ impl Attempt<'_> {
         }
         rest.retain(|(socket, _)| !socket.closed);
         let found = self.states()?;
-        if self.cell.state == State::FinWait2 && !is_last {
-            // The kernel keeps no more of A than the small record.
-            if !self.listed()?.iter().any(|socket| socket.is_record) {
-                return Ok(None);
-            }
+        let may_repeat = self.cell.state == State::FinWait2 && !is_last;
+        if may_repeat && !self.listed()?.iter().any(|socket| socket.is_record) {
+            return Ok(None);
         }
 
         let new = &self.cell.new;
@@ -146,36 +144,41 @@ impl Attempt<'_> {
         let socket = self.socket(new)?;
         let verdict = self.try_new(&socket, new, &kept)?;
         if new.route == Route::Bind && !self.cell.state.is_between() {
-            let mut after = self.states()?;
-            if self.cell.proto == Proto::Tcp && verdict == Verdict::Ok {
-                let listening = after.iter().position(|state| *state == TcpState::Listen);
-                after.remove(listening.ok_or(words!("B does not listen", "B 没有监听"))?);
-            }
-            if after != found {
-                let trouble = say!(
-                    "A was in [{found}], and when B had come, in [{after}]",
-                    "A 原来处于 [{found}]，B 绑定之后却处于 [{after}]",
-                    found = names(&found),
-                    after = names(&after)
-                );
-                return Err(trouble.into());
-            }
+            self.check_still(&found, verdict)?;
         }
 
         let delivers = verdict == Verdict::Ok && others.is_empty();
+        let pair = |a| Pair { cell: self.cell, port: self.port, a, b: &socket };
         let deliveries = match (&kept.a, self.cell.proto) {
             (Some(a), Proto::Udp) if delivers => {
-                let pair = Pair { cell: self.cell, port: self.port, a, b: &socket };
-                world::on_one_processor(|| pair.datagrams([&kept.peer, &own_peer]))?
+                world::on_one_processor(|| pair(a).datagrams([&kept.peer, &own_peer]))?
             }
             (Some(a), Proto::Tcp) if delivers && new.route == Route::Bind => {
-                Pair { cell: self.cell, port: self.port, a, b: &socket }.connections()?
+                pair(a).connections()?
             }
             _ => Vec::new(),
         };
         // B has no TIME_WAIT, either.
         let _ = socket.set_linger(Some(Duration::ZERO));
         Ok(Some(Outcome { verdict, found, deliveries }))
+    }
+
+    /// Whether A is still in the states in which it was `found` when B came.
+    fn check_still(&self, found: &[TcpState], verdict: Verdict) -> Result<(), String> {
+        let mut after = self.states()?;
+        if self.cell.proto == Proto::Tcp && verdict == Verdict::Ok {
+            let listening = after.iter().position(|state| *state == TcpState::Listen);
+            after.remove(listening.ok_or(words!("B does not listen", "B 没有监听"))?);
+        }
+        if after != found {
+            return Err(say!(
+                "A was in [{found}], and when B had come, in [{after}]",
+                "A 原来处于 [{found}]，B 绑定之后却处于 [{after}]",
+                found = names(found),
+                after = names(&after)
+            ));
+        }
+        Ok(())
     }
 
     /// B's calls, one after the other.

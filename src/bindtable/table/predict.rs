@@ -1,8 +1,8 @@
 //! What the model says of a cell: its calls, one after the other, on the kernel's bucket; and who of
 //! A and B receives.
 
-use super::netlink::LOOPBACK;
 use super::cell::{BROADCAST, Cell, Device, GROUP_IPV4, GROUP_IPV6, Route, Socket, State};
+use super::netlink::LOOPBACK;
 use crate::kernel::bind::{Bucket, Rule, Sock, udp_bind};
 use crate::kernel::receive::{self, Candidate, Destination, Reason, Receiver, Side};
 use crate::kernel::{Call, Options, Proto, Set, Verdict, Version};
@@ -15,15 +15,16 @@ const ROOT: u32 = 0;
 
 /// What the model says of a cell, on a kernel.
 pub fn predict(cell: &Cell, version: Version) -> (Verdict, Rule) {
-    let by_port = || match cell.proto {
-        Proto::Udp => udp(cell),
-        Proto::Tcp => tcp(cell, version),
-    };
-    let decided = check_address(&cell.new).and_then(|()| by_port()).and_then(|rule| {
+    let decide = || {
+        check_address(&cell.new)?;
+        let rule = match cell.proto {
+            Proto::Udp => udp(cell)?,
+            Proto::Tcp => tcp(cell, version)?,
+        };
         check_destination(cell)?;
         Ok(rule)
-    });
-    match decided {
+    };
+    match decide() {
         Ok(rule) => (Verdict::Ok, rule),
         Err((call, rule)) => {
             let is_ipv4 = cell.new.ip.is_ipv4();

@@ -108,7 +108,7 @@ pub fn all() -> Vec<Question> {
         Question::of("restart", AT_LOCALHOST, every(), sides("+reuseaddr")),
         Question::of("reuseport", AT_LOCALHOST, every(), sides("+reuseport")),
         both_options(),
-        tcp_addresses(),
+        ipv4_addresses(Proto::Tcp),
         Question::of(
             "ipv6",
             "tcp/::1{a}/{state}/::1{b}",
@@ -136,12 +136,7 @@ pub fn all() -> Vec<Question> {
         programs(Proto::Tcp),
         three(),
         udp(),
-        Question::of(
-            "udp-addresses",
-            "udp/{a}{both}/{state}/{b}{both}",
-            states(&[State::Bound]).by(&shared()).by(&addresses("{a}", &IPV4)),
-            addresses("{b}", &IPV4),
-        ),
+        ipv4_addresses(Proto::Udp),
     ]);
     all.extend(udp_families());
     all.extend([
@@ -178,13 +173,17 @@ fn both_options() -> Question {
     )
 }
 
-fn tcp_addresses() -> Question {
-    let of_a = [State::Bound, State::Listening, State::TimeWait];
+fn ipv4_addresses(proto: Proto) -> Question {
+    let (name, places) = match proto {
+        Proto::Tcp => ("addresses", &IPV4[..3]),
+        Proto::Udp => ("udp-addresses", &IPV4[..]),
+    };
+    let of_a = of_proto(proto, &[State::Bound, State::Listening, State::TimeWait]);
     Question::of(
-        "addresses",
-        "tcp/{a}{both}/{state}/{b}{both}",
-        states(&of_a).by(&shared()).by(&addresses("{a}", &IPV4[..3])),
-        addresses("{b}", &IPV4[..3]),
+        name,
+        &format!("{}/{{a}}{{both}}/{{state}}/{{b}}{{both}}", proto.name()),
+        of_a.by(&shared()).by(&addresses("{a}", places)),
+        addresses("{b}", places),
     )
 }
 
