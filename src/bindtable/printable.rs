@@ -57,14 +57,14 @@ pub fn printable(text: &str) -> String {
 }
 
 /// Makes each text of a JSON document printable.
-pub fn print_all(value: &mut Value) {
+pub fn make_printable(value: &mut Value) {
     match value {
         Value::String(text) => *text = printable(text),
-        Value::Array(items) => items.iter_mut().for_each(print_all),
+        Value::Array(items) => items.iter_mut().for_each(make_printable),
         Value::Object(entries) => {
             let old = std::mem::take(entries);
             entries.extend(old.into_iter().map(|(name, mut value)| {
-                print_all(&mut value);
+                make_printable(&mut value);
                 (printable(&name), value)
             }));
         }

@@ -4,6 +4,7 @@
 //! do not listen among them (Linux 6.8). Where it is missing or refused, `/proc/net/*` is read.
 
 use crate::kernel::Proto;
+use crate::named::named;
 use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST};
 use netlink_packet_core::{NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_packet_sock_diag::SockDiagMessage;
@@ -17,29 +18,27 @@ use rustix::net::netlink::{self, SocketAddrNetlink};
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, sendto, socket_with,
 };
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// The state of a socket, under the name that netstat(8) has for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum State {
-    Listen,
-    /// Bound, and neither listening nor connected: `CLOSE` in the kernel, `UNCONN` in ss(8).
-    Bound,
-    Established,
-    SynSent,
-    SynRecv,
-    CloseWait,
-    #[serde(rename = "FIN_WAIT1")]
-    FinWait1,
-    #[serde(rename = "FIN_WAIT2")]
-    FinWait2,
-    Closing,
-    LastAck,
-    TimeWait,
+named! {
+    /// The state of a socket, under the name that netstat(8) has for it.
+    State {
+        Listen = "LISTEN",
+        /// Bound, and neither listening nor connected: `CLOSE` in the kernel, `UNCONN` in ss(8).
+        Bound = "BOUND",
+        Established = "ESTABLISHED",
+        SynSent = "SYN_SENT",
+        SynRecv = "SYN_RECV",
+        CloseWait = "CLOSE_WAIT",
+        FinWait1 = "FIN_WAIT1",
+        FinWait2 = "FIN_WAIT2",
+        Closing = "CLOSING",
+        LastAck = "LAST_ACK",
+        TimeWait = "TIME_WAIT",
+    }
 }
 
 impl State {
@@ -60,22 +59,11 @@ impl State {
             _ => return None,
         })
     }
+}
 
-    /// As netstat writes it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Listen => "LISTEN",
-            Self::Bound => "BOUND",
-            Self::Established => "ESTABLISHED",
-            Self::SynSent => "SYN_SENT",
-            Self::SynRecv => "SYN_RECV",
-            Self::CloseWait => "CLOSE_WAIT",
-            Self::FinWait1 => "FIN_WAIT1",
-            Self::FinWait2 => "FIN_WAIT2",
-            Self::Closing => "CLOSING",
-            Self::LastAck => "LAST_ACK",
-            Self::TimeWait => "TIME_WAIT",
-        }
+impl Serialize for State {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
     }
 }
 
@@ -150,7 +138,7 @@ pub const fn receiving(proto: Proto) -> u32 {
 ///
 /// # Errors
 ///
-/// What socket(2), send(2) or recv(2) on sock_diag(7) say; an answer that is not to_listed.
+/// What socket(2), send(2) or recv(2) on sock_diag(7) say; an answer that is not understood.
 pub fn listed(proto: Proto, port: u16, states: u32) -> io::Result<Vec<Listed>> {
     let mut all = Vec::new();
     dump_both(protocol(proto), port, states, &mut |found, message| {
@@ -160,11 +148,7 @@ pub fn listed(proto: Proto, port: u16, states: u32) -> io::Result<Vec<Listed>> {
 }
 
 /// How many sockets there are on each port: those whose address is `ip` or a wildcard, or without
-/// `ip` all. With their states.
-///
-/// # Errors
-///
-/// As of [`listed`].
+/// `ip` all. With their states. It fails as [`listed`] does.
 pub fn ports(proto: Proto, ip: Option<IpAddr>) -> io::Result<Vec<(u16, State)>> {
     let mut all = Vec::new();
     let is_near = |local: IpAddr| match (ip.map(|ip| ip.to_canonical()), local.to_canonical()) {
@@ -200,11 +184,7 @@ pub fn std_error(errno: Errno) -> io::Error {
     io::Error::from_raw_os_error(errno.raw_os_error())
 }
 
-/// Every connection to that address, with its own port.
-///
-/// # Errors
-///
-/// As [`listed`].
+/// Every connection to that address, with its own port. It fails as [`listed`] does.
 pub fn connections_to(proto: Proto, peer: SocketAddr) -> io::Result<Vec<(u16, Listed)>> {
     let family = if peer.is_ipv4() { AF_INET } else { AF_INET6 };
     let mut all = Vec::new();
@@ -296,10 +276,6 @@ fn to_listed(found: &InetResponse, message: &[u8]) -> Option<Listed> {
 
 /// The sockets on `port` in the tables below `folder`, `/proc/net` or that of another process.
 /// Bound sockets of TCP that do not listen are not there.
-///
-/// # Errors
-///
-/// What open(2) or read(2) say.
 pub fn in_proc(folder: &str, proto: Proto, port: u16) -> io::Result<Vec<Listed>> {
     let mut all = Vec::new();
     for family in ["", "6"] {

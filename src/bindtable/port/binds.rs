@@ -61,10 +61,6 @@ fn errno(error: io::Error) -> Errno {
 }
 
 /// Binds as a server would, and closes at once.
-///
-/// # Errors
-///
-/// What socket(2) or bind(2) say.
 fn try_bind(question: &Question, ip: IpAddr, option: ServerOption) -> Result<(), Errno> {
     let server = new_server(question, ip, option).map_err(errno)?;
     bind(&server, question.target.at(ip))
@@ -326,11 +322,8 @@ fn bind_aside(question: &Question) -> bool {
 const LAST_OF_LOOPBACK: Ipv4Addr = Ipv4Addr::new(127, 255, 255, 254);
 
 /// Whether this kernel lists sockets of TCP that are bound and do not listen: Linux 6.8 and later. Tried,
-/// since others have taken it over; where that is refused, the release tells.
-///
-/// # Errors
-///
-/// In words, where this process may not have one more descriptor.
+/// since others have taken it over; where that is refused, the release tells. It fails where this process
+/// may not have one more descriptor.
 pub fn lists_bound() -> Result<bool, String> {
     let is_limit = |error: &io::Error| {
         let limits = [Errno::MFILE, Errno::NFILE].map(Errno::raw_os_error);
@@ -357,10 +350,6 @@ fn is_6_8() -> bool {
 }
 
 /// A socket of TCP that is bound to a port of the kernel's choice and does not listen.
-///
-/// # Errors
-///
-/// What socket(2), bind(2) or getsockname(2) say.
 fn bound_somewhere() -> io::Result<(Socket, u16)> {
     let any = |ip: Ipv4Addr| SocketAddr::new(ip.into(), 0).into();
     let socket = new_socket(Proto::Tcp, Ipv4Addr::UNSPECIFIED.into(), ServerOption::Nothing)?;

@@ -276,11 +276,7 @@ pub fn namespaces() -> Vec<i32> {
     processes().into_iter().flatten().filter(is_new).collect()
 }
 
-/// The number of every process.
-///
-/// # Errors
-///
-/// There is no `/proc`, or that of another PID namespace; it cannot be read.
+/// The number of every process. It fails if `/proc` cannot be read, or is another PID namespace's.
 fn processes() -> Result<impl Iterator<Item = i32>, Trouble> {
     is_own()?;
     Ok(numbers("/proc")?)

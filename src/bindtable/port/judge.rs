@@ -101,13 +101,8 @@ pub enum Answer {
 
 /// The new server's socket.
 pub fn new_socket(ip: IpAddr, option: ServerOption, user: u32, v6only_default: bool) -> Sock {
-    // __inet6_bind sets it for each IPv6 address that is neither wildcard nor mapped.
-    let v6only = match ip {
-        IpAddr::V4(_) => false,
-        IpAddr::V6(ip) if ip.is_unspecified() => v6only_default,
-        IpAddr::V6(ip) => ip.to_ipv4_mapped().is_none() || v6only_default,
-    };
-    Sock { ip, v6only, options: option.options(), user, ..Sock::default() }
+    let sock = Sock::new(ip, v6only_default && ip.is_ipv6());
+    Sock { options: option.options(), user, ..sock }
 }
 
 /// What the model says of `new`, where `owners` have the port. Of UDP, each family's owners have to

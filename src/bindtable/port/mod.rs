@@ -30,19 +30,12 @@ use target::Question;
 pub use target::Target;
 
 /// Looks at the range from which the kernel chooses, for the target of port 0.
-///
-/// # Errors
-///
-/// As of [`range::look`].
 pub fn look_at_range(target: Target, proto: Proto) -> Result<range::RangeFinding, String> {
     range::look(&Question::new(target, proto, false))
 }
 
-/// Looks at the port; with `probe`, by real binds too.
-///
-/// # Errors
-///
-/// In words, where neither sock_diag nor `/proc/net` can be read.
+/// Looks at the port; with `probe`, by real binds too. It fails where neither sock_diag(7) nor `/proc/net`
+/// can be read.
 pub fn look(target: Target, proto: Proto, probe: bool) -> Result<Finding, String> {
     let mut question = Question::new(target, proto, probe);
     let (sockets, mut unseen, beside) = stable_listing(&question)?;

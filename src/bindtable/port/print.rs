@@ -97,10 +97,6 @@ struct Document<'a> {
 }
 
 /// The same for programs, on one line.
-///
-/// # Panics
-///
-/// Never: everything in it has a form in JSON.
 pub fn json(finding: &Finding) -> String {
     let question = &finding.question;
     let document = Document {

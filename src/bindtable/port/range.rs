@@ -45,11 +45,7 @@ pub enum RangeHelp {
     Widen { command: String },
 }
 
-/// Counts the ports of the range.
-///
-/// # Errors
-///
-/// In words, if sock_diag(7) cannot be asked.
+/// Counts the ports of the range. It fails if sock_diag(7) cannot be asked.
 pub fn look(question: &Question) -> Result<RangeFinding, String> {
     let Range { first, last, reserved } = Range::read();
     let (proto, address) = (question.proto, question.target.ip);
@@ -108,10 +104,6 @@ pub fn text(finding: &RangeFinding) -> String {
 }
 
 /// The same for programs, on one line.
-///
-/// # Panics
-///
-/// Never: everything in it has a form in JSON.
 pub fn json(finding: &RangeFinding) -> String {
     serde_json::to_string(finding).expect("it has no map with odd keys") + "\n"
 }

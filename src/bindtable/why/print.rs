@@ -5,7 +5,7 @@ use super::explain::{Explanation, Report};
 use super::socket::Protocol;
 use super::{Format, explain, words};
 use crate::port::print::{padded, wrapped};
-use crate::printable::print_all;
+use crate::printable::make_printable;
 use serde_json::{Value, json};
 use textwrap::core::display_width;
 
@@ -96,6 +96,6 @@ fn json(explanation: &Explanation) -> Value {
         "mistakes": explanation.mistakes,
         "help": explanation.help,
     });
-    print_all(&mut value);
+    make_printable(&mut value);
     value
 }

@@ -2,7 +2,7 @@
 
 use super::{Format, Report};
 use crate::kernel::receive::{Destination, Receiver};
-use crate::printable::print_all;
+use crate::printable::make_printable;
 use crate::table::attempt::Outcome;
 use crate::table::cell::Cell;
 use crate::table::questions::Question;
@@ -181,7 +181,7 @@ impl Run {
     /// A saved run, or why it is none.
     pub fn parse(text: &str) -> Result<Self, String> {
         let run = serde_json::from_str(text).and_then(|mut run| {
-            print_all(&mut run);
+            make_printable(&mut run);
             serde_json::from_value(run)
         });
         let run: Self = run.map_err(|error: serde_json::Error| error.to_string())?;
