@@ -67,6 +67,11 @@ experiment_1() { # treuseaddr is stopped and started again
     look netstat -tna
     tell both-need-it
 
+    if [[ $kind != c ]]; then
+        ask which-row-is-in-the-way
+        why ./treuseaddr-reuseaddr
+    fi
+
     recap 1
 }
 

@@ -722,6 +722,8 @@ fn split() {
         "tcp  127.0.0.1:3459   0.0.0.0:*        LISTEN       server",
         "$ bindtable port 3459",
         "    SO_REUSEADDR on, SO_REUSEPORT off",
+        "$ bindtable why -- ./treuseaddr-reuseaddr",
+        "  the rule      The old socket listens. SO_REUSEADDR does not go past a listener",
     ] {
         assert!(seen.contains(line), "{line}: {seen:#?}");
     }

@@ -259,6 +259,10 @@ fn time_wait() {
                 client.exchange("hello\n");
                 assert_eq!(started.ended(), None);
                 assert_eq!(started.stderr.text(), "");
+                // The TIME_WAIT is still there, and in nobody's way.
+                let output = run(why(&[]).arg(&command));
+                has(&output.stderr, &["in the way LISTEN 127.0.0.1:3459: SO_REUSEADDR on"]);
+                assert!(!output.stderr.contains("TIME_WAIT"), "{}", output.stderr);
                 return;
             }
             let output = run(why(&[]).arg(&command));
@@ -1096,7 +1100,7 @@ fn x32() {
 
 /// Where a sandbox refuses what the tracer needs: descriptors to copy, or tracing at all.
 fn sandbox() {
-    use nix::libc::{EINVAL, EPERM, SYS_pidfd_getfd, SYS_ptrace, SYS_seccomp};
+    use nix::libc::{EINVAL, ENOSYS, EPERM, SYS_pidfd_getfd, SYS_ptrace, SYS_seccomp};
     let scratch = Scratch::new();
     let deny = compiled(&scratch, "deny", &[]);
     let denied = |call: i64, errno: i32, mode: &[&str]| {
@@ -1117,8 +1121,11 @@ fn sandbox() {
     );
     let output = denied(SYS_pidfd_getfd, EPERM, &["inherited"]);
     has(&output.stderr, &["descriptor 3, TCP: SO_REUSEADDR on, SO_REUSEPORT off"]);
-    for (call, errno, word) in [(SYS_ptrace, EPERM, "SYS_PTRACE"), (SYS_seccomp, EINVAL, "seccomp")]
-    {
+    for (call, errno, word) in [
+        (SYS_ptrace, EPERM, "SYS_PTRACE"),
+        (SYS_ptrace, ENOSYS, "qemu-user"),
+        (SYS_seccomp, EINVAL, "seccomp"),
+    ] {
         let output = denied(call, errno, &["two_binds"]);
         assert_eq!((output.status.code(), &*output.stdout), (Some(125), ""), "{}", output.stderr);
         assert_eq!(output.stderr.lines().count(), 1, "{}", output.stderr);

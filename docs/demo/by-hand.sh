@@ -34,6 +34,10 @@ print_by_hand() {
     receiver() { runs=1 && in_background "$2"; }
     look() { out "1\$ netstat ${*:2} | grep $port"; }
     bindtable() { out "1\$ cargo run -q -p bindtable -- $*"; }
+    why() {
+        command_of "$1"
+        out "1\$ cargo run -q -p bindtable -- why -- $result"
+    }
     send() { out "2\$ echo $1 | ${sender[*]} $2 $port"; }
     client() {
         nc_runs=1
@@ -64,6 +68,11 @@ print_by_hand() {
 }
 
 in_background() { # NAME
+    command_of "$1"
+    out "1\$ $result &"
+}
+
+command_of() { # NAME: what starts it; C is compiled first
     local name=${1#./} features='' macros=''
     local program=${name%%-*}
     [[ $name != *-close* ]] || features+=,close-listener macros+="-DCLOSE_LISTENER "
@@ -71,12 +80,12 @@ in_background() { # NAME
     [[ $kind != libc ]] || features=,libc$features
     features=${features#,}
     if [[ $name == nc ]]; then
-        out "1\$ ${serving[*]} </dev/null &"
+        result="${serving[*]} </dev/null"
     elif [[ $kind == c ]]; then
         [[ ${compiled[$name]:-} ]] || out "1\$ cc $macros-o /tmp/$name src/$program.c"
         compiled[$name]=1
-        out "1\$ /tmp/$name &"
+        result=/tmp/$name
     else
-        out "1\$ cargo run -q --bin $program${features:+ --features $features} &"
+        result="cargo run -q --bin $program${features:+ --features $features}"
     fi
 }

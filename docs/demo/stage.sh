@@ -166,6 +166,18 @@ bindtable() { # port 3459: what it says of the socket in TIME_WAIT
     printed netstat "${lines[@]}"
 }
 
+why() { # NAME: what bindtable says of a new server that fails
+    local lines
+    find_command "$1"
+    typed netstat "bindtable why -- $shown"
+    wait_here
+    launch said ./bindtable why --lang "$language" -- "${command[@]}" <&"$silence"
+    await "${words[for-server]}" gone "$launched"
+    mapfile -t lines <said
+    terminal_of netstat
+    put "$result" '' "${lines[@]}" # which may fill 80 columns
+}
+
 # ---- new servers ----
 
 again() { # NAME OUTCOME: a new server, which comes out as in-use or as listens

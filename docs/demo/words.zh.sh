@@ -156,6 +156,7 @@ nc 打印自己的报错"
     [the-flag-is-set]="*SO_REUSEADDR 已开启*：这就是那个标志。"
     [one-without-and-one-with]="先启动一个不带选项的新服务器，再启动一个带选项的。哪个能绑定？"
     [both-need-it]="*第二个*：新旧服务器都设置了选项。TIME_WAIT 还在，但不再挡住 bind。"
+    [which-row-is-in-the-way]="再启动一个服务器，由 bindtable 解释它为什么失败。与它冲突的是哪一行？"
     [recap-1]="- 主动关闭方进入 TIME_WAIT，占用地址 60 秒。
 - 旧服务器*和*新服务器都设置，SO_REUSEADDR 才有用。
 - 所以，刚加上选项时，服务器还要等最后一个 TIME_WAIT 结束。"

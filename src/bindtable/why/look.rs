@@ -115,10 +115,13 @@ pub fn look(failure: &Failure, address: SocketAddr) -> std::io::Result<Found> {
         Answer::Unknown(at, rule) => (Some(at), Some(rule)),
         Answer::Yes => (None, None),
     };
-    let others = (0..owners.len()).filter(|at| {
-        let alone = || judge::judge(proto, &new, &owners[*at..=*at]);
-        Some(*at) != decides && decides.is_some() && alone() != Answer::Yes
-    });
+    // Beside one that is in the way for certain, another that may not be is none.
+    let others =
+        (0..owners.len()).filter(|at| match judge::judge(proto, &new, &owners[*at..=*at]) {
+            Answer::Yes => false,
+            Answer::No(..) => Some(*at) != decides,
+            Answer::Unknown(..) => Some(*at) != decides && !matches!(answer, Answer::No(..)),
+        });
     let order: Vec<usize> = decides.into_iter().chain(others).collect();
     let obstacle = |at: usize| Obstacle::new(failure, &sockets[at], &listed[at], address.port());
     let mut in_the_way: Vec<Obstacle> = order.into_iter().map(obstacle).collect();

@@ -129,6 +129,11 @@ pub(super) fn no_trace(process: i32, errno: Errno) -> String {
              在容器里加 --cap-add=SYS_PTRACE",
             error = text_of(errno)
         ),
+        (Errno::NOSYS, ..) => say!(
+            "it cannot be traced: ptrace: {error}. Run it without the emulator: qemu-user has no ptrace",
+            "不能跟踪：ptrace：{error}。请不要在模拟器里运行：qemu-user 没有 ptrace",
+            error = text_of(errno)
+        ),
         _ => failed("ptrace", &text_of(errno)),
     }
 }
