@@ -201,7 +201,7 @@ fn with_nc(nc: &str, options: &[&str]) {
     let shown = demo.shows(OUTCOMES[0] + OUTCOMES[1]);
     assert!(shown.contains("bind: : Address already in use"));
     assert!(shown.contains("  TIME_WAIT    no process\n"));
-    assert!(shown.lines().count() < 210, "{} lines", shown.lines().count());
+    assert!(shown.lines().count() < 216, "{} lines", shown.lines().count());
     if nc == "nc.openbsd" && options.is_empty() {
         is_current("README.md", "demo", &heart(&shown));
         let mut demo = Demo::new().with_tool("nc", nc);
@@ -863,7 +863,7 @@ fn by_hand(only: &str) {
     }
     let text = shells[0].0.output.text();
     let refused = text.matches("bind: : Address already in use").count();
-    let expected = if only == "1" { (3, 6) } else { (7, 12) };
+    let expected = if only == "1" { (4, 6) } else { (7, 12) };
     assert_eq!((refused, started), expected, "{text}");
 }
 

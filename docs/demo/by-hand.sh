@@ -36,7 +36,7 @@ print_by_hand() {
     bindtable() { out "1\$ cargo run -q -p bindtable -- $*"; }
     why() {
         command_of "$1"
-        out "1\$ cargo run -q -p bindtable -- why -- $result"
+        out '1$ why() { cargo run -q -p bindtable -- why -- "$@"; }' "1\$ why $result"
     }
     send() { out "2\$ echo $1 | ${sender[*]} $2 $port"; }
     client() {

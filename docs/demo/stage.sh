@@ -176,6 +176,7 @@ why() { # NAME: what bindtable says of a new server that fails
     mapfile -t lines <said
     terminal_of netstat
     put "$result" '' "${lines[@]}" # which may fill 80 columns
+    [[ ! ${pane[netstat]:-} ]] || { pending=1 && wait_here; } # the panes close now
 }
 
 # ---- new servers ----

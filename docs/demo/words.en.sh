@@ -153,11 +153,14 @@ option. It is not enough that the new one sets it."
 
     [both-have-the-option]="both have the option"
     [does-this-time-wait-look-different]="Once more, but the old server has the option. Is its TIME_WAIT different?"
-    [the-flag-is-not-shown]="netstat shows *no difference*. But a flag in it is a copy of its server's option."
-    [what-does-bindtable-find]="bindtable, of this repository, asks the kernel with a bind. What does it find?"
+    [the-flag-is-not-shown]="netstat shows *no difference*. But this TIME_WAIT has a flag, a copy of the option
+of its server, and netstat does not show it."
+    [what-does-bindtable-find]="bindtable, a program of this repository, asks the kernel with a bind of its own.
+What does it say of this TIME_WAIT?"
     [the-flag-is-set]="*SO_REUSEADDR on*: that is the flag."
     [one-without-and-one-with]="We start a new server without the option, then one with it. Which can bind?"
-    [both-need-it]="*The second*: both have set the option. bind passes over the TIME_WAIT."
+    [both-need-it]="*The second*: both servers have set the option. bind passes over the TIME_WAIT,
+which is still there."
     [which-row-is-in-the-way]="We start one more, and bindtable explains its failure. Which row is in the way?"
     [recap-1]="- The end that closes first stays in TIME_WAIT for 60 s and holds the address.
 - SO_REUSEADDR helps only if the old server *and* the new server set it.
