@@ -131,7 +131,7 @@ pub(super) fn no_trace(process: i32, errno: Errno) -> String {
         ),
         (Errno::NOSYS, ..) => say!(
             "it cannot be traced: ptrace: {error}. Run it without the emulator: qemu-user has no ptrace",
-            "不能跟踪：ptrace：{error}。请不要在模拟器里运行：qemu-user 没有 ptrace",
+            "无法跟踪：ptrace：{error}。请不要在模拟器里运行：qemu-user 没有 ptrace",
             error = text_of(errno)
         ),
         _ => failed("ptrace", &text_of(errno)),
