@@ -95,9 +95,9 @@ impl Version {
     pub const NEWEST: Self = Self(6, 18, 0);
     /// The oldest kernel on which the model was checked.
     pub const OLDEST: Self = Self(5, 10, 0);
-    /// The releases of two stable series that took over 5e07e672412b and its first patch of 6.8,
-    /// without 06a8c04f8994 (`Bucket::overlooks`): the announcements of both; 6.1.192 still lacks it
-    /// (Debian's changelog). For the model every release of these series has it.
+    /// The releases in which two stable series took over 5e07e672412b of 6.8 without its successor
+    /// 06a8c04f8994 (`Bucket::overlooks`; their announcements). 6.1.192 still lacks that (Debian's
+    /// changelog). For the model every release of these series is so.
     pub const HALF_OF_6_8: [Self; 2] = [Self(6, 1, 168), Self(6, 6, 131)];
     /// Beside a port's bucket there is one for each of its addresses: bhash2 (28044fc1d495).
     pub const ADDRESS_BUCKETS: Self = Self(6, 1, 0);
@@ -115,10 +115,10 @@ impl Version {
     /// From a release, with or without the word before it: `Linux 6.1.0-50-cloud-amd64`.
     pub fn parse(release: &str) -> Option<Self> {
         let release = release.split_whitespace().last()?;
-        let mut parts = release.splitn(3, '.');
-        let (major, minor, patch) = (parts.next()?, parts.next()?, parts.next().unwrap_or("0"));
         let number = |part: &str| part.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok();
-        Some(Self(number(major)?, number(minor)?, number(patch)?))
+        let mut parts = release.splitn(3, '.');
+        let (major, minor) = (number(parts.next()?)?, number(parts.next()?)?);
+        Some(Self(major, minor, parts.next().and_then(number).unwrap_or(0)))
     }
 
     pub fn has_half_of_6_8(self) -> bool {
