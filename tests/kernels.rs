@@ -306,7 +306,7 @@ fn lwip() {
     let text = compare_stack(
         &[
             (
-                "after TIME_WAIT the option in the new server alone is enough: `tcp_bind` does not look at TIME_WAIT",
+                "after TIME_WAIT the option in the new server alone is enough: with it, `tcp_bind` does not look at TIME_WAIT",
                 is_restart,
             ),
             (

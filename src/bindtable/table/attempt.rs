@@ -499,8 +499,8 @@ impl Attempt<'_> {
         Ok(())
     }
 
-    /// The next connection of a listener, which has been made. Before Linux 6.17 it belongs to the
-    /// user who accepts it.
+    /// The next connection of a listener, which has been made. It belongs to the user who accepts it
+    /// (`sock_graft`).
     fn accepted(&self, listener: &Fd, as_other: bool) -> Result<Fd, Trouble> {
         let accept = || match as_other {
             true => by_other_user(|| listener.accept()),

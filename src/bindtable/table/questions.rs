@@ -389,8 +389,8 @@ const THREE: [(&str, &str, &str); 9] = [
         "udp/127.0.0.1+reuseaddr,127.0.0.1+reuseaddr+reuseport+closed/bound/127.0.0.1+reuseport",
     ),
     (
-        "UDP, C not closed: the search ends at the first that shares SO_REUSEPORT",
-        "UDP，C 没有关闭：找到第一个同样有 SO_REUSEPORT 的套接字，查找就结束",
+        "UDP, C not closed: B shares SO_REUSEPORT with C",
+        "UDP，C 没有关闭：B 与 C 都有 SO_REUSEPORT",
         "udp/127.0.0.1+reuseaddr,127.0.0.1+reuseaddr+reuseport/bound/127.0.0.1+reuseport",
     ),
     (
