@@ -1441,7 +1441,12 @@ impl Situation {
             let mut compared = verdicts.len();
             let unknown = verdicts.iter().filter(|verdict| verdict["can"] == "unknown").count();
             if unknown > 0 {
+                // The real binds so far are no trace of bindtable's: they are forgotten, if that may be.
+                let is_fresh = self.is_udp || forget_group(port);
                 let probed = found(command.arg("--probe")).1;
+                if !is_fresh {
+                    return (differences, compared);
+                }
                 differences.extend(self.differences(port, &probed, policy.as_ref()));
                 compared += list(&probed["verdicts"]).len();
             }
@@ -1502,7 +1507,10 @@ impl Situation {
             let agrees = match text(&verdict["can"]) {
                 "yes" => real.is_none(),
                 "no" => real == verdict["error"].as_str(),
-                _ => !is_probed && self.may_be_unknown(verdict, finding),
+                // Where the kernel cannot be made to forget an earlier bind of the probe, with
+                // SO_REUSEPORT, a success proves nothing.
+                _ if is_probed => verdict["probed"] == false && self.may_be_of_group(verdict),
+                _ => self.may_be_unknown(verdict, finding),
             };
             // The memory of a group is lost, too, by a bind without SO_REUSEPORT, as some here are.
             let is_explained = match text(&verdict["can"]) {
@@ -1532,10 +1540,11 @@ impl Situation {
     fn may_be_remembered(&self, verdict: &Value) -> bool {
         let is_of_group =
             |socket: &Placed| socket.reuseport.is_before_bind() && socket.user == self.asked_by;
-        let is_tcp = !self.is_udp;
-        is_tcp
-            && text(&verdict["option"]).contains("SO_REUSEPORT")
-            && self.sockets.iter().any(is_of_group)
+        self.may_be_of_group(verdict) && self.sockets.iter().any(is_of_group)
+    }
+
+    fn may_be_of_group(&self, verdict: &Value) -> bool {
+        !self.is_udp && text(&verdict["option"]).contains("SO_REUSEPORT")
     }
 
     /// Whether the kernel may let the new socket in for the sake of one that nobody can see any more:
@@ -1778,13 +1787,13 @@ fn place_bound(socket: &Placed, fd: Fd, address: SocketAddr) -> Option<Standing>
 }
 
 /// Makes the port forget the SO_REUSEPORT group of the bind before (`fastreuseport`): one without the
-/// option, where it conflicts with nothing.
-fn forget_group(port: u16) {
-    for ip in ["127.0.0.77", "::1"] {
+/// option, where it conflicts with nothing. Whether it has: all may be in use.
+fn forget_group(port: u16) -> bool {
+    ["127.0.0.77", "::1"].into_iter().fold(false, |has_forgotten, ip| {
         let ip = ip.parse().expect("it is an address");
         let fd = fresh(false, ip, false, true, false).expect("the kernel has both families");
-        let _ = bind(&fd, &SocketAddr::new(ip, port)); // or it is in use
-    }
+        bind(&fd, &SocketAddr::new(ip, port)).is_ok() || has_forgotten
+    })
 }
 
 impl Situation {

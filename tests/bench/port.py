@@ -96,13 +96,13 @@ def with_port(proto, make):
 
 
 ROWS = [
-    ("20,000 TCP sockets elsewhere", "tcp", with_port("tcp", lambda: tcp(20_000))),
+    ("12,000 TCP sockets elsewhere", "tcp", with_port("tcp", lambda: tcp(12_000))),
     ("12,000 TCP sockets elsewhere, of 500 processes", "tcp",
      with_port("tcp", lambda: in_processes(tcp, 500, 12_000))),
     ("12,000 UDP sockets elsewhere", "udp", with_port("udp", lambda: udp(12_000))),
     ("12,000 UDP sockets elsewhere, of 500 processes", "udp",
      with_port("udp", lambda: in_processes(udp, 500, 12_000))),
-    ("5,000 processes", "tcp", with_port("tcp", lambda: in_processes(lambda _: None, 5_000, 0))),
+    ("2,000 processes", "tcp", with_port("tcp", lambda: in_processes(lambda _: None, 2_000, 0))),
     ("20,000 TIME_WAITs on the port", "tcp", lambda: time_waits(1, 20_000)),
     ("TIME_WAITs on the port, at 4,000 addresses", "tcp", lambda: time_waits(4_000, 1)),
     ("a free port, beside 500 network namespaces", "tcp", lambda: namespaces(500)),
@@ -134,6 +134,8 @@ def measure(proto, rounds):
 
 def main():
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 7
+    if not BINDTABLE.exists():
+        sys.exit(f"{BINDTABLE} is missing: cargo build --release -p bindtable")
     if "ROW" not in os.environ:
         print("| situation | `bindtable port` | beside `ss -anp` | beside `lsof` | beside `fuser` |")
         print("|---|---:|---:|---:|---:|", flush=True)
@@ -142,7 +144,10 @@ def main():
                        sys.executable, __file__, str(rounds)]
             subprocess.run(command, check=True, env={**os.environ, "ROW": str(row)})
         return
-    resource.setrlimit(resource.RLIMIT_NOFILE, (65_536, 65_536))
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most < 13_000:
+        sys.exit(f"this needs 13,000 descriptors (ulimit -Hn says {most})")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     run("ip", "link", "set", "lo", "up")
     Path("/proc/sys/net/ipv4/tcp_max_tw_buckets").write_text("65536")
     Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("10000 65000")

@@ -14,9 +14,10 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 pub fn recognise(finding: &mut Finding, beside: Beside) {
     let question = &finding.question;
     let is_listened_to = finding.sockets.iter().any(|socket| socket.receives(question.proto));
+    let of_clients = question.ephemeral_range().filter(|_| !is_listened_to);
     let mut cases = Vec::new();
     for socket in &finding.sockets {
-        of_socket(socket, finding, is_listened_to, &mut cases);
+        of_socket(socket, finding, of_clients, &mut cases);
     }
     let count = finding.sockets.iter().filter(|socket| is_not_accepted(socket, finding)).count();
     if count > 0 {
@@ -56,7 +57,13 @@ fn is_not_accepted(socket: &Socket, finding: &Finding) -> bool {
         && !socket.receives(finding.question.proto)
 }
 
-fn of_socket(socket: &Socket, finding: &Finding, is_listened_to: bool, cases: &mut Vec<Case>) {
+/// The cases of one socket, where clients may have the port from the range `of_clients`.
+fn of_socket(
+    socket: &Socket,
+    finding: &Finding,
+    of_clients: Option<(u16, u16)>,
+    cases: &mut Vec<Case>,
+) {
     let question = &finding.question;
     let is_over = !socket.has_inode;
     let stopped = socket.processes.iter().filter(|holder| holder.is_stopped);
@@ -74,8 +81,7 @@ fn of_socket(socket: &Socket, finding: &Finding, is_listened_to: bool, cases: &m
         cases.push(Case::BoundOnly(socket.who()));
     } else if !is_not_accepted(socket, finding) && socket.is_connection() {
         // A client seldom sets SO_REUSEADDR: with it, a server has closed the connection.
-        if let Some((first, last)) = question.ephemeral_range()
-            && !is_listened_to
+        if let Some((first, last)) = of_clients
             && socket.all_have[0] != Some(true)
         {
             cases.push(Case::Outgoing { who: socket.who(), first, last, is_over });
