@@ -1203,7 +1203,7 @@ enum Set {
     Before,
     Late,
     Cleared,
-    SetAtLast,
+    OnAtLast,
     ClearedAtLast,
 }
 
@@ -1215,7 +1215,7 @@ impl Set {
     /// What is changed after bind, or at last.
     fn changes(self, at_last: bool) -> Option<bool> {
         match (self, at_last) {
-            (Self::Late, false) | (Self::SetAtLast, true) => Some(true),
+            (Self::Late, false) | (Self::OnAtLast, true) => Some(true),
             (Self::Cleared, false) | (Self::ClearedAtLast, true) => Some(false),
             _ => None,
         }
@@ -1311,7 +1311,7 @@ impl Situation {
                 6..10 => Set::Before,
                 10 => Set::Late,
                 11 => Set::Cleared,
-                12 => Set::SetAtLast,
+                12 => Set::OnAtLast,
                 _ => Set::ClearedAtLast,
             };
             let (reuseaddr, reuseport) = (set(), set());
@@ -1689,8 +1689,12 @@ fn place_on(device: &str, socket: &Placed, is_udp: bool, port: u16) -> Option<St
     let fd = as_user(socket.user, || bound_on(device, is_udp, address, options)).ok()?;
     let change = |at_last| {
         let [first, second] = [reuseaddr, reuseport].map(|set| set.changes(at_last));
-        first.map(|is_on| setsockopt(&fd, sockopt::ReuseAddr, &is_on).expect("it is a socket"));
-        second.map(|is_on| setsockopt(&fd, sockopt::ReusePort, &is_on).expect("it is a socket"));
+        if let Some(is_on) = first {
+            setsockopt(&fd, sockopt::ReuseAddr, &is_on).expect("it is a socket");
+        }
+        if let Some(is_on) = second {
+            setsockopt(&fd, sockopt::ReusePort, &is_on).expect("it is a socket");
+        }
     };
     change(false);
     match socket.then {
