@@ -863,7 +863,7 @@ fn by_hand(only: &str) {
     }
     let text = shells[0].0.output.text();
     let refused = text.matches("bind: : Address already in use").count();
-    let expected = if only == "1" { (4, 6) } else { (7, 12) };
+    let expected = if only == "1" { (3, 6) } else { (7, 12) };
     assert_eq!((refused, started), expected, "{text}");
 }
 
