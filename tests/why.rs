@@ -1268,7 +1268,7 @@ fn cost() {
     let commands = [
         ("getpid", vec![loops.display().to_string(), "getpid".to_owned()], 1.3),
         ("fork and exec", vec![loops.display().to_string(), "fork".to_owned()], 1.2),
-        ("threads", vec![loops.display().to_string(), "thread".to_owned()], f64::INFINITY),
+        ("threads", vec![loops.display().to_string(), "thread".to_owned()], 2.5),
         (
             "socket, setsockopt, bind, close",
             vec![loops.display().to_string(), "socket".to_owned()],

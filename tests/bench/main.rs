@@ -16,6 +16,9 @@ mod net;
 #[allow(dead_code, reason = "the tests use the rest")]
 mod process;
 mod table;
+#[path = "../harness/users.rs"]
+#[allow(dead_code, reason = "the tests use the rest")]
+mod users;
 
 use alternatives::Alternative;
 use lack::{Need, need};

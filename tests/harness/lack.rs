@@ -1,7 +1,7 @@
 //! What a system may lack that some trials need: such a trial is not tried, and the run says so.
 
 use nix::errno::Errno;
-use super::{AS_NOBODY, SharedFolder, has_two_users};
+use super::users::{AS_NOBODY, SharedFolder, has_two_users};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, eth, ipproto, socket_with};
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};

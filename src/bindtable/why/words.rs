@@ -166,14 +166,16 @@ pub(super) fn lost_privilege(name: &str, pid: i32) -> String {
 }
 
 pub(super) fn lost(count: usize) -> String {
-    let lost = match count {
-        1 => "one explanation is",
-        _ => &format!("{count} explanations are"),
-    };
-    say!(
-        "{lost} lost: standard error was full. --output FILE keeps them.",
-        "丢失了 {count} 条说明：标准错误写满了。用 --output FILE 保存到文件。"
-    )
+    match count {
+        1 => say!(
+            "one explanation is lost: standard error was full. --output FILE keeps them.",
+            "丢失了 1 条说明：标准错误写满了。用 --output FILE 保存到文件。"
+        ),
+        _ => say!(
+            "{count} explanations are lost: standard error was full. --output FILE keeps them.",
+            "丢失了 {count} 条说明：标准错误写满了。用 --output FILE 保存到文件。"
+        ),
+    }
 }
 
 pub(super) fn again(headline: &str, count: usize) -> String {
