@@ -23,9 +23,12 @@ make_folder() { # for the programs and for what they print; the compilers, too, 
 # that outlives its parent, and does not ignore SIGINT, as a script's background jobs do.
 launch() { # FILE COMMAND...: in the background, its words into the file
     : >"$1" # now, not when the job comes to it
-    set -m
-    "${inside[@]}" "${@:2}" >>"$1" 2>&1 &
-    set +m
+    # While job control is on, a signal's trap would report each job that a signal has ended.
+    {
+        set -m
+        "${inside[@]}" "${@:2}" >>"$1" 2>&1 &
+        set +m
+    } 2>/dev/null
     launched=$!
     jobs+=("$launched")
 }
