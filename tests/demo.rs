@@ -703,10 +703,12 @@ fn split() {
                 }
             }
         }
-        // A new question, or the end of the table.
-        if screen.contains("[Enter]") && screen != typed {
+        // A new question, or the end of the table; not the seconds that count down beside the prompt.
+        let is_prompt = |line: &&str| line.starts_with("[Enter]");
+        let asked: Vec<&str> = screen.lines().filter(|line| !is_prompt(line)).collect();
+        if screen.lines().any(|line| is_prompt(&line)) && asked.join("\n") != typed {
             session.terminal.type_in(b"\n");
-            typed = screen;
+            typed = asked.join("\n");
         }
         session.process.ended()
     });
