@@ -710,9 +710,7 @@ fn smallest_cells() {
 /// cells are tried beside it.
 fn random_cells(count: usize) {
     need(Need::Ipv6);
-    if !has_two_users() {
-        return eprintln!("random cells are not tried: they need two users: run as root");
-    }
+    need(Need::SecondUser);
     let seed = match std::env::var("TREUSEADDR_SEED") {
         Ok(seed) => seed.parse().expect("TREUSEADDR_SEED is a number"),
         // The sample is the same in each run; the long trial's cells are new ones.

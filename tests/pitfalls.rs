@@ -3,8 +3,8 @@
 
 use crate::harness::{
     self, Capture, Client, Need, PORT, Process, Program, Row, Runtime, Scratch, Switches, Variant,
-    close_server_first, has_two_users, in_namespace, is_blocked, need, rows, run, set_sysctl,
-    state, stop, time_wait_left, wait_for, wait_for_exactly, wait_for_rows,
+    close_server_first, in_namespace, is_blocked, need, rows, run, set_sysctl, state, stop,
+    time_wait_left, wait_for, wait_for_exactly, wait_for_rows,
 };
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
@@ -873,15 +873,13 @@ fn fin_wait_1_ends() {
 
 /// MPTCP has the ports of TCP, and its rule; the TIME_WAIT of an MPTCP listener's connection has the option.
 fn mptcp() {
+    need(Need::Mptcp);
     let mptcp = |reuseaddr| {
         let protocol = Some(ipproto::MPTCP);
         let fd = socket_with(AddressFamily::INET, SocketType::STREAM, CLOEXEC, protocol)?;
         set_socket_reuseaddr(&fd, reuseaddr).map(|()| fd)
     };
-    let listener = match mptcp(true) {
-        Ok(fd) => fd,
-        Err(no) => return eprintln!("MPTCP is not tried: {no}"),
-    };
+    let listener = mptcp(true).expect("it was there");
     bind(&listener, &SocketAddr::new(LOCALHOST, PORT)).expect("nothing is there");
     listen(&listener, 8).expect("nothing is there");
     assert_eq!(try_listen(LOCALHOST, PORT, true).err(), Some(Errno::ADDRINUSE));
@@ -897,9 +895,7 @@ fn mptcp() {
 
 /// For SO_REUSEPORT the user of a socket is that of the process which made it, until `fchown` changes it.
 fn fchown() {
-    if !has_two_users() {
-        return eprintln!("fchown is not tried: it needs a second user");
-    }
+    need(Need::SecondUser);
     let _member = member();
     let other = another_tcp();
     setsockopt(&other, ReusePort, &true).expect("it is a socket");

@@ -1560,9 +1560,7 @@ impl Situation {
         let was_of_group = |socket: &Placed| {
             socket.reuseport.is_before_bind() && socket.user == self.asked_by && is_gone(socket)
         };
-        !self.is_udp
-            && text(&verdict["option"]).contains("SO_REUSEPORT")
-            && (is_probed || self.sockets.iter().any(was_of_group))
+        self.may_be_of_group(verdict) && (is_probed || self.sockets.iter().any(was_of_group))
     }
 }
 

@@ -2,8 +2,8 @@
 //! port is free afterwards.
 
 use crate::harness::{
-    Need, PORT, Process, Scratch, Switches, Terminal, bindtable as program, has_two_users, need,
-    run, set_sysctl, unprivileged, wait_for,
+    Need, PORT, Process, Scratch, Switches, Terminal, bindtable as program, need, run, set_sysctl,
+    unprivileged, wait_for,
 };
 use crate::port::{
     OPTIONS, asked, can, case, found, fresh, has_case, help, holder, in_cgroup, list, listener,
@@ -96,9 +96,7 @@ fn leaves_alone() {
 /// in there for its sake: a listener on ::1 is in the way. And nothing that it has planted stays.
 fn probe_promises() {
     need(Need::Ipv6);
-    if !has_two_users() {
-        return eprintln!("probe_promises is not tried: it needs two users: run as root");
-    }
+    need(Need::SecondUser);
     let server = |ip: &str, reuseport| {
         let fd = fresh(false, local(ip).ip(), false, false, reuseport).expect("it is a socket");
         bind(&fd, &local(ip)).expect("the port is free");

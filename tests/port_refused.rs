@@ -286,14 +286,12 @@ fn devices() {
 /// A listener of MPTCP is its process's. What the kernel holds for MPTCP is nobody's: an endpoint, and what is
 /// left of a connection.
 fn mptcp() {
+    need(Need::Mptcp);
     let socket = || {
         let protocol = Some(ipproto::MPTCP);
         socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, protocol)
     };
-    let listener = match socket() {
-        Ok(fd) => fd,
-        Err(no) => return eprintln!("MPTCP is not tried: {no}"),
-    };
+    let listener = socket().expect("it was there");
     bind(&listener, &local("127.0.0.1")).expect("the port is free");
     listen(&listener, 8).expect("it is bound");
     let (status, finding) = asked(&["3459"]);

@@ -68,8 +68,12 @@ impl Beside {
 /// Those that have no peer, and a process or the kernel.
 fn without_peer(proto: Proto, port: u16, states: u32) -> io::Result<Vec<Listed>> {
     let mut sockets = sockets::listed(proto, port, states)?;
-    sockets.retain(|socket| socket.peer.is_none() && socket.inode != 0);
+    sockets.retain(is_held_without_peer);
     Ok(sockets)
+}
+
+fn is_held_without_peer(socket: &Listed) -> bool {
+    socket.peer.is_none() && socket.inode != 0
 }
 
 /// The sockets in other network namespaces, where processes show them; and how many were left out.
@@ -95,7 +99,7 @@ fn in_namespaces(question: &Question) -> (Vec<Listed>, usize) {
     for pid in refused.into_iter().take(MOST_IN_PROC) {
         let sockets = sockets::in_proc(&format!("/proc/{pid}/net"), proto, port);
         let sockets = sockets.unwrap_or_default().into_iter();
-        all.extend(sockets.filter(|socket| socket.peer.is_none() && socket.inode != 0));
+        all.extend(sockets.filter(is_held_without_peer));
     }
     (all, unread)
 }

@@ -162,7 +162,7 @@ pub fn learn_options(sockets: &mut [finding::Socket], question: &Question) {
             IpAddr::V6(ip) => SocketAddrV6::new(ip, question.target.port, 0, scope).into(),
             IpAddr::V4(_) => SocketAddr::new(ip, question.target.port),
         };
-        if learn_at(address, &near, &own.clone(), sockets, question) {
+        if learn_at(address, &near, own, sockets, question) {
             bind_aside(question);
         }
     }

@@ -12,6 +12,7 @@ use std::collections::btree_map::{BTreeMap, Entry};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, ErrorKind};
+use std::sync::LazyLock;
 
 /// A process that has a descriptor of a socket.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -104,7 +105,7 @@ pub fn find(inodes: &BTreeSet<u64>) -> Holders {
 impl Holders {
     /// Looks at one process, and at its first thread's descriptors of the sockets `inodes`.
     pub fn look_at_process(&mut self, pid: i32, inodes: &BTreeSet<u64>) {
-        if let Err(trouble) = self.look_at(Thread { pid, tid: pid }, inodes, &own_cgroups()) {
+        if let Err(trouble) = self.look_at(Thread { pid, tid: pid }, inodes) {
             self.trouble = Some(trouble);
         }
     }
@@ -118,10 +119,9 @@ impl Holders {
         if inodes.is_empty() {
             return Ok(());
         }
-        let own = own_cgroups();
         let mut readable = Vec::new();
         for pid in processes()? {
-            if self.look_at(Thread { pid, tid: pid }, inodes, &own)? {
+            if self.look_at(Thread { pid, tid: pid }, inodes)? {
                 readable.push(pid);
             }
         }
@@ -132,7 +132,7 @@ impl Holders {
         }
         for &pid in &readable {
             for tid in threads(pid)?.filter(|tid| *tid != pid) {
-                self.look_at(Thread { pid, tid }, &rest, &own)?;
+                self.look_at(Thread { pid, tid }, &rest)?;
             }
         }
         Ok(())
@@ -144,12 +144,7 @@ impl Holders {
     }
 
     /// Whether the thread let its descriptors be read.
-    fn look_at(
-        &mut self,
-        thread: Thread,
-        inodes: &BTreeSet<u64>,
-        own: &str,
-    ) -> Result<bool, Trouble> {
+    fn look_at(&mut self, thread: Thread, inodes: &BTreeSet<u64>) -> Result<bool, Trouble> {
         let of_thread = match descriptors(thread, inodes) {
             Ok(of_thread) => of_thread,
             // A user namespace may list them and no more.
@@ -163,7 +158,7 @@ impl Holders {
         if of_thread.is_empty() {
             return Ok(true);
         }
-        let Some(holder) = holder(thread, own) else { return Ok(false) };
+        let Some(holder) = holder(thread) else { return Ok(false) };
         let process = thread.open();
         for (inode, mut descriptors) in of_thread {
             let all = self.of.entry(inode).or_default();
@@ -235,7 +230,6 @@ fn descriptors(thread: Thread, inodes: &BTreeSet<u64>) -> io::Result<BTreeMap<u6
 /// A process with a thread that waits in accept(2) on a descriptor that its table does not have: the
 /// call keeps the listener until it returns. Of this network namespace, and the only one.
 pub fn in_accept() -> Option<Holder> {
-    let own = own_cgroups();
     let here = fs::read_link("/proc/thread-self/ns/net").ok()?;
     let mut found = BTreeMap::new();
     for pid in processes().ok()? {
@@ -248,7 +242,7 @@ pub fn in_accept() -> Option<Holder> {
         }
     }
     let (_, thread) = found.pop_first().filter(|_| found.is_empty())?;
-    holder(thread, &own)
+    holder(thread)
 }
 
 /// Whether the thread waits in accept on a closed descriptor: proc_pid_syscall(5).
@@ -320,9 +314,8 @@ pub fn are_all_here() -> bool {
 }
 
 /// This process's own cgroups.
-fn own_cgroups() -> String {
-    fs::read_to_string("/proc/thread-self/cgroup").unwrap_or_default()
-}
+static OWN_CGROUPS: LazyLock<String> =
+    LazyLock::new(|| fs::read_to_string("/proc/thread-self/cgroup").unwrap_or_default());
 
 /// The number of every process that can be seen.
 pub fn seen_processes() -> impl Iterator<Item = i32> {
@@ -331,11 +324,11 @@ pub fn seen_processes() -> impl Iterator<Item = i32> {
 
 /// What a process is.
 pub fn process(pid: i32) -> Option<Holder> {
-    holder(Thread { pid, tid: pid }, &own_cgroups())
+    holder(Thread { pid, tid: pid })
 }
 
 /// The process, before its descriptors are known.
-fn holder(thread: Thread, own: &str) -> Option<Holder> {
+fn holder(thread: Thread) -> Option<Holder> {
     let read = |file| fs::read(format!("/proc/{}/{file}", thread.pid)).ok();
     let read = |file| Some(String::from_utf8_lossy(&read(file)?).into_owned());
     let (name, state, parent, _) = stat(&read("stat")?)?;
@@ -355,7 +348,7 @@ fn holder(thread: Thread, own: &str) -> Option<Holder> {
         unit: in_cgroups(unit),
         is_users_unit: cgroups.iter().any(|path| path.contains("/user@")),
         container: in_cgroups(container),
-        is_elsewhere: lines != own,
+        is_elsewhere: lines != *OWN_CGROUPS,
         is_stopped: matches!(state, 'T' | 't'),
         cgroups: lines,
     })

@@ -1,7 +1,7 @@
 //! `bindtable port 0`: how full the range is from which the kernel chooses a port.
 
 use super::finding::Status;
-use super::target::{Question, Range};
+use super::target::{Question, Range, first_unprivileged};
 use super::words;
 use crate::sockets::{self, State};
 use serde::Serialize;
@@ -62,7 +62,7 @@ pub fn look(question: &Question) -> Result<RangeFinding, String> {
     if free <= ports.len() / 4 {
         help.push(RangeHelp::BindAddressNoPort);
         // The range may not reach into the privileged ports (ipv4_local_port_range).
-        let lowest = question.first_unprivileged().max(1024);
+        let lowest = first_unprivileged().max(1024);
         if first > lowest {
             let command = format!("sysctl net.ipv4.ip_local_port_range='{lowest} {last}'");
             help.push(RangeHelp::Widen { command });

@@ -2,21 +2,15 @@
 //! after it has passed them.
 
 use super::finding::{Can, Case, Finding, ServerOption, Unseen, Verdict, Why};
-use super::target::{Question, sysctl_number};
+use super::target::{Question, first_unprivileged};
 use rustix::io::Errno;
 use std::fs::read_to_string;
 use std::net::{IpAddr, Ipv6Addr};
 
 impl Question {
-    /// The first port that every user may bind (`ip_unprivileged_port_start`, ip(7)).
-    pub fn first_unprivileged(&self) -> u16 {
-        let first = sysctl_number("net/ipv4/ip_unprivileged_port_start");
-        first.and_then(|first| u16::try_from(first).ok()).unwrap_or(1024)
-    }
-
     /// Whether bind needs a privilege that this process does not have.
     fn lacks_privilege(&self) -> bool {
-        self.target.port < self.first_unprivileged() && !may_bind_privileged()
+        self.target.port < first_unprivileged() && !may_bind_privileged()
     }
 
     /// Why bind says that of `ip`, if no socket has made it.
@@ -82,13 +76,13 @@ fn is_shortage(errno: Errno) -> bool {
 }
 
 /// The case of a server without an option that is refused so.
-pub fn case(verdict: &Verdict, question: &Question) -> Option<Case> {
+pub fn case(verdict: &Verdict) -> Option<Case> {
     let Verdict { address, option: ServerOption::Nothing, why: Some(why), error, .. } = *verdict
     else {
         return None;
     };
     match why {
-        Why::Privileged => Some(Case::Privileged { first: question.first_unprivileged() }),
+        Why::Privileged => Some(Case::Privileged { first: first_unprivileged() }),
         Why::NotThisMachine => Some(Case::NotThisMachine { address }),
         Why::Tentative => {
             tentative(address).map(|has_failed| Case::Tentative { address, has_failed })

@@ -203,8 +203,14 @@ pub fn reserved_ports() -> String {
     sysctl("net/ipv4/ip_local_reserved_ports").unwrap_or_default()
 }
 
+/// The first port that every user may bind (`ip_unprivileged_port_start`, ip(7)).
+pub fn first_unprivileged() -> u16 {
+    let first = sysctl_number("net/ipv4/ip_unprivileged_port_start");
+    first.and_then(|first| u16::try_from(first).ok()).unwrap_or(1024)
+}
+
 /// A number below `/proc/sys`.
-pub fn sysctl_number(name: &str) -> Option<u32> {
+fn sysctl_number(name: &str) -> Option<u32> {
     sysctl(name)?.parse().ok()
 }
 

@@ -6,7 +6,7 @@ use super::records::SocketOption;
 use super::socket::{Protocol, Subject};
 use super::{Format, launch, print, words};
 use crate::port::finding::User;
-use crate::port::target::ephemeral_range;
+use crate::port::target::{ephemeral_range, first_unprivileged};
 use rustix::io::Errno;
 use nix::sched::{CloneFlags, setns};
 use serde::{Deserialize, Serialize};
@@ -448,7 +448,7 @@ impl Explanation<'_> {
     /// EACCES and EPERM.
     fn refused(&mut self) {
         let failure = self.failure;
-        let first = look::first_unprivileged();
+        let first = first_unprivileged();
         match failure.inet() {
             Some(address)
                 if failure.call == Name::Bind

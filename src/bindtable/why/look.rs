@@ -13,7 +13,7 @@ use crate::port::binds;
 use crate::port::finding::{Help, ServerOption, Socket, User};
 use crate::port::holders::{self, Holder, Holders};
 use crate::port::judge::{self, Answer, Owner};
-use crate::port::target::{Question, sysctl_number};
+use crate::port::target::Question;
 use crate::printable::Outside;
 use crate::sockets::{self, Listed, State};
 use rustix::fs::getxattr;
@@ -350,12 +350,6 @@ pub fn kill_command(holders: &[Holder]) -> Option<String> {
     let top: BTreeSet<&Holder> =
         holders.iter().filter(|holder| !pids.contains_key(&holder.parent)).collect();
     (!top.is_empty()).then(|| advice::kill(&top))
-}
-
-/// The first port that an ordinary user may bind.
-pub fn first_unprivileged() -> u16 {
-    let first = sysctl_number("net/ipv4/ip_unprivileged_port_start");
-    first.and_then(|first| first.try_into().ok()).unwrap_or(1024)
 }
 
 /// CapEff of `/proc/PID/status`.
