@@ -40,6 +40,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::channel;
+use std::sync::{PoisonError, RwLock};
 use std::thread;
 use std::time::Duration;
 use unicode_width::UnicodeWidthStr;
@@ -155,9 +156,14 @@ pub(crate) fn text(value: &Value) -> &str {
     value.as_str().expect("it is a text")
 }
 
+/// Written to where a process has a name of any characters, and read from where a text is checked: a
+/// process is seen from the other trials' namespaces, too, and its name stands in their sentences.
+pub(crate) static ODD_NAMES: RwLock<()> = RwLock::new(());
+
 /// What it says of a target to a reader, as one line, and its exit status; and it says
 /// the same in Chinese.
 pub(crate) fn said(arguments: &[&str]) -> (i32, String) {
+    let _guard = ODD_NAMES.read().unwrap_or_else(PoisonError::into_inner);
     let [english, chinese] = ["en", "zh"].map(|language| {
         let mut command = Command::new(program());
         let output = run(command.args(["--lang", language, "port"]).args(arguments));
@@ -803,6 +809,7 @@ pub(crate) fn in_cgroup(scratch: &Scratch, cgroup: &str, pids: &[i32]) -> Comman
 
 /// Whoever chooses a name chooses neither what the terminal does, nor what the reader types.
 fn hostile_names() {
+    let _guard = ODD_NAMES.write().unwrap_or_else(PoisonError::into_inner);
     let scratch = Scratch::new();
     let words = ["\x1b[2J", "a\u{202e}b", "c\u{9b}1md\ne"];
     let server = holder(&scratch, "a;b\x1b[31m", std_listener("127.0.0.1"), &words);

@@ -6,8 +6,8 @@ use crate::harness::{
     unprivileged, wait_for,
 };
 use crate::port::{
-    OPTIONS, asked, can, case, found, fresh, has_case, help, holder, in_cgroup, list, listener,
-    local, only, states, std_listener, text, time_wait,
+    ODD_NAMES, OPTIONS, asked, can, case, found, fresh, has_case, help, holder, in_cgroup, list,
+    listener, local, only, states, std_listener, text, time_wait,
 };
 use rustix::net::sockopt::set_socket_linger;
 use rustix::net::{SocketFlags, accept_with, bind, listen};
@@ -18,6 +18,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 pub const TRIALS: [(&str, fn()); 10] = [
@@ -382,6 +383,7 @@ fn words() {
     };
     let mut quoted = [0; 3];
     for _ in 0..12 {
+        let _guard = ODD_NAMES.write().unwrap_or_else(PoisonError::into_inner);
         let scratch = Scratch::new();
         // A name of a process has 15 bytes, and no `/` here, since it is a link's.
         let (name, argument) = (random_word(&mut random), random_word(&mut random));
