@@ -15,6 +15,7 @@ use rustix::net::sockopt::{set_ip_add_membership, set_socket_reuseaddr, set_sock
 use rustix::net::{
     AddressFamily, RecvFlags, SocketFlags, SocketType, accept_with, bind, listen, recv, socket_with,
 };
+use socket2::{Domain, Socket, Type};
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, TcpStream, UdpSocket};
 use std::process::Command;
@@ -23,7 +24,7 @@ const DOCUMENT: &str = "docs/so_reuseaddr.md";
 const LOCALHOST: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const ANY: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
 
-const TRIALS: [(&str, fn()); 18] = [
+const TRIALS: [(&str, fn()); 19] = [
     ("option_drawing", || is_current(DOCUMENT, "drawing", &drawing())),
     ("option_rule", || is_current(DOCUMENT, "rule", &rule())),
     ("option_addresses", addresses),
@@ -38,6 +39,7 @@ const TRIALS: [(&str, fn()); 18] = [
     ("option_udp_same_peer", udp_same_peer),
     ("option_udp_order", udp_order),
     ("option_udp_multicast", udp_multicast),
+    ("option_udp_multicast_all", udp_multicast_all),
     ("option_udp_broadcast", udp_broadcast),
     ("option_culprit", culprit),
     ("option_names", names),
@@ -441,42 +443,63 @@ fn udp_same_peer() {
     }
 }
 
-/// Of two sockets at one address, both with SO_REUSEPORT and one of them bound to a device, the one that bound
-/// last gets the datagrams of IPv4, the one that bound first those of IPv6.
-fn udp_order() {
-    use nix::sys::socket::sockopt::{BindToDevice, ReusePort};
-    use nix::sys::socket::{
-        AddressFamily, SockFlag, SockType, SockaddrStorage, bind, setsockopt, socket,
-    };
-    use std::os::fd::AsRawFd;
-    harness::need(harness::Need::Ipv6);
-    for (family, ip) in [
-        (AddressFamily::Inet, IpAddr::V4(LOCALHOST)),
-        (AddressFamily::Inet6, IpAddr::V6(Ipv6Addr::LOCALHOST)),
-    ] {
-        for device_of in [0, 1] {
-            harness::in_namespace(|| {
-                let sockets = [0, 1].map(|at| {
-                    let kind = (SockType::Datagram, SockFlag::SOCK_CLOEXEC);
-                    let fd = socket(family, kind.0, kind.1, None).expect("descriptors are left");
-                    setsockopt(&fd, ReusePort, &true).expect("it is a socket");
-                    if at == device_of {
-                        setsockopt(&fd, BindToDevice, &"lo".into()).expect("it is there");
-                    }
-                    let address = SockaddrStorage::from(SocketAddr::new(ip, PORT));
-                    bind(fd.as_raw_fd(), &address).expect("both are one user's");
-                    let socket = UdpSocket::from(fd);
-                    socket.set_nonblocking(true).expect("it is a socket");
-                    socket
-                });
-                let sender = UdpSocket::bind((ip, 0)).expect("a port is left");
-                sender.send_to(b"hello", (ip, PORT)).expect("it is on loopback");
-                let [winner, loser] = if ip.is_ipv4() { [1, 0] } else { [0, 1] };
-                wait_for("the datagram", || sockets[winner].recv(&mut [0; 8]).ok());
-                assert!(sockets[loser].recv(&mut [0; 8]).is_err());
-            });
+/// A UDP socket with SO_REUSEADDR and, if asked for, SO_REUSEPORT, a device, or SO_INCOMING_CPU for a processor.
+fn udp(ip: IpAddr, reuseport: bool, device: bool, processor: Option<usize>) -> UdpSocket {
+    let made = || {
+        let address = SocketAddr::new(ip, PORT);
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.set_reuse_port(reuseport)?;
+        if device {
+            socket.bind_device(Some(b"lo"))?;
         }
+        if let Some(processor) = processor {
+            socket.set_cpu_affinity(processor)?;
+        }
+        socket.bind(&address.into())?;
+        socket.set_nonblocking(true)?;
+        Ok::<_, std::io::Error>(socket.into())
+    };
+    made().expect("both are one user's")
+}
+
+/// Which of two sockets receives, apart from the addresses: the one that is bound to the device; but on IPv4
+/// the last one with SO_REUSEPORT is found first, and on IPv6, with SO_REUSEPORT in both, the first. Of 0.0.0.0
+/// and `::` the former, unless SO_INCOMING_CPU makes the latter as good, and it bound last.
+fn udp_order() {
+    use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
+    harness::need(harness::Need::Ipv6);
+    let [v4, v6] = [IpAddr::V4(LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+    let [any4, any6] = [IpAddr::V4(ANY), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+    let before = sched_getaffinity(None).expect("it is this thread");
+    let processor = sched_getcpu();
+    let mut alone = CpuSet::new();
+    alone.set(processor);
+    sched_setaffinity(None, &alone).expect("it runs there");
+    let cpu = Some(processor);
+    type Made = (IpAddr, bool, bool, Option<usize>);
+    let cases: [([Made; 2], usize); 9] = [
+        ([(v4, false, true, None), (v4, false, false, None)], 0),
+        ([(v4, true, true, None), (v4, true, false, None)], 1),
+        ([(v4, true, false, None), (v4, true, true, None)], 1),
+        ([(v4, false, true, None), (v4, true, false, None)], 1),
+        ([(v6, true, true, None), (v6, true, false, None)], 0),
+        ([(v6, true, false, None), (v6, true, true, None)], 0),
+        ([(any4, false, false, None), (any6, false, false, None)], 0),
+        ([(any4, false, false, None), (any6, false, false, cpu)], 1),
+        ([(any6, false, false, cpu), (any4, false, false, None)], 1),
+    ];
+    for (made, winner) in cases {
+        harness::in_namespace(|| {
+            let sockets = made.map(|(ip, reuseport, device, cpu)| udp(ip, reuseport, device, cpu));
+            let to = if made[0].0 == v6 { v6 } else { v4 };
+            let sender = UdpSocket::bind((to, 0)).expect("a port is left");
+            sender.send_to(b"hello", (to, PORT)).expect("it is on loopback");
+            wait_for("the datagram", || sockets[winner].recv(&mut [0; 8]).ok());
+            assert!(sockets[1 - winner].recv(&mut [0; 8]).is_err(), "{made:?}");
+        });
     }
+    sched_setaffinity(None, &before).expect("it is what it was");
 }
 
 /// A datagram to a group goes to all sockets at the wildcard address while one of them is a member, even
@@ -496,6 +519,18 @@ fn udp_multicast() {
             );
         });
     }
+}
+
+/// A socket of IPv6 has IP_MULTICAST_ALL off at first: at `::` it gets no datagram to a group that it has not joined.
+fn udp_multicast_all() {
+    harness::need(harness::Need::Ipv6);
+    let group = Ipv4Addr::new(239, 1, 2, 3);
+    let [any4, any6] = [IpAddr::V4(ANY), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+    let [member, outsider, both] = [any4, any4, any6].map(|ip| udp(ip, false, false, None));
+    member.join_multicast_v4(&group, &LOCALHOST).expect("the socket may join");
+    Sender::new().send(group, b"hello");
+    let receive = [&member, &outsider, &both].map(|socket| socket.recv(&mut [0; 8]).is_ok());
+    assert_eq!(receive, [true, true, false]);
 }
 
 /// A broadcast goes to all that are bound to the wildcard address, and to no other.

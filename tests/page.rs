@@ -152,7 +152,7 @@ fn style(css: &str) -> String {
     }
     style = style.replace(": ", ":");
     for sign in ["{", "}", ";", ",", ">"] {
-        for space in [" ", "\n"] {
+        for space in ["\n", "  ", " "] {
             style = style
                 .replace(&format!("{space}{sign}"), sign)
                 .replace(&format!("{sign}{space}"), sign);

@@ -325,17 +325,22 @@ fn accept_all(listener: &OwnedFd) -> Vec<OwnedFd> {
     std::iter::from_fn(|| accept_with(listener, CLOEXEC).ok()).collect()
 }
 
-/// Any holder of a listener can end its LISTEN with `shutdown`. The address stays bound until the last one closes.
+/// Any holder of a listener can end its LISTEN with `shutdown`, or with `connect` and AF_UNSPEC. The address
+/// stays bound until the last one closes.
 fn listener_shut_down() {
-    let listener = listener(true);
-    let other = rustix::io::fcntl_dupfd_cloexec(&listener, 0).expect("descriptors are left");
-    shutdown(&other, Shutdown::Both).expect("it listens");
-    drop(other);
-    assert_eq!(connect_from(EPHEMERAL).err(), Some(Errno::CONNREFUSED));
-    assert_eq!(try_listen(LOCALHOST, PORT, false).err(), Some(Errno::ADDRINUSE));
-    try_listen(LOCALHOST, PORT, true).expect("both have the option, and neither listens");
-    drop(listener);
-    wait_for("the last close", || try_listen(LOCALHOST, PORT, false).ok());
+    let ends: [fn(&OwnedFd) -> rustix::io::Result<()>; 2] =
+        [|fd| shutdown(fd, Shutdown::Both), |fd| rustix::net::connect_unspec(fd)];
+    for end in ends {
+        let listener = listener(true);
+        let other = rustix::io::fcntl_dupfd_cloexec(&listener, 0).expect("descriptors are left");
+        end(&other).expect("it listens");
+        drop(other);
+        assert_eq!(connect_from(EPHEMERAL).err(), Some(Errno::CONNREFUSED));
+        assert_eq!(try_listen(LOCALHOST, PORT, false).err(), Some(Errno::ADDRINUSE));
+        try_listen(LOCALHOST, PORT, true).expect("both have the option, and neither listens");
+        drop(listener);
+        wait_for("the last close", || try_listen(LOCALHOST, PORT, false).ok());
+    }
 }
 
 /// With SO_REUSEPORT a second server can listen beside a forgotten listener. It loses the clients that the
@@ -696,8 +701,9 @@ fn another_tcp() -> std::os::fd::OwnedFd {
     made.expect("descriptors are left")
 }
 
-/// The TIME_WAIT of a client keeps its port from another connection to the same server: on loopback for a
-/// second, elsewhere for the whole minute. `tcp_tw_reuse` decides: 2 is for loopback, 1 for all, 0 for none.
+/// The TIME_WAIT of a client keeps its port from another connection to the same server: with a
+/// loopback address for a second, with any other for the whole minute, on this machine, too. `tcp_tw_reuse`
+/// decides: 2 is for loopback addresses, 1 for all, 0 for none.
 fn clients_time_wait() {
     let elsewhere = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
     let left = |ip: IpAddr, reuse: &str| {
@@ -872,6 +878,7 @@ fn fin_wait_1_ends() {
 }
 
 /// MPTCP has the ports of TCP, and its rule; the TIME_WAIT of an MPTCP listener's connection has the option.
+/// If the client speaks MPTCP, too, the accepted socket's option cannot be changed.
 fn mptcp() {
     need(Need::Mptcp);
     let mptcp = |reuseaddr| {
@@ -887,6 +894,16 @@ fn mptcp() {
     assert!(shown.contains("127.0.0.1:3459"), "ss -M: {shown:?}");
     let client = connect_from(EPHEMERAL).expect("it listens");
     let server = accept_with(&listener, CLOEXEC).expect("it has connected");
+    set_socket_reuseaddr(&server, true).expect("with this client it is a socket of TCP");
+    let speaks_mptcp = mptcp(false).expect("it was there");
+    connect(&speaks_mptcp, &SocketAddr::new(LOCALHOST, PORT)).expect("it listens");
+    let other = accept_with(&listener, CLOEXEC).expect("it has connected");
+    assert_eq!(set_socket_reuseaddr(&other, true), Err(Errno::INVAL));
+    // Both ends go at once, without a TIME_WAIT.
+    for end in [&other, &speaks_mptcp] {
+        set_socket_linger(end, Some(Duration::ZERO)).expect("it is a socket");
+    }
+    drop((other, speaks_mptcp));
     drop(listener);
     close_server_first(server, client);
     assert_eq!(try_listen(LOCALHOST, PORT, false).err(), Some(Errno::ADDRINUSE));

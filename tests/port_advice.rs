@@ -2,8 +2,8 @@
 //! port is free afterwards.
 
 use crate::harness::{
-    Need, PORT, Process, Scratch, Switches, Terminal, bindtable as program, need, run, set_sysctl,
-    unprivileged, wait_for,
+    Need, PORT, Process, Scratch, Switches, Terminal, bindtable as program, need, quoted, run,
+    set_sysctl, unprivileged, wait_for,
 };
 use crate::port::{
     ODD_NAMES, OPTIONS, asked, can, case, found, fresh, has_case, help, holder, in_cgroup, list,
@@ -220,7 +220,7 @@ fn stand_ins(folder: &Path, pid: i32) {
          *list-sockets*) echo '127.0.0.1:3459 web.socket web.service';;\n\
          *) kill -KILL {pid};;\n\
          esac\n",
-        log = folder.join("log").display()
+        log = quoted(&folder.join("log"))
     );
     for name in ["systemctl", "docker", "podman", "crictl", "lxc-stop", "machinectl"] {
         let file = folder.join(name);

@@ -11,10 +11,10 @@ declare -gA words=(
 在终端上，显示每个答案之前先等你按 Enter；输入 b 再按 Enter 后退，输入 q 再按
 Enter 退出。
 
-  --only 1|2|3  只做一个实验：treuseaddr（1），treuseaddr2（2），或者 UDP
-                和 TCP 上后来的程序能抢走什么（3）
+  --only 1|2|3  只做一个实验：treuseaddr（1）、treuseaddr2（2），或者看后启动的
+                程序能从 UDP 和 TCP 上抢走什么（3）
   --all         三个都做；不写 --only 和 --all 时，做 1 和 2
-  --no-pause    在终端上也不等
+  --no-pause    在终端上也不等你按 Enter
   --split       在 tmux 里显示同样的内容：服务器、nc 和 netstat 各占一格
   --c           用 C 程序，而不是 Rust 版
   --libc        让 Rust 版使用系统的 C 库
@@ -22,7 +22,7 @@ Enter 退出。
   --lang LANG   en 或 zh；不写时由 locale 决定（LC_ALL、LC_MESSAGES、LANG）
   -h, --help    显示这段帮助
 
-环境变量：CARGO_TARGET_DIR（默认 target/demo），TMPDIR，NO_COLOR。
+环境变量：CARGO_TARGET_DIR（默认 target/demo）、TMPDIR、NO_COLOR。
 退出状态：0 全部符合预期，1 有结果不同或者出了错，2 用法错误，
 129、130、141、143 分别由 SIGHUP、SIGINT、SIGPIPE、SIGTERM 结束
 （用 nohup 运行时，SIGHUP 始终被忽略）。"
@@ -40,7 +40,7 @@ Enter 退出。
     [back]="（后退）"
     [afresh]="（换成了全新的网络命名空间，相当于程序都已经结束，又过了 60 秒。）"
     [by-hand]="1 和 2 是终端的编号：1 运行服务器和 netstat，2 运行 nc。
-输入每条命令之前，先说出它会显示什么。"
+输入每条命令之前，先猜猜它会显示什么。"
     [seconds]="%s：还剩 %d 秒"
     [no-seconds]="%s 已经到期：按 Enter 重新生成一个"
     [anew]="（旧服务器留下的已经到期，这是重新生成的。）"
@@ -134,7 +134,7 @@ nc 打印自己的报错"
     [three-rows]="*三行*：监听套接字，以及连接的两端。服务器那一端是另一个套接字，端口相同。"
 
     [the-server-stops-first]="服务器先停"
-    [does-its-end-go-with-it]="在服务器上按 Ctrl+C。连接的服务器这一端会跟着消失吗？"
+    [does-its-end-go-with-it]="在服务器上按 Ctrl+C。连接在服务器这一端会跟着消失吗？"
     [the-kernel-keeps-it]="*不会*。进程没了，内核还留着它（半关闭），等 nc 关闭另一端，最多 60 秒。"
     [is-the-port-free-without-nc]="现在把 nc 也停掉，进程都结束了。还剩哪几行？"
     [time-wait]="*TIME_WAIT*：先关闭的一端（主动关闭方）还要留 60 秒。这里是服务器。"
@@ -152,7 +152,7 @@ nc 打印自己的报错"
     [does-this-time-wait-look-different]="再来一遍，但旧服务器带选项。它的 TIME_WAIT 会不同吗？"
     [the-flag-is-not-shown]="在 netstat 里*看不出不同*。其实这个 TIME_WAIT 带着一个标志，是从它的服务器
 复制来的，只是 netstat 不显示。"
-    [what-does-bindtable-find]="本仓库的 bindtable 用一次试探的 bind 向内核查问这个 TIME_WAIT。它会显示什么？"
+    [what-does-bindtable-find]="本仓库的 bindtable 试着 bind 一次，查出这个 TIME_WAIT 的标志。它会显示什么？"
     [the-flag-is-set]="*SO_REUSEADDR 已开启*：这就是那个标志。"
     [one-without-and-one-with]="先启动一个不带选项的新服务器，再启动一个带选项的。哪个能绑定？"
     [both-need-it]="*第二个*：新旧服务器都设置了选项。TIME_WAIT 还在，但不再挡住 bind。"
@@ -185,7 +185,7 @@ nc 打印自己的报错"
     [the-article-is-right]="*带选项的*：没有套接字在监听，双方都设置了选项。文章的说法对它成立。"
     [recap-2]="- fork 之后，子进程也有监听套接字，直到它关闭自己那一份。
 - SO_REUSEADDR 对 LISTEN 不起作用：这样的子进程还在，就不能重启。
-- 子进程关闭了监听套接字，仍然要双方都设置。"
+- 即使子进程关闭了监听套接字，双方也都要设置。"
 
     # ---- 实验三 ----
     [the-first-receiver-has-no-option]="第一个接收者不带选项"

@@ -7,6 +7,8 @@ const table = data.ask;
 const keys = Object.keys(table.cells).map((key) => key.split("/"));
 const order = Object.keys(words.answer.state);
 const field = (name) => form.elements[name];
+// By the address of B, the answers for the A that is chosen.
+const rows = () => table.cells[["proto", "a", "state"].map((name) => field(name).value).join("/")];
 
 function fill(select, values, name) {
   const was = select.value;
@@ -35,10 +37,7 @@ function offer() {
     field("a"),
     inState.map((key) => key[1]),
   );
-  fill(
-    field("b"),
-    inState.filter((key) => key[1] === field("a").value).map((key) => key[3]),
-  );
+  fill(field("b"), Object.keys(rows()));
 }
 const optionNames = ["", "+reuseaddr", "+reuseport", "+reuseaddr+reuseport"];
 const bits = (name) => field(`${name}1`).checked + 2 * field(`${name}2`).checked;
@@ -93,7 +92,7 @@ function drawAsked(isGood, answers) {
 function answer(unknown) {
   const name = cellName();
   const [proto] = name.split("/");
-  const row = table.cells[[proto, field("a").value, field("state").value, field("b").value].join("/")];
+  const row = rows()[field("b").value];
   const at = bits("a") * 4 + bits("b") + (field("user").value === "1" ? 16 : 0);
   const [verdict, rule, deliveries] = table.outcomes[row.codePointAt(at) - 48];
   const isGood = verdict === "ok";

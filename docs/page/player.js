@@ -1,33 +1,40 @@
-// Playing: a step every two seconds; where a flag is copied, a little longer.
+// Playing: a step every two seconds; where a flag is copied, a little longer. Play waits at a question; a run that
+// is played as the answer to one asks no other.
 import { byId, still, words, filled } from "./page.js";
 import { go, state, steps, verdict, views } from "./state.js";
 
 let timer;
+let asks = () => undefined; // what the reader may guess in a step, if anything
+export const asksBy = (question) => (asks = question);
+export const isPlaying = () => timer !== undefined;
 export function stop() {
   clearTimeout(timer);
   timer = undefined;
   byId("play").setAttribute("aria-pressed", "false");
   byId("caption").setAttribute("aria-live", "polite");
 }
-// From the state that is shown to that step; `pace` is the time of a step.
-export function playTo(last, pace) {
+// To that step, from the state that is shown or from another one; `pace` is the time of a step.
+export function playTo(last, pace, from, how = "push") {
   stop();
-  if (state.step >= last) return;
-  if (still.matches && pace) return go({ step: last }, "replace");
-  byId("play").setAttribute("aria-pressed", "true");
+  const isShort = (from?.step ?? state.step) >= last;
+  const isStill = still.matches && pace;
   const tick = () => {
     const step = state.step + 1;
+    const halts = step >= last || (!pace && asks(step));
+    if (halts) stop();
     // Only the verdict is read aloud.
-    byId("caption").setAttribute("aria-live", step === verdict() ? "polite" : "off");
+    else byId("caption").setAttribute("aria-live", step === verdict() ? "polite" : "off");
     go({ step }, "replace");
-    if (step >= last) return stop();
-    timer = setTimeout(tick, pace ?? (/^(accept|stop)/.test(steps()[step - 1].key) ? 3200 : 2100));
+    if (!halts) timer = setTimeout(tick, pace ?? (/^(accept|stop)/.test(steps()[step - 1].key) ? 3200 : 2100));
   };
-  timer = setTimeout(tick, pace ?? 1400);
+  if (!isShort && !isStill) {
+    byId("play").setAttribute("aria-pressed", "true");
+    timer = setTimeout(tick, pace ?? 1400);
+  }
+  if (from) go(isStill && !isShort ? { ...from, step: last } : from, how);
 }
 function play() {
-  if (state.step >= verdict()) go({ step: 1 }, "replace");
-  playTo(steps().length);
+  playTo(steps().length, undefined, state.step >= verdict() ? { step: 1 } : undefined, "replace");
 }
 function turn(by) {
   stop();

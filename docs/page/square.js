@@ -9,12 +9,14 @@ const square = document.querySelector(".square");
 const cells = all(".cell", square);
 let isAllShown = location.hash.includes("=");
 let hasThird = false; // the row of the connection
-const turned = new Set(programs.map((program) => [program, 0, 1].join()));
+// The reader's own case: the new server has the option. Where a child keeps the listener, the old one has it, too.
+const own = (program) => ({ program, old: program === "treuseaddr2" ? 1 : 0, new: 1 });
 // How long the three questions take to answer one after the other.
 const ANSWERS = 2600;
 
 export const isGuessing = () => !isAllShown;
 const keyOf = ({ program, old, new: anew }) => [program, old, anew].join();
+const turned = new Set(programs.map((program) => keyOf(own(program))));
 const isOpen = (of) => isAllShown || Boolean(of.end) || of.old === 2 || turned.has(keyOf(of));
 export function showAll() {
   isAllShown = true;
@@ -27,21 +29,18 @@ export function choose(old, anew) {
   const of = { ...state, old, new: anew };
   if (isOpen(of)) return go({ old, new: anew });
   const step = old === state.old ? optionStep("new") : 2;
-  go({ old, new: anew, step });
-  playTo(verdict(), 900);
+  playTo(verdict(of), 1300, { old, new: anew, step });
 }
 
 // The option set on the connection alone: the row, and its run from there.
 export function openThird() {
   const card = byId("scene").getBoundingClientRect().top;
   hasThird = true;
-  stop();
   const of = { program: "treuseaddr", end: "", old: 2, new: 1 };
   const step = steps(of).findIndex(({ key }) => key === "connection") + 1;
-  go({ ...of, step });
+  playTo(verdict(of), 1500, { ...of, step });
   // What was clicked stays under the pointer.
   scrollBy({ top: byId("scene").getBoundingClientRect().top - card, behavior: "instant" });
-  playTo(verdict(), 1500);
 }
 
 function draw() {
@@ -57,7 +56,7 @@ function draw() {
     cell.className = `cell ${open ? (isGood ? "good" : "bad") : "hidden"}`;
     cell.setAttribute("aria-checked", isChosen);
     cell.tabIndex = isChosen ? 0 : -1;
-    cell.firstChild.textContent = open ? (isGood ? "✓" : "✗") : "?";
+    cell.firstChild.textContent = open ? (isGood ? "✓" : "✗") : isChosen ? "…" : "?";
     cell.lastChild.textContent = open ? (isGood ? (isUdp() ? stage.binds : stage.listens) : stage.fails) : "";
     const has = (is) => (is ? stage.flag : stage.no_flag);
     const owner = stage.owner[state.program];
@@ -96,7 +95,7 @@ for (const input of all("[name=program]")) {
   input.addEventListener("change", () => {
     stop();
     // To the reader's own case, where the others are not turned over.
-    go(isAllShown ? { program: input.value } : { program: input.value, old: 0, new: 1 });
+    go(isAllShown ? { program: input.value } : own(input.value));
   });
 }
 views.push(() => {

@@ -3,7 +3,7 @@ import { all, button, byId, colon, filled, flagOf, make, said, still, words } fr
 import { drawClient, flyPackets } from "./client.js";
 import { drawProof } from "./proof.js";
 import { isGuessing } from "./square.js";
-import { stop } from "./player.js";
+import { asksBy, isPlaying, stop } from "./player.js";
 import { binds, go, isUdp, runsOf, state, steps, verdict, views } from "./state.js";
 
 const { stage, guess } = words;
@@ -289,8 +289,8 @@ function drawQuestions(before) {
 }
 
 // What the reader may guess before the next step: the words, and the answer.
-function question() {
-  const next = steps()[state.step];
+function question(step = state.step) {
+  const next = steps()[step];
   if (!next || !isGuessing()) return undefined;
   if (next.key.startsWith("stop")) return [guess.stop, false];
   if (next.key.startsWith("close")) return [guess.close, false];
@@ -298,12 +298,13 @@ function question() {
   if (next.key === "unicast") return [guess.unicast, false];
   return "binds" in next ? [(isUdp() ? guess.receive : guess.bind)[state.new], binds()] : undefined;
 }
+asksBy(question);
 let reply; // the step that answers, and whether the reader was right
 function drawCaption() {
   const { key } = steps()[state.step - 1];
   const captions = words.caption;
   const text = captions[state.program]?.[key] ?? captions.all[key];
-  const asked = question();
+  const asked = isPlaying() ? undefined : question();
   const was =
     reply?.step === state.step
       ? [make("em", reply.isRight ? "right" : "wrong", reply.isRight ? guess.right : guess.wrong), " "]

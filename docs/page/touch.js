@@ -24,9 +24,7 @@ function say(card, text, ...acts) {
 
 // Step 4 is the one in which the flag is copied: it is played from the step before.
 function toStep4() {
-  stop();
-  go({ step: 3 }, "replace");
-  playTo(4, 700);
+  playTo(4, 700, { step: 3 }, "replace");
   byId("next").focus({ preventScroll: true });
 }
 
@@ -52,8 +50,10 @@ function toggle(who) {
   const target = state.step;
   const wasOver = target >= verdict();
   stop();
-  go({ [who]: state[who] ? 0 : 1, step: optionStep(who) });
-  if (!still.matches) playTo(wasOver ? verdict() : Math.min(target, steps().length), 1100);
+  const from = { [who]: state[who] ? 0 : 1, step: optionStep(who) };
+  if (still.matches) return go(from);
+  const of = { ...state, ...from };
+  playTo(wasOver ? verdict(of) : Math.min(target, steps(of).length), 1100, from);
 }
 
 scene.addEventListener("click", (event) => {
@@ -75,12 +75,10 @@ addEventListener("click", (event) => {
 
 // How the old server ends: the run from there on.
 onEnd((end) => {
-  stop();
   const old = state.old === 2 ? 0 : state.old;
   const list = steps({ ...state, end, old });
   // From where the choice shows.
   const isHere = { "": "close", waited: "waited" }[end];
   const step = list.findIndex((it) => (isHere ? it.key.startsWith(isHere) : ended(it))) + 1;
-  go({ end, old, step });
-  playTo(verdict(), 900);
+  playTo(verdict({ ...state, end, old }), 900, { end, old, step });
 });

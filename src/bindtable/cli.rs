@@ -79,7 +79,7 @@ pub enum Task {
     #[command(
         about = words!(
             "Run a command, and explain each bind, listen and connect that fails",
-            "运行一个命令，说明每个失败的 bind、listen 和 connect"
+            "运行一个命令，说明其中的 bind、listen 和 connect 为什么失败"
         ),
         after_help = why::words::notes()
     )]
@@ -162,7 +162,7 @@ pub struct Command {
     pub output: Option<PathBuf>,
     #[arg(long, default_value = "text", value_parser = one_of::<Format>(), help = words!(
         "JSON has one event a line",
-        "输出格式；JSON 每个事件一行"
+        "输出格式"
     ))]
     pub format: Format,
     #[arg(long = "lang", value_name = "LANG", help = words!(
@@ -241,14 +241,14 @@ Exit status: 0 if the port is free, 1 if a socket holds it, 2 if that could not 
 时，只能看出是不是全都带。加上 --probe，答案未知的地方都会绑定你的端口；端口空闲时，每个地址绑定一次。
 6.8 之前的内核不能列出全部套接字，所以总是按 --probe 来查。
 
-这样的 bind 可能留下痕迹。只要端口上还有套接字，内核就记得最近一次带 SO_REUSEPORT 的 bind
-（fastreuseport）：带这个选项的 bind 会写入这项记忆，不带的会清除它。所以之后带 SO_REUSEPORT 的 bind，
-原来成功的可能失败；如果这个命令清除不了自己写入的记忆，原来失败的也可能成功。除此之外什么都不变。
+这样的 bind 可能留下痕迹。只要端口上还有套接字，内核就保留最近一次带 SO_REUSEPORT 的 bind 的记录
+（fastreuseport）：带这个选项的 bind 会写入这条记录，不带的会清除它。所以之后带 SO_REUSEPORT 的 bind，
+原来成功的可能失败；如果这个命令清除不了自己写入的记录，原来失败的也可能成功。除此之外什么都不变。
 
 要读取别的进程的套接字选项，它会复制那个文件描述符，副本也随即关闭。用 --format json 时，null 表示未知；
 answer 和系统的错误是给人读的句子，其余内容不随语言而变。
 
-退出状态：0 端口空闲；1 端口被套接字占用；2 查不清。"
+退出状态：0 端口空闲；1 端口被套接字占用；2 无法确定。"
     )
 }
 

@@ -117,7 +117,7 @@ pub fn data(run: &Value, language: &str) -> Value {
     let measured = measured(&offered);
     let mut outcomes: Vec<Value> = Vec::new();
     let mut rules: Vec<(Value, &str)> = Vec::new();
-    let mut cells: BTreeMap<String, String> = BTreeMap::new();
+    let mut cells: BTreeMap<String, BTreeMap<&str, String>> = BTreeMap::new();
     for addresses in &offered {
         let mut row = String::new();
         for name in questions(addresses) {
@@ -138,7 +138,8 @@ pub fn data(run: &Value, language: &str) -> Value {
             let number = u32::try_from(number).expect("they are few");
             row.push(char::from_u32(FIRST + number).expect("they are few"));
         }
-        cells.insert(addresses.join("/"), row);
+        let (b, a) = addresses.split_last().expect("they are four words");
+        cells.entry(a.join("/")).or_default().insert(b, row);
     }
     // A rule's sentence in the page's language is that of a cell which it decides.
     let said = explain(language, rules.iter().map(|(_, name)| *name));

@@ -524,7 +524,7 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
              kernel chooses ports from {first} to {last} for outgoing connections. SO_REUSEADDR in \
              the server does not help now. A server should have a port outside that range.",
             "看来是一条出站连接留下的：端口 {port} 上没有套接字在监听，而内核从 {first} 到 \
-             {last} 之间给出站连接分配端口。现在给服务器设置 SO_REUSEADDR 没有用。\
+             {last} 之间为出站连接分配端口。现在给服务器设置 SO_REUSEADDR 没有用。\
              服务器的端口应当选在这个范围之外。"
         ),
         Case::Outgoing { who, first, last, .. } => say!(
@@ -532,7 +532,7 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
              the kernel chooses ports from {first} to {last} for outgoing connections. SO_REUSEADDR \
              in the server does not help. A server should have a port outside that range.",
             "{who}持有的看来是一条出站连接：端口 {port} 上没有套接字在监听，\
-             而内核从 {first} 到 {last} 之间给出站连接分配端口。给服务器设置 SO_REUSEADDR \
+             而内核从 {first} 到 {last} 之间为出站连接分配端口。给服务器设置 SO_REUSEADDR \
              没有用。服务器的端口应当选在这个范围之外。",
             who = self::who(who, finding)
         ),
@@ -809,11 +809,11 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
         Help::OtherPort { outside: Some((first, last)) } => say!(
             "Choose another port, outside {first} to {last}: the kernel takes ports of that range \
              for outgoing connections.",
-            "换一个端口，避开 {first} 到 {last}：内核从这个范围里给出站连接分配端口。"
+            "换一个端口，避开 {first} 到 {last}：内核从这个范围里为出站连接选端口。"
         ),
         Help::Reserve { command } => say!(
             "Or keep this port out of that range, as root: {command}",
-            "或者以 root 身份把这个端口设为保留，不再分配给出站连接：{command}"
+            "或者以 root 身份把这个端口设为保留，出站连接就不会再用它：{command}"
         ),
         Help::Privilege { command } => say!(
             "Run the server as root, give it CAP_NET_BIND_SERVICE, or allow all users: {command}",
@@ -885,7 +885,7 @@ pub(super) fn if_still(reason: &IfStill) -> String {
         ),
         IfStill::UnixSocket { command } => say!(
             "It means a Unix socket. If no process has it, delete its file: {command}",
-            "它绑定的是 Unix 套接字。没有进程持有的话，删除套接字文件：{command}"
+            "它绑定的是 Unix 套接字。用 {command} 查看，没有进程持有的话，就删除套接字文件。"
         ),
         IfStill::Forwarded { command } => say!(
             "Or it binds, and gets no clients: a rule may forward the port to a container, with no \
@@ -922,7 +922,7 @@ pub(super) fn range_rule() -> &'static str {
         "bind to port 0 needs a port that no socket has at its address, TIME_WAIT included. connect \
          without bind needs less: it may take a port that has a connection to another peer.",
         "绑定端口 0 时，内核选的端口在该地址上不能有任何套接字，TIME_WAIT 也算。\
-         不 bind 而直接 connect 要求低一些：端口上已有到别的对端的连接，也可以再用。"
+         不 bind、直接 connect，要求低一些：端口上即使已有连到其他对端的连接，也可以再用。"
     )
 }
 

@@ -28,16 +28,22 @@ pub fn title(question: &str) -> &'static str {
             words!("TCP: both SO_REUSEADDR, A bound", "TCP：双方都有 SO_REUSEADDR，A 已绑定")
         }
         "families-listening" => {
-            words!("TCP: both SO_REUSEADDR, A in LISTEN", "TCP：双方都有 SO_REUSEADDR，A 在 LISTEN")
+            words!(
+                "TCP: both SO_REUSEADDR, A in LISTEN",
+                "TCP：双方都有 SO_REUSEADDR，A 处于 LISTEN"
+            )
         }
         "families-reuseport" => {
-            words!("TCP: both SO_REUSEPORT, A in LISTEN", "TCP：双方都有 SO_REUSEPORT，A 在 LISTEN")
+            words!(
+                "TCP: both SO_REUSEPORT, A in LISTEN",
+                "TCP：双方都有 SO_REUSEPORT，A 处于 LISTEN"
+            )
         }
         "users" => words!("TCP, IPv4: does the user matter?", "TCP，IPv4：与用户有关吗？"),
         "moments" => words!("TCP, IPv4: when is the option set?", "TCP，IPv4：什么时候设置选项？"),
         "exhausted" => words!(
             "TCP, IPv4: B asks for any port, and none is left",
-            "TCP，IPv4：B 要任意端口，而端口已经用完"
+            "TCP，IPv4：B 绑定端口 0，而端口已经用完"
         ),
         "clients" => words!(
             "TCP, IPv4: A has connected, and connect has chosen its port",
@@ -81,7 +87,7 @@ pub fn title(question: &str) -> &'static str {
         }
         "udp-exhausted" => words!(
             "UDP, IPv4: B asks for any port, and none is left",
-            "UDP，IPv4：B 要任意端口，而端口已经用完"
+            "UDP，IPv4：B 绑定端口 0，而端口已经用完"
         ),
         "udp-devices" => {
             words!("UDP, IPv4: sockets bound to a device", "UDP，IPv4：绑定了网络接口的套接字")
@@ -384,7 +390,7 @@ fn condition(rule: Rule, proto: Proto) -> &'static str {
         ),
         Rule::NoScope => words!(
             "a group of an interface or of a link needs a device",
-            "范围为接口或链路的多播组需要网络接口"
+            "范围为接口或链路的多播组，必须指明网络接口"
         ),
         Rule::Broadcast => words!(
             "the address is a broadcast address, and the socket has no SO_BROADCAST",
@@ -392,7 +398,7 @@ fn condition(rule: Rule, proto: Proto) -> &'static str {
         ),
         Rule::ConnectBound => words!(
             "the only port that there is has an owner by bind: connect takes none that was bound",
-            "唯一可用的端口由 bind 占用：connect 不选绑定过的端口"
+            "只剩一个端口，而它是用 bind 绑定的：connect 不选这样的端口"
         ),
     }
 }
@@ -548,7 +554,7 @@ impl State {
     /// What `--help` says of it.
     pub fn about(self) -> &'static str {
         match self {
-            Self::Bound => words!("bound, and nothing more", "已绑定，仅此而已"),
+            Self::Bound => words!("bound, and nothing more", "只绑定，没有监听"),
             Self::Between => words!(
                 "bound, and A listens between B's bind and B's listen",
                 "已绑定；在 B 的 bind 与 listen 之间，A 开始监听"
@@ -556,7 +562,7 @@ impl State {
             Self::Listening => "LISTEN",
             Self::ShutDown => words!(
                 "a listener after shutdown(SHUT_RD): bound still, not in LISTEN",
-                "shutdown(SHUT_RD) 之后的监听套接字：仍然绑定，但不在 LISTEN"
+                "shutdown(SHUT_RD) 之后的监听套接字：仍然绑定，但不处于 LISTEN"
             ),
             Self::Connection => {
                 words!("LISTEN, and one connection is accepted", "LISTEN，并且已经 accept 一条连接")
@@ -596,7 +602,10 @@ impl State {
                 "TCP：同上；sysctl ip_autobind_reuse 为 1"
             ),
             Self::ExhaustedReuse1Between => {
-                words!("as before, and as `between`", "同上，并且像 between 那样")
+                words!(
+                    "as before, and as `between`",
+                    "同上；在 B 的 bind 与 listen 之间，A 开始监听"
+                )
             }
         }
     }

@@ -152,7 +152,7 @@ fn without_number(error: &io::Error) -> String {
 pub(super) fn second_tracer(name: &str, pid: i32) -> String {
     say!(
         "{name} ({pid}) cannot trace: bindtable why is the tracer of everything here. Use one at a time.",
-        "{name}（{pid}）无法跟踪：这里的进程都由 bindtable why 跟踪。两者一次只能用一个。"
+        "{name}（{pid}）无法跟踪：这里的进程都由 bindtable why 跟踪。两者不能同时使用。"
     )
 }
 
@@ -355,7 +355,7 @@ fn relation(relation: Relation) -> &'static str {
 
 fn descriptors(holder: &Holder) -> String {
     let numbers: Vec<String> = holder.descriptors.iter().map(i32::to_string).collect();
-    let numbers = numbers.join(", ");
+    let numbers = numbers.join(words!(", ", "、"));
     say!("descriptor {numbers}", "fd {numbers}")
 }
 
@@ -423,7 +423,7 @@ pub(super) fn obstacle(old: &Obstacle, failure: &Failure) -> String {
     }
     if old.processes.len() > SHOWN {
         let count = old.processes.len() - SHOWN;
-        holders.push(say!("{count} more", "另外 {count} 个"));
+        holders.push(say!("{count} more", "另外 {count} 个进程"));
     }
     if holders.is_empty() {
         if old.has_process {
@@ -443,7 +443,7 @@ pub(super) fn obstacle(old: &Obstacle, failure: &Failure) -> String {
         Some(bound) if !bound.still_has_it => {
             text += &say!(
                 ", has inherited it; {pid} bound it {ago} ago and has closed its own",
-                "，由继承得到；进程 {pid} 在 {ago}前绑定，自己那一份已经关闭",
+                "，是继承来的；进程 {pid} 在 {ago}前绑定了它，自己那一份已经关闭",
                 pid = bound.pid,
                 ago = ago(bound.milliseconds_ago)
             );
@@ -458,8 +458,8 @@ pub(super) fn obstacle(old: &Obstacle, failure: &Failure) -> String {
 
 pub(super) fn more(count: usize) -> String {
     match count {
-        1 => say!("and one more", "还有 1 个"),
-        _ => say!("and {count} more", "还有 {count} 个"),
+        1 => say!("and one more", "还有 1 个套接字"),
+        _ => say!("and {count} more", "还有 {count} 个套接字"),
     }
 }
 
