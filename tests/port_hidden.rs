@@ -1,7 +1,7 @@
 //! `bindtable port` where the process hides, where there is none, and where it cannot be looked for;
 //! a free port; and the range of port 0.
 
-use crate::harness::{PORT, Scratch, bindtable as program, run, set_sysctl, wait_for};
+use crate::harness::{Need, PORT, Scratch, bindtable as program, need, run, set_sysctl, wait_for};
 use crate::port::{
     asked, bound, can, case, found, has_case, help, flat, holder, list, listener, local, only,
     said, states, std_listener, text,
@@ -158,6 +158,7 @@ fn no_process() {
 
 /// Where sock_diag is refused, `/proc/net` has most of it.
 fn without_sock_diag() {
+    need(Need::Ipv6);
     let ask = |options: &[&str]| {
         let mut command = Command::new("strace");
         command.args(["-qq", "-o", "/dev/null", "-e", "inject=sendto:error=EPERM"]);

@@ -133,6 +133,7 @@ fn all_are(finding: &Value, expected: [&str; 3]) {
 /// A program of the cgroup refuses: the one of bind is met before the port's owners are, the one after bind
 /// by a real bind alone.
 fn refused_by_cgroup() {
+    need(Need::Ipv6);
     for (hook, is_seen_at_once) in [("bind", true), ("post-bind", false)] {
         let Some(policy) = Policy::cgroup(hook, PORT) else { return };
         let (status, finding) = policy.asked(&["3459"]);

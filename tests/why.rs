@@ -394,6 +394,7 @@ fn probe_socket() {
 }
 
 fn two_families() {
+    need(Need::Ipv6);
     let output = fails(&["families"]);
     has(
         &output.stderr,
@@ -521,6 +522,7 @@ fn unix_refused() {
 }
 
 fn addresses() {
+    need(Need::Ipv6);
     let output = fails(&["addresses"]);
     has(
         &output.stderr,
@@ -690,6 +692,7 @@ fn file_capabilities() {
 }
 
 fn chinese() {
+    need(Need::Ipv6); // of two of them
     for mode in [
         "two_binds",
         "inherited",

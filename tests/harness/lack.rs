@@ -6,6 +6,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, eth, ipproto, socket_w
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use std::fs::File;
+use std::net::{Ipv6Addr, TcpListener};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::Command;
 use std::sync::{LazyLock, Mutex};
@@ -19,7 +20,7 @@ pub enum Need {
     Packets,
     /// To trace a process: strace(1).
     Tracing,
-    /// Sockets of IPv6.
+    /// Sockets and addresses of IPv6.
     Ipv6,
     /// Sockets of MPTCP.
     Mptcp,
@@ -78,8 +79,9 @@ impl Need {
             }
             Self::Tracing => said(&["strace", "-o", "/dev/null", "true"]),
             Self::Ipv6 => {
-                let error = socket(AddressFamily::INET6, SocketType::STREAM, None)?;
-                Some(format!("socket: {error}"))
+                // Where net.ipv6.conf.all.disable_ipv6 is set there are sockets, but no address.
+                let error = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).err()?;
+                Some(format!("bind to [::1]: {error}"))
             }
             Self::Mptcp => {
                 let error = socket(AddressFamily::INET, SocketType::STREAM, Some(ipproto::MPTCP))?;
