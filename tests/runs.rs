@@ -153,6 +153,7 @@ fn wait_for_end(mark: &str, folder: &Path) {
 /// The signal reaches the first process alone, or all of its group, as from a terminal.
 fn ends_whole(wrapper: &[&str]) {
     needs_of(wrapper);
+    need(Need::Tracing); // for the trials that it starts
     for signal in
         [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGKILL]
     {
@@ -172,6 +173,7 @@ fn ends_whole(wrapper: &[&str]) {
 
 /// cargo is killed, and cannot tell what it has started.
 fn ends_with_cargo() {
+    need(Need::Tracing); // as `ends_whole`
     let script = "\"$0\" \"$@\"; exit 1";
     let mut cargo = tests(&["sh", "-c", script], &["trace_treuseaddr"], "cargo");
     let mut cargo = Process::start(cargo.env("CARGO", "cargo"));

@@ -108,15 +108,28 @@ const PROGRAMS: [[&str; 3]; 20] = [
 ];
 
 pub fn trials() -> Vec<Trial> {
-    let mut trials: Vec<Trial> =
-        TRIALS.into_iter().map(|(name, check)| harness::trial(name, check)).collect();
+    let trial = |(name, check)| match UNTRACED.contains(&name) {
+        true => harness::trial(name, check),
+        false => traced(name, check),
+    };
+    let mut trials: Vec<Trial> = TRIALS.into_iter().map(trial).collect();
     for [name, build, start] in PROGRAMS {
-        let trial =
-            harness::trial(format!("why_program_{name}"), move || other_program(build, start));
+        let trial = traced(&format!("why_program_{name}"), move || other_program(build, start));
         trials.push(trial.with_ignored_flag(true));
     }
-    trials.push(harness::trial("why_cost", cost).with_ignored_flag(true));
+    trials.push(traced("why_cost", cost).with_ignored_flag(true));
     trials
+}
+
+/// The trials in which no command is traced.
+const UNTRACED: [&str; 2] = ["why_input", "why_yama"];
+
+/// A trial in which a command is traced.
+fn traced(name: &str, check: impl FnOnce() + Send + 'static) -> Trial {
+    harness::trial(name, || {
+        need(Need::Tracing);
+        check();
+    })
 }
 
 /// Python as a program of its own: a shim that is a script would be traced, too.
