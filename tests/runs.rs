@@ -451,6 +451,7 @@ fn script_finds_rust() {
 
 /// The user's TMPDIR is missing, or its programs may not be executed.
 fn without_temporary_folder() {
+    need(Need::Tracing); // for the second trial
     let trials = ["run_script_installs", "bindtable_user_not_mapped"];
     let noexec = "mount -t tmpfs -o noexec none \"$TMPDIR\" && exec \"$0\" \"$@\"";
     let folder = Scratch::new();

@@ -60,7 +60,8 @@ impl Need {
         let said = |command: &[&str]| {
             let output = Command::new(command[0]).args(&command[1..]).output();
             let output = output.unwrap_or_else(|error| panic!("{}: {error}", command[0]));
-            let said = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ");
+            let said = String::from_utf8_lossy(&output.stderr);
+            let said = said.lines().next().unwrap_or_default().to_owned();
             (!output.status.success()).then_some(said)
         };
         let no_second_user = || {
