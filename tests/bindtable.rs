@@ -1180,7 +1180,7 @@ fn sysctl_missing() {
     let mut strace = failing(path, "ENOENT", &program());
     let run = as_in_the_whole(strace.args(["--format", "json", "--proto", "tcp"]));
     let (reasons, tried) = not_tried(&run);
-    assert!(tried > 900, "{tried}");
+    assert!(tried > 800, "{tried}"); // one user alone tries fewer
     let cells = reasons.iter().find(|(reason, _)| reason.starts_with(path)).expect("it is so").1;
     let needs_it = |cell: &str| cell.contains("/exhausted") || cell.contains("+connects");
     assert!(cells.iter().all(|cell| needs_it(cell)), "{cells:?}");

@@ -89,6 +89,10 @@ impl Stream {
     }
 }
 
+/// Processes start one after another: until its exec, a new one holds a copy of each socket of this process,
+/// also of what another trial has just closed and now asks about.
+static STARTS: Mutex<()> = Mutex::new(());
+
 /// A process with its descendants, which end when this is dropped.
 pub struct Process {
     child: Child,
@@ -133,7 +137,11 @@ impl Process {
         if command.get_args().chain([command.get_program()]).any(|word| word == "strace") {
             need(Need::Tracing);
         }
-        let child = command.stdin(stdin).process_group(0).spawn();
+        let command = command.stdin(stdin).process_group(0);
+        let child = {
+            let _alone = STARTS.lock();
+            command.spawn()
+        };
         let mut child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));
         Self {
             stdout: child.stdout.take().map(Stream::of).unwrap_or_default(),
