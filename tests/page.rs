@@ -53,12 +53,8 @@ pub fn trials() -> Vec<Trial> {
 
 /// The page is what the tests make of today's sources, documents and runs.
 fn is_current(language: &Language) {
-    let page = page(language);
-    if !harness::has_two_users() {
-        // Among its cells are those of two users, and one user cannot try them.
-        return eprintln!("{} is made, but not compared: its cells need root", language.page);
-    }
-    is_whole(language.page, &page);
+    harness::need(harness::Need::SecondUser); // among its cells are those of two users
+    is_whole(language.page, &page(language));
 }
 
 const TEMPLATES: [&str; 6] =
