@@ -3,8 +3,8 @@
 
 use crate::harness::{
     self, Client, Need, PORT, Process, Program, Row, Runtime, Scratch, Switches, Tally, Variant,
-    NOBODY, SharedFolder, bindtable as program, has_two_users, in_namespace, need, read, run,
-    set_sysctl, sockets, wait_for, wait_for_rows,
+    NOBODY, SharedFolder, bindtable as program, has_two_users, in_namespace, lacks_in, need, read,
+    run, set_sysctl, sockets, wait_for, wait_for_rows,
 };
 use crate::bindtable::{is_chinese, refusal};
 use crate::documents::is_current;
@@ -55,10 +55,36 @@ const ASKED_PARTS: u16 = 10;
 const ASKED_SAMPLE: u16 = 1;
 
 static TALLY: Tally = Tally::new();
-/// The verdicts without --probe, the unknown ones among them, and those of them that have no SO_REUSEPORT
-/// (of TCP the others depend on a group that may be remembered): of root, and of another user.
-static ROOTS: [AtomicU32; 3] = [const { AtomicU32::new(0) }; 3];
-static OTHERS: [AtomicU32; 3] = [const { AtomicU32::new(0) }; 3];
+/// The verdicts without --probe, and the unknown ones among them.
+struct Share([AtomicU32; 2]);
+
+impl Share {
+    const fn new() -> Self {
+        Self([const { AtomicU32::new(0) }; 2])
+    }
+
+    fn add(&self, verdicts: &[Value]) {
+        let unknown = verdicts.iter().filter(|verdict| verdict["can"] == "unknown").count();
+        for (count, new) in self.0.iter().zip([verdicts.len(), unknown]) {
+            count.fetch_add(u32::try_from(new).expect("they are few"), Ordering::Relaxed);
+        }
+    }
+
+    fn counts(&self) -> [u32; 2] {
+        self.0.each_ref().map(|count| count.load(Ordering::Relaxed))
+    }
+}
+
+/// Of root: where no option has changed after bind, and where some has; and of another user.
+static CONSTANT: Share = Share::new();
+static CHANGING: Share = Share::new();
+static OTHERS: Share = Share::new();
+/// How many of a thousand may be unknown to root, as far as so many are counted.
+const MOST_UNKNOWN: [(&Share, u32); 2] = [(&CONSTANT, 30), (&CHANGING, 60)];
+const ENOUGH: u32 = 2000;
+/// The refusals that a bind has contradicted where options have changed after bind: the group that let it in
+/// has cleared SO_REUSEPORT, so that nothing which is listed tells of it.
+static UNTOLD: AtomicU32 = AtomicU32::new(0);
 /// The answers of real binds that were compared before and after asking, and those that the help's
 /// exception has changed: without --probe, and with it.
 static ASKING: Tally = Tally::new();
@@ -121,14 +147,17 @@ pub fn trials() -> Vec<Trial> {
 
 /// What is to be said at the end, where any situation was tried.
 pub fn summary() -> Option<String> {
-    let of = |counts: &[AtomicU32; 3]| {
-        let counts = counts.each_ref().map(|count| count.load(Ordering::Relaxed));
-        let [all, unknown, without] = counts;
-        format!("{unknown} of {all}, {without} of them without SO_REUSEPORT,")
+    let of = |share: &Share| {
+        let [all, unknown] = share.counts();
+        format!("{unknown} of {all}")
     };
-    let (roots, others) = (of(&ROOTS), of(&OTHERS));
     let verdicts = TALLY.summary(&format!(
-        "verdicts of bindtable port (unknown without --probe: {roots} as root, {others} as another user)"
+        "verdicts of bindtable port (unknown without --probe: to root {} where no option changes after \
+         bind, and {} where some does; to another user {}; {} refusals that such a change has made false)",
+        of(&CONSTANT),
+        of(&CHANGING),
+        of(&OTHERS),
+        UNTOLD.load(Ordering::Relaxed),
     ));
     let [plain, probed] = CHANGED.each_ref().map(|count| count.load(Ordering::Relaxed));
     let asking = ASKING.summary(&format!(
@@ -1219,6 +1248,11 @@ impl Set {
         matches!(self, Self::Before | Self::Cleared | Self::ClearedAtLast)
     }
 
+    /// Whether it is no longer as it was at bind.
+    fn is_changed(self) -> bool {
+        !matches!(self, Self::Never | Self::Before)
+    }
+
     /// What is changed after bind, or at last.
     fn changes(self, at_last: bool) -> Option<bool> {
         match (self, at_last) {
@@ -1379,6 +1413,11 @@ impl Situation {
 }
 
 impl Situation {
+    /// Whether some socket's options change after bind.
+    fn changes(&self) -> bool {
+        self.sockets.iter().any(|it| it.reuseaddr.is_changed() || it.reuseport.is_changed())
+    }
+
     /// Makes the situation on the port, and while it stands does this.
     fn with<T>(&self, port: u16, action: impl FnOnce() -> T) -> T {
         let mut standing: Vec<Standing> = Vec::new();
@@ -1431,8 +1470,11 @@ impl Situation {
         let policy = match self.is_refused {
             false => None,
             true => match Policy::cgroup("bind", port) {
-                None => return (Vec::new(), 0), // it has said so
-                there => there,
+                Err(why) => {
+                    lacks_in("port_random: some situations", Need::CgroupPrograms, &why);
+                    return (Vec::new(), 0);
+                }
+                Ok(policy) => Some(policy),
             },
         };
         self.with(port, || {
@@ -1458,14 +1500,12 @@ impl Situation {
                 compared += list(&probed["verdicts"]).len();
             }
             if differences.is_empty() {
-                let counts = if self.asked_by.is_none() { &ROOTS } else { &OTHERS };
-                let is_without = |it: &&Value| {
-                    it["can"] == "unknown" && !text(&it["option"]).contains("SO_REUSEPORT")
+                let share = match (self.asked_by, self.changes()) {
+                    (Some(_), _) => &OTHERS,
+                    (None, false) => &CONSTANT,
+                    (None, true) => &CHANGING,
                 };
-                let without = verdicts.iter().filter(is_without).count();
-                for (count, new) in counts.iter().zip([verdicts.len(), unknown, without]) {
-                    count.fetch_add(u32::try_from(new).expect("they are few"), Ordering::Relaxed);
-                }
+                share.add(verdicts);
             }
             (differences, compared)
         })
@@ -1501,13 +1541,16 @@ impl Situation {
             (OPTIONS.iter().position(|option| verdict["option"] == *option), place)
         };
         verdicts.sort_by_key(|verdict| rank(verdict));
+        // A bind that is refused changes nothing, so the refusals are tried first: with all that the port
+        // remembers.
+        verdicts.sort_by_key(|verdict| verdict["can"] != "no");
         let mut differences = Vec::new();
         for verdict in verdicts {
+            let [ip, option] = ["address", "option"].map(|name| text(&verdict[name]));
             let real = match policy {
-                None => self.real(text(&verdict["address"]), text(&verdict["option"]), port, true),
+                None => self.real(ip, option, port, verdict["can"] != "no"),
                 Some(policy) => {
                     let proto = if self.is_udp { "udp" } else { "tcp" };
-                    let [ip, option] = ["address", "option"].map(|name| text(&verdict[name]));
                     name_of(policy.real(proto, ip, port, option))
                 }
             };
@@ -1521,7 +1564,12 @@ impl Situation {
             };
             // The memory of a group is lost, too, by a bind without SO_REUSEPORT, as some here are.
             let is_explained = match text(&verdict["can"]) {
-                "no" => real.is_none() && self.explains(verdict, is_probed),
+                "no" => {
+                    let explains =
+                        real.is_none() && self.changes() && self.explains(verdict, is_probed);
+                    UNTOLD.fetch_add(explains.into(), Ordering::Relaxed);
+                    explains
+                }
                 "yes" => verdict["probed"] == true && self.may_be_remembered(verdict),
                 _ => false,
             };
@@ -1545,8 +1593,9 @@ impl Situation {
     /// Whether the kernel may let the new socket in for the sake of one that came with SO_REUSEPORT,
     /// which a real bind here makes it forget.
     fn may_be_remembered(&self, verdict: &Value) -> bool {
-        let is_of_group =
-            |socket: &Placed| socket.reuseport.is_before_bind() && socket.user == self.asked_by;
+        // At listen the kernel takes note of it, too.
+        let had = |set: Set| set.is_before_bind() || set == Set::Late;
+        let is_of_group = |socket: &Placed| had(socket.reuseport) && socket.user == self.asked_by;
         self.may_be_of_group(verdict) && self.sockets.iter().any(is_of_group)
     }
 
@@ -1872,6 +1921,10 @@ fn random(seeds: Range<u16>) {
     two_interfaces();
     for seed in seeds {
         Situation::new(seed.into(), two_users).count(seed, &copy);
+    }
+    for (share, most) in MOST_UNKNOWN {
+        let [all, unknown] = share.counts();
+        assert!(all < ENOUGH || unknown * 1000 <= most * all, "{unknown} of {all} are unknown");
     }
 }
 

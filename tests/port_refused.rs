@@ -2,7 +2,8 @@
 //! sockets that other devices and protocols have.
 
 use crate::harness::{
-    Need, PORT, Process, Scratch, bindtable as program, need, project, run, set_sysctl, wait_for,
+    Need, PORT, Process, Scratch, bindtable as program, lacks, need, project, run, set_sysctl,
+    wait_for,
 };
 use crate::port::{
     DEVICES, OPTIONS, address, asked, bound_on, can, case, found, fresh, has_case, help,
@@ -19,10 +20,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-pub const TRIALS: [(&str, fn()); 8] = [
+pub const TRIALS: [(&str, fn()); 9] = [
     ("port_refused_by_cgroup", refused_by_cgroup),
     ("port_refused_by_landlock", refused_by_landlock),
     ("port_refused_by_seccomp", refused_by_seccomp),
+    ("port_refused_in_user_namespace", refused_in_user_namespace),
     ("port_tentative", tentative),
     ("port_nonlocal", nonlocal),
     ("port_devices", devices),
@@ -51,46 +53,38 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// With these words of `refuse`; none, if this system does not have such a policy.
-    pub fn new(words: &[&str]) -> Option<Self> {
+    /// With these words of `refuse`, or why this system does not have such a policy.
+    pub fn new(words: &[&str]) -> Result<Self, String> {
         let scratch = Scratch::new();
         compiled(&scratch, "refuse");
         compiled(&scratch, "try");
         let words = words.iter().map(|word| (*word).to_owned()).collect();
         let policy = Self { scratch, words, cgroup: None };
-        policy.is_there().then_some(policy)
+        let output = run(&mut policy.command(Path::new("true")));
+        match output.status.code() {
+            Some(77) => Err(output.stderr.trim().to_owned()),
+            _ => Ok(policy),
+        }
     }
 
     /// A cgroup in which nobody may bind the port, by the program of that hook.
-    pub fn cgroup(hook: &str, port: u16) -> Option<Self> {
+    pub fn cgroup(hook: &str, port: u16) -> Result<Self, String> {
         let mounts = fs::read_to_string("/proc/self/mounts").expect("/proc is mounted");
         let mut mounts = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
-        let Some(mount) = mounts.find(|fields| fields[2] == "cgroup2") else {
-            eprintln!("a cgroup's policy is not tried: cgroup2 is not mounted");
-            return None;
-        };
+        let mount = mounts.find(|fields| fields[2] == "cgroup2");
+        let mount = mount.ok_or("cgroup2 is not mounted")?;
         let name = format!("treuseaddr-{:x}", fastrand::u64(..));
         let folder = Path::new(mount[1]).join(name);
         let word = folder.to_str().expect("it is in UTF-8");
         let mut made = Self::new(&[hook, word, &port.to_string()]);
         match &mut made {
-            None => _ = fs::remove_dir(folder),
-            Some(made) => {
+            Err(_) => _ = fs::remove_dir(folder),
+            Ok(made) => {
                 made.words = vec!["join".to_owned(), word.to_owned()];
                 made.cgroup = Some(folder);
             }
         }
         made
-    }
-
-    /// Whether it is to be had; it says so if not.
-    fn is_there(&self) -> bool {
-        let output = run(&mut self.command(Path::new("true")));
-        let is_there = output.status.code() != Some(77);
-        if !is_there {
-            eprintln!("{:?} is not tried: {}", self.words, output.stderr.trim());
-        }
-        is_there
     }
 
     /// A command under it.
@@ -135,7 +129,8 @@ fn all_are(finding: &Value, expected: [&str; 3]) {
 fn refused_by_cgroup() {
     need(Need::Ipv6);
     for (hook, is_seen_at_once) in [("bind", true), ("post-bind", false)] {
-        let Some(policy) = Policy::cgroup(hook, PORT) else { return };
+        let policy = Policy::cgroup(hook, PORT);
+        let policy = policy.unwrap_or_else(|why| lacks(Need::CgroupPrograms, &why));
         let (status, finding) = policy.asked(&["3459"]);
         assert_eq!((status, has_case(&finding, "policy")), (0, is_seen_at_once), "{hook}");
         for proto in [&[][..], &["--udp"]] {
@@ -156,7 +151,8 @@ fn refused_by_cgroup() {
 
 /// Landlock refuses port 0, which says nothing of the port that is asked for.
 fn refused_by_landlock() {
-    let Some(policy) = Policy::new(&["landlock", "3459"]) else { return };
+    let policy = Policy::new(&["landlock", "3459"]);
+    let policy = policy.unwrap_or_else(|why| lacks(Need::Landlock, &why));
     let (status, finding) = policy.asked(&["3459"]);
     assert_eq!(status, 0, "{finding}");
     all_are(&finding, ["unknown", "untested", "EACCES"]);
@@ -177,13 +173,31 @@ fn refused_by_landlock() {
 /// A filter refuses each bind, so that nothing can be tested; a real one is refused.
 fn refused_by_seccomp() {
     for (errno, name) in [(EACCES, "EACCES"), (EPERM, "EPERM")] {
-        let Some(policy) = Policy::new(&["seccomp", &errno.to_string()]) else { return };
+        let policy = Policy::new(&["seccomp", &errno.to_string()]);
+        let policy = policy.unwrap_or_else(|why| lacks(Need::Seccomp, &why));
         all_are(&policy.asked(&["3459"]).1, ["unknown", "untested", name]);
         let (_, finding) = policy.asked(&["3459", "--probe"]);
         all_are(&finding, ["no", "policy", name]);
         assert!(!has_case(&finding, "privileged"), "{finding}");
         assert_eq!(policy.real("tcp", "127.0.0.1", PORT, "none"), errno);
     }
+}
+
+/// The root of a user namespace has every capability, and none over a network namespace of its parent's:
+/// both commands say that the port is privileged, and not that a policy refuses.
+fn refused_in_user_namespace() {
+    need(Need::UserNamespaces);
+    need(Need::Tracing);
+    let inside = |words: &[&str]| {
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user"]).arg(program()).args(words);
+        command
+    };
+    let (_, finding) = found(&mut inside(&["port", "80", "--format", "json"]));
+    all_are(&finding, ["no", "privileged", "EACCES"]);
+    let server = ["nc.openbsd", "-l", "127.0.0.1", "80"];
+    let why = run(&mut inside(&[&["--lang", "en", "why", "--"], &server[..]].concat())).stderr;
+    assert!(why.contains("needs CAP_NET_BIND_SERVICE"), "{why}");
 }
 
 /// What bind says of the address and the port.

@@ -34,10 +34,24 @@ pub enum Need {
     Bits32,
     /// The system calls of x32: few kernels are built with them.
     X32,
+    /// A cgroup of version 2, whose BPF programs this process may set.
+    CgroupPrograms,
+    /// Landlock with rules for ports.
+    Landlock,
+    /// A filter of seccomp(2).
+    Seccomp,
+    /// A VXLAN device.
+    Vxlan,
+    /// A WireGuard device, and wg(8).
+    Wireguard,
+    /// An io_uring(7).
+    IoUring,
+    /// runit, s6 and supervisord.
+    Supervisors,
 }
 
 impl Need {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 14] = [
         Self::Sysctls,
         Self::Packets,
         Self::Tracing,
@@ -48,9 +62,14 @@ impl Need {
         Self::FilePrivileges,
         Self::Bits32,
         Self::X32,
+        Self::Vxlan,
+        Self::Wireguard,
+        Self::IoUring,
+        Self::Supervisors,
     ];
 
-    /// Why this system does not have it; none, if it does.
+    /// Why this system does not have it; none, if it does. Of those that are not in `ALL` a trial itself
+    /// finds it out.
     fn why_not(self) -> Option<String> {
         let socket = |family, kind, protocol| {
             let error = socket_with(family, kind, SocketFlags::CLOEXEC, protocol).err()?;
@@ -112,6 +131,25 @@ impl Need {
                     c.syscall(0x40000000 + 39) == os.getpid() or exit(os.strerror(ctypes.get_errno()))";
                 said(&["python3", "-c", getpid])
             }
+            Self::Vxlan => {
+                let link = "ip link add v type vxlan id 1 dstport 1";
+                said(&["unshare", "--net", "sh", "-c", link])
+            }
+            Self::Wireguard => {
+                let link = "ip link add w type wireguard && wg show w";
+                said(&["unshare", "--net", "sh", "-c", link])
+            }
+            Self::IoUring => {
+                let setup = "import ctypes, os; c = ctypes.CDLL(None, use_errno=True); \
+                    c.syscall(425, 1, bytes(120)) >= 0 or exit(os.strerror(ctypes.get_errno()))";
+                said(&["python3", "-c", setup])
+            }
+            Self::Supervisors => {
+                let all = "for tool in runsv sv s6-supervise s6-svc supervisord supervisorctl; do \
+                    command -v $tool >/dev/null || { echo there is no $tool >&2; exit 1; }; done";
+                said(&["sh", "-c", all])
+            }
+            Self::CgroupPrograms | Self::Landlock | Self::Seccomp => None,
         }
     }
 }
@@ -129,6 +167,13 @@ impl Display for Need {
             Self::FilePrivileges => "setuid programs",
             Self::Bits32 => "programs of 32 bits",
             Self::X32 => "x32",
+            Self::CgroupPrograms => "programs of a cgroup",
+            Self::Landlock => "Landlock",
+            Self::Seccomp => "seccomp",
+            Self::Vxlan => "VXLAN",
+            Self::Wireguard => "WireGuard",
+            Self::IoUring => "io_uring",
+            Self::Supervisors => "supervisors",
         })
     }
 }
@@ -147,6 +192,25 @@ pub fn need(need: Need) {
     }
 }
 
+/// What a trial has found that this system lacks, and why.
+static FOUND: Mutex<BTreeMap<Need, String>> = Mutex::new(BTreeMap::new());
+
+/// Ends the trial here, which has found that this system does not have what it needs.
+pub fn lacks(need: Need, why: &str) -> ! {
+    FOUND.lock().expect("no panic holds it").insert(need, why.to_owned());
+    resume_unwind(Box::new(need))
+}
+
+/// Takes note that a part of a trial, of that name, was not tried.
+pub fn lacks_in(name: &str, need: Need, why: &str) {
+    FOUND.lock().expect("no panic holds it").insert(need, why.to_owned());
+    let mut not_tried = NOT_TRIED.lock().expect("no panic holds it");
+    let names = not_tried.entry(need).or_default();
+    if !names.iter().any(|known| known == name) {
+        names.push(name.to_owned());
+    }
+}
+
 /// Runs a trial. If it ends because this system lacks something, what that is.
 pub fn try_all(name: &str, check: impl FnOnce()) -> Option<Need> {
     let payload = catch_unwind(AssertUnwindSafe(check)).err()?;
@@ -158,8 +222,10 @@ pub fn try_all(name: &str, check: impl FnOnce()) -> Option<Need> {
 /// For the end of the run, a line for each need that this system has not met.
 pub fn not_tried() -> Vec<String> {
     let not_tried = NOT_TRIED.lock().expect("no panic holds it");
+    let found = FOUND.lock().expect("no panic holds it");
     let line = |(need, names): (&Need, &Vec<String>)| {
-        format!("not tried without {need} ({}): {}", LACKS[need], names.join(" "))
+        let why = LACKS.get(need).unwrap_or_else(|| &found[need]);
+        format!("not tried without {need} ({why}): {}", names.join(" "))
     };
     not_tried.iter().map(line).collect()
 }

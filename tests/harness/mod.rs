@@ -21,7 +21,7 @@ pub use keeper::{SCRATCH, Stage, keep, start};
 pub use downloads::{
     boot, download, download_kernel, download_std, download_with, downloaded, std_source,
 };
-pub use lack::{Need, need, not_tried};
+pub use lack::{Need, lacks, lacks_in, need, not_tried};
 pub use net::{
     BROADCAST, Client, Listed, MULTICAST, PORT, Row, Sender, UNICAST, close_server_first,
     forbid_memberships, hold_port, hold_udp_port, in_namespace, return_to_first_network, rows,

@@ -1,12 +1,13 @@
-//! Every real bind that is made on this machine. Each socket is closed at once, and none listens.
+//! Every real bind that is made on this machine, in this order. Each socket is closed at once, and none
+//! listens.
 //!
-//! - [`before_the_port`]: for each address of the answer, to a port of the kernel's choice, and then
-//!   once more, which fails before it comes to the port that was asked for.
-//! - [`learn_options`]: of the port itself, where a TIME_WAIT, or another connection without a process,
-//!   has it.
-//! - [`probe`]: of the port itself, for each verdict that is unknown; with `--probe`, and where the kernel
-//!   does not list every socket.
-//! - [`lists_bound`]: to a port of the kernel's choice.
+//! 1. [`learn_options`], after the list: of the port itself, where a TIME_WAIT, or another connection
+//!    without a process, has it. Two at each such address.
+//! 2. [`lists_bound`]: to a port of the kernel's choice.
+//! 3. [`before_the_port`], as each address is judged: to a port of the kernel's choice, and then once more,
+//!    which fails before it comes to the port that was asked for.
+//! 4. [`probe`]: of the port itself, for each verdict that is unknown then. With `--probe`, where the
+//!    kernel does not list every socket, and where the first step was made.
 
 use super::finding::{self, Can, Finding, ServerOption, Unseen, Verdict, Why};
 use super::judge;
@@ -129,13 +130,11 @@ fn bind_elsewhere(socket: &Socket, address: SocketAddr) -> Result<(), Errno> {
 /// A server without an option fails for the sake of the TIME_WAIT itself. Kept out for that instant is
 /// a server with one option alone where the TIME_WAIT has both, and one with SO_REUSEPORT of another
 /// user.
-pub fn learn_options(sockets: &mut [finding::Socket], question: &Question) {
-    let is_asked = |socket: &finding::Socket| {
-        socket.is_owner
-            && !socket.has_inode
-            && socket.state != State::Listen
-            && socket.reuseaddr.is_none()
-    };
+///
+/// Returns whether the last bind that has succeeded was without SO_REUSEPORT: then the port remembers no
+/// group.
+pub fn learn_options(sockets: &mut [finding::Socket], question: &Question) -> bool {
+    let is_asked = |socket: &finding::Socket| socket.is_nobodys() && socket.reuseaddr.is_none();
     // An address of IPv4 is one, mapped or not; a link-local one has its interface.
     let key = |socket: &finding::Socket| {
         let ip = socket.address.to_canonical();
@@ -152,6 +151,8 @@ pub fn learn_options(sockets: &mut [finding::Socket], question: &Question) {
     }
     let at_wildcards = places.iter().filter(|((ip, _), _)| ip.is_unspecified());
     let wildcards: Vec<usize> = at_wildcards.flat_map(|(_, at)| at).copied().collect();
+    let all_have = learn_at_wildcards(&addresses, sockets, question);
+    let (mut spare, mut is_clear) = (Spare::default(), all_have.contains(&true));
     for (ip, scope) in addresses {
         let own = &places[&(ip, scope)];
         let near: Vec<usize> = match ip.is_unspecified() {
@@ -162,44 +163,103 @@ pub fn learn_options(sockets: &mut [finding::Socket], question: &Question) {
             IpAddr::V6(ip) => SocketAddrV6::new(ip, question.target.port, 0, scope).into(),
             IpAddr::V4(_) => SocketAddr::new(ip, question.target.port),
         };
-        if learn_at(address, &near, own, sockets, question) {
-            bind_aside(question);
+        let knows = all_have[usize::from(ip.is_ipv6())];
+        let places = (&near[..], &own[..]);
+        if learn_at(address, places, knows, (sockets, question), &mut spare, &mut is_clear) {
+            is_clear = bind_aside(question);
         }
+    }
+    is_clear
+}
+
+/// Beyond so many addresses of a family its wildcard is asked first.
+const MANY: usize = 16;
+
+/// Finds out by one bind at a wildcard whether all have SO_REUSEADDR: for IPv4, and for IPv6. If it is
+/// refused, nothing is known.
+fn learn_at_wildcards(
+    addresses: &BTreeSet<(IpAddr, u32)>,
+    sockets: &mut [finding::Socket],
+    question: &Question,
+) -> [bool; 2] {
+    let option = ServerOption::ReuseAddr;
+    [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()].map(|any: IpAddr| {
+        let is_of_family = |ip: IpAddr| ip.to_canonical().is_ipv4() == any.is_ipv4();
+        if addresses.iter().filter(|(ip, _)| is_of_family(*ip)).count() <= MANY {
+            return false;
+        }
+        let tried = new_socket(Proto::Tcp, any, option).and_then(|socket| {
+            if any.is_ipv6() {
+                socket.set_only_v6(true)?;
+            }
+            socket.bind(&SocketAddr::new(any, question.target.port).into())
+        });
+        if tried.is_ok() {
+            let its = sockets.iter_mut().filter(|it| it.is_nobodys() && is_of_family(it.address));
+            its.for_each(|socket| socket.learn(option, true, false));
+        }
+        tried.is_ok()
+    })
+}
+
+/// Sockets whose bind was refused: each is as it was before.
+#[derive(Default)]
+struct Spare(Vec<(bool, ServerOption, Socket)>);
+
+impl Spare {
+    /// bind(2) at `address`, of one of them or of a new one.
+    fn bind(&mut self, address: SocketAddr, option: ServerOption) -> Result<(), Errno> {
+        let is_ipv4 = address.is_ipv4();
+        let place = self.0.iter().position(|(is, has, _)| (*is, *has) == (is_ipv4, option));
+        let socket = match place {
+            Some(at) => self.0.swap_remove(at).2,
+            None => new_socket(Proto::Tcp, address.ip(), option).map_err(errno)?,
+        };
+        let tried = bind(&socket, address);
+        // bind has taken the scope of a link-local address for the socket's device.
+        let has_scope = matches!(address, SocketAddr::V6(v6) if v6.scope_id() != 0);
+        if tried.is_err() && !has_scope {
+            self.0.push((is_ipv4, option, socket));
+        }
+        tried
     }
 }
 
-/// Finds out the options of the sockets at one address, `own`, where those `near` may conflict. Whether
-/// the last bind has planted a group.
+/// Finds out the options of the sockets at one address, `own`, where those `near` may conflict; not
+/// SO_REUSEADDR, if it is known. Whether it has planted a group where there was none for certain.
 fn learn_at(
     address: SocketAddr,
-    near: &[usize],
-    own: &[usize],
-    sockets: &mut [finding::Socket],
-    question: &Question,
+    (near, own): (&[usize], &[usize]),
+    knows: bool,
+    (sockets, question): (&mut [finding::Socket], &Question),
+    spare: &mut Spare,
+    is_clear: &mut bool,
 ) -> bool {
-    let (mut forgets_group, mut has_planted) = (false, false);
+    let mut has_planted = false;
     let scope = if let SocketAddr::V6(address) = address { address.scope_id() } else { 0 };
-    for option in [ServerOption::ReuseAddr, ServerOption::ReusePort] {
+    let options = [ServerOption::ReuseAddr, ServerOption::ReusePort];
+    for option in options.into_iter().skip(knows.into()) {
         let those: Vec<&finding::Socket> = near.iter().map(|at| &sockets[*at]).collect();
         let new = judge::new_socket(address.ip(), option, question.user.uid, false);
         let new = Sock { device: scope, ..new };
         let Some(asked) = judge::can_be_learned(&those, &new, option) else {
             continue;
         };
-        let socket = new_socket(Proto::Tcp, address.ip(), option).map_err(errno);
-        let tried = socket.and_then(|socket| bind(&socket, address));
-        let had = match tried {
+        let had = match spare.bind(address, option) {
             Ok(()) => true,
             Err(Errno::ADDRINUSE) => false,
             Err(_) => break, // a privileged port, or an address that is gone
         };
-        has_planted = had && option.options().reuseport && forgets_group;
-        // A success with SO_REUSEPORT may be the doing of a group that the port's bucket remembers.
-        // It does not, after a success without.
-        if option.options().reuseport && had && !forgets_group {
-            continue;
+        if had && option.options().reuseport {
+            has_planted = *is_clear;
+            // Otherwise it may be the doing of a group that the port remembers.
+            if !*is_clear && judge::group_explains(&those, &new) {
+                continue;
+            }
+            *is_clear = false;
+        } else if had {
+            *is_clear = true;
         }
-        forgets_group = had;
         for at in own {
             let socket = &mut sockets[*at];
             if socket.is_owner && !socket.has_inode {
@@ -212,14 +272,18 @@ fn learn_at(
 
 /// Has a real bind say each verdict that is unknown. Where the kernel does not list every socket, that
 /// is each one but a refusal; and of a port that nobody has, one at each address, since a policy may
-/// refuse after all else (`BPF_CGROUP_INET4_POST_BIND`).
+/// refuse after all else (`BPF_CGROUP_INET4_POST_BIND`). Without `--probe`, none that may change what the
+/// port remembers of a group which is there, or plant one which cannot be cleared.
 ///
-/// A bind with SO_REUSEPORT lets a later one in by `fastreuseport`, even after its end, and one without
-/// ends that. So the binds without it come first, and those with both options last; and of the addresses,
-/// those whose success promises the later ones': `::` first, which meets every socket, then 0.0.0.0,
-/// then the others. Where an earlier bind would let in a later one of which it promises nothing, the
-/// kernel has to forget it first; if it cannot be made to, a success proves nothing. At the end, too, it
-/// is made to forget.
+/// First those that hang on a remembered group: if they fail nothing changes, and if they succeed the
+/// group is what it was.
+///
+/// Any other bind with SO_REUSEPORT lets a later one in by `fastreuseport`, even after its end, and one
+/// without ends that. So the binds without it come first, and those with both options last; and of the
+/// addresses, those whose success promises the later ones': `::` first, which meets every socket, then
+/// 0.0.0.0, then the others. Where an earlier bind would let in a later one of which it promises nothing,
+/// the kernel has to forget it first; if it cannot be made to, a success proves nothing. At the end, too,
+/// it is made to forget.
 pub fn probe(finding: &mut Finding) {
     let rank = |verdict: &Verdict| {
         let place = match verdict.address {
@@ -227,17 +291,21 @@ pub fn probe(finding: &mut Finding) {
             IpAddr::V4(ip) if ip.is_unspecified() => 1,
             _ => 2,
         };
-        (ServerOption::ALL.iter().position(|option| *option == verdict.option), place)
+        let option = ServerOption::ALL.iter().position(|option| *option == verdict.option);
+        (!verdict.hangs_on_group, option, place)
     };
     let has_owners = finding.sockets.iter().any(|socket| socket.is_owner);
     let lists_all = !finding.unseen.contains(&Unseen::Bound);
+    let has_group = |socket: &finding::Socket| socket.has_inode && socket.reuseport != Some(false);
+    let is_harmless = finding.is_clear || !finding.sockets.iter().any(has_group);
+    let may_plant = finding.question.probe || (is_harmless && may_forget_group(finding));
     let mut order: Vec<usize> = (0..finding.verdicts.len()).collect();
     order.sort_by_key(|at| rank(&finding.verdicts[*at]));
     let mut planted = Planted::default();
     for at in order {
         let verdict = &finding.verdicts[at];
         let is_asked = match verdict.can {
-            Can::Unknown => true,
+            Can::Unknown => may_plant || verdict.hangs_on_group,
             Can::Yes if lists_all => !has_owners && verdict.option == ServerOption::Nothing,
             Can::Yes => true,
             Can::No => false,
@@ -246,6 +314,11 @@ pub fn probe(finding: &mut Finding) {
             continue;
         }
         let (question, address, option) = (&finding.question, verdict.address, verdict.option);
+        if verdict.hangs_on_group {
+            let tried = try_bind(question, address, option);
+            finding.take_note(at, tried);
+            continue;
+        }
         let new = question.server(address, option);
         if planted.misleads(&new) && forget_group(finding) {
             planted = Planted::default();
@@ -301,6 +374,15 @@ impl Planted {
         };
         self.lets_in(new) && !self.0.is_some_and(meets_all)
     }
+}
+
+/// Whether [`forget_group`] is to succeed, by the model.
+fn may_forget_group(finding: &Finding) -> bool {
+    let mut places = finding.verdicts.iter().map(|verdict| verdict.address);
+    places.any(|ip| {
+        let without = [ServerOption::Nothing, ServerOption::ReuseAddr];
+        without.into_iter().any(|option| finding.allows(ip, option))
+    }) || finding.allows(LAST_OF_LOOPBACK.into(), ServerOption::Nothing)
 }
 
 /// Makes the port forget the group of an earlier bind, by one without SO_REUSEPORT where that may be;

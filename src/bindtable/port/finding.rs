@@ -21,6 +21,9 @@ pub struct Finding {
     pub status: Status,
     /// The sockets on the port.
     pub sockets: Vec<Socket>,
+    /// Whether the port remembers no SO_REUSEPORT group for certain: a bind of this process without the
+    /// option was the last one.
+    pub is_clear: bool,
     /// Those that are in the way of a server without an option, by their places in `sockets`.
     pub in_the_way: Vec<usize>,
     /// Whether a server may bind now.
@@ -242,6 +245,11 @@ impl Socket {
         self.peer.is_some() && self.state != State::Listen
     }
 
+    /// Whether it is a connection, or what is left of one, that no process has.
+    pub fn is_nobodys(&self) -> bool {
+        self.is_owner && !self.has_inode && self.state != State::Listen
+    }
+
     /// The first process that holds it.
     pub fn who(&self) -> Who {
         let holder = self.processes.first();
@@ -338,6 +346,9 @@ pub struct Verdict {
     /// Of an unknown one: why not, if bind refuses.
     #[serde(skip)]
     pub suspected: Option<Why>,
+    /// Of an unknown one: whether bind succeeds only where the port remembers a SO_REUSEPORT group.
+    #[serde(skip)]
+    pub hangs_on_group: bool,
 }
 
 /// The name of a network interface, or its number where it is gone.

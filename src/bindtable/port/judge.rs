@@ -95,8 +95,17 @@ pub enum Answer {
     Yes,
     /// EADDRINUSE, for the sake of this owner, by this condition.
     No(usize, Rule),
-    /// It depends on what is not known of this owner; if bind refuses, by this condition.
-    Unknown(usize, Rule),
+    /// It depends on that; if bind refuses, for the sake of this owner, by this condition.
+    Unknown(usize, Rule, On),
+}
+
+/// What an answer depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum On {
+    /// What is not known of an owner.
+    Owner,
+    /// Whether the port remembers a SO_REUSEPORT group of the new socket's, which alone lets it in.
+    Group,
 }
 
 /// The new server's socket.
@@ -131,30 +140,49 @@ fn judge_tcp(new: &Sock, owners: &[Owner]) -> Answer {
                 if better { Answer::No(at, rule) } else { Answer::No(first, of_first) }
             }
             (Some(rule), false, _) => Answer::No(at, rule),
-            (Some(rule), true, Answer::Yes) => Answer::Unknown(at, rule),
+            (Some(rule), true, Answer::Yes) => Answer::Unknown(at, rule, On::Owner),
             (_, _, answer) => answer,
         };
     }
     match answer {
-        Answer::No(at, rule) if a_group_is_remembered(new, owners) => Answer::Unknown(at, rule),
+        Answer::No(at, rule) if may_remember_group(new, owners) => {
+            Answer::Unknown(at, rule, On::Group)
+        }
         answer => answer,
     }
 }
 
 /// Whether the port's bucket may remember a SO_REUSEPORT group that lets the new socket in: one of the
 /// owners, or a socket that has gone. Of the latter nothing tells but another one with SO_REUSEPORT.
-fn a_group_is_remembered(new: &Sock, owners: &[Owner]) -> bool {
+fn may_remember_group(new: &Sock, owners: &[Owner]) -> bool {
     if !new.options.reuseport || !owners.iter().any(Owner::may_have_group) {
         return false;
     }
-    owners.iter().any(|owner| owner.may_be_remembered(new))
-        || gone(new).any(|gone| {
-            let could_bind = |owner: &Owner| {
-                owner.0.iter().any(|old| bind::bind(Proto::Tcp, &[*old], &gone).is_ok())
-            };
-            bind::bind(Proto::Tcp, &[gone], new) == Ok(Rule::FastReusePort)
-                && owners.iter().all(could_bind)
-        })
+    owners.iter().any(|owner| owner.may_be_remembered(new)) || may_have_been(new, owners)
+}
+
+/// Whether a socket of the new one's group could bind beside the owners, so that the port may remember it.
+fn may_have_been(new: &Sock, owners: &[Owner]) -> bool {
+    gone(new).any(|gone| {
+        let could_bind = |owner: &Owner| {
+            owner.0.iter().any(|old| bind::bind(Proto::Tcp, &[*old], &gone).is_ok())
+        };
+        bind::bind(Proto::Tcp, &[gone], new) == Ok(Rule::FastReusePort)
+            && owners.iter().all(could_bind)
+    })
+}
+
+/// Whether a bind of `new` with SO_REUSEPORT may have succeeded for the sake of a group that the port
+/// remembers, though a socket without a process at its address lacks the option.
+pub fn group_explains(sockets: &[&Socket], new: &Sock) -> bool {
+    let owners = sockets.iter().filter(|socket| socket.is_owner).map(|socket| {
+        let mut owner = Owner::from(*socket);
+        if !socket.has_inode && socket.address.to_canonical() == new.ip {
+            owner.0.retain(|old| !old.options.reuseport);
+        }
+        owner
+    });
+    may_have_been(new, &owners.filter(|owner| !owner.0.is_empty()).collect::<Vec<_>>())
 }
 
 /// The sockets with SO_REUSEPORT, of the same user, that may have had the port.
@@ -230,7 +258,7 @@ fn judge_udp(new: &Sock, owners: &[Owner]) -> Answer {
     };
     match (whole, by_address) {
         (Answer::Yes, Answer::No(at, rule)) | (Answer::No(at, rule), Answer::Yes) => {
-            Answer::Unknown(at, rule)
+            Answer::Unknown(at, rule, On::Owner)
         }
         (_, unknown @ Answer::Unknown(..)) => unknown,
         (whole, _) => whole,
@@ -246,7 +274,7 @@ fn judge_both_families(new: &Sock, owners: &[Owner], list: Vec<usize>) -> Answer
     let may_fail = a.no.or(b.no);
     match may_fail {
         None => Answer::Yes,
-        Some((at, rule)) if may_succeed => Answer::Unknown(at, rule),
+        Some((at, rule)) if may_succeed => Answer::Unknown(at, rule, On::Owner),
         Some((at, rule)) => Answer::No(at, rule),
     }
 }
@@ -297,6 +325,7 @@ impl Verdict {
             socket: None,
             probed: false,
             suspected: None,
+            hangs_on_group: false,
         }
     }
 }
@@ -388,12 +417,19 @@ impl Finding {
                 verdict.error = Some(Errno::ADDRINUSE);
                 verdict.socket = Some(places[at]);
             }
-            Answer::Unknown(at, rule) => {
+            Answer::Unknown(at, rule, on) => {
                 verdict.can = Can::Unknown;
+                verdict.hangs_on_group = on == On::Group;
                 verdict.suspected = Some(Why::new(rule, &owners[at]));
                 verdict.socket = Some(places[at]);
             }
         }
+    }
+
+    /// Whether a server with that option may bind at `ip`, by the model.
+    pub fn allows(&self, ip: IpAddr, option: ServerOption) -> bool {
+        let new = self.question.server(ip, option);
+        judge(self.question.proto, &new, &self.owners(option).0) == Answer::Yes
     }
 
     /// Whether this option lets a new server in wherever it is kept out without one.

@@ -15,7 +15,7 @@ pub mod holders;
 pub mod judge;
 pub mod print;
 pub mod range;
-mod refusals;
+pub mod refusals;
 pub mod target;
 pub mod words;
 
@@ -38,7 +38,8 @@ pub fn look_at_range(target: Target, proto: Proto) -> Result<range::RangeFinding
 /// can be read.
 pub fn look(target: Target, proto: Proto, probe: bool) -> Result<Finding, String> {
     let mut question = Question::new(target, proto, probe);
-    let (sockets, mut unseen, beside) = stable_listing(&question)?;
+    let (mut sockets, mut unseen, beside) = stable_listing(&question)?;
+    let is_clear = binds::learn_options(&mut sockets, &question);
     if proto == Proto::Tcp && !binds::lists_bound()? {
         unseen.push(Unseen::Bound);
         question.probe = true; // nothing but bind finds such a socket
@@ -47,6 +48,7 @@ pub fn look(target: Target, proto: Proto, probe: bool) -> Result<Finding, String
         question,
         status: Status::Free,
         sockets,
+        is_clear,
         in_the_way: Vec::new(),
         verdicts: Vec::new(),
         cases: Vec::new(),
@@ -55,7 +57,8 @@ pub fn look(target: Target, proto: Proto, probe: bool) -> Result<Finding, String
         unseen,
     };
     finding.judge();
-    if finding.question.probe {
+    // Beside what no process has, the port is bound anyway: then what is unknown is asked, too.
+    if finding.question.probe || finding.sockets.iter().any(Socket::is_nobodys) {
         binds::probe(&mut finding);
     }
     finding.in_the_way = finding.find_in_the_way();
@@ -111,7 +114,6 @@ fn stable_listing(question: &Question) -> Result<(Vec<Socket>, Vec<Unseen>, Besi
         listed = again;
     }
     beside.name(&holders);
-    binds::learn_options(&mut sockets, question);
     let mut unseen: Vec<Unseen> =
         refusal.into_iter().map(|error| Unseen::SockDiag { error }).collect();
     unseen.extend(unseen_processes(&sockets, &holders));

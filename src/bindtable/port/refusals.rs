@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv6Addr};
 impl Question {
     /// Whether bind needs a privilege that this process does not have.
     fn lacks_privilege(&self) -> bool {
-        self.target.port < first_unprivileged() && !may_bind_privileged()
+        self.target.port < first_unprivileged() && !may_bind_privileged("thread-self")
     }
 
     /// Why bind says that of `ip`, if no socket has made it.
@@ -93,14 +93,14 @@ pub fn case(verdict: &Verdict) -> Option<Case> {
     }
 }
 
-/// CAP_NET_BIND_SERVICE over this network namespace, which a user namespace's root does not have over
-/// its parent's: capabilities(7), user_namespaces(7).
-fn may_bind_privileged() -> bool {
+/// Whether that thread in `/proc` has CAP_NET_BIND_SERVICE over its network namespace, which a user
+/// namespace's root does not have over its parent's: capabilities(7), user_namespaces(7).
+pub fn may_bind_privileged(thread: &str) -> bool {
     const CAP_NET_BIND_SERVICE: u64 = 1 << 10;
-    let status = read_to_string("/proc/thread-self/status").unwrap_or_default();
+    let status = read_to_string(format!("/proc/{thread}/status")).unwrap_or_default();
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     let effective = effective.and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
-    let map = read_to_string("/proc/thread-self/uid_map").unwrap_or_default();
+    let map = read_to_string(format!("/proc/{thread}/uid_map")).unwrap_or_default();
     let is_first_namespace = map.split_whitespace().eq(["0", "0", "4294967295"]);
     is_first_namespace && effective.is_some_and(|set| set & CAP_NET_BIND_SERVICE != 0)
 }

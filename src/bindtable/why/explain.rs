@@ -6,6 +6,7 @@ use super::records::SocketOption;
 use super::socket::{Protocol, Subject};
 use super::{Format, launch, print, words};
 use crate::port::finding::User;
+use crate::port::refusals::may_bind_privileged;
 use crate::port::target::{ephemeral_range, first_unprivileged};
 use rustix::io::Errno;
 use nix::sched::{CloneFlags, setns};
@@ -355,22 +356,8 @@ impl Explanation<'_> {
         let mut help = Vec::new();
         let own = first.processes.iter().find(|holder| holder.pid == failure.pid);
         if let Some(own) = own {
-            let descriptor = own.descriptors[0];
-            let differ = failure.inet().is_some_and(|new| new.is_ipv4() != first.address.is_ipv4());
-            if differ {
-                self.mistakes.push(Mistake::TwoFamilies { descriptor });
-                help.push(Help::V6Only {
-                    descriptor: match first.address {
-                        IpAddr::V6(_) => descriptor,
-                        IpAddr::V4(_) => failure.subject.descriptor,
-                    },
-                });
-            } else {
-                self.mistakes.push(Mistake::BoundTwice { descriptor });
-                help.push(Help::BindOnce { descriptor });
-            }
-            self.help = help;
-            return;
+            let (descriptor, address) = (own.descriptors[0], first.address);
+            return self.advise_itself(descriptor, address);
         }
         let relation = first
             .processes
@@ -415,6 +402,23 @@ impl Explanation<'_> {
         self.help = help;
     }
 
+    /// What helps where the process has the port itself, at that address.
+    fn advise_itself(&mut self, descriptor: i32, address: IpAddr) {
+        let failure = self.failure;
+        let differ = failure.inet().is_some_and(|new| new.is_ipv4() != address.is_ipv4());
+        if differ {
+            self.mistakes.push(Mistake::TwoFamilies { descriptor });
+            let descriptor = match address {
+                IpAddr::V6(_) => descriptor,
+                IpAddr::V4(_) => failure.subject.descriptor,
+            };
+            self.help = vec![Help::V6Only { descriptor }];
+        } else {
+            self.mistakes.push(Mistake::BoundTwice { descriptor });
+            self.help = vec![Help::BindOnce { descriptor }];
+        }
+    }
+
     fn no_port_left(&mut self) {
         let (first, last) = ephemeral_range();
         let command = words::widen_command();
@@ -454,7 +458,7 @@ impl Explanation<'_> {
                 if failure.call == Name::Bind
                     && failure.errno() == Errno::ACCESS
                     && (1..first).contains(&address.port())
-                    && !look::may_bind_low(failure.thread) =>
+                    && !may_bind_privileged(&failure.thread.to_string()) =>
             {
                 let command = words::privilege_command(address.port());
                 let mut help = vec![Help::Privilege { command }];

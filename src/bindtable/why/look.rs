@@ -112,7 +112,7 @@ pub fn look(failure: &Failure, address: SocketAddr) -> std::io::Result<Found> {
     let answer = judge::judge(proto, &new, &owners);
     let (decides, rule) = match answer {
         Answer::No(at, rule) => (Some(at), Some(rule)),
-        Answer::Unknown(at, rule) => (Some(at), Some(rule)),
+        Answer::Unknown(at, rule, _) => (Some(at), Some(rule)),
         Answer::Yes => (None, None),
     };
     // Beside one that is in the way for certain, another that may not be is none.
@@ -357,12 +357,6 @@ pub fn effective_capabilities(process: i32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let set = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
     u64::from_str_radix(set.trim(), 16).ok()
-}
-
-/// Whether the thread has CAP_NET_BIND_SERVICE.
-pub fn may_bind_low(thread: i32) -> bool {
-    const CAP_NET_BIND_SERVICE: u64 = 1 << 10;
-    effective_capabilities(thread).is_some_and(|set| set & CAP_NET_BIND_SERVICE != 0)
 }
 
 /// Whether the program's file has capabilities (setcap(8)).
