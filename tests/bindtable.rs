@@ -23,7 +23,7 @@ const DOCUMENTS: [(&str, &str, [&str; 2]); 2] = [
     ("zh", "docs/zh-CN/bind-table.md", ["规则", "表格"]),
 ];
 
-const TRIALS: [(&str, fn()); 29] = [
+const TRIALS: [(&str, fn()); 30] = [
     ("bindtable_documents", documents),
     ("bindtable_rooms", rooms),
     ("bindtable_options", options),
@@ -34,6 +34,7 @@ const TRIALS: [(&str, fn()); 29] = [
     ("bindtable_restart", restart),
     ("bindtable_states", states),
     ("bindtable_predicted", predicted),
+    ("bindtable_functions", functions),
     ("bindtable_written", written),
     ("bindtable_smallest_cells", smallest_cells),
     ("bindtable_random_cells", || random_cells(2_000)),
@@ -60,6 +61,19 @@ const LONG: &str = "bindtable_random_cells_long";
 
 pub fn trials() -> Vec<Trial> {
     TRIALS.map(|(name, check)| harness::trial(name, check).with_ignored_flag(name == LONG)).into()
+}
+
+/// The function that decides is one of the cell's protocol.
+fn functions() {
+    for (cell, function) in [
+        ("udp/127.0.0.1/closed/127.0.0.1", "udp_lib_get_port, net/ipv4/udp.c"),
+        ("udp/0.0.0.0+device-lo/bound/0.0.0.0+device-other", "udp_lib_lport_inuse, net/ipv4/udp.c"),
+        ("udp/127.0.0.1/bound/127.0.0.1", "udp_lib_lport_inuse, net/ipv4/udp.c"),
+        ("tcp/127.0.0.1/bound/127.0.0.1", "inet_bind_conflict, net/ipv4/inet_connection_sock.c"),
+    ] {
+        let told = bindtable(&["--lang", "en", "explain", cell]);
+        assert!(told.contains(&format!("rule: {function}: ")), "{told}");
+    }
 }
 
 /// Runs `bindtable`, which must succeed and print nothing on standard error. Returns its standard output.

@@ -9,6 +9,7 @@ use crate::port::{
     ODD_NAMES, OPTIONS, asked, can, case, found, fresh, has_case, help, holder, in_cgroup, list,
     listener, local, only, states, std_listener, text, time_wait,
 };
+use nix::sys::signal::Signal;
 use rustix::net::sockopt::set_socket_linger;
 use rustix::net::{SocketFlags, accept_with, bind, listen};
 use serde_json::Value;
@@ -21,13 +22,15 @@ use std::process::Command;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-pub const TRIALS: [(&str, fn()); 10] = [
+pub const TRIALS: [(&str, fn()); 12] = [
     ("port_leaves_alone", leaves_alone),
     ("port_probe_promises", probe_promises),
     ("port_moved_server", moved_server),
     ("port_kill", kill),
     ("port_fg", fg),
     ("port_stops", stops),
+    ("port_kill_mode", kill_mode),
+    ("port_supervised", supervised),
     ("port_sysctls", sysctls),
     ("port_engines", engines),
     ("port_free_address", free_address),
@@ -277,6 +280,87 @@ fn stops() {
         let log = fs::read_to_string(scratch.path().join("log")).expect("a stand-in has run");
         assert_eq!(log.trim().replace('\n', ";"), expected, "{advised}");
         is_free();
+    }
+}
+
+/// A unit is stopped as a whole only where systemd then stops every process of it.
+fn kill_mode() {
+    let scratch = Scratch::new();
+    let mut command = Command::new("sh");
+    command.args(["-c", "sleep 1000; :"]);
+    let listener = OwnedFd::from(std_listener("127.0.0.1"));
+    let server = Process::start_with_stdin(&mut command, listener.into());
+    drop(command); // with its copy of the listener
+    let child = wait_for("its child", || server.descendant());
+    let pids = [server.pid().as_raw(), child.as_raw()];
+    wait_for("its processes alone", || {
+        let (_, finding) = asked(&["3459"]);
+        (list(&only(&finding)["processes"]).len() == 2).then_some(())
+    });
+    let advised = |files: &str| {
+        let asks = in_cgroup(&scratch, "0::/system.slice/web.service", &pids);
+        let script = format!(
+            "mount -t tmpfs none /run && mkdir -p /run/systemd/system/web.service.d && \
+             cd /run/systemd/system && {files}; exec \"$@\""
+        );
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", &script, "sh"]).arg(asks.get_program());
+        command.args(asks.get_args()).args(["port", "3459", "--format", "json"]);
+        text(&help(&found(&mut command).1, "stop")["command"]).to_owned()
+    };
+    let (unit, kill) = ("systemctl stop web.service", format!("kill {} {}", pids[0], pids[1]));
+    for (files, expected) in [
+        (":", unit),
+        ("echo KillMode=mixed > web.service", unit),
+        ("echo KillMode=process > web.service", &kill),
+        ("echo KillMode=none > web.service", &kill),
+        ("echo KillMode=process > web.service.d/own.conf", &kill),
+        ("echo KillMode=process > web.service; echo KillMode=mixed > web.service.d/own.conf", unit),
+    ] {
+        assert_eq!(advised(files), expected, "{files}");
+    }
+    run_advice(&kill);
+    is_free();
+}
+
+/// A supervisor starts its server again after a kill, so what is advised is for the supervisor.
+fn supervised() {
+    need(Need::Supervisors);
+    let server = "nc.openbsd -lk 127.0.0.1 3459";
+    for (start, stop) in [
+        ("exec runsv web", "sv down "),
+        ("exec s6-supervise web", "s6-svc -d "),
+        ("exec supervisord --nodaemon --configuration supervisord.conf", "supervisorctl stop "),
+    ] {
+        let scratch = Scratch::new();
+        let folder = scratch.path();
+        let script = folder.join("web/run");
+        fs::create_dir(folder.join("web")).expect("it is ours");
+        fs::write(&script, format!("#!/bin/sh\nexec {server}\n")).expect("it is ours");
+        fs::set_permissions(&script, Permissions::from_mode(0o755)).expect("it is ours");
+        let here = folder.display();
+        let config = format!(
+            "[unix_http_server]\nfile={here}/socket\n[supervisord]\nlogfile={here}/log\n\
+             pidfile={here}/pid\n[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory = \
+             supervisor.rpcinterface:make_main_rpcinterface\n[supervisorctl]\n\
+             serverurl=unix://{here}/socket\n[program:web]\ncommand={server}\n"
+        );
+        fs::write(folder.join("supervisord.conf"), config).expect("it is ours");
+        let mut command = Command::new("sh");
+        let mut supervisor = Process::start(command.args(["-c", start]).current_dir(folder));
+        let advised = wait_for("the advice", || {
+            let (status, finding) = asked(&["3459"]);
+            let command =
+                (status == 1).then(|| text(&help(&finding, "stop")["command"]).to_owned());
+            command.filter(|command| command.starts_with(stop))
+        });
+        let mut command = Command::new("sh");
+        let output = run(command.args(["-c", &advised]).current_dir(folder));
+        assert!(output.status.success(), "{advised}: {}{}", output.stdout, output.stderr);
+        is_free();
+        supervisor.signal(Signal::SIGTERM);
+        supervisor.wait();
+        assert!(states(PORT).is_empty(), "{start}: it has not started it again");
     }
 }
 

@@ -1,11 +1,14 @@
 //! `bindtable port` where the process hides, where there is none, and where it cannot be looked for;
 //! a free port; and the range of port 0.
 
-use crate::harness::{Need, PORT, Scratch, bindtable as program, need, run, set_sysctl, wait_for};
+use crate::harness::{
+    Need, PORT, Process, Scratch, bindtable as program, need, run, set_sysctl, wait_for,
+};
 use crate::port::{
     asked, bound, can, case, found, has_case, help, flat, holder, list, listener, local, only,
     said, states, std_listener, text,
 };
+use crate::port_refused::compiled;
 use nix::sched::{CloneFlags, unshare};
 use rustix::fd::{AsFd, AsRawFd};
 use rustix::io::IoSlice;
@@ -20,10 +23,14 @@ use std::process::Command;
 use std::sync::mpsc::channel;
 use std::thread;
 
-pub const TRIALS: [(&str, fn()); 11] = [
+pub const TRIALS: [(&str, fn()); 15] = [
     ("port_thread_with_its_own_table", thread_with_its_own_table),
     ("port_thread_in_accept", thread_in_accept),
     ("port_held_by_the_kernel", held_by_the_kernel),
+    ("port_held_by_a_ring", held_by_a_ring),
+    ("port_held_by_vxlan", held_by_vxlan),
+    ("port_held_by_wireguard", held_by_wireguard),
+    ("port_half_open", half_open),
     ("port_stopped", stopped),
     ("port_proc_troubles", proc_troubles),
     ("port_no_process", no_process),
@@ -112,6 +119,83 @@ fn held_by_the_kernel() {
     let (_, told) = said(&["3459"]);
     assert!(told.contains("in use: the kernel"), "{told}");
     assert!(!told.contains("cannot be seen"), "{told}");
+}
+
+/// A port that no process has: the candidate's command shows what holds it, and `free` ends that.
+fn is_held_by(what: &str, arguments: &[&str], shown: &str, free: &str) {
+    let finding = wait_for("a socket of the kernel's", || {
+        let (_, finding) = asked(arguments);
+        has_case(&finding, "no-process").then_some(finding)
+    });
+    let candidates = list(&case(&finding, "no-process")["candidates"]);
+    let candidate = candidates.iter().find(|it| it["what"] == what).expect("it is a candidate");
+    let output = run(Command::new("sh").args(["-c", text(&candidate["command"])])).stdout;
+    assert!(output.contains(shown), "{output}");
+    assert!(!finding.to_string().contains(r#""do":"stop""#), "{finding}");
+    let output = run(Command::new("sh").args(["-c", free]));
+    assert_eq!(output.stderr, "", "{free}");
+    wait_for("a free port", || (asked(arguments).0 == 0).then_some(()));
+}
+
+/// A listener that a ring has, and no descriptor.
+fn held_by_a_ring() {
+    need(Need::IoUring);
+    let scratch = Scratch::new();
+    let server = Process::start(&mut Command::new(compiled(&scratch, "uring")));
+    let pid = server.pid();
+    is_held_by("io-uring", &["3459"], &format!("/proc/{pid}/fd/"), &format!("kill {pid}"));
+}
+
+/// The socket of a tunnel.
+fn held_by_vxlan() {
+    need(Need::Vxlan);
+    for words in ["link add one type vxlan id 1 dstport 3459", "link set one up"] {
+        assert_eq!(run(Command::new("ip").args(words.split(' '))).stderr, "");
+    }
+    is_held_by("tunnel", &["3459", "--udp"], "dstport 3459", "ip link delete one");
+}
+
+/// The same of WireGuard.
+fn held_by_wireguard() {
+    need(Need::Wireguard);
+    let make =
+        "ip link add one type wireguard && wg set one listen-port 3459 && ip link set one up";
+    assert_eq!(run(Command::new("sh").args(["-c", make])).stderr, "");
+    is_held_by("wireguard", &["3459", "--udp"], "listening port: 3459", "ip link delete one");
+}
+
+/// A handshake that its client does not end is listed beside the listener, and is nobody's. When the listener
+/// has gone, it keeps nobody out.
+fn half_open() {
+    // A filter of its own (BPF_RET 0) keeps each answer from the client.
+    const CLIENT: &str = "import ctypes, signal, socket, struct\n\
+        drop = ctypes.create_string_buffer(struct.pack('HBBI', 6, 0, 0, 0))\n\
+        client = socket.socket()\n\
+        client.setsockopt(socket.SOL_SOCKET, 26, struct.pack('HL', 1, ctypes.addressof(drop)))\n\
+        client.setblocking(False)\n\
+        client.connect_ex(('127.0.0.1', 3459))\n\
+        signal.pause()";
+    const SYN_RECV: u8 = 3;
+    wait_for("an answer before the handshake is dropped", || {
+        let listener = listener("127.0.0.1");
+        let client = Process::start(Command::new("python3").args(["-c", CLIENT]));
+        wait_for("SYN_RECV", || (states(PORT) == [SYN_RECV, 10]).then_some(()));
+        let (status, finding) = asked(&["3459"]);
+        let is_half = |socket: &&Value| socket["state"] == "SYN_RECV";
+        let half = list(&finding["sockets"]).iter().find(is_half).expect("it is listed");
+        assert_eq!((status, &half["user"]), (1, &Value::Null), "{finding}");
+        assert!(list(&half["processes"]).is_empty() && !has_case(&finding, "no-process"));
+        drop(listener);
+        let (status, finding) = asked(&["3459"]);
+        let is_left = list(&finding["sockets"]).len() == 1 && states(PORT) == [SYN_RECV];
+        if is_left {
+            assert_eq!((status, can(&finding, "127.0.0.1", "none")), (0, "yes"), "{finding}");
+            drop(bound("127.0.0.1", false));
+        }
+        drop(client);
+        wait_for("no handshake", || states(PORT).is_empty().then_some(()));
+        is_left.then_some(())
+    });
 }
 
 /// What is advised for a stopped process frees the port.

@@ -160,6 +160,7 @@ pub fn stop(question: &Question, in_the_way: &[&Socket]) -> Option<Help> {
         }
         None => stop_activated(&holders, port)
             .or_else(|| stop_container(&holders))
+            .or_else(|| stop_supervised(&holders))
             .or_else(|| stop_unit(&holders))
             .unwrap_or_else(|| kill(&holders)),
     };
@@ -207,6 +208,29 @@ fn stop_container(holders: &BTreeSet<&Holder>) -> Option<String> {
     Some(format!("{stop} {}", container.quoted()?))
 }
 
+/// The command for the supervisor that started the server, and would start it again after a kill.
+fn stop_supervised(holders: &BTreeSet<&Holder>) -> Option<String> {
+    let is_first = |holder: &&&Holder| !holders.iter().any(|other| other.pid == holder.parent);
+    let firsts: Vec<&&Holder> = holders.iter().filter(is_first).collect();
+    let [server] = firsts[..] else { return None };
+    let supervisor = holders::process(server.parent)?;
+    let stop = match supervisor.name.raw() {
+        "supervisord" => {
+            return Some(format!(
+                "supervisorctl stop $(supervisorctl status | awk '/ pid {},/ {{print $1}}')",
+                server.pid
+            ));
+        }
+        "runsv" => "sv down",
+        "s6-supervise" => "s6-svc -d",
+        "supervise" => "svc -d",
+        _ => return None,
+    };
+    // Each runs in the folder of its service.
+    let folder = std::fs::read_link(format!("/proc/{}/cwd", supervisor.pid)).ok()?;
+    Some(format!("{stop} {}", Outside::from(folder.to_str()?).quoted()?))
+}
+
 /// The command that stops the one service in which all of them run, if its main process is one of
 /// them: a session of ssh, a job of cron or the terminal of an editor is no service of theirs.
 fn stop_unit(holders: &BTreeSet<&Holder>) -> Option<String> {
@@ -228,16 +252,23 @@ fn stop_unit(holders: &BTreeSet<&Holder>) -> Option<String> {
 }
 
 /// Whether systemd stops every process of the unit, and not the main one alone: `KillMode=` in
-/// systemd.kill(5).
+/// systemd.kill(5), from the unit's file and from its drop-ins (systemd.unit(5)).
 fn stops_all(unit: &Outside) -> bool {
     let folders = ["/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system"];
     let template = unit.raw().split_once('@').map(|(name, _)| format!("{name}@.service"));
     let names = [Some(unit.raw().to_owned()), template];
-    let files = folders
-        .iter()
-        .flat_map(|folder| names.iter().flatten().map(move |name| format!("{folder}/{name}")));
-    let text: String = files.filter_map(|file| std::fs::read_to_string(file).ok()).collect();
-    !text.lines().any(|line| matches!(line.trim(), "KillMode=process" | "KillMode=none"))
+    let names = names.iter().flatten();
+    let files: Vec<String> =
+        names.flat_map(|name| folders.map(|folder| format!("{folder}/{name}"))).collect();
+    let own = files.iter().find_map(|file| std::fs::read_to_string(file).ok());
+    let folders = files.iter().filter_map(|file| std::fs::read_dir(format!("{file}.d")).ok());
+    let mut drop_ins: Vec<_> =
+        folders.flatten().filter_map(|entry| Some(entry.ok()?.path())).collect();
+    drop_ins.sort_by_key(|file| file.file_name().map(ToOwned::to_owned));
+    let drop_ins = drop_ins.iter().filter_map(|file| std::fs::read_to_string(file).ok());
+    let text: String = own.into_iter().chain(drop_ins).map(|text| text + "\n").collect();
+    let mut modes = text.lines().filter_map(|line| line.trim().strip_prefix("KillMode="));
+    !matches!(modes.next_back(), Some("process" | "none"))
 }
 
 /// A stopped process meets SIGTERM only when it continues.

@@ -273,12 +273,19 @@ fn function(rule: Rule, proto: Proto) -> &'static str {
     use Proto::{Tcp, Udp};
     use Rule as R;
     match (rule, proto) {
+        (R::Empty, Udp) => "udp_lib_get_port, net/ipv4/udp.c",
         (R::Empty | R::FastReuse, _) => "inet_csk_get_port, net/ipv4/inet_connection_sock.c",
         (R::FastReusePort, _) => "sk_reuseport_match, net/ipv4/inet_connection_sock.c",
         (R::OtherAddress, _) => "inet_rcv_saddr_equal, net/ipv4/inet_connection_sock.c",
-        (R::BothReuse | R::BothReusePort | R::NoOption | R::OtherUser | R::Program, Udp) => {
-            "udp_lib_lport_inuse, net/ipv4/udp.c"
-        }
+        (
+            R::OtherDevice
+            | R::BothReuse
+            | R::BothReusePort
+            | R::NoOption
+            | R::OtherUser
+            | R::Program,
+            Udp,
+        ) => "udp_lib_lport_inuse, net/ipv4/udp.c",
         (R::BothReuse | R::BothReusePort | R::NoOption | R::OtherUser | R::Program, Tcp)
         | (R::OtherDevice | R::ReusePortTimeWait | R::Listens, _) => {
             "inet_bind_conflict, net/ipv4/inet_connection_sock.c"
