@@ -90,7 +90,7 @@ static UNTOLD: AtomicU32 = AtomicU32::new(0);
 static ASKING: Tally = Tally::new();
 static CHANGED: [AtomicU32; 2] = [AtomicU32::new(0), AtomicU32::new(0)];
 
-const TRIALS: [(&str, fn()); 31] = [
+const TRIALS: [(&str, fn()); 32] = [
     ("port_document", document),
     ("port_by_hand", by_hand),
     ("port_input", input),
@@ -99,6 +99,7 @@ const TRIALS: [(&str, fn()); 31] = [
     ("port_time_wait_without_the_option", time_wait_without_the_option),
     ("port_time_wait_with_the_option", time_wait_with_the_option),
     ("port_several_time_waits", several_time_waits),
+    ("port_many_addresses", many_addresses),
     ("port_child", child),
     ("port_inherited", inherited),
     ("port_outgoing", outgoing),
@@ -596,6 +597,39 @@ fn several_time_waits() {
     {
         assert!(chinese.lines().collect::<String>().replace("  ", "").contains(words), "{chinese}");
     }
+}
+
+/// TIME_WAITs at many addresses: where all had the option, and where one had not.
+fn many_addresses() {
+    let addresses: Vec<String> = (1..=20).map(|last| format!("127.0.1.{last}")).collect();
+    for has_one_without in [false, true] {
+        if has_one_without {
+            connection_is_over("127.0.2.1", false);
+        } else {
+            addresses.iter().for_each(|ip| connection_is_over(ip, true));
+        }
+        let (_, finding) = asked(&["3459"]);
+        for socket in list(&finding["sockets"]) {
+            let had = socket["address"] != "127.0.2.1";
+            assert_eq!((&socket["reuseaddr"], &socket["reuseport"]), (&had.into(), &false.into()));
+        }
+        let may = if has_one_without { "no" } else { "yes" };
+        assert_eq!(can(&finding, "0.0.0.0", "SO_REUSEADDR"), may, "{finding}");
+        assert_eq!(can(&finding, "0.0.0.0", "SO_REUSEPORT"), "no", "{finding}");
+    }
+}
+
+/// Leaves a TIME_WAIT at `ip`.
+fn connection_is_over(ip: &str, reuseaddr: bool) {
+    let before = states(PORT).len();
+    let listener = bound(ip, reuseaddr);
+    listen(&listener, 8).expect("it is bound");
+    let client = TcpStream::connect(local(ip)).expect("it listens");
+    drop(accept_with(&listener, SocketFlags::CLOEXEC).expect("it came"));
+    drop(listener);
+    wait_for("FIN_WAIT2", || states(PORT).contains(&5).then_some(()));
+    drop(client);
+    wait_for("TIME_WAIT", || (states(PORT) == vec![6; before + 1]).then_some(()));
 }
 
 /// With treuseaddr2's child alive, it names the child, and its descriptor 3.
