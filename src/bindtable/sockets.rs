@@ -184,14 +184,27 @@ pub fn std_error(errno: Errno) -> io::Error {
     io::Error::from_raw_os_error(errno.raw_os_error())
 }
 
-/// Every connection to that address, with its own port. It fails as [`listed`] does.
-pub fn connections_to(proto: Proto, peer: SocketAddr) -> io::Result<Vec<(u16, Listed)>> {
+/// Every connection to that address, with its own port: as the kernel lists them, or else from the
+/// tables below `folder`, as [`in_proc`].
+///
+/// # Errors
+///
+/// What reading the tables says.
+pub fn connections_to(
+    proto: Proto,
+    peer: SocketAddr,
+    folder: &str,
+) -> io::Result<Vec<(u16, Listed)>> {
     let family = if peer.is_ipv4() { AF_INET } else { AF_INET6 };
+    let ports = [0, peer.port()];
     let mut all = Vec::new();
-    dump(protocol(proto), family, [0, peer.port()], ALL_BUT_BOUND, &mut |found, message| {
+    let asked = dump(protocol(proto), family, ports, ALL_BUT_BOUND, &mut |found, message| {
         let listed = to_listed(found, message);
         all.extend(listed.map(|socket| (found.header.socket_id.source_port, socket)));
-    })?;
+    });
+    if asked.is_err() {
+        all = rows(folder, proto, ports)?;
+    }
     all.retain(|(_, socket)| socket.peer == Some((peer.ip(), peer.port())));
     Ok(all)
 }
@@ -207,9 +220,30 @@ fn dump(protocol: u8, family: u8, ports: [u16; 2], states: u32, each: Each<'_>) 
         states: StateFlags::from_bits_retain(states),
         socket_id,
     };
+    ask(SockDiagMessage::InetRequest(request), &mut |answer, bytes| match answer {
+        // Bound sockets are listed whatever their port.
+        SockDiagMessage::InetResponse(found)
+            if [0, found.header.socket_id.source_port].contains(&ports[0]) =>
+        {
+            each(&found, bytes);
+        }
+        _ => {}
+    })
+}
+
+/// Asks sock_diag(7) for a dump, and gives each message of the answer, with the bytes from its start.
+///
+/// # Errors
+///
+/// What socket(2), send(2) or recv(2) say, and the kernel in its answer: ENOENT without the table's
+/// module; an answer that is not understood.
+pub fn ask(
+    request: SockDiagMessage,
+    each: &mut dyn FnMut(SockDiagMessage, &[u8]),
+) -> io::Result<()> {
     let mut header = NetlinkHeader::default();
     header.flags = NLM_F_REQUEST | NLM_F_DUMP;
-    let mut message = NetlinkMessage::new(header, SockDiagMessage::InetRequest(request).into());
+    let mut message = NetlinkMessage::new(header, request.into());
     message.finalize();
     let mut bytes = vec![0; message.buffer_len()];
     message.serialize(&mut bytes);
@@ -233,12 +267,7 @@ fn dump(protocol: u8, family: u8, ports: [u16; 2], states: u32, each: Each<'_>) 
             match message.payload {
                 NetlinkPayload::Done(_) => return Ok(()),
                 NetlinkPayload::Error(error) => return Err(error.to_io()),
-                // Bound sockets are listed whatever their port.
-                NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(found))
-                    if [0, found.header.socket_id.source_port].contains(&ports[0]) =>
-                {
-                    each(&found, rest);
-                }
+                NetlinkPayload::InnerMessage(answer) => each(answer, rest),
                 _ => {}
             }
             let length = message.header.length.next_multiple_of(4) as usize;
@@ -277,6 +306,11 @@ fn to_listed(found: &InetResponse, message: &[u8]) -> Option<Listed> {
 /// The sockets on `port` in the tables below `folder`, `/proc/net` or that of another process.
 /// Bound sockets of TCP that do not listen are not there.
 pub fn in_proc(folder: &str, proto: Proto, port: u16) -> io::Result<Vec<Listed>> {
+    Ok(rows(folder, proto, [port, 0])?.into_iter().map(|(_, listed)| listed).collect())
+}
+
+/// The rows with these ports, the socket's own and its peer's, where 0 is any; each with its own port.
+fn rows(folder: &str, proto: Proto, ports: [u16; 2]) -> io::Result<Vec<(u16, Listed)>> {
     let mut all = Vec::new();
     for family in ["", "6"] {
         // In as few reads as may be: what two of them give is of two moments.
@@ -286,24 +320,28 @@ pub fn in_proc(folder: &str, proto: Proto, port: u16) -> io::Result<Vec<Listed>>
             Err(error) if family == "6" && error.kind() == io::ErrorKind::NotFound => continue,
             read => read?,
         };
-        all.extend(table.lines().skip(1).filter_map(|line| row(line, port)));
+        all.extend(table.lines().skip(1).filter_map(|line| row(line, ports)));
     }
     Ok(all)
 }
 
 /// A row of proc_net_tcp: `sl local remote st tx:rx tr:when retrnsmt uid timeout inode ...`.
-fn row(line: &str, port: u16) -> Option<Listed> {
+fn row(line: &str, ports: [u16; 2]) -> Option<(u16, Listed)> {
     let fields: Vec<&str> = line.split_whitespace().collect();
+    let is_wanted = |wanted: u16, port: u16| [0, port].contains(&wanted);
     let (local, own_port) = address(fields.get(1)?)?;
-    if own_port != port {
+    if !is_wanted(ports[0], own_port) {
         return None;
     }
     let (peer, peer_port) = address(fields.get(2)?)?;
+    if !is_wanted(ports[1], peer_port) {
+        return None;
+    }
     let (sent, received) = fields.get(4)?.split_once(':')?;
     let (timer, expires) = fields.get(5)?.split_once(':')?;
     let hex = |text| u32::from_str_radix(text, 16).ok();
     let (timer, hundredths) = (hex(timer)?, hex(expires)?);
-    Some(Listed {
+    let listed = Listed {
         state: State::new(u8::try_from(hex(fields.get(3)?)?).ok()?)?,
         local,
         peer: (peer_port != 0).then_some((peer, peer_port)),
@@ -316,7 +354,8 @@ fn row(line: &str, port: u16) -> Option<Listed> {
         send_queue: hex(sent)?,
         device: None,
         cookie: [0; 8],
-    })
+    };
+    Some((own_port, listed))
 }
 
 /// IPV6_V6ONLY of a socket at `local`, where the address itself tells: it is off at an IPv4 address,

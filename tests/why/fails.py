@@ -76,6 +76,23 @@ def inherited():
     child.wait()
 
 
+def busy():
+    """As inherited, by a child that binds all the time."""
+    held = listener(reuse=True)
+    child = os.fork()
+    if child == 0:
+        end = time.monotonic() + 100
+        while time.monotonic() < end:
+            with socket.socket() as made:
+                made.bind(("127.0.0.1", 0))
+        os._exit(0)
+    held.close()
+    time.sleep(0.1)
+    tried(new(reuse=True).bind, LOOPBACK)
+    os.kill(child, 9)
+    os.wait()
+
+
 def worker():
     held = listener()
     sys.stdout.flush()
@@ -107,6 +124,7 @@ def siblings():
 def master():
     """As nginx: a process listens, and two children of its own have inherited the listener."""
     held = listener()
+    os.dup(held.fileno())
     sys.stdout.flush()
     children = [os.fork() for _ in range(2)]
     if 0 in children:

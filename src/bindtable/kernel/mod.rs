@@ -68,21 +68,27 @@ impl Verdict {
     /// In the words of an error's name: `ok`, `bind EADDRINUSE`.
     pub fn name(self) -> String {
         let Self::Failed { call, errno } = self else { return "ok".to_owned() };
-        let call = call.name();
-        let name = match errno {
-            Errno::ACCESS => "EACCES",
-            Errno::ADDRINUSE => "EADDRINUSE",
-            Errno::ADDRNOTAVAIL => "EADDRNOTAVAIL",
-            Errno::AGAIN => "EAGAIN",
-            Errno::BUSY => "EBUSY",
-            Errno::CONNREFUSED => "ECONNREFUSED",
-            Errno::INVAL => "EINVAL",
-            Errno::NETUNREACH => "ENETUNREACH",
-            Errno::PERM => "EPERM",
-            errno => return format!("{call} errno {}", errno.raw_os_error()),
-        };
-        format!("{call} {name}")
+        match (call.name(), error_name(errno)) {
+            (call, Some(name)) => format!("{call} {name}"),
+            (call, None) => format!("{call} errno {}", errno.raw_os_error()),
+        }
     }
+}
+
+/// The names in errno(3) of the errors that these calls give.
+pub fn error_name(errno: Errno) -> Option<&'static str> {
+    Some(match errno {
+        Errno::ACCESS => "EACCES",
+        Errno::ADDRINUSE => "EADDRINUSE",
+        Errno::ADDRNOTAVAIL => "EADDRNOTAVAIL",
+        Errno::AGAIN => "EAGAIN",
+        Errno::BUSY => "EBUSY",
+        Errno::CONNREFUSED => "ECONNREFUSED",
+        Errno::INVAL => "EINVAL",
+        Errno::NETUNREACH => "ENETUNREACH",
+        Errno::PERM => "EPERM",
+        _ => return None,
+    })
 }
 
 /// A version of Linux: the three numbers of its release. Debian's 6.1.0-50 says 0 for the third, so

@@ -2,7 +2,7 @@
 //! listens.
 //!
 //! 1. [`learn_options`], after the list: of the port itself, where a TIME_WAIT, or another connection
-//!    without a process, has it. Two at each such address.
+//!    without a process, has it. Two at each such address. `bindtable why` makes this one, too, and no other.
 //! 2. [`lists_bound`]: to a port of the kernel's choice.
 //! 3. [`before_the_port`], as each address is judged: to a port of the kernel's choice, and then once more,
 //!    which fails before it comes to the port that was asked for.

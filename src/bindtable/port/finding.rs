@@ -2,7 +2,7 @@
 
 use super::holders::{self, Holder, Holders};
 use super::target::Question;
-use crate::kernel::Options;
+use crate::kernel::{self, Options};
 use crate::printable::Outside;
 use crate::sockets::{self, Listed, State};
 use rustix::io::Errno;
@@ -358,15 +358,10 @@ pub fn interface_name(index: u32) -> Outside {
     name.map_or_else(|_| index.to_string().into(), |name| name.as_str().into())
 }
 
-/// The errors of bind that have to be told apart by name; others in the system's words.
+/// The errors of bind by their names; others in the system's words.
 pub fn error_name(errno: Errno) -> String {
-    match errno {
-        Errno::ADDRINUSE => "EADDRINUSE".to_owned(),
-        Errno::ACCESS => "EACCES".to_owned(),
-        Errno::ADDRNOTAVAIL => "EADDRNOTAVAIL".to_owned(),
-        Errno::PERM => "EPERM".to_owned(),
-        errno => sockets::std_error(errno).to_string(),
-    }
+    let name = kernel::error_name(errno);
+    name.map_or_else(|| sockets::std_error(errno).to_string(), str::to_owned)
 }
 
 fn name<S: Serializer>(error: &Errno, serializer: S) -> Result<S::Ok, S::Error> {

@@ -12,6 +12,7 @@ use std::collections::btree_map::{BTreeMap, Entry};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, ErrorKind};
+use std::path::Path;
 use std::sync::LazyLock;
 
 /// A process that has a descriptor of a socket.
@@ -214,9 +215,7 @@ fn descriptors(thread: Thread, inodes: &BTreeSet<u64>) -> io::Result<BTreeMap<u6
             Err(error) if has_ended(&error) => continue, // it is closed
             target => target?,
         };
-        let inode = target
-            .to_str()
-            .and_then(|target| target.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok());
+        let inode = inode(&target);
         let number = descriptor.file_name().to_str().and_then(|name| name.parse().ok());
         if let (Some(inode), Some(number)) = (inode, number)
             && inodes.contains(&inode)
@@ -225,6 +224,21 @@ fn descriptors(thread: Thread, inodes: &BTreeSet<u64>) -> io::Result<BTreeMap<u6
         }
     }
     Ok(of_thread)
+}
+
+/// The number of a socket, from what the link of its descriptor in `/proc/PID/fd` names: `socket:[NUMBER]`,
+/// proc_pid_fd(5).
+pub fn inode(target: &Path) -> Option<u64> {
+    target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+}
+
+/// A field of `/proc/THREAD/status`, whose name ends with a colon: proc_pid_status(5).
+pub fn status_field(thread: &str, name: &str) -> Option<String> {
+    field(&fs::read_to_string(format!("/proc/{thread}/status")).ok()?, name)
+}
+
+fn field(status: &str, name: &str) -> Option<String> {
+    status.lines().find_map(|line| Some(line.strip_prefix(name)?.trim().to_owned()))
 }
 
 /// A process with a thread that waits in accept(2) on a descriptor that its table does not have: the
@@ -299,7 +313,7 @@ fn is_own() -> Result<(), Trouble> {
         }
         status => status?,
     };
-    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    let numbers = field(&status, "NSpid:");
     let own = std::process::id().to_string();
     match numbers.is_none_or(|numbers| numbers.split_whitespace().eq([&*own])) {
         true => Ok(()),

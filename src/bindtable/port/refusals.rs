@@ -1,6 +1,7 @@
 //! Refusals that are no socket's doing: what bind(2) says before it comes to the port's owners, or
 //! after it has passed them.
 
+use super::holders;
 use super::finding::{Can, Case, Finding, ServerOption, Unseen, Verdict, Why};
 use super::target::{Question, first_unprivileged};
 use rustix::io::Errno;
@@ -97,12 +98,15 @@ pub fn case(verdict: &Verdict) -> Option<Case> {
 /// namespace's root does not have over its parent's: capabilities(7), user_namespaces(7).
 pub fn may_bind_privileged(thread: &str) -> bool {
     const CAP_NET_BIND_SERVICE: u64 = 1 << 10;
-    let status = read_to_string(format!("/proc/{thread}/status")).unwrap_or_default();
-    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    let effective = effective.and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
     let map = read_to_string(format!("/proc/{thread}/uid_map")).unwrap_or_default();
     let is_first_namespace = map.split_whitespace().eq(["0", "0", "4294967295"]);
-    is_first_namespace && effective.is_some_and(|set| set & CAP_NET_BIND_SERVICE != 0)
+    is_first_namespace
+        && effective_capabilities(thread).is_some_and(|set| set & CAP_NET_BIND_SERVICE != 0)
+}
+
+/// The effective capabilities of that thread of `/proc`, as bits.
+pub fn effective_capabilities(thread: &str) -> Option<u64> {
+    u64::from_str_radix(&holders::status_field(thread, "CapEff:")?, 16).ok()
 }
 
 /// Of an IPv6 address that is there, but that duplicate address detection (RFC 4862) has not cleared:

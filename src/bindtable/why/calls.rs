@@ -123,11 +123,12 @@ pub const ATTACH: [u32; 3] = [0, 16, 0x4206];
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Call {
     pub name: Name,
+    /// As the registers have them; socketcall's are those of the call that it stands for.
     pub args: [u64; 6],
 }
 
 impl Call {
-    /// The call that a thread is in, if it is a hooked one.
+    /// The call that a thread is in, if it is a hooked one: from `struct ptrace_syscall_info`, ptrace(2).
     pub fn new(thread: i32, arch: u32, number: u64, args: [u64; 6]) -> Option<Self> {
         let abi = ABIS.iter().find(|abi| abi.arch == arch)?;
         let number = u32::try_from(number).ok()?;
@@ -181,7 +182,7 @@ impl Call {
     }
 }
 
-/// `length` bytes of the thread's memory.
+/// `length` bytes of the thread's memory: process_vm_readv(2). None if they cannot all be read.
 pub fn read(thread: i32, from: u64, length: usize) -> Option<Vec<u8>> {
     let mut bytes = vec![0; length];
     let remote = RemoteIoVec { base: usize::try_from(from).ok()?, len: length };

@@ -6,7 +6,8 @@ use super::records::SocketOption;
 use super::socket::{Protocol, Subject};
 use super::{Format, launch, print, words};
 use crate::port::finding::User;
-use crate::port::refusals::may_bind_privileged;
+use crate::port::holders::status_field;
+use crate::port::refusals::{effective_capabilities, may_bind_privileged};
 use crate::port::target::{ephemeral_range, first_unprivileged};
 use rustix::io::Errno;
 use nix::sched::{CloneFlags, setns};
@@ -23,8 +24,11 @@ use std::process::Stdio;
 /// A failed call, with all that the tracer knows of it.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Failure {
+    /// The process, under its number here.
     pub pid: i32,
+    /// The thread that called, and stands still.
     pub thread: i32,
+    /// What ps(1) calls the process.
     pub name: String,
     /// Its number in a PID namespace of its own.
     pub pid_inside: Option<i32>,
@@ -33,9 +37,10 @@ pub struct Failure {
     pub address: Option<Address>,
     /// How long the call said that it is, in bytes.
     pub address_length: u32,
+    /// Its error: errno(3).
     pub errno: i32,
     pub subject: Subject,
-    /// The binds of this port or path that were seen.
+    /// The binds of this port or path that were seen, the latest last.
     pub binds: Vec<Bind>,
     /// Another descriptor that has the option, which this one lacks.
     pub elsewhere: Option<(i32, SocketOption)>,
@@ -57,6 +62,7 @@ pub struct Bind {
 }
 
 impl Failure {
+    /// The error, as rustix has it.
     pub fn errno(&self) -> Errno {
         Errno::from_raw_os_error(self.errno)
     }
@@ -203,8 +209,11 @@ pub enum Mistake {
 #[derive(Debug)]
 pub struct Explanation<'a> {
     pub failure: &'a Failure,
+    /// The one that decides comes first.
     pub in_the_way: Vec<Obstacle>,
+    /// None if nothing is known that would make the call fail.
     pub reason: Option<Reason>,
+    /// The best comes first.
     pub help: Vec<Help>,
     pub mistakes: Vec<Mistake>,
     /// Whether SO_REUSEADDR, and whether SO_REUSEPORT, would have helped.
@@ -216,6 +225,7 @@ pub struct Explanation<'a> {
 pub struct Report {
     pub text: String,
     pub headline: String,
+    /// SO_REUSEADDR, and SO_REUSEPORT, if it is known.
     pub helps: [Option<bool>; 2],
 }
 
@@ -580,8 +590,7 @@ pub fn name_of(process: i32) -> String {
 
 /// The number of the process in the innermost PID namespace, if that is another.
 pub fn pid_inside(process: i32) -> Option<i32> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+    let numbers = status_field(&process.to_string(), "NSpid:")?;
     let inside = numbers.split_whitespace().next_back()?.parse().ok()?;
     (inside != process).then_some(inside)
 }
@@ -596,7 +605,7 @@ pub fn lost_privilege(process: i32) -> bool {
         let user = std::fs::metadata(format!("/proc/{process}/stat")).map(|stat| stat.uid());
         return user.is_ok_and(|user| user != file.uid());
     }
-    look::file_has_capability(process) && look::effective_capabilities(process) == Some(0)
+    look::file_has_capability(process) && effective_capabilities(&process.to_string()) == Some(0)
 }
 
 /// A note beside the explanations, in the format that is wanted.

@@ -49,6 +49,7 @@ const NOT_FOUND: u8 = 127;
 const NOT_EXECUTABLE: u8 = 126;
 const NO_TRACE: u8 = 125;
 
+/// The command cannot be traced.
 pub fn no_trace(line: String) -> Trouble {
     Trouble { status: NO_TRACE, line }
 }
@@ -77,13 +78,14 @@ pub fn start(
     if adopts {
         let _ = set_child_subreaper(None);
     }
-    let mut middle = of_this_program(&["--middle"])?;
-    middle.arg("--trace").arg(getpid().to_string()).args(["--format", format.name()]);
-    let middle = middle.stdin(OwnedFd::from(theirs)).stdout(output).stderr(Stdio::null());
+    let mut start_middle = of_this_program(&["--middle"])?;
+    start_middle.arg("--trace").arg(getpid().to_string()).args(["--format", format.name()]);
+    let middle = start_middle.stdin(OwnedFd::from(theirs)).stdout(output).stderr(Stdio::null());
     middle.status().map_err(|error| failed("fork", &error))?;
     if adopts {
         let _ = set_child_subreaper(Some(getpid()));
     }
+    drop(start_middle); // with the tracer's end of the channel: if the tracer ends, this side has to see it
     let can_copy = agree(&mut channel)?;
     drop(channel);
 
@@ -128,6 +130,10 @@ fn agree(channel: &mut UnixStream) -> Result<bool, Trouble> {
 }
 
 /// The middle process: starts the tracer, which loses its parent with the end of this one.
+///
+/// # Errors
+///
+/// fork(2), execve(2).
 pub fn be_the_middle(traced: i32, format: Format) -> Result<(), Trouble> {
     let mut tracer = of_this_program(&["--trace", &traced.to_string()])?;
     tracer.args(["--format", format.name()]);
@@ -136,6 +142,10 @@ pub fn be_the_middle(traced: i32, format: Format) -> Result<(), Trouble> {
 }
 
 /// `bindtable why` again, in another part.
+///
+/// # Errors
+///
+/// `/proc/self/exe` cannot be read.
 pub fn of_this_program(arguments: &[&str]) -> Result<Command, Trouble> {
     let program = std::env::current_exe()
         .map_err(|error| no_trace(words::failed("/proc/self/exe", &error)))?;
@@ -184,7 +194,8 @@ pub fn options() -> Options {
         | Options::PTRACE_O_TRACESECCOMP
 }
 
-/// Whether a descriptor of the process can be copied: not in Docker's default profile.
+/// Whether a descriptor of the process can be copied: pidfd_getfd(2), which Docker's default profile
+/// refuses.
 pub fn can_copy(process: i32) -> bool {
     let pidfd = Pid::from_raw(process).ok_or(Errno::SRCH);
     let pidfd = pidfd.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()));

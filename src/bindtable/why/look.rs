@@ -27,6 +27,7 @@ use std::time::{Duration, Instant};
 /// A socket in the way.
 #[derive(Clone, Debug, Serialize)]
 pub struct Obstacle {
+    /// As netstat(8) names it; of a Unix socket, `LISTEN` or `BOUND`.
     pub state: &'static str,
     pub address: IpAddr,
     /// The network interface that it is bound to.
@@ -39,9 +40,11 @@ pub struct Obstacle {
     pub reuseport: Option<bool>,
     pub ipv6_only: Option<bool>,
     pub user: Option<User>,
+    /// Those that have it, as far as they can be seen.
     pub processes: Vec<Holder>,
     /// What the first of them is to the one that failed.
     pub relation: Option<Relation>,
+    /// Of a TIME_WAIT, and FIN_WAIT2 without a process.
     pub seconds_left: Option<u32>,
     /// The bind that made it, if it was seen.
     pub bound: Option<SeenBind>,
@@ -57,6 +60,7 @@ pub struct SeenBind {
     pub pid: i32,
     pub descriptor: i32,
     pub milliseconds_ago: u64,
+    /// Whether that descriptor of that process still is this socket.
     pub still_has_it: bool,
 }
 
@@ -66,6 +70,7 @@ pub struct Found {
     pub in_the_way: Vec<Obstacle>,
     /// The model does not know what decides.
     pub is_unknown: bool,
+    /// What decides is that the users differ.
     pub is_other_user: bool,
     /// The command that stops those who hold the first.
     pub stop: Option<String>,
@@ -180,6 +185,10 @@ fn holders_of(failure: &Failure, inodes: &BTreeSet<u64>) -> Holders {
             seen.insert(pid);
         }
     }
+    // What the tracer has stopped for a moment is no stopped job.
+    for holder in holders.of.values_mut().flatten() {
+        holder.is_stopped &= !failure.traced.contains(&holder.pid);
+    }
     holders.sort();
     holders
 }
@@ -273,9 +282,10 @@ fn seen(bind: &Bind, its: u64) -> SeenBind {
 ///
 /// # Errors
 ///
-/// What sock_diag(7) says.
+/// What sock_diag(7) and then `/proc/net` say.
 pub fn to_destination(failure: &Failure, to: SocketAddr) -> std::io::Result<Vec<Obstacle>> {
-    let listed = sockets::connections_to(table_of(failure.subject.protocol), to)?;
+    let folder = format!("/proc/{}/net", failure.thread);
+    let listed = sockets::connections_to(table_of(failure.subject.protocol), to, &folder)?;
     let obstacles = listed.into_iter().map(|(port, listed)| {
         let socket = Socket::new(&listed, &Holders::default());
         Obstacle::new(failure, &socket, &listed, port)
@@ -288,9 +298,9 @@ pub fn unix_sockets(failure: &Failure, file: Option<&Path>) -> Vec<Obstacle> {
     let listed = match (&failure.address, file) {
         (Some(Address::Path(_)), Some(file)) => {
             let Ok(found) = std::fs::metadata(file) else { return Vec::new() };
-            unix::at_file(found.ino(), file)
+            unix::at_file(failure.thread, found.ino(), file)
         }
-        (Some(Address::Abstract(name)), _) => unix::named(name),
+        (Some(Address::Abstract(name)), _) => unix::named(failure.thread, name),
         _ => return Vec::new(),
     };
     let inodes: BTreeSet<u64> = listed.iter().map(|(inode, _)| *inode).collect();
@@ -350,13 +360,6 @@ pub fn kill_command(holders: &[Holder]) -> Option<String> {
     let top: BTreeSet<&Holder> =
         holders.iter().filter(|holder| !pids.contains_key(&holder.parent)).collect();
     (!top.is_empty()).then(|| advice::kill(&top))
-}
-
-/// CapEff of `/proc/PID/status`.
-pub fn effective_capabilities(process: i32) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let set = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
-    u64::from_str_radix(set.trim(), 16).ok()
 }
 
 /// Whether the program's file has capabilities (setcap(8)).

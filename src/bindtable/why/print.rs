@@ -4,6 +4,7 @@ use super::calls::{Address, Name};
 use super::explain::{Explanation, Report};
 use super::socket::Protocol;
 use super::{Format, explain, words};
+use crate::port::finding::error_name;
 use crate::port::print::{padded, wrapped};
 use crate::printable::make_printable;
 use serde_json::{Value, json};
@@ -79,7 +80,7 @@ fn json(explanation: &Explanation) -> Value {
         "name": failure.name,
         "pid_inside": failure.pid_inside,
         "call": failure.call,
-        "error": words::error_name(failure.errno()),
+        "error": error_name(failure.errno()),
         "protocol": (subject.protocol != Protocol::Other).then_some(subject.protocol),
         "address": inet.map(|address| address.ip()),
         "port": inet.map(|address| address.port()),

@@ -59,6 +59,7 @@ pub struct Bound {
 pub struct Refused {
     pub process: i32,
     pub descriptor: i32,
+    /// Its socket's; 0 if it is not known.
     pub inode: u64,
     /// Whether it would have succeeded with SO_REUSEADDR, and with SO_REUSEPORT, if that is known.
     pub helps: [Option<bool>; 2],
@@ -78,21 +79,26 @@ pub struct Records {
 }
 
 impl Records {
+    /// A process has started another: fork(2).
     pub fn forked(&mut self, parent: i32, child: i32) {
         if self.parents.len() >= PROCESSES {
             self.parents.pop_first(); // mostly the oldest
         }
         self.parents.insert(child, parent);
-        // The child has copies of the descriptors.
+        // The child has copies of the descriptors; what it has done with them meanwhile counts.
         let all = (parent, i32::MIN)..=(parent, i32::MAX);
         let options: Vec<_> =
             self.options.range(all.clone()).map(|(key, its)| (key.1, its.clone())).collect();
-        self.options.extend(options.into_iter().map(|(fd, its)| ((child, fd), its)));
+        for (fd, its) in options {
+            self.options.entry((child, fd)).or_insert(its);
+        }
         let sockets: Vec<_> = self.sockets.range(all).map(|(key, its)| (key.1, *its)).collect();
-        self.sockets.extend(sockets.into_iter().map(|(fd, its)| ((child, fd), its)));
+        for (fd, its) in sockets {
+            self.sockets.entry((child, fd)).or_insert(its);
+        }
     }
 
-    /// Its descriptors are gone.
+    /// A process has ended: its descriptors are gone.
     pub fn ended(&mut self, process: i32) {
         let all = (process, i32::MIN)..=(process, i32::MAX);
         while let Some((key, _)) = self.options.range(all.clone()).next() {
@@ -106,15 +112,18 @@ impl Records {
         self.refused.retain(|refused| refused.process != process);
     }
 
+    /// socket(2) has returned `descriptor`. `kind`: domain, type and protocol.
     pub fn made_socket(&mut self, process: i32, descriptor: i32, kind: [i32; 3]) {
         self.options.remove(&(process, descriptor));
         self.sockets.insert((process, descriptor), kind);
     }
 
+    /// setsockopt(2): whether the option is on now.
     pub fn set_option(&mut self, process: i32, fd: i32, option: SocketOption, value: bool) {
         self.options.entry((process, fd)).or_default().insert(option, value);
     }
 
+    /// bind(2) has succeeded, just now.
     pub fn bound(&mut self, process: i32, descriptor: i32, address: Address) {
         if self.bound.len() >= BINDS {
             self.bound.pop_front();
@@ -122,6 +131,7 @@ impl Records {
         self.bound.push_back(Bound { process, descriptor, address, at: Instant::now() });
     }
 
+    /// bind(2) has failed with EADDRINUSE.
     pub fn refused(&mut self, refused: Refused) {
         if self.refused.len() >= BINDS {
             self.refused.pop_front();

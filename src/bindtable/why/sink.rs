@@ -16,6 +16,7 @@ pub struct Sink {
 }
 
 impl Sink {
+    /// To a descriptor that is open for writing.
     pub fn new(descriptor: OwnedFd) -> Self {
         Self { descriptor: Some(descriptor) }
     }

@@ -3,6 +3,7 @@
 
 use super::raw;
 use super::records::{Records, SocketOption};
+use crate::port::holders;
 use nix::libc;
 use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{getsockopt, sockopt::BindToDevice};
@@ -60,10 +61,12 @@ pub struct Subject {
     pub is_ipv6: Option<bool>,
     /// 0 if it is not known.
     pub inode: u64,
+    /// The user who has made it.
     pub uid: Option<u32>,
     pub reuseaddr: Option<bool>,
     pub reuseport: Option<bool>,
     pub ipv6_only: Option<bool>,
+    /// SO_BROADCAST: socket(7).
     pub broadcast: Option<bool>,
     /// SO_BINDTODEVICE: the interface's name and number.
     pub device: Option<(String, u32)>,
@@ -175,7 +178,7 @@ pub fn sockets_of(process: i32) -> Vec<i32> {
 /// The number by which `/proc` knows the descriptor's socket.
 pub fn inode(process: i32, descriptor: i32) -> Option<u64> {
     let link = std::fs::read_link(format!("/proc/{process}/fd/{descriptor}")).ok()?;
-    link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+    holders::inode(&link)
 }
 
 /// The name of the socket's `struct proto`: `TCP`, `TCPv6`, `UNIX-STREAM` (xattr(7) of sockfs).

@@ -7,6 +7,7 @@ use super::records::{Records, Refused, SocketOption};
 use super::sink::Sink;
 use super::socket::{Subject, inode, sockets_of};
 use super::{Format, launch, words};
+use crate::port::holders::status_field;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::ptrace;
@@ -19,7 +20,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-/// What may be explained.
+/// What may be explained. Not ERESTARTSYS and its kin, of a call that a signal has interrupted: no program
+/// sees them.
 const EXPLAINED: [Errno; 5] =
     [Errno::ADDRINUSE, Errno::ADDRNOTAVAIL, Errno::ACCESS, Errno::PERM, Errno::INVAL];
 
@@ -163,14 +165,11 @@ impl Tracer {
         }
         let (signal, event) = (status >> 8 & 0xff, status >> 16);
         // It may stop before its parent's stop says that it has started it.
-        if !self.threads.contains_key(&thread) {
-            let (process, parent) = process_of(thread);
-            self.started(thread, process, parent);
-        }
+        self.threads.entry(thread).or_insert_with(|| Thread::new(process_of(thread)));
         let (how, signal) = match event {
             libc::PTRACE_EVENT_SECCOMP => (self.entered(thread), 0),
             libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE => {
-                self.forked(thread);
+                self.forked(thread, event == libc::PTRACE_EVENT_CLONE);
                 (self.between(thread), 0)
             }
             libc::PTRACE_EVENT_EXEC => {
@@ -212,15 +211,11 @@ impl Tracer {
             its.call.take()
         });
         if let Some(call) = call {
-            // A call that a signal has interrupted (ERESTARTSYS and its kin) is no failure: they are
-            // no errno that a program sees.
             let value = info[3].cast_signed();
             let is_error = info[4] & 0xff != 0;
             let errno = i32::try_from(-value).unwrap_or(0);
             let result = if is_error { Err(Errno::from_raw_os_error(errno)) } else { Ok(value) };
-            if !is_error || errno < 512 {
-                self.returned(thread, call, result);
-            }
+            self.returned(thread, call, result);
         }
         self.between(thread)
     }
@@ -299,6 +294,13 @@ impl Tracer {
         if let Some((count, _)) = self.again.get_mut(&key) {
             *count += 1;
             return;
+        }
+        // Its parent's stop may not have been seen yet.
+        if !self.records.parents().contains_key(&process)
+            && let Some(parent) = number_of(process, "PPid:")
+            && self.threads.contains_key(&parent)
+        {
+            self.records.forked(parent, process);
         }
         let subject = Subject::new(process, descriptor, &self.records);
         let place = address.clone().or(subject.local.map(Address::Inet));
@@ -457,20 +459,15 @@ impl Tracer {
         }
     }
 
-    /// A thread has started another, or a process.
-    fn forked(&mut self, thread: i32) {
+    /// A thread has started a process, or, if that may be, another thread.
+    fn forked(&mut self, thread: i32, may_be_thread: bool) {
         let Ok(child) = ptrace::getevent(unistd::Pid::from_raw(thread)) else { return };
-        let child = child as i32;
-        if !self.threads.contains_key(&child) {
-            let parent = self.threads[&thread].process;
-            self.started(child, if is_process(child) { child } else { parent }, parent);
-        }
-    }
-
-    fn started(&mut self, thread: i32, process: i32, parent: i32) {
-        self.threads.insert(thread, Thread::new(process));
-        if process == thread {
-            self.records.forked(parent, process);
+        let (child, parent) = (child as i32, self.threads[&thread].process);
+        let its = self.threads.entry(child).or_insert_with(|| {
+            Thread::new(if may_be_thread && !is_process(child) { parent } else { child })
+        });
+        if its.process == child {
+            self.records.forked(parent, child);
         }
     }
 
@@ -494,10 +491,12 @@ fn is_process(id: i32) -> bool {
     Pid::from_raw(id).is_some_and(|pid| pidfd_open(pid, PidfdFlags::empty()).is_ok())
 }
 
-/// The process of a thread, and its parent.
-fn process_of(thread: i32) -> (i32, i32) {
-    let status = std::fs::read_to_string(format!("/proc/{thread}/status")).unwrap_or_default();
-    let number =
-        |name| status.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
-    (number("Tgid:").unwrap_or(thread), number("PPid:").unwrap_or(0))
+/// The process of a thread.
+fn process_of(thread: i32) -> i32 {
+    if is_process(thread) { thread } else { number_of(thread, "Tgid:").unwrap_or(thread) }
+}
+
+/// A number of `/proc/THREAD/status`.
+fn number_of(thread: i32, name: &str) -> Option<i32> {
+    status_field(&thread.to_string(), name)?.parse().ok()
 }

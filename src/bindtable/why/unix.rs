@@ -1,22 +1,20 @@
-//! The Unix sockets that this network namespace has: sock_diag(7).
+//! The Unix sockets that this network namespace has: sock_diag(7), or else `/proc/net/unix`.
 
-use netlink_packet_core::{Emitable, NLM_F_DUMP, NLM_F_REQUEST};
-use netlink_packet_core::{NetlinkHeader, NetlinkMessage, NetlinkPayload};
+use crate::sockets::ask;
+use netlink_packet_core::Emitable;
 use netlink_packet_sock_diag::SockDiagMessage;
 use netlink_packet_sock_diag::unix::nlas::{Nla, UnixDiagName};
 use netlink_packet_sock_diag::unix::{ShowFlags, StateFlags, UnixRequest, UnixResponse};
-use rustix::io::Errno;
-use rustix::net::netlink::{self, SocketAddrNetlink};
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, sendto, socket_with,
-};
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// A Unix socket: its inode, and whether it listens.
 pub type Found = (u64, bool);
 
-/// The sockets that were bound to the file with this number and name.
-pub fn at_file(inode: u64, path: &Path) -> Vec<Found> {
+/// The sockets that were bound to the file with this number and name, which is `path` in the `/proc` of
+/// a thread of that namespace.
+pub fn at_file(thread: i32, inode: u64, path: &Path) -> Vec<Found> {
     let is_it = |found: &UnixResponse| {
         // The library keeps `struct unix_diag_vfs` to itself: the inode's number comes first in it.
         let number = found.nlas.iter().find_map(|nla| match nla {
@@ -34,19 +32,32 @@ pub fn at_file(inode: u64, path: &Path) -> Vec<Found> {
         };
         number.map(u64::from) == Some(inode & 0xffff_ffff) && name == path.file_name()
     };
-    dump(is_it).unwrap_or_default()
+    dump(is_it).unwrap_or_else(|_| {
+        in_proc(thread, |name| {
+            let is_the_file = |name| {
+                let file = std::fs::metadata(format!("/proc/{thread}/root{name}"));
+                file.is_ok_and(|file| file.ino() == inode)
+            };
+            // Of what a relative name was relative to, nothing is told.
+            Path::new(name).file_name() == path.file_name()
+                && (!name.starts_with('/') || is_the_file(name))
+        })
+    })
 }
 
-/// The sockets with this name of the abstract namespace.
-pub fn named(name: &[u8]) -> Vec<Found> {
+/// The sockets with this name of the abstract namespace, in the namespace of the thread.
+pub fn named(thread: i32, name: &[u8]) -> Vec<Found> {
     let is_it = |found: &UnixResponse| match found.name() {
         Some(UnixDiagName::Abstract(its)) => its == name,
         _ => false,
     };
-    dump(is_it).unwrap_or_default()
+    dump(is_it).unwrap_or_else(|_| {
+        let shown = String::from_utf8_lossy(name).replace('\0', "@");
+        in_proc(thread, |name| name.strip_prefix('@') == Some(&shown))
+    })
 }
 
-fn dump(is_wanted: impl Fn(&UnixResponse) -> bool) -> Result<Vec<Found>, Errno> {
+fn dump(is_wanted: impl Fn(&UnixResponse) -> bool) -> io::Result<Vec<Found>> {
     const LISTENS: u8 = 10;
     let request = UnixRequest {
         state_flags: StateFlags::from_bits_retain(!0),
@@ -54,34 +65,27 @@ fn dump(is_wanted: impl Fn(&UnixResponse) -> bool) -> Result<Vec<Found>, Errno> 
         show_flags: ShowFlags::NAME | ShowFlags::VFS,
         cookie: [0xff; 8],
     };
-    let mut header = NetlinkHeader::default();
-    header.flags = NLM_F_REQUEST | NLM_F_DUMP;
-    let mut message = NetlinkMessage::new(header, SockDiagMessage::UnixRequest(request).into());
-    message.finalize();
-    let mut bytes = vec![0; message.buffer_len()];
-    message.serialize(&mut bytes);
-    let (kind, protocol) = (SocketType::RAW, Some(netlink::SOCK_DIAG));
-    let kernel = socket_with(AddressFamily::NETLINK, kind, SocketFlags::CLOEXEC, protocol)?;
-    sendto(&kernel, &bytes, SendFlags::empty(), &SocketAddrNetlink::new(0, 0))?;
-    let (mut found, mut buffer) = (Vec::new(), vec![0; 1 << 16]);
-    loop {
-        let (_, length) = recv(&kernel, &mut buffer[..], RecvFlags::empty())?;
-        let mut rest = &buffer[..length];
-        while !rest.is_empty() {
-            let message =
-                NetlinkMessage::<SockDiagMessage>::deserialize(rest).map_err(|_| Errno::BADMSG)?;
-            match message.payload {
-                NetlinkPayload::Done(_) => return Ok(found),
-                NetlinkPayload::Error(_) => return Err(Errno::BADMSG),
-                NetlinkPayload::InnerMessage(SockDiagMessage::UnixResponse(its))
-                    if is_wanted(&its) =>
-                {
-                    found.push((its.header.inode.into(), its.header.state == LISTENS));
-                }
-                _ => {}
-            }
-            let length = message.header.length.next_multiple_of(4) as usize;
-            rest = rest.get(length..).unwrap_or_default();
+    let mut found = Vec::new();
+    ask(SockDiagMessage::UnixRequest(request), &mut |answer, _| match answer {
+        SockDiagMessage::UnixResponse(its) if is_wanted(&its) => {
+            found.push((its.header.inode.into(), its.header.state == LISTENS));
         }
-    }
+        _ => {}
+    })?;
+    Ok(found)
+}
+
+/// The rows of unix_seq_show: address, count, protocol, flags, type, state, inode, name.
+fn in_proc(thread: i32, is_wanted: impl Fn(&str) -> bool) -> Vec<Found> {
+    const SO_ACCEPTCON: &str = "00010000";
+    let table = std::fs::read(format!("/proc/{thread}/net/unix")).unwrap_or_default();
+    let row = |line: &str| {
+        let (mut fields, mut rest) = ([""; 7], line);
+        for field in &mut fields {
+            (*field, rest) = rest.trim_start().split_once(' ')?;
+        }
+        let [_, _, _, flags, _, _, inode] = fields;
+        Some((inode.parse().ok()?, flags == SO_ACCEPTCON)).filter(|_| is_wanted(rest))
+    };
+    String::from_utf8_lossy(&table).lines().filter_map(row).collect()
 }

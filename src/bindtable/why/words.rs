@@ -5,8 +5,8 @@ use super::explain::{Explanation, Failure, Help, Mistake, Reason, Relation, user
 use super::look::Obstacle;
 use super::records::SocketOption;
 use super::socket::Protocol;
-use crate::port::finding::User;
-use crate::port::holders::Holder;
+use crate::port::finding::{User, error_name};
+use crate::port::holders::{Holder, status_field};
 use crate::printable::{Outside, printable};
 use crate::{say, words};
 use rustix::io::Errno;
@@ -30,7 +30,8 @@ A tracer (ptrace) stands beside the command, and a filter (seccomp) stops these 
 tracer ignores TERM, INT and HUP, and stays until the last process that the command has started ends.
 If it is killed with KILL, these calls fail with ENOSYS from then on: restart the command. If it runs
 for an ordinary user, setuid programs and file capabilities have no effect; as root they have.
-Within it strace and gdb cannot trace. Not seen: calls that a filter of the program's own refuses, and
+If an old connection without a process is in the way, the tracer binds the port itself for a moment,
+to learn which option that connection kept. Within it strace and gdb cannot trace. Not seen: calls that a filter of the program's own refuses, and
 bind and connect by io_uring. With --pid each system call stops, which is slow; Ctrl+C ends it.
 
 If standard error is full for a second, or closed, explanations are lost; --output keeps them.
@@ -46,9 +47,10 @@ N 次”。
 
 命令由另一个进程跟踪（ptrace），过滤器（seccomp）只让上述调用停下来。跟踪进程忽略 TERM、INT 和 HUP，
 等命令启动的最后一个进程结束才退出。如果它被 KILL 杀掉，此后这些调用都以 ENOSYS 失败：请重新启动命令。
-以普通用户身份运行时，setuid 程序和文件的 capability 不生效；以 root 身份运行时照常生效。命令里面不能再
-用 strace 和 gdb 跟踪。看不到的有：被程序自己的过滤器拒绝的调用，以及通过 io_uring 的 bind 和 connect。
-用 --pid 时，每个系统调用都要停一下，所以很慢；按 Ctrl+C 停止跟踪。
+以普通用户身份运行时，setuid 程序和文件的 capability 不生效；以 root 身份运行时照常生效。如果冲突的是没有
+进程的旧连接，跟踪进程会自己 bind 一下这个端口，随即关闭，由此查出旧连接的选项。命令里面不能再用 strace 和
+gdb 跟踪。看不到的有：被程序自己的过滤器拒绝的调用，以及通过 io_uring 的 bind 和 connect。用 --pid 时，
+每个系统调用都要停一下，所以很慢；按 Ctrl+C 停止跟踪。
 
 标准错误写满的时间超过一秒，或者已经关闭，说明就会丢失；用 --output 保存到文件。
 用 --format json 时，每行一个事件，null 表示未知。
@@ -59,6 +61,7 @@ N 次”。
 
 // What is wrong with the question, or with this machine.
 
+/// Neither a command nor `--pid`.
 pub fn no_command_given() -> String {
     say!(
         "there is no command: bindtable why -- COMMAND, or bindtable why --pid PID",
@@ -66,6 +69,7 @@ pub fn no_command_given() -> String {
     )
 }
 
+/// open(2) of `--output` has failed.
 pub(super) fn no_output(path: &Path, error: &io::Error) -> String {
     say!(
         "--output: {path}: {error}",
@@ -75,14 +79,17 @@ pub(super) fn no_output(path: &Path, error: &io::Error) -> String {
     )
 }
 
+/// execve(2) has failed.
 pub(super) fn no_command(command: &str, errno: Errno) -> String {
     say!("{command}: {error}", "{command}：{error}", error = text_of(errno))
 }
 
+/// A call of this program's own, or a file that it needs, has failed.
 pub(super) fn failed(what: &str, error: &dyn Display) -> String {
     say!("it cannot be traced: {what}: {error}", "无法跟踪：{what}：{error}")
 }
 
+/// The channel to the tracer has come to its end.
 pub(super) fn no_tracer() -> String {
     say!(
         "it cannot be traced: the tracer has ended before it began",
@@ -90,6 +97,7 @@ pub(super) fn no_tracer() -> String {
     )
 }
 
+/// seccomp(2) has refused the filter.
 pub(super) fn no_filter(errno: Errno) -> String {
     say!(
         "it cannot be traced: seccomp: {error}. This kernel has no filters, or a sandbox refuses them",
@@ -100,9 +108,7 @@ pub(super) fn no_filter(errno: Errno) -> String {
 
 /// ptrace(2) has refused to trace `process`.
 pub(super) fn no_trace(process: i32, errno: Errno) -> String {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let tracer =
-        status.lines().find_map(|line| line.strip_prefix("TracerPid:")?.trim().parse().ok());
+    let tracer = status_field(&process.to_string(), "TracerPid:").and_then(|id| id.parse().ok());
     let yama = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
     match (errno, tracer, yama.trim()) {
         (Errno::SRCH, ..) => say!("there is no process {process}", "没有进程号为 {process} 的进程"),
@@ -149,6 +155,7 @@ fn without_number(error: &io::Error) -> String {
 
 // The notes beside the explanations.
 
+/// ptrace(2) of a traced process has failed with EPERM.
 pub(super) fn second_tracer(name: &str, pid: i32) -> String {
     say!(
         "{name} ({pid}) cannot trace: bindtable why is the tracer of everything here. Use one at a time.",
@@ -156,6 +163,7 @@ pub(super) fn second_tracer(name: &str, pid: i32) -> String {
     )
 }
 
+/// A setuid program, or one with capabilities, has started without them.
 pub(super) fn lost_privilege(name: &str, pid: i32) -> String {
     say!(
         "{name} ({pid}) starts without the privilege that its file gives: an ordinary user traces it. \
@@ -165,6 +173,7 @@ pub(super) fn lost_privilege(name: &str, pid: i32) -> String {
     )
 }
 
+/// How many texts could not be written.
 pub(super) fn lost(count: usize) -> String {
     match count {
         1 => say!(
@@ -178,6 +187,7 @@ pub(super) fn lost(count: usize) -> String {
     }
 }
 
+/// How often the failure of that first line has come again.
 pub(super) fn again(headline: &str, count: usize) -> String {
     match count {
         1 => say!("{headline}: again, once", "{headline}：又发生了 1 次"),
@@ -185,6 +195,8 @@ pub(super) fn again(headline: &str, count: usize) -> String {
     }
 }
 
+/// setsockopt(2) after the bind that has failed. `helps`: whether it would have succeeded with the option,
+/// if that is known.
 pub(super) fn late_option(
     name: &str,
     pid: i32,
@@ -262,18 +274,6 @@ fn place(failure: &Failure) -> Option<String> {
     }
 }
 
-/// The error by its name in errno(3).
-pub(super) fn error_name(errno: Errno) -> String {
-    match errno {
-        Errno::ADDRINUSE => "EADDRINUSE".to_owned(),
-        Errno::ADDRNOTAVAIL => "EADDRNOTAVAIL".to_owned(),
-        Errno::ACCESS => "EACCES".to_owned(),
-        Errno::PERM => "EPERM".to_owned(),
-        Errno::INVAL => "EINVAL".to_owned(),
-        errno => text_of(errno),
-    }
-}
-
 fn user(user: &User) -> String {
     user.name.clone().map_or_else(|| user.uid.to_string(), |name| name.to_string())
 }
@@ -287,6 +287,7 @@ fn state_of(option: SocketOption, is_on: bool) -> String {
     }
 }
 
+/// The failed socket: its descriptor, protocol, user, device, and what decides its call.
 pub(super) fn subject(explanation: &Explanation) -> String {
     let failure = explanation.failure;
     let subject = &failure.subject;
@@ -355,10 +356,12 @@ fn relation(relation: Relation) -> &'static str {
 
 fn descriptors(holder: &Holder) -> String {
     let numbers: Vec<String> = holder.descriptors.iter().map(i32::to_string).collect();
+    let one_or_more = if numbers.len() == 1 { "" } else { "s" };
     let numbers = numbers.join(words!(", ", "、"));
-    say!("descriptor {numbers}", "fd {numbers}")
+    say!("descriptor{one_or_more} {numbers}", "fd {numbers}")
 }
 
+/// A socket in the way: where it is, its options, and who has it.
 pub(super) fn obstacle(old: &Obstacle, failure: &Failure) -> String {
     let mut text = match &old.path {
         Some(path) => format!("{} {}", old.state, printable(path)),
@@ -456,6 +459,7 @@ pub(super) fn obstacle(old: &Obstacle, failure: &Failure) -> String {
     text
 }
 
+/// How many sockets in the way are not named.
 pub(super) fn more(count: usize) -> String {
     match count {
         1 => say!("and one more", "还有 1 个套接字"),
@@ -623,6 +627,7 @@ pub(super) fn reason(explanation: &Explanation) -> Option<String> {
     Some(text)
 }
 
+/// What the program does wrong, where the calls show it and the help does not say it anyway.
 pub(super) fn mistakes(explanation: &Explanation) -> Vec<String> {
     let new = explanation.failure.subject.descriptor;
     let say = |mistake: &Mistake| match mistake {
@@ -642,6 +647,7 @@ pub(super) fn mistakes(explanation: &Explanation) -> Vec<String> {
     explanation.mistakes.iter().filter_map(say).collect()
 }
 
+/// What helps, in a sentence or two.
 pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
     let new = explanation.failure.subject.descriptor;
     match help {
