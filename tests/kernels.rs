@@ -6,6 +6,7 @@ use crate::documents::is_current;
 use crate::harness::{
     self, Scratch, boot, cargo, cargo_target, download, download_kernel, downloaded, run,
 };
+use crate::why::are_explained;
 use libtest_mimic::Trial;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -29,21 +30,31 @@ const DOCUMENT: &str = "docs/kernels.md";
 pub fn trials() -> Vec<Trial> {
     let trial =
         |(name, _, version)| harness::trial(name, move || predicted(name, program(), version));
+    let why =
+        |(name, _, _)| harness::trial(why_trial(name), move || explained(name, program(), "cc"));
     let others: [(&str, fn()); 3] =
         [("kernel_refused", refused), ("stack_lwip", lwip), ("stack_gvisor", gvisor)];
     let others = others.map(|(name, check)| harness::trial(name, check));
-    let ignored = KERNELS.map(trial).into_iter().chain(others);
+    let ignored = KERNELS.map(trial).into_iter().chain(KERNELS.map(why)).chain(others);
     let ordinary: [(&str, fn()); 2] =
         [("kernels_document", document), ("kernels_other_systems", other_systems)];
     let ordinary = ordinary.map(|(name, check)| harness::trial(name, check));
     ignored.map(|trial| trial.with_ignored_flag(true)).chain(ordinary).collect()
 }
 
+/// The trial of `bindtable why` on a kernel.
+fn why_trial(kernel: &str) -> String {
+    format!("{kernel}_why")
+}
+
 /// Starts the downloads that the wanted trials need: to be called before all networks are left.
 pub fn prepare(wanted: &[String]) -> Result<(), String> {
     let is_wanted = |name: &str| wanted.iter().any(|wanted| wanted == name);
     for (name, suites, _) in KERNELS {
-        if is_wanted(name) || (name == KERNELS[2].0 && is_wanted("kernel_refused")) {
+        if is_wanted(name)
+            || is_wanted(&why_trial(name))
+            || (name == KERNELS[2].0 && is_wanted("kernel_refused"))
+        {
             download_kernel(name, suites, "amd64");
         }
     }
@@ -83,6 +94,17 @@ pub fn predicted(kernel: &str, program: &Path, version: &str) {
     assert!(cells.len() > 1000);
     let different: Vec<_> = cells.iter().filter(|cell| is_unpredicted(cell)).collect();
     assert!(different.is_empty(), "{release}: {different:#?}");
+}
+
+/// `bindtable why` explains there what it explains here. `compiler`: C's for that machine.
+pub fn explained(kernel: &str, program: &Path, compiler: &str) {
+    let scratch = Scratch::new();
+    let four = scratch.path().join("four");
+    let source = harness::project("tests/why/four.c");
+    let built = run(Command::new(compiler).args(["-static", "-o"]).arg(&four).arg(source));
+    assert!(built.status.success(), "{}", built.stderr);
+    let mut boot = boot(kernel, &["inet_diag", "tcp_diag"], &[program.to_owned()]);
+    are_explained(run(boot.arg(four).arg("/bindtable")));
 }
 
 /// `boot.sh` refuses a file that is no kernel, with one line. If a kernel does not boot, or a program does
