@@ -3,8 +3,8 @@
 
 use crate::harness::{
     self, Client, Need, PORT, Process, Program, Row, Runtime, Scratch, Switches, Tally, Variant,
-    NOBODY, SharedFolder, bindtable as program, has_two_users, in_namespace, lacks_in, need, read,
-    run, set_sysctl, sockets, wait_for, wait_for_rows,
+    NOBODY, SharedFolder, bindtable as program, has_two_users, in_namespace, lacks_in, need,
+    own_descriptors, read, run, set_sysctl, sockets, wait_for, wait_for_rows,
 };
 use crate::bindtable::{is_chinese, refusal};
 use crate::documents::is_current;
@@ -12,7 +12,6 @@ use crate::port_refused::Policy;
 use crate::{port_advice, port_hidden, port_refused};
 use libtest_mimic::Trial;
 use nix::net::if_::if_nametoindex;
-use nix::sched::{CloneFlags, unshare};
 use nix::sys::socket::{
     self as nix_socket, Backlog, SockFlag, SockType, SockaddrStorage, setsockopt, sockopt,
 };
@@ -1464,7 +1463,7 @@ impl Situation {
                 }
                 let ((said, hears), (stop, waits)) = (channel(), channel::<()>());
                 scope.spawn(move || {
-                    unshare(CloneFlags::CLONE_FILES).expect("it needs no privilege");
+                    own_descriptors();
                     let standing = place(socket, self.is_udp, port);
                     said.send(()).expect("the trial waits");
                     let _ = waits.recv();

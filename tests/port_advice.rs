@@ -343,7 +343,8 @@ fn supervised() {
             "[unix_http_server]\nfile={here}/socket\n[supervisord]\nlogfile={here}/log\n\
              pidfile={here}/pid\n[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory = \
              supervisor.rpcinterface:make_main_rpcinterface\n[supervisorctl]\n\
-             serverurl=unix://{here}/socket\n[program:web]\ncommand={server}\n"
+             serverurl=unix://{here}/socket\n[program:web]\ncommand={server}\n\
+             startsecs=0\n" // and so it is RUNNING, with its pid, at once
         );
         fs::write(folder.join("supervisord.conf"), config).expect("it is ours");
         let mut command = Command::new("sh");

@@ -2,14 +2,14 @@
 //! a free port; and the range of port 0.
 
 use crate::harness::{
-    Need, PORT, Process, Scratch, bindtable as program, need, run, set_sysctl, wait_for,
+    Need, PORT, Process, Scratch, bindtable as program, need, own_descriptors, run, set_sysctl,
+    wait_for,
 };
 use crate::port::{
     asked, bound, can, case, found, has_case, help, flat, holder, list, listener, local, only,
     said, states, std_listener, text,
 };
 use crate::port_refused::compiled;
-use nix::sched::{CloneFlags, unshare};
 use rustix::fd::{AsFd, AsRawFd};
 use rustix::io::IoSlice;
 use rustix::net::{
@@ -46,7 +46,7 @@ fn thread_with_its_own_table() {
     let ((said, hears), (stop, waits)) = (channel(), channel::<()>());
     thread::scope(|scope| {
         scope.spawn(move || {
-            unshare(CloneFlags::CLONE_FILES).expect("it needs no privilege");
+            own_descriptors();
             let _listener = listener("127.0.0.1");
             said.send(()).expect("the trial waits");
             let _ = waits.recv();
@@ -65,7 +65,7 @@ fn thread_with_its_own_table() {
 fn thread_in_accept() {
     thread::scope(|scope| {
         scope.spawn(|| {
-            unshare(CloneFlags::CLONE_FILES).expect("it needs no privilege");
+            own_descriptors();
             let listener = listener("127.0.0.1");
             let number = listener.as_raw_fd();
             thread::scope(|scope| {

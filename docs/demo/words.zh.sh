@@ -12,7 +12,7 @@ declare -gA words=(
 Enter 退出。
 
   --only 1|2|3  只做一个实验：treuseaddr（1）、treuseaddr2（2），或者看后启动的
-                程序能从 UDP 和 TCP 上抢走什么（3）
+                程序能抢走哪些 UDP 数据报和 TCP 客户端（3）
   --all         三个都做；不写 --only 和 --all 时，做 1 和 2
   --no-pause    在终端上也不等你按 Enter
   --split       在 tmux 里显示同样的内容：服务器、nc 和 netstat 各占一格
@@ -24,7 +24,7 @@ Enter 退出。
 
 环境变量：CARGO_TARGET_DIR（默认 target/demo）、TMPDIR、NO_COLOR。
 退出状态：0 全部符合预期，1 有结果不同或者出了错，2 用法错误，
-129、130、141、143 分别由 SIGHUP、SIGINT、SIGPIPE、SIGTERM 结束
+129、130、141、143 分别表示被 SIGHUP、SIGINT、SIGPIPE、SIGTERM 终止
 （用 nohup 运行时，SIGHUP 始终被忽略）。"
 
     # ---- 框架 ----
@@ -75,10 +75,10 @@ nc 打印自己的报错"
 
     # ---- 错误，每个一行，在“demo.sh: ”之后 ----
     [not-linux]="本演示展示 Linux 的 TCP 和 UDP：请在 Linux 上运行"
-    [no-sources]="docs/ 旁边没有 src/treuseaddr.c：请在它所属的仓库里运行"
+    [no-sources]="docs/ 的上级目录里没有 src/treuseaddr.c：请在本项目的仓库里运行"
     [wrong-machine]="默认编译出的程序支持 x86_64、aarch64 和 riscv64，不支持 %s：请加上 --libc 或 --c"
     [signals-ignored]="这里忽略了 SIGINT 或 SIGPIPE：请在前台运行"
-    [unknown-argument]="不认识的参数 \"%s\"：见 --help"
+    [unknown-argument]="不认识的参数“%s”：见 --help"
     [c-or-libc]="--c 和 --libc 不能同时使用"
     [which-experiment]="--only 只能是 1、2 或 3：见 --help"
     [only-or-all]="--only 和 --all 只能写其中一个，只写一次"
@@ -182,7 +182,7 @@ nc 打印自己的报错"
     [is-that-enough]="旧服务器不带选项。新服务器不带选项能绑定吗？带选项呢？"
     [the-connection-lacks-the-flag]="*都不能*。连接也复制了旧服务器的标志，而旧服务器没有设置。"
     [and-with-the-option-in-the-old-server]="再来一遍，但旧服务器带选项。哪个新服务器能绑定？"
-    [the-article-is-right]="*带选项的*：没有套接字在监听，双方都设置了选项。文章的说法对它成立。"
+    [the-article-is-right]="*带选项的*：没有套接字在监听，双方都设置了选项。这样改过的程序，文章的说法就成立。"
     [recap-2]="- fork 之后，子进程也有监听套接字，直到它关闭自己那一份。
 - SO_REUSEADDR 对 LISTEN 不起作用：这样的子进程还在，就不能重启。
 - 即使子进程关闭了监听套接字，双方也都要设置。"

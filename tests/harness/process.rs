@@ -3,6 +3,7 @@
 use super::{Need, need, wait_at_most, wait_showing};
 use nix::fcntl::OFlag;
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::termios::{OutputFlags, SetArg, tcgetattr, tcsetattr};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -92,6 +93,13 @@ impl Stream {
 /// Processes start one after another: until its exec, a new one holds a copy of each socket of this process,
 /// also of what another trial has just closed and now asks about.
 static STARTS: Mutex<()> = Mutex::new(());
+
+/// Gives this thread a descriptor table of its own. It is a copy: of no process that is being started, whose start
+/// would wait until this thread has ended.
+pub fn own_descriptors() {
+    let _alone = STARTS.lock();
+    unshare(CloneFlags::CLONE_FILES).expect("it needs no privilege");
+}
 
 /// A process with its descendants, which end when this is dropped.
 pub struct Process {

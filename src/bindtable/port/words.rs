@@ -523,7 +523,7 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
             "An outgoing connection was here, it seems: no socket listens on port {port}, and the \
              kernel chooses ports from {first} to {last} for outgoing connections. SO_REUSEADDR in \
              the server does not help now. A server should have a port outside that range.",
-            "看来是一条出站连接留下的：端口 {port} 上没有套接字在监听，而内核从 {first} 到 \
+            "看来是一条出站连接留下的：端口 {port} 上没有套接字在监听，而内核在 {first} 到 \
              {last} 之间为出站连接分配端口。现在给服务器设置 SO_REUSEADDR 没有用。\
              服务器的端口应当选在这个范围之外。"
         ),
@@ -532,7 +532,7 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
              the kernel chooses ports from {first} to {last} for outgoing connections. SO_REUSEADDR \
              in the server does not help. A server should have a port outside that range.",
             "{who}持有的看来是一条出站连接：端口 {port} 上没有套接字在监听，\
-             而内核从 {first} 到 {last} 之间为出站连接分配端口。给服务器设置 SO_REUSEADDR \
+             而内核在 {first} 到 {last} 之间为出站连接分配端口。给服务器设置 SO_REUSEADDR \
              没有用。服务器的端口应当选在这个范围之外。",
             who = self::who(who, finding)
         ),
@@ -575,8 +575,8 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
                 Engine::Podman => say!(
                     " Podman knows it, for the user who has started it. A kill would leave the \
                      container without its port.",
-                    "要以启动它的用户身份运行 podman，才能看到它。\
-                     直接 kill 只会让容器失去端口。"
+                    "要以启动容器的用户身份运行 podman，才能看到这个容器。\
+                     直接 kill 这个进程，只会让容器失去端口。"
                 ),
             },
             to = match (container_ip, container_port) {
@@ -890,7 +890,7 @@ pub(super) fn if_still(reason: &IfStill) -> String {
         IfStill::Forwarded { command } => say!(
             "Or it binds, and gets no clients: a rule may forward the port to a container, with no \
              socket here. As root: {command}",
-            "或者绑定成功，却没有客户端连上来：可能有规则把端口转发到容器，这里没有套接字。\
+            "或者绑定成功了，却没有客户端连上来：可能有规则把端口转发到容器，这里没有套接字。\
              以 root 身份查看：{command}"
         ),
         IfStill::Why { command } => {
@@ -911,7 +911,7 @@ pub(super) fn range_answer(finding: &RangeFinding, proto: Proto) -> String {
     say!(
         "{protocol} port 0 is no port: the kernel chooses one from {first} to {last}{kept}. {in_use} \
          of them have a socket, and {free} have none.",
-        "{protocol} 端口 0 不是真正的端口：内核会从 {first} 到 {last} 之间选一个{kept}。\
+        "{protocol} 端口 0 不是真正的端口：内核会在 {first} 到 {last}{kept}之间选一个。\
          其中 {in_use} 个有套接字，{free} 个没有。",
         protocol = proto.name().to_uppercase()
     )

@@ -385,7 +385,7 @@ const THREE: [(&str, &str, &str); 9] = [
     ),
     (
         "the same in UDP, where A is bound: it remembers nothing",
-        "同上，换成 UDP，A 已绑定：它什么也不记",
+        "同上，换成 UDP，A 已绑定：UDP 不保留这样的记录",
         "udp/127.0.0.1+reuseaddr,127.0.0.1+reuseaddr+reuseport+closed/bound/127.0.0.1+reuseport",
     ),
     (

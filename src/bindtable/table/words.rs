@@ -101,7 +101,7 @@ pub fn title(question: &str) -> &'static str {
         }
         "receivers" => words!(
             "Who receives, and who accepts? What decides beside the address",
-            "谁收到，谁 accept？除了地址，还由什么决定"
+            "谁收到数据报，谁 accept 连接？除了地址，还由什么决定？"
         ),
         "udp-delivery" => words!("UDP: who receives?", "UDP：谁收到？"),
         "tcp-delivery" => words!("TCP: who accepts?", "TCP：谁 accept？"),
@@ -200,7 +200,7 @@ pub fn note(question: &str) -> &'static str {
             "A socket bound to 0.0.0.0 that connects has one address from then on. A B that \
              connects without bind asks for a port before it has an address, and only A's is \
              left.",
-            "绑定 0.0.0.0 的套接字在 connect 之后，地址变成具体的一个。如果 B 不 bind 就 connect，内核在 B 有地址之前先给它选端口，而可用的端口只剩 A 的。"
+            "绑定 0.0.0.0 的套接字在 connect 之后，本地地址变成一个具体地址。如果 B 不 bind 就 connect，内核在 B 有地址之前先给它选端口，而可用的端口只剩 A 的。"
         ),
         "udp-exhausted" => words!(
             "ip_local_port_range has one port, A's. With an option that both have, bind to port 0 \
@@ -313,13 +313,13 @@ fn condition(rule: Rule, proto: Proto) -> &'static str {
         Rule::FastReuse => words!(
             "before Linux 6.8: the port's bucket remembers (fastreuse) that every owner had \
              SO_REUSEADDR and none has listened; the new socket has it, too: nobody is compared",
-            "Linux 6.8 之前：端口的桶用 fastreuse 记着，端口上的套接字都有 SO_REUSEADDR，也都没有监听过；新套接字也有 SO_REUSEADDR，于是跳过比较"
+            "Linux 6.8 之前：端口上的套接字都有 SO_REUSEADDR，也都没有监听过，端口的桶用 fastreuse 记下了这一点；新套接字也有 SO_REUSEADDR，于是跳过比较"
         ),
         Rule::FastReusePort => words!(
             "the port's bucket remembers (fastreuseport) the user and the address of the last \
              socket that was compared, if that had SO_REUSEPORT; the new socket has the option, \
              the user and a covered address: nobody is compared",
-            "端口的桶用 fastreuseport 记着最后一个比较过的套接字的用户和地址，前提是它有 SO_REUSEPORT；新套接字也有这个选项，用户相同，地址被它涵盖，于是跳过比较"
+            "如果最后一个比较过的套接字有 SO_REUSEPORT，端口的桶就用 fastreuseport 记下它的用户和地址；新套接字也有 SO_REUSEPORT，用户相同，地址又被记下的地址涵盖，于是跳过比较"
         ),
         Rule::OtherAddress => words!(
             "no owner of the port has the address, and neither is the wildcard's",
@@ -374,7 +374,7 @@ fn condition(rule: Rule, proto: Proto) -> &'static str {
         Rule::LastPortReusePort => words!(
             "every port has an owner, and no second round helps: not both have SO_REUSEADDR, \
              or both have SO_REUSEPORT, too, and the same user",
-            "所有端口都被占用，第二轮查找也没有用：不是双方都有 SO_REUSEADDR，或者双方还都有 SO_REUSEPORT 而且用户相同"
+            "所有端口都被占用，第二轮查找也没有用：要么不是双方都有 SO_REUSEADDR；要么双方除了 SO_REUSEADDR，又都有 SO_REUSEPORT，而且用户相同"
         ),
         Rule::ConnectFree => words!("the port has no owner", "端口上没有套接字"),
         Rule::ConnectOtherPeer => words!(
@@ -451,7 +451,7 @@ pub fn history(history: &History) -> Vec<String> {
         changes.push(
             words!(
                 "another in two stable series: docs/kernels.md, the second reason",
-                "在两个稳定版系列里不同：见 docs/kernels.md，第二个原因"
+                "在两个稳定版系列里不同：见 docs/kernels.md，第二个变化"
             )
             .to_owned(),
         );
@@ -472,7 +472,7 @@ pub fn receiver(who: Receiver) -> &'static str {
     match who {
         Receiver::Both => words!("both", "都收到"),
         Receiver::Spread => words!("spread", "分散"),
-        Receiver::Nobody => words!("nobody", "都没有"),
+        Receiver::Nobody => words!("nobody", "都收不到"),
         side => side.name(),
     }
 }
@@ -482,7 +482,7 @@ pub fn reason(reason: Reason) -> &'static str {
     match reason {
         Reason::Copies => words!(
             "each socket whose address and group it is gets a copy",
-            "地址和多播组相符的套接字各收到一份"
+            "地址和多播组都相符的套接字才收到，各收一份"
         ),
         Reason::Program => {
             words!("the group's program takes the first", "reuseport 组的 BPF 程序总是选第一个")

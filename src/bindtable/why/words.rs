@@ -46,13 +46,13 @@ be traced, 2 if the arguments are wrong.",
 N 次”。
 
 命令由另一个进程跟踪（ptrace），过滤器（seccomp）只让上述调用停下来。跟踪进程忽略 TERM、INT 和 HUP，
-等命令启动的最后一个进程结束才退出。如果它被 KILL 杀掉，此后这些调用都以 ENOSYS 失败：请重新启动命令。
+等命令启动的最后一个进程结束才退出。如果它被 KILL 杀掉，此后这些调用都会失败，返回 ENOSYS：请重新启动命令。
 以普通用户身份运行时，setuid 程序和文件的 capability 不生效；以 root 身份运行时照常生效。如果冲突的是没有
 进程的旧连接，跟踪进程会自己 bind 一下这个端口，随即关闭，由此查出旧连接的选项。命令里面不能再用 strace 和
 gdb 跟踪。看不到的有：被程序自己的过滤器拒绝的调用，以及通过 io_uring 的 bind 和 connect。用 --pid 时，
 每个系统调用都要停一下，所以很慢；按 Ctrl+C 停止跟踪。
 
-标准错误写满的时间超过一秒，或者已经关闭，说明就会丢失；用 --output 保存到文件。
+如果标准错误持续一秒以上写不进去，或者已经关闭，说明就会丢失；用 --output 保存到文件。
 用 --format json 时，每行一个事件，null 表示未知。
 
 退出状态：与 COMMAND 相同；找不到是 127，不能执行是 126，无法跟踪是 125，参数有误是 2。"
@@ -356,9 +356,11 @@ fn relation(relation: Relation) -> &'static str {
 
 fn descriptors(holder: &Holder) -> String {
     let numbers: Vec<String> = holder.descriptors.iter().map(i32::to_string).collect();
-    let one_or_more = if numbers.len() == 1 { "" } else { "s" };
-    let numbers = numbers.join(words!(", ", "、"));
-    say!("descriptor{one_or_more} {numbers}", "fd {numbers}")
+    let (is_one, numbers) = (numbers.len() == 1, numbers.join(words!(", ", "、")));
+    match is_one {
+        true => say!("descriptor {numbers}", "fd {numbers}"),
+        false => say!("descriptors {numbers}", "fd {numbers}"),
+    }
 }
 
 /// A socket in the way: where it is, its options, and who has it.
