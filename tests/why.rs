@@ -18,12 +18,13 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use unicode_width::UnicodeWidthStr;
 
-const TRIALS: [(&str, fn()); 53] = [
+const TRIALS: [(&str, fn()); 54] = [
     ("why_input", input),
     ("why_exit_status", exit_status),
     ("why_quiet", quiet),
     ("why_four", four),
     ("why_time_wait", time_wait),
+    ("why_time_wait_options", time_wait_options),
     ("why_two_binds", two_binds),
     ("why_inherited", inherited),
     ("why_no_ports", no_ports),
@@ -358,6 +359,41 @@ fn time_wait() {
                      SO_REUSEADDR before bind",
                     ],
                 },
+            );
+        });
+    }
+}
+
+/// The TIME_WAIT is in the way by what both have of the two options, not by what one of them has.
+fn time_wait_options() {
+    let all = [(false, false), (true, false), (false, true), (true, true)];
+    for (old, new) in all.iter().flat_map(|old| all.iter().map(move |new| (*old, *new))) {
+        harness::in_namespace(|| {
+            let words = |(reuseaddr, reuseport): (bool, bool)| {
+                let words = [(reuseaddr, "SO_REUSEADDR"), (reuseport, "SO_REUSEPORT")];
+                words.map(|(on, word)| if on { word } else { "" }).join(" ")
+            };
+            let output = fails(&["time_wait", &words(old), &words(new)]);
+            if old.0 && new.0 || old.1 && new.1 {
+                assert_eq!((&*output.stdout, &*output.stderr), ("done\n", ""), "{old:?} {new:?}");
+                return;
+            }
+            assert_eq!(output.stdout, IN_USE, "{old:?} {new:?}");
+            let is = |on| if on { "on" } else { "off" };
+            let rule = match (old.0, new.0) {
+                (false, true) => "The server that left this TIME_WAIT did not",
+                (true, _) => "The old one has it, this socket does not",
+                _ => "Neither has it",
+            };
+            has(
+                &output.stderr,
+                &[
+                    &format!("SO_REUSEADDR {}, SO_REUSEPORT {}", is(new.0), is(new.1)),
+                    "in the way TIME_WAIT 127.0.0.1:3459 - 127.0.0.1:",
+                    &format!("s left: SO_REUSEADDR {}", is(old.0)),
+                    "the rule Both must have SO_REUSEADDR.",
+                    rule,
+                ],
             );
         });
     }

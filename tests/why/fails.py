@@ -48,13 +48,25 @@ def once():
     tried(new(reuse="reuse" in sys.argv).bind, LOOPBACK)
 
 
-def leaves_time_wait():
-    server = listener(reuse="reuse" in sys.argv)
+def time_wait():
+    """A server leaves a TIME_WAIT, and the next one binds: the options of the one, and of the other."""
+    server, following = (with_options(words) for words in sys.argv[2:])
+    server.bind(LOOPBACK)
+    server.listen()
     client = socket.create_connection(LOOPBACK)
     accepted, _ = server.accept()
     accepted.close()
     client.recv(1)
     client.close()
+    server.close()
+    tried(following.bind, LOOPBACK)
+
+
+def with_options(words):
+    made = new()
+    for word in words.split():
+        made.setsockopt(socket.SOL_SOCKET, getattr(socket, word), 1)
+    return made
 
 
 def elsewhere():
