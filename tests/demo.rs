@@ -965,7 +965,7 @@ fn in_another_language() {
     let mut demo = Demo::new();
     demo.command.env_remove("LC_ALL").env_remove("LC_MESSAGES").env("LANG", "zh_CN.UTF-8");
     demo.command.arg("--speed");
-    demo.refuses(2, "不认识的参数 \"--speed\"");
+    demo.refuses(2, "不认识的参数“--speed”");
     for (options, status, words) in
         [(&["--only", "4"][..], 2, "--only 只能是 1、2 或 3"), (&["--c"], 1, "缺少 netstat")]
     {

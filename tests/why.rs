@@ -3,16 +3,17 @@
 use crate::bindtable::{is_chinese, refusal};
 use crate::harness::{
     self, AS_NOBODY, Client, Need, Output, Process, Program, Runtime, Scratch, SharedFolder,
-    Switches, Terminal, Variant, bindtable as program, close_server_first, has_two_users,
-    hold_port, need, project, quoted, run, state, wait_for, which,
+    Stream, Switches, Terminal, Variant, bindtable as program, close_server_first, has_two_users,
+    hold_port, need, project, quoted, state, wait_for, which,
 };
 use libtest_mimic::Trial;
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 use serde_json::Value;
 use std::fs::{self, File};
-use std::io::{Read, Write};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -150,6 +151,11 @@ fn why(options: &[&str]) -> Command {
     let mut command = Command::new(program());
     command.args(["--lang", "en", "why"]).args(options).arg("--");
     command
+}
+
+/// Runs a command of seconds to its end: one that its tracer leaves standing has none.
+fn run(command: &mut Command) -> Output {
+    harness::run_at_most(harness::LIMIT, command)
 }
 
 /// The script with these words, under `bindtable why`.
@@ -891,25 +897,15 @@ fn output() {
 /// `--pid`: a process that runs already.
 fn running() {
     let mut command = Command::new(python());
-    command.arg(script()).arg("until_told").stdin(Stdio::piped());
-    let mut child = command.stdout(Stdio::piped()).spawn().expect("it is there");
-    let pid = child.id().to_string();
-    let mut stdout = child.stdout.take().expect("it is a pipe");
-    let mut ready = [0; 6];
-    stdout.read_exact(&mut ready).expect("it says so");
-    let traced =
+    command.arg(script()).arg("until_told").stdout(Stdio::piped());
+    let mut process = Process::start_with_stdin(&mut command, Stdio::piped());
+    process.stdout.wait_for("ready");
+    let pid = process.pid().to_string();
+    let mut traced =
         Process::start(Command::new(program()).args(["--lang", "en", "why", "--pid", &pid]));
-    let is_traced = || {
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
-        status
-            .lines()
-            .any(|line| line.strip_prefix("TracerPid:").is_some_and(|tracer| tracer.trim() != "0"))
-            .then_some(())
-    };
-    wait_for("the tracer", is_traced);
-    child.stdin.take().expect("it is a pipe").write_all(b"\n").expect("it reads");
-    let mut traced = traced;
-    assert_eq!(traced.wait(), 0);
+    wait_for("the tracer", || tracer_of(process.pid()));
+    process.tell(b"\n");
+    assert_eq!((process.wait(), traced.wait()), (0, 0));
     has(
         &traced.stderr.to_end(),
         &[
@@ -918,7 +914,6 @@ fn running() {
             "after its bind failed",
         ],
     );
-    assert!(child.wait().expect("it is ours").success());
 }
 
 /// Ctrl+C ends `--pid`, and the process runs on.
@@ -927,15 +922,10 @@ fn running_threads() {
         for i in range(20): threading.Thread(target=time.sleep, args=(100,), daemon=True).start()\n\
         print('ready', flush=True)\ninput()";
     let mut command = Command::new(python());
-    let mut child = command
-        .args(["-c", code])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("it is there");
-    let mut ready = [0; 6];
-    child.stdout.take().expect("it is a pipe").read_exact(&mut ready).expect("it says so");
-    let pid = child.id().to_string();
+    command.args(["-c", code]).stdout(Stdio::piped());
+    let mut process = Process::start_with_stdin(&mut command, Stdio::piped());
+    process.stdout.wait_for("ready");
+    let pid = process.pid().to_string();
     let mut traced = Process::start(Command::new(program()).args(["why", "--pid", &pid]));
     let tracers = || {
         let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
@@ -953,8 +943,8 @@ fn running_threads() {
     traced.signal(Signal::SIGINT);
     assert_eq!(traced.wait(), -2);
     wait_for("no tracer", || tracers().iter().all(|tracer| *tracer == 0).then_some(()));
-    child.stdin.take().expect("it is a pipe").write_all(b"\n").expect("it reads");
-    assert!(child.wait().expect("it is ours").success());
+    process.tell(b"\n");
+    assert_eq!(process.wait(), 0);
 }
 
 /// Every signal with its value, stops and waits: the same with and without a tracer.
@@ -963,24 +953,23 @@ fn signals() {
     let program = compiled(&scratch, "signals", &[]);
     let log = |command: &mut Command| {
         let mut process = Process::start(command);
-        let pid = process.pid();
-        wait_for("the stop", || {
-            matches!(state(pid), Some('T' | 't'))
-                .then_some(())
-                .filter(|()| process.stdout.text().contains("SIGTRAP: exited -1 signaled 5"))
-        });
-        let status = wait_for("the end", || {
-            if matches!(state(pid), Some('T' | 't')) {
-                let _ = kill(pid, Signal::SIGCONT); // ESRCH: it has ended meanwhile
+        let (pid, screen, mut stops) = (process.pid(), process.stdout.clone(), 0);
+        let screen = || screen.text();
+        let status = harness::wait_showing("the end", screen, || {
+            // Its parent sees that it has stopped, once, and continues it.
+            let stopped = waitid(Id::Pid(pid), WaitPidFlag::WSTOPPED | WaitPidFlag::WNOHANG);
+            if stopped == Ok(WaitStatus::Stopped(pid, Signal::SIGSTOP)) {
+                stops += 1;
+                kill(pid, Signal::SIGCONT).expect("it stands still");
             }
             process.ended()
         });
-        (status, process.stdout.to_end())
+        (status, stops, process.stdout.to_end())
     };
     let alone = log(&mut Command::new(&program));
-    assert_eq!(alone.0.signal(), Some(Signal::SIGUSR1 as i32));
-    assert!(alone.1.contains("queued 40: got 40 code -1 value 1040"), "{}", alone.1);
-    assert!(alone.1.contains("wait: -1 No child processes"), "{}", alone.1);
+    assert_eq!((alone.0.signal(), alone.1), (Some(Signal::SIGUSR1 as i32), 1), "{}", alone.2);
+    assert!(alone.2.contains("queued 40: got 40 code -1 value 1040"), "{}", alone.2);
+    assert!(alone.2.contains("wait: -1 No child processes"), "{}", alone.2);
     assert_eq!(log(why(&[]).arg(&program)), alone);
 }
 
@@ -1077,48 +1066,41 @@ fn full_stderr() {
         }
         let mut command = why(&[]);
         command.arg(python()).arg(script()).arg("two_binds").stderr(writer).stdout(Stdio::piped());
-        let mut process = command.process_group(0).spawn().expect("it is there");
-        let mut said = String::new();
-        process.stdout.take().expect("it is a pipe").read_to_string(&mut said).expect("it ends");
-        assert_eq!(said, IN_USE);
-        assert!(process.wait().expect("it is ours").success());
+        let mut process = Process::start_as_is(&mut command);
+        assert_eq!((process.wait(), &*process.stdout.to_end()), (0, IN_USE));
         drop(reader);
     }
 }
 
 /// What was lost is counted, and said once there is room again.
 fn lost() {
-    let (mut reader, writer) = std::io::pipe().expect("descriptors are left");
+    let (reader, writer) = std::io::pipe().expect("descriptors are left");
     let mut filler = writer.try_clone().expect("descriptors are left");
     let filled = nix::fcntl::fcntl(&filler, nix::fcntl::FcntlArg::F_GETPIPE_SZ);
-    let mut filled = vec![b'.'; filled.expect("it is a pipe") as usize];
-    filler.write_all(&filled).expect("there is room");
+    let filled = filled.expect("it is a pipe") as usize;
+    filler.write_all(&vec![b'.'; filled]).expect("there is room");
     drop(filler);
     let mut command = why(&[]);
     command.arg(python()).arg(script()).arg("told_twice").stdout(Stdio::piped()).stderr(writer);
-    let mut child = command.stdin(Stdio::piped()).spawn().expect("it is there");
-    drop(command); // with its copy of the pipe
-    let mut stdin = child.stdin.take().expect("it is a pipe");
-    let stdout = child.stdout.take().expect("it is a pipe");
-    let mut said = std::io::BufRead::lines(std::io::BufReader::new(stdout));
-    let mut say = || said.next().expect("it goes on").expect("it is a text");
-    assert_eq!(say(), "ready");
-    stdin.write_all(b"\n").expect("it reads");
-    assert_eq!((say(), say()), (IN_USE.trim_end().to_owned(), "ready".to_owned()));
-    reader.read_exact(&mut filled).expect("it is full");
-    stdin.write_all(b"\n").expect("it reads");
-    assert_eq!(say(), IN_USE.trim_end());
-    let mut told = String::new();
-    reader.read_to_string(&mut told).expect("it ends");
+    let (stdin, mut typed) = std::io::pipe().expect("descriptors are left");
+    let mut process = Process::start_with_stdin(&mut command, stdin.into());
+    drop(command); // with its copies of the pipes
+    let says = |what: &str| process.stdout.wait_for(what);
+    says("ready");
+    typed.write_all(b"\n").expect("it reads");
+    says(&format!("ready\n{IN_USE}ready"));
+    let told = Stream::of(reader);
+    wait_for("room", || (told.text().len() == filled).then_some(()));
+    typed.write_all(b"\n").expect("it reads");
+    assert_eq!(process.wait(), 0);
     has(
-        &told,
+        &told.to_end()[filled..],
         &[
             "2 explanations are lost: standard error was full. --output FILE keeps them.",
             "this same process, descriptor 3",
             "after its bind failed",
         ],
     );
-    assert!(child.wait().expect("it is ours").success());
 }
 
 /// The command ends, and a daemon of it goes on: the reader of its pipe sees an end, and the daemon is
@@ -1327,7 +1309,7 @@ fn order() {
     for _ in 0..20 {
         let output = run(why(&[]).arg(&server));
         let (before, after) = output.stderr.split_once("bind: : Address").expect("it says so");
-        assert!(before.ends_with(".\n"), "{before}");
+        assert!(before.ends_with(".\n"), "it does not stand before: {}", output.stderr);
         has(before, &["fails: EADDRINUSE", "what helps"]);
         assert_eq!(after, " already in use\n");
     }
@@ -1363,7 +1345,7 @@ fn other_program(build: &str, start: &str) {
         shell.env("POSTGRES", &postgres).env("AS_NOBODY", AS_NOBODY.join(" "));
         shell
     };
-    let built = run(&mut shell(build));
+    let built = harness::run(&mut shell(build));
     assert!(built.status.success(), "{build}: {}", built.stderr);
     let _listener = hold_port();
     let line = format!("exec {} --lang en why -- {start}", quoted(&program()));
@@ -1393,7 +1375,11 @@ fn other_program(build: &str, start: &str) {
 /// all others of the machine (SCHED_FIFO), and on one processor: what else runs does not count then.
 fn cost() {
     let target = harness::cargo_target("release");
-    let built = run(harness::cargo("build", &target).args(["--release", "--package", "bindtable"]));
+    let built = harness::run(harness::cargo("build", &target).args([
+        "--release",
+        "--package",
+        "bindtable",
+    ]));
     assert!(built.status.success(), "{}", built.stderr);
     let bindtable = target.join("release/bindtable");
     let scratch = Scratch::new();

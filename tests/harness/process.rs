@@ -33,11 +33,16 @@ const RUN_LIMIT: Duration = Duration::from_secs(3600);
 
 /// Runs `command` to its end, with nothing on its standard input. What it has started ends with it.
 pub fn run(command: &mut Command) -> Output {
+    run_at_most(RUN_LIMIT, command)
+}
+
+/// As `run`, and panics if it takes longer.
+pub fn run_at_most(limit: Duration, command: &mut Command) -> Output {
     let mut process = Process::start(command);
     let what = format!("the end of {command:?}");
     let (stdout, stderr) = (process.stdout.clone(), process.stderr.clone());
     let screen = || stdout.text() + &stderr.text();
-    let status = wait_at_most(RUN_LIMIT, &what, screen, || process.ended());
+    let status = wait_at_most(limit, &what, screen, || process.ended());
     Output { status, stdout: process.stdout.to_end(), stderr: process.stderr.to_end() }
 }
 
@@ -46,7 +51,8 @@ pub fn run(command: &mut Command) -> Output {
 pub struct Stream(Arc<Mutex<(Vec<u8>, bool)>>);
 
 impl Stream {
-    fn of(mut source: impl Read + Send + 'static) -> Self {
+    /// Reads `source` to its end, from now on.
+    pub fn of(mut source: impl Read + Send + 'static) -> Self {
         let stream = Self::default();
         let state = stream.0.clone();
         thread::spawn(move || {
