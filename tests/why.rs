@@ -999,6 +999,7 @@ fn terminal() {
     output.wait_for("Stopped");
     terminal.type_in(b"echo sto''pped $?\n");
     output.wait_for("stopped 148");
+    assert!(matches!(state(pid), Some('T' | 't')), "its parent was told so, but it runs");
     terminal.type_in(b"fg\n");
     wait_for("its sleep", || (state(pid) == Some('S')).then_some(()));
     terminal.type_in(b"\x03");
