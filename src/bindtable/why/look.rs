@@ -161,8 +161,9 @@ const ENOUGH: Duration = Duration::from_millis(10);
 /// The processes that hold the sockets.
 ///
 /// The traced ones come first. If one of them was seen to bind the port, and each socket has been
-/// found, no other can have it: descriptors are inherited. The others follow, the newest first. If each
-/// socket has been found and enough time has gone, only the kin of those that hold it are looked at.
+/// found, no other can have it: descriptors are inherited. The others follow, from both ends: a server
+/// was mostly started just now, or long ago. If each socket has been found and enough time has gone,
+/// only the kin of those that hold it are looked at.
 fn holders_of(failure: &Failure, inodes: &BTreeSet<u64>) -> Holders {
     let mut holders = Holders::default();
     if inodes.is_empty() {
@@ -175,8 +176,9 @@ fn holders_of(failure: &Failure, inodes: &BTreeSet<u64>) -> Holders {
     if failure.binds.is_empty() || !is_complete(&holders) {
         let mut others: Vec<i32> =
             holders::seen_processes().filter(|pid| !seen.contains(pid)).collect();
-        others.sort_unstable_by(|a, b| b.cmp(a));
-        for pid in others {
+        others.sort_unstable();
+        let from_both_ends = others.iter().rev().zip(&others).flat_map(|(new, old)| [*new, *old]);
+        for pid in from_both_ends.take(others.len()) {
             if is_complete(&holders) && start.elapsed() > ENOUGH {
                 look_at_kin(&mut holders, &mut seen, inodes);
                 break;
