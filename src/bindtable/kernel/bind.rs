@@ -46,7 +46,7 @@ pub struct Sock {
     pub options: Options,
     /// Whether it had SO_REUSEPORT when it came to the port: that decides its place among UDP's.
     pub came_with_reuseport: bool,
-    /// The effective user when the socket was made.
+    /// The user (fsuid) of the process that made the socket, or for a connection accepted it.
     pub user: u32,
     /// The number of the device that it is bound to, or 0.
     pub device: u32,

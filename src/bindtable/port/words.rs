@@ -746,11 +746,11 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
         ),
         Help::SetNow { .. } if finding.question.proto == Proto::Udp => say!(
             "Set SO_REUSEADDR in the new server: the old one has it. But then, at the same address, \
-             the last one that binds gets the datagrams, and otherwise the more specific address \
-             does. Those to a multicast group go to each member.",
+             the last one that binds gets the unicast datagrams, and otherwise the more specific \
+             address does. Multicast and broadcast reach all that may receive them.",
             "给新服务器设置 SO_REUSEADDR：旧服务器已经设置了。但这样一来，地址相同时，\
-             数据报归最后绑定的一方；地址不同时，归地址更具体的一方。发往多播组的数据报，\
-             每个成员都会收到。"
+             单播数据报归最后绑定的一方；地址不同时，归地址更具体的一方。多播和广播，\
+             凡是能收的套接字都会收到。"
         ),
         Help::SetNow { .. } => say!(
             "Set SO_REUSEADDR in the new server: the old socket has it, so bind succeeds now.",
