@@ -8,7 +8,7 @@ const keys = Object.keys(table.cells).map((key) => key.split("/"));
 const order = Object.keys(words.answer.state);
 const field = (name) => form.elements[name];
 // By the address of B, the answers for the A that is chosen.
-const rows = () => table.cells[["proto", "a", "state"].map((name) => field(name).value).join("/")];
+const rows = () => table.cells[["proto", "a", "state"].map((name) => field(name).value).join("/")] ?? {};
 
 function fill(select, values, name) {
   const was = select.value;
