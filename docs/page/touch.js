@@ -36,11 +36,7 @@ function refuse(card) {
 }
 function ask(card, socket) {
   if (state.program !== "treuseaddr") {
-    const show = () => {
-      stop();
-      openThird();
-    };
-    return say(card, bubble.child, button("go", bubble.show, show));
+    return say(card, bubble.child, button("go", bubble.show, openThird));
   }
   if (socket.flag) return say(card, bubble.has);
   say(card, bubble.ask, button("go", bubble.set, openThird));

@@ -152,24 +152,21 @@ pub fn learn_options(sockets: &mut [finding::Socket], question: &Question) -> bo
     let at_wildcards = places.iter().filter(|((ip, _), _)| ip.is_unspecified());
     let wildcards: Vec<usize> = at_wildcards.flat_map(|(_, at)| at).copied().collect();
     let all_have = learn_at_wildcards(&addresses, sockets, question);
-    let (mut spare, mut is_clear) = (Spare::default(), all_have.contains(&true));
+    let (spare, is_clear) = (Spare::default(), all_have.contains(&true));
+    let mut learning = Learning { sockets, question, spare, is_clear };
     for (ip, scope) in addresses {
         let own = &places[&(ip, scope)];
         let near: Vec<usize> = match ip.is_unspecified() {
-            true => (0..sockets.len()).collect(),
+            true => (0..learning.sockets.len()).collect(),
             false => own.iter().chain(&wildcards).copied().collect(),
         };
         let address = match ip {
             IpAddr::V6(ip) => SocketAddrV6::new(ip, question.target.port, 0, scope).into(),
             IpAddr::V4(_) => SocketAddr::new(ip, question.target.port),
         };
-        let knows = all_have[usize::from(ip.is_ipv6())];
-        let places = (&near[..], &own[..]);
-        if learn_at(address, places, knows, (sockets, question), &mut spare, &mut is_clear) {
-            is_clear = bind_aside(question);
-        }
+        learning.at(address, &near, own, all_have[usize::from(ip.is_ipv6())]);
     }
-    is_clear
+    learning.is_clear
 }
 
 /// Beyond so many addresses of a family its wildcard is asked first.
@@ -225,49 +222,56 @@ impl Spare {
     }
 }
 
-/// Finds out the options of the sockets at one address, `own`, where those `near` may conflict; not
-/// SO_REUSEADDR, if it is known. Whether it has planted a group where there was none for certain.
-fn learn_at(
-    address: SocketAddr,
-    (near, own): (&[usize], &[usize]),
-    knows: bool,
-    (sockets, question): (&mut [finding::Socket], &Question),
-    spare: &mut Spare,
-    is_clear: &mut bool,
-) -> bool {
-    let mut has_planted = false;
-    let scope = if let SocketAddr::V6(address) = address { address.scope_id() } else { 0 };
-    let options = [ServerOption::ReuseAddr, ServerOption::ReusePort];
-    for option in options.into_iter().skip(knows.into()) {
-        let those: Vec<&finding::Socket> = near.iter().map(|at| &sockets[*at]).collect();
-        let new = judge::new_socket(address.ip(), option, question.user.uid, false);
-        let new = Sock { device: scope, ..new };
-        let Some(asked) = judge::can_be_learned(&those, &new, option) else {
-            continue;
-        };
-        let had = match spare.bind(address, option) {
-            Ok(()) => true,
-            Err(Errno::ADDRINUSE) => false,
-            Err(_) => break, // a privileged port, or an address that is gone
-        };
-        if had && option.options().reuseport {
-            has_planted = *is_clear;
-            // Otherwise it may be the doing of a group that the port remembers.
-            if !*is_clear && judge::group_explains(&those, &new) {
+/// What [`learn_options`] has come to, from address to address.
+struct Learning<'a> {
+    sockets: &'a mut [finding::Socket],
+    question: &'a Question,
+    spare: Spare,
+    /// Whether the port remembers no group, for certain.
+    is_clear: bool,
+}
+
+impl Learning<'_> {
+    /// Finds out the options of the sockets at one address, `own`, where those `near` may conflict; not
+    /// SO_REUSEADDR, if it is known. A group that it has planted, where there was none for certain, is
+    /// forgotten again.
+    fn at(&mut self, address: SocketAddr, near: &[usize], own: &[usize], knows: bool) {
+        let mut has_planted = false;
+        let scope = if let SocketAddr::V6(address) = address { address.scope_id() } else { 0 };
+        let options = [ServerOption::ReuseAddr, ServerOption::ReusePort];
+        for option in options.into_iter().skip(knows.into()) {
+            let those: Vec<&finding::Socket> = near.iter().map(|at| &self.sockets[*at]).collect();
+            let new = judge::new_socket(address.ip(), option, self.question.user.uid, false);
+            let new = Sock { device: scope, ..new };
+            let Some(asked) = judge::can_be_learned(&those, &new, option) else {
                 continue;
+            };
+            let had = match self.spare.bind(address, option) {
+                Ok(()) => true,
+                Err(Errno::ADDRINUSE) => false,
+                Err(_) => break, // a privileged port, or an address that is gone
+            };
+            if had && option.options().reuseport {
+                has_planted = self.is_clear;
+                // Otherwise it may be the doing of a group that the port remembers.
+                if !self.is_clear && judge::group_explains(&those, &new) {
+                    continue;
+                }
+                self.is_clear = false;
+            } else if had {
+                self.is_clear = true;
             }
-            *is_clear = false;
-        } else if had {
-            *is_clear = true;
+            for at in own {
+                let socket = &mut self.sockets[*at];
+                if socket.is_owner && !socket.has_inode {
+                    socket.learn(option, had, asked == 1);
+                }
+            }
         }
-        for at in own {
-            let socket = &mut sockets[*at];
-            if socket.is_owner && !socket.has_inode {
-                socket.learn(option, had, asked == 1);
-            }
+        if has_planted {
+            self.is_clear = bind_aside(self.question);
         }
     }
-    has_planted
 }
 
 /// Has a real bind say each verdict that is unknown. Where the kernel does not list every socket, that
