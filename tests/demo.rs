@@ -415,11 +415,9 @@ struct Session {
 impl Session {
     fn start(mut demo: Demo, options: &[&str]) -> Self {
         let terminal = Terminal::new();
-        let set = Command::new("stty")
-            .args(["rows", "24", "columns", "80", "opost", "onlcr"])
-            .stdin(terminal.end())
-            .status();
-        assert!(set.is_ok_and(|status| status.success()));
+        let mut set = Command::new("stty");
+        set.args(["rows", "24", "columns", "80", "opost", "onlcr"]);
+        assert_eq!(Process::start_with_stdin(&mut set, terminal.end()).wait(), 0);
         demo.command.args(options).env("TERM", "xterm");
         let process = Process::start_at_terminal(&mut demo.command, &terminal);
         demo.command = Command::new("false"); // the started one has the terminal open

@@ -16,7 +16,7 @@ mod pool;
 mod words;
 
 use crate::documents::is_whole;
-use crate::harness::{self, Program, read};
+use crate::harness::{self, Program, read, spawn};
 use bundle::bundle;
 use experiment::{Choice, End, Runs};
 use libtest_mimic::Trial;
@@ -205,7 +205,7 @@ fn is_small(language: &Language) {
     assert!(page.len() <= 400_000, "{} has {} bytes", language.page, page.len());
     let mut gzip = Command::new("gzip");
     let gzip = gzip.arg("-9").stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut gzip = gzip.spawn().expect("gzip is on every Debian");
+    let mut gzip = spawn(gzip).expect("gzip is on every Debian");
     let mut input = gzip.stdin.take().expect("it is a pipe");
     let writer = std::thread::spawn(move || input.write_all(page.as_bytes()));
     let zipped = gzip.wait_with_output().expect("it has started").stdout.len();

@@ -1,7 +1,7 @@
 //! Debian's packages, unpacked by `tests/scripts/debian.sh`, and machines that boot Debian's kernels:
 //! `tests/scripts/boot.sh`.
 
-use super::{project, run};
+use super::{project, run, spawn};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -79,7 +79,7 @@ pub fn download_kernel(name: &str, suites: &str, machine: &str) {
 /// Starts a command that needs the network; `downloaded` waits for its end.
 pub fn download_with(name: &str, command: &mut Command) {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let child = command.spawn().map_err(|error| format!("{command:?}: {error}"));
+    let child = spawn(command).map_err(|error| format!("{command:?}: {error}"));
     let download = Arc::new(Mutex::new(child.map(Some)));
     DOWNLOADS.lock().expect("no panic holds it").insert(name.to_owned(), download);
 }

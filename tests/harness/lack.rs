@@ -1,6 +1,7 @@
 //! What a system may lack that some trials need: such a trial is not tried, and the run says so.
 
 use nix::errno::Errno;
+use super::process::spawn;
 use super::users::{AS_NOBODY, SharedFolder, has_two_users};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, eth, ipproto, socket_with};
 use std::collections::BTreeMap;
@@ -8,7 +9,7 @@ use std::fmt::{self, Display, Formatter};
 use std::fs::File;
 use std::net::{Ipv6Addr, TcpListener};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::sync::{LazyLock, Mutex};
 
 /// What not every system allows.
@@ -77,7 +78,9 @@ impl Need {
         };
         // Not by `run`, which asks for what this finds out.
         let said = |command: &[&str]| {
-            let output = Command::new(command[0]).args(&command[1..]).output();
+            let mut asked = Command::new(command[0]);
+            asked.args(&command[1..]).stdout(Stdio::null()).stderr(Stdio::piped());
+            let output = spawn(&mut asked).and_then(Child::wait_with_output);
             let output = output.unwrap_or_else(|error| panic!("{}: {error}", command[0]));
             let said = String::from_utf8_lossy(&output.stderr);
             let said = said.lines().next().unwrap_or_default().to_owned();

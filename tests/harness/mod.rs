@@ -27,7 +27,7 @@ pub use net::{
     forbid_memberships, hold_port, hold_udp_port, in_namespace, return_to_first_network, rows,
     set_sysctl, sockets, state_name, time_wait_left, wait_for_exactly, wait_for_rows,
 };
-pub use process::{Output, Process, Stream, Terminal, own_descriptors, run, run_at_most};
+pub use process::{Output, Process, Stream, Terminal, own_descriptors, run, run_at_most, spawn};
 pub use strace::{Observation, Place, Strace, is_blocked, state, stop};
 pub use tools::find_tools;
 pub use users::{AS_NOBODY, NOBODY, SharedFolder, has_two_users, unprivileged};

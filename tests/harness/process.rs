@@ -9,7 +9,7 @@ use nix::sys::termios::{OutputFlags, SetArg, tcgetattr, tcsetattr};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpgid};
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -96,9 +96,20 @@ impl Stream {
     }
 }
 
-/// Processes start one after another: until its exec, a new one holds a copy of each socket of this process,
-/// also of what another trial has just closed and now asks about.
+/// Processes start one after another: until the end of its exec, a new one holds a copy of each socket of this
+/// process, also of what another trial has just closed and now asks about.
 static STARTS: Mutex<()> = Mutex::new(());
+
+/// Starts `command`, and waits for the end of its exec. The standard library waits less: its child, a vfork's, lets
+/// its parent go on in the midst of exec (`exec_mmap`), before the descriptors are closed (`do_close_on_exec`).
+pub fn spawn(command: &mut Command) -> io::Result<Child> {
+    let _alone = STARTS.lock();
+    let (mut end, copied) = io::pipe()?;
+    let child = command.spawn();
+    drop(copied);
+    end.read_to_end(&mut Vec::new())?;
+    child
+}
 
 /// Gives this thread a descriptor table of its own. It is a copy: of no process that is being started, whose start
 /// would wait until this thread has ended.
@@ -152,11 +163,7 @@ impl Process {
             need(Need::Tracing);
         }
         let command = command.stdin(stdin).process_group(0);
-        let child = {
-            let _alone = STARTS.lock();
-            command.spawn()
-        };
-        let mut child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let mut child = spawn(command).unwrap_or_else(|error| panic!("{command:?}: {error}"));
         Self {
             stdout: child.stdout.take().map(Stream::of).unwrap_or_default(),
             stderr: child.stderr.take().map(Stream::of).unwrap_or_default(),
