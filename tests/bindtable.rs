@@ -352,9 +352,14 @@ fn options() {
     ] {
         assert!(refusal(arguments).contains(word), "{arguments:?}");
     }
-    let full = run(Command::new("sh").args(["-c", "\"$0\" --help >/dev/full"]).arg(program()));
-    assert_eq!(full.status.code(), Some(2));
-    assert!(full.stderr.contains("No space left"), "{}", full.stderr);
+    for task in ["--help", "port 3459", "port 3459 --format json"] {
+        for (to, error) in [("/dev/full", "No space left"), ("&-", "Bad file descriptor")] {
+            let line = format!("\"$0\" {task} >{to}");
+            let lost = run(Command::new("sh").args(["-c", &line]).arg(program()));
+            assert_eq!(lost.status.code(), Some(2), "{line}: {}", lost.stderr);
+            assert!(lost.stderr.contains(error), "{line}: {}", lost.stderr);
+        }
+    }
     let silent = run(Command::new("sh").args(["-c", "\"$0\" bogus 2>/dev/full"]).arg(program()));
     assert_eq!(silent.status.code(), Some(2));
     let help = bindtable(&["--help"]);

@@ -10,7 +10,7 @@ use crate::outcomes;
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
 use rustix::fd::OwnedFd;
-use rustix::io::Errno;
+use rustix::io::{Errno, write};
 use rustix::net::sockopt::{set_ip_add_membership, set_socket_reuseaddr, set_socket_reuseport};
 use rustix::net::{
     AddressFamily, RecvFlags, SocketFlags, SocketType, accept_with, bind, listen, recv, socket_with,
@@ -24,13 +24,14 @@ const DOCUMENT: &str = "docs/so_reuseaddr.md";
 const LOCALHOST: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const ANY: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
 
-const TRIALS: [(&str, fn()); 19] = [
+const TRIALS: [(&str, fn()); 20] = [
     ("option_drawing", || is_current(DOCUMENT, "drawing", &drawing())),
     ("option_rule", || is_current(DOCUMENT, "rule", &rule())),
     ("option_addresses", addresses),
     ("option_is_the_connections", is_the_connections),
     ("option_client_closes_first", client_closes_first),
     ("option_reset_leaves_nothing", reset_leaves_nothing),
+    ("option_client_resets", client_resets),
     ("option_time_wait_lasts", time_wait_lasts),
     ("option_who_listens_first", who_listens_first),
     ("option_tcp_takeover", tcp_takeover),
@@ -295,6 +296,25 @@ fn reset_leaves_nothing() {
     drop(server);
     wait_for_exactly(&[]);
     bound_tcp(Flag::None, LOCALHOST).expect("nothing is left");
+}
+
+/// A client that sends after the server's end, or ends with unread data, leaves nothing, TIME_WAIT neither.
+fn client_resets() {
+    for sends in [false, true] {
+        let listener = listener(Flag::None);
+        let (server, client) = connection(&listener);
+        write(&server, b"unread").expect("the client is connected");
+        drop(listener);
+        drop(server);
+        wait_for_exactly(&[Row::client("CLOSE_WAIT"), Row::server("FIN_WAIT2")]);
+        if sends {
+            (&client).write_all(b"more").expect("its half is open");
+        } else {
+            drop(client);
+        }
+        wait_for_exactly(&[]);
+        bound_tcp(Flag::None, LOCALHOST).expect("nothing is left");
+    }
 }
 
 /// TIME_WAIT begins with 60 seconds.

@@ -415,7 +415,11 @@ fn engines() {
             assert_eq!(case(&finding, "published")["engine"], engine);
         }
         match engine {
-            Some("swarm") => assert_eq!(help(&finding, "find")["command"], "docker service ls"),
+            Some("swarm") => {
+                let ps = format!("docker ps --filter publish={port}/tcp");
+                let command = format!("{ps}; docker service ls");
+                assert_eq!(text(&help(&finding, "find")["command"]), command);
+            }
             Some(engine) => {
                 let command = text(&help(&finding, "stop")["command"]);
                 assert!(command.starts_with(&format!("{engine} stop $({engine} ps ")), "{command}");

@@ -147,7 +147,7 @@ hear() { # FILE TEXT: waits for the text, and shows all that the program has pri
 # ---- the wait ----
 
 wait_here() { # for Enter, if there is a question. A TIME_WAIT runs out meanwhile, and its seconds are shown.
-    local status line typed
+    local status line typed drawn=''
     if [[ ! $pause || ! $pending || $quiet ]]; then
         pending=''
         return
@@ -156,7 +156,7 @@ wait_here() { # for Enter, if there is a question. A TIME_WAIT runs out meanwhil
     last_wait[$number]=$((++waits))
     ((waits > silent)) || return 0
     silent=0
-    trap 'prompt=' CONT # after Ctrl+Z and fg it is drawn again
+    trap 'drawn=' CONT # after Ctrl+Z and fg it is drawn again
     while :; do
         line=${words[enter]}
         ((waits > 1)) || line+="  ${words[keys]}"
@@ -168,10 +168,11 @@ wait_here() { # for Enter, if there is a question. A TIME_WAIT runs out meanwhil
             fi
             line+="  $result"
         fi
-        if [[ ! $prompt || ($erase && $line != "$prompt") ]]; then
+        if [[ ! $drawn || ($erase && $line != "$prompt") ]]; then
+            drawn=1 # first: the signal may come while it is drawn
             printf '%s%s ' "$erase" "${color[dim]}$line${color[plain]}" >&2
+            prompt=$line
         fi
-        prompt=$line
         # In turns, for bash may notice a signal that comes just before a read only at its end.
         read -rt 1 typed && status=0 || status=$?
         ((status > 128)) || break

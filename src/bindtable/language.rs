@@ -57,7 +57,7 @@ impl Language {
         let _ = CHOSEN.set(language.unwrap_or_else(Self::of_locale));
         language.map(|_| rest).ok_or_else(|| {
             let names = Self::ALL.iter().map(|it| it.name()).collect::<Vec<_>>().join(", ");
-            crate::say!("--lang takes one of: {names}", "--lang 只能是其中之一：{names}")
+            crate::say!("--lang takes one of: {names}", "--lang 只能是下列之一：{names}")
         })
     }
 }

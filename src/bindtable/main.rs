@@ -59,7 +59,12 @@ fn refuse(trouble: &str) -> ExitCode {
 }
 
 fn print(text: &str, status: u8) -> ExitCode {
-    match std::io::stdout().write_all(text.as_bytes()) {
+    // Rust's runtime has opened /dev/null where it was closed.
+    let written = match why::was_closed(1) && !text.is_empty() {
+        true => Err(nix::Error::EBADF.into()),
+        false => std::io::stdout().write_all(text.as_bytes()),
+    };
+    match written {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             refuse(&say!("standard output: {error}", "标准输出：{error}"))
         }

@@ -211,7 +211,7 @@ pub fn echo(alternatives: &[Alternative], counts: &Counts, len: usize) -> [Row; 
     let label = format!("round trips of {size} ↑");
     let rate = Row { label, unit: Unit::PerSecond, samples: rates };
     let echoed = trips * len * counts.conversations;
-    let label = format!("CPU time for 1 GB, of {:.2}", echoed as f64 / 1e9);
+    let label = format!("CPU time for 1 GB, of {:.2} GB", echoed as f64 / 1e9);
     [rate, Row { label, unit: Unit::Seconds, samples: times }]
 }
 

@@ -146,7 +146,8 @@ pub fn stop(question: &Question, in_the_way: &[&Socket]) -> Option<Help> {
     let mut engines = listeners.flat_map(|it| &it.processes).filter_map(|it| engine(it, port));
     let command = match engines.next() {
         Some(Engine::Swarm) => {
-            return Some(Help::Find { command: "docker service ls".to_owned() });
+            let ps = format!("docker ps --filter publish={port}/{proto}");
+            return Some(Help::Find { command: format!("{ps}; docker service ls") });
         }
         Some(Engine::Docker) => {
             format!("docker stop $(docker ps -q --filter publish={port}/{proto})")

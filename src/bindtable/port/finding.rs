@@ -97,7 +97,7 @@ pub struct Candidate {
 pub enum Engine {
     /// Docker, for one container.
     Docker,
-    /// Docker, for a service of a swarm.
+    /// Docker, for a service of a swarm, or for a container without the userland proxy.
     Swarm,
     /// Podman.
     Podman,

@@ -567,10 +567,10 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
                     "Docker 会报错 port is already allocated。"
                 ),
                 Engine::Swarm => say!(
-                    " The container is of a service of a Docker swarm: docker service update \
-                     --publish-rm takes the port back.",
-                    "容器属于 Docker swarm 的某个服务：用 docker service update --publish-rm \
-                     收回端口。"
+                    " Docker's userland proxy is off, or the container is of a service of a \
+                     swarm: docker service update --publish-rm takes the port back.",
+                    "可能是关掉了 Docker 的用户态代理，也可能是容器属于 swarm 的某个服务：\
+                     用 docker service update --publish-rm 收回端口。"
                 ),
                 Engine::Podman => say!(
                     " Podman knows it, for the user who has started it. A kill would leave the \
@@ -614,7 +614,7 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
                 "{whose}, and the kernel remembers that: a new server fails with the option too, \
                  {until}. (Seen by a bind that was closed at once.)",
                 "{whose}，而且事后无法补上：{until}，新服务器设置了这个选项也会失败。\
-                 （这是用 bind 试出来的，套接字已随即关闭。）"
+                 （这是用 bind 试出来的，试完随即关闭了套接字。）"
             )
         }
         Case::HadOption { count, .. } => {
@@ -632,7 +632,7 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
                 "{whose}: a new server with the option may bind now, if nothing else is in the way. \
                  (Seen by a bind that was closed at once.)",
                 "{whose}：没有别的冲突的话，新服务器设置这个选项，现在就能绑定。\
-                 （这是用 bind 试出来的，套接字已随即关闭。）"
+                 （这是用 bind 试出来的，试完随即关闭了套接字。）"
             )
         }
         Case::SocketActivated { pid, name } => say!(
@@ -803,7 +803,7 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
         ),
         Help::V6Only => say!(
             "If the new server needs IPv6 alone: set IPV6_V6ONLY, and bind :: beside it.",
-            "如果新服务器只用 IPv6：设置 IPV6_V6ONLY，就能同时绑定 ::。"
+            "如果新服务器只用 IPv6：设置 IPV6_V6ONLY，就能绑定 ::，与现有的套接字并存。"
         ),
         Help::OtherPort { outside: None } => say!("Choose another port.", "换一个端口。"),
         Help::OtherPort { outside: Some((first, last)) } => say!(
@@ -996,7 +996,7 @@ pub(super) fn unseen(unseen: &Unseen, finding: &Finding) -> String {
         ),
         Unseen::Test { address, error } => say!(
             "Not tested: a bind to {address}, since the test itself failed ({error}).",
-            "没有试绑定 {address}：试验本身失败了（{error}）。",
+            "未能试验 {address} 能否绑定：试验本身失败了（{error}）。",
             error = error_name(*error)
         ),
         Unseen::Ipv6 => say!("This kernel has no IPv6.", "这个内核没有 IPv6。"),

@@ -244,13 +244,13 @@ impl Socket {
         if without_bind && !self.takes_ipv6() && self.ip.to_canonical() != Ipv4Addr::LOCALHOST {
             return Err(say!(
                 "{self}: without bind, connect comes from 127.0.0.1; +bind-connects takes another",
-                "{self}：没有 bind 时，connect 来自 127.0.0.1；别的地址用 +bind-connects"
+                "{self}：不 bind 就 connect，源地址是 127.0.0.1；要用别的地址，请写 +bind-connects"
             ));
         }
         if self.device.is_some() {
             return Err(say!(
                 "{self}: a socket with a device does not connect here",
-                "{self}：这里不试绑定了网络接口又调用 connect 的套接字"
+                "{self}：套接字绑定了网络接口，又要调用 connect，这种情况这里不试"
             ));
         }
         Ok(())

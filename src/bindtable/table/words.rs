@@ -116,7 +116,7 @@ pub fn note(question: &str) -> &'static str {
             "A is at 127.0.0.1 in the state of the row; B binds the same address and port, and \
              listens. The column says who has the option. The row TIME_WAIT is the restart of a \
              server.",
-            "A 在 127.0.0.1，处于行首写的状态；B 绑定同一地址和端口，然后监听。列：哪一方设置了选项。TIME_WAIT 那一行就是重启服务器的情形。"
+            "A 在 127.0.0.1，处于行首所列的状态；B 绑定同一地址和端口，然后监听。列：哪一方设置了选项。TIME_WAIT 那一行就是重启服务器的情形。"
         ),
         "reuseport" => words!("As before, for the other option.", "同上，换成 SO_REUSEPORT。"),
         "options" => words!(
@@ -137,12 +137,12 @@ pub fn note(question: &str) -> &'static str {
         "users" => words!(
             "A and B have the same options, those of the column. FIN_WAIT2 and TIME_WAIT are records \
              without a user.",
-            "A 和 B 都设置列首写的选项。FIN_WAIT2 和 TIME_WAIT 只是记录，没有用户。"
+            "A 和 B 都设置列首所列的选项。FIN_WAIT2 和 TIME_WAIT 只是记录，没有用户。"
         ),
         "moments" | "udp-moments" => words!(
             "Both at 127.0.0.1, both set the option of the column. A's 'after bind' comes before \
              it listens.",
-            "双方都在 127.0.0.1，都设置列首写的选项。A 在“bind 之后”设置时，还没有监听。"
+            "双方都在 127.0.0.1，都设置列首所列的选项。A 在“bind 之后”设置时，还没有监听。"
         ),
         "exhausted" => words!(
             "ip_local_port_range has one port, A's. ip_autobind_reuse is 0 unless changed. Both at 127.0.0.1.",
@@ -393,11 +393,11 @@ fn condition(rule: Rule, proto: Proto) -> &'static str {
         ),
         Rule::NotOnDevice => words!(
             "the socket is bound to a device, and the address, which has the scope of this host, is on another",
-            "套接字绑定了一个网络接口，而地址（范围限于本机）在另一个接口上"
+            "套接字绑定了一个网络接口，而地址（作用域限于本机）在另一个接口上"
         ),
         Rule::NoScope => words!(
             "a group of an interface or of a link needs a device",
-            "范围为接口或链路的多播组，必须指明网络接口"
+            "作用域为接口本地或链路本地的多播组，必须指明网络接口"
         ),
         Rule::Broadcast => words!(
             "the address is a broadcast address, and the socket has no SO_BROADCAST",

@@ -22,6 +22,7 @@ pub mod words;
 
 pub use crate::named::Format;
 pub use launch::Trouble;
+pub use raw::was_closed;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::stdio;

@@ -101,7 +101,7 @@ pub(super) fn no_tracer() -> String {
 pub(super) fn no_filter(errno: Errno) -> String {
     say!(
         "it cannot be traced: seccomp: {error}. This kernel has no filters, or a sandbox refuses them",
-        "无法跟踪：seccomp：{error}。这个内核没有过滤器，或者沙箱不允许",
+        "无法跟踪：seccomp：{error}。这个内核不支持 seccomp 过滤器，或者沙箱不允许",
         error = text_of(errno)
     )
 }
@@ -122,7 +122,10 @@ pub(super) fn no_trace(process: i32, errno: Errno) -> String {
                 "it cannot be traced: /proc/sys/kernel/yama/ptrace_scope is {scope}. Run it as root{lower}",
                 "无法跟踪：/proc/sys/kernel/yama/ptrace_scope 是 {scope}。请以 root 身份运行{lower}",
                 lower = if scope == "3" {
-                    words!(", after a restart with a lower one", "，但要先把它改小，再重启系统")
+                    words!(
+                        ", after a restart with a lower one",
+                        "，但 3 在运行时改不了：要先在启动配置里把它改小，再重启系统"
+                    )
                 } else {
                     ""
                 }
