@@ -2,6 +2,7 @@
 # A fresh minimal Debian with this project and this machine's Rust in it. As root:
 #   fresh_debian.sh make FOLDER SUITE TARGET   debootstrap, a user, the project; TARGET is where cargo has built
 #   fresh_debian.sh run FOLDER USER COMMAND    runs the command there, in the project's folder, as that user
+#   fresh_debian.sh as USER CARGO COMMAND      the same, once within; CARGO is where the crates are
 set -eu
 
 die() { # MESSAGE
@@ -33,10 +34,8 @@ in_namespaces_make() { # FOLDER SUITE TARGET
 }
 
 in_namespaces_run() { # FOLDER USER COMMAND
-    local sysroot home file cargo=${CARGO_HOME:-$HOME/.cargo}
+    local sysroot file cargo=${CARGO_HOME:-$HOME/.cargo}
     sysroot=$(rustc --print sysroot)
-    home=/root
-    [[ $2 == root ]] || home=/home/$2
     mount --bind "$1" "$1"
     cd "$1"
     mkdir -p usr/local/rust
@@ -52,9 +51,15 @@ in_namespaces_run() { # FOLDER USER COMMAND
     cp -L /etc/resolv.conf /etc/hosts etc
     pivot_root . mnt
     umount -l /mnt
-    chown -R "$2" "$home" "$cargo" "/$place"
+    exec "/$place/treuseaddr/tests/fresh_debian.sh" as "$2" "$cargo" "$3"
+}
+
+as() { # USER CARGO COMMAND
+    local home=/root
+    [[ $1 == root ]] || home=/home/$1
+    chown -R "$1" "$home" "$2" "/$place"
     cd "/$place/treuseaddr"
-    exec setpriv --reuid="$2" --regid="$2" --init-groups env -i HOME="$home" USER="$2" CARGO_HOME="$cargo" \
+    exec setpriv --reuid="$1" --regid="$1" --init-groups env -i HOME="$home" USER="$1" CARGO_HOME="$2" \
         PATH=/usr/local/rust/bin:/usr/local/bin:/usr/bin:/bin bash -c "$3"
 }
 
@@ -63,6 +68,6 @@ root=${root%/tests/*}
 ((EUID == 0)) || die "a fresh Debian needs root: run tests/run.sh -- --ignored as root"
 case $1 in
 make | run) exec unshare --mount --pid --fork --kill-child --mount-proc "$0" "in_namespaces_$1" "${@:2}" ;;
-in_namespaces_*) "$@" ;;
-*) die "make or run, not $1" ;;
+in_namespaces_* | as) "$@" ;;
+*) die "make, run or as, not $1" ;;
 esac

@@ -49,6 +49,8 @@ pub enum Need {
     IoUring,
     /// runit, s6 and supervisord.
     Supervisors,
+    /// Docker or Podman, and that it can start a container.
+    Engine,
 }
 
 impl Need {
@@ -152,7 +154,7 @@ impl Need {
                     command -v $tool >/dev/null || { echo there is no $tool >&2; exit 1; }; done";
                 said(&["sh", "-c", all])
             }
-            Self::CgroupPrograms | Self::Landlock | Self::Seccomp => None,
+            Self::CgroupPrograms | Self::Landlock | Self::Seccomp | Self::Engine => None,
         }
     }
 }
@@ -177,6 +179,7 @@ impl Display for Need {
             Self::Wireguard => "WireGuard",
             Self::IoUring => "io_uring",
             Self::Supervisors => "supervisors",
+            Self::Engine => "a container engine",
         })
     }
 }
