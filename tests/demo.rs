@@ -654,17 +654,17 @@ fn back_and_quit() {
 
 /// After Ctrl+Z and fg it shows again that it waits.
 fn stopped() {
-    let script = r#""$0" "$@"; read -r; fg"#;
+    let script = r#""$0" "$@"; echo "the shell: $?"; read -r; fg"#;
     let shell = ["setsid", "--ctty", "--wait", "bash", "--norc", "--noprofile", "-ic", script];
     let mut session = Session::start(Demo::wrapped(&shell), &["--c"]);
     let terminal = &mut session.terminal;
     terminal.output.wait_for("[Enter]");
     terminal.type_in(b"\x1a");
-    terminal.output.wait_for("Stopped");
+    terminal.output.wait_for("the shell: 148"); // 128 and SIGTSTP
     terminal.type_in(b"\n");
     wait_for("the prompt again", || {
         let text = terminal.output.text();
-        text.rsplit_once("Stopped")?.1.contains("[Enter]").then_some(())
+        text.rsplit_once("the shell: ")?.1.contains("[Enter]").then_some(())
     });
     terminal.type_in(b"q\n");
     session.ends(0);

@@ -150,7 +150,7 @@ nc 打印自己的报错"
 
     [both-have-the-option]="双方都带选项"
     [does-this-time-wait-look-different]="再来一遍，但旧服务器带选项。它的 TIME_WAIT 会不同吗？"
-    [the-flag-is-not-shown]="在 netstat 里*看不出不同*。其实这个 TIME_WAIT 带着一个标志，是从它的服务器
+    [the-flag-is-not-shown]="在 netstat 里*看不出不同*。其实这个 TIME_WAIT 带着一个标志，是从旧服务器
 复制来的，只是 netstat 不显示。"
     [what-does-bindtable-find]="本仓库的 bindtable 试着 bind 一次，查出这个 TIME_WAIT 的标志。它会显示什么？"
     [the-flag-is-set]="*SO_REUSEADDR 已开启*：这就是那个标志。"
@@ -182,7 +182,7 @@ nc 打印自己的报错"
     [is-that-enough]="旧服务器不带选项。新服务器不带选项能绑定吗？带选项呢？"
     [the-connection-lacks-the-flag]="*都不能*。连接也复制了旧服务器的标志，而旧服务器没有设置。"
     [and-with-the-option-in-the-old-server]="再来一遍，但旧服务器带选项。哪个新服务器能绑定？"
-    [the-article-is-right]="*带选项的*：没有套接字在监听，双方都设置了选项。这样改过的程序，文章的说法就成立。"
+    [the-article-is-right]="*带选项的*：没有套接字在监听，双方都设置了选项。程序这样改过之后，文章的说法就成立了。"
     [recap-2]="- fork 之后，子进程也有监听套接字，直到它关闭自己那一份。
 - SO_REUSEADDR 对 LISTEN 不起作用：这样的子进程还在，就不能重启。
 - 即使子进程关闭了监听套接字，双方也都要设置。"

@@ -70,7 +70,7 @@ pub enum Task {
         #[arg(long, help = words!(
             "Bind the port itself where the answer is unknown, and close it at once; it takes the port \
              for that moment, and a trace may stay (see below)",
-            "答案未知的，真正 bind 这个端口来查清，随即关闭；那一瞬间会占用端口，还可能留下痕迹（见下文）"
+            "答案未知的，真正 bind 这个端口来查清，随即释放；那一瞬间会占用端口，还可能留下痕迹（见下文）"
         ))]
         probe: bool,
         #[command(flatten)]
@@ -238,7 +238,7 @@ each language.
 Exit status: 0 if the port is free, 1 if a socket holds it, 2 if that could not be found out.",
         "\
 这个命令不会停掉任何进程，只会短暂占用由内核挑选的端口。不加 --probe 时，只有端口被 TIME_WAIT 或者别的没有
-进程的连接占用，才会绑定你的端口：这次 bind 能看出那条连接带不带选项，随即关闭；同一地址上有几条时，只能
+进程的连接占用，才会绑定你的端口：这次 bind 能看出那条连接带不带选项，随即释放；同一地址上有几条时，只能
 看出是不是全都带；此后仍然未知的，只要不会留下痕迹，也用 bind 来试。加上 --probe，答案未知的地方都会绑定
 你的端口；端口空闲时，每个地址绑定一次。6.8 之前的内核不能列出全部套接字，所以总是按 --probe 来查。
 

@@ -330,7 +330,7 @@ static MODIFIERS: &[Modifier] = modifiers! {
         "A 在 ::，它的客户端用 IPv4 连接"
     "connects" { route: Route::Connect }
         "no bind: connect chooses the port (A: a client's socket)"
-        "不调用 bind：由 connect 选端口（用于 A，就是客户端的套接字）"
+        "不调用 bind：由 connect 选端口（A 带上它，就成了客户端的套接字）"
     "bind-connects" { route: Route::BindConnect }
         "bind, then connect in place of listen"
         "bind 之后调用 connect，不调用 listen"

@@ -139,7 +139,11 @@ pub fn note(question: &str) -> &'static str {
              without a user.",
             "A 和 B 都设置列首所列的选项。FIN_WAIT2 和 TIME_WAIT 只是记录，没有用户。"
         ),
-        "moments" | "udp-moments" => words!(
+        "udp-moments" => words!(
+            "Both at 127.0.0.1, both set the option of the column.",
+            "双方都在 127.0.0.1，都设置列首所列的选项。"
+        ),
+        "moments" => words!(
             "Both at 127.0.0.1, both set the option of the column. A's 'after bind' comes before \
              it listens.",
             "双方都在 127.0.0.1，都设置列首所列的选项。A 在“bind 之后”设置时，还没有监听。"

@@ -31,8 +31,11 @@ tracer ignores TERM, INT and HUP, and stays until the last process that the comm
 If it is killed with KILL, these calls fail with ENOSYS from then on: restart the command. If it runs
 for an ordinary user, setuid programs and file capabilities have no effect; as root they have.
 If an old connection without a process is in the way, the tracer binds the port itself for a moment,
-to learn which option that connection kept. Within it strace and gdb cannot trace. Not seen: calls that a filter of the program's own refuses, and
-bind and connect by io_uring. With --pid each system call stops, which is slow; Ctrl+C ends it.
+to learn which option that connection kept. Within it strace and gdb cannot trace. With --pid each
+system call stops, which is slow; Ctrl+C ends it.
+
+Not seen: calls that a filter of the program's own refuses, bind and connect by io_uring, and what
+another process does for COMMAND, as systemd does for systemctl and dockerd for docker.
 
 If standard error is full for a second, or closed, explanations are lost; --output keeps them.
 With --format json each line is one event, and null is what is unknown.
@@ -40,17 +43,19 @@ With --format json each line is one event, and null is what is unknown.
 Exit status: that of COMMAND; 127 if it is not there, 126 if it cannot be executed, 125 if it cannot
 be traced, 2 if the arguments are wrong.",
         "\
-像 shell 一样运行 COMMAND：进程号、父进程、进程组、终端和退出状态都相同。COMMAND 或者它启动的进程
-调用 bind、listen、connect 失败，错误是 EADDRINUSE、EADDRNOTAVAIL、EACCES、EPERM 或 EINVAL 时，先在
-标准错误上说明原因，再让程序得到这个错误；其余时候什么也不输出。同样的失败再次发生，只计数：“又发生了
-N 次”。
+运行 COMMAND，与直接在 shell 里运行没有区别：进程号、父进程、进程组、终端和退出状态都不受影响。
+COMMAND 或者它启动的进程调用 bind、listen、connect 失败，错误是 EADDRINUSE、EADDRNOTAVAIL、
+EACCES、EPERM 或 EINVAL 时，先在标准错误上说明原因，再让程序得到这个错误；其余时候什么也不输出。
+同样的失败再次发生，只计数：“又发生了 N 次”。
 
 命令由另一个进程跟踪（ptrace），过滤器（seccomp）只让上述调用停下来。跟踪进程忽略 TERM、INT 和 HUP，
 等命令启动的最后一个进程结束才退出。如果它被 KILL 杀掉，此后这些调用都会失败，返回 ENOSYS：请重新启动命令。
 以普通用户身份运行时，setuid 程序和文件的 capability 不生效；以 root 身份运行时照常生效。如果冲突的是没有
-进程的旧连接，跟踪进程会自己 bind 一下这个端口，随即关闭，由此查出旧连接的选项。命令里面不能再用 strace 和
-gdb 跟踪。看不到的有：被程序自己的过滤器拒绝的调用，以及通过 io_uring 的 bind 和 connect。用 --pid 时，
-每个系统调用都要停一下，所以很慢；按 Ctrl+C 停止跟踪。
+进程的旧连接，跟踪进程会自己 bind 一下这个端口，随即释放，由此查出旧连接的选项。命令里面不能再用 strace 和
+gdb 跟踪。用 --pid 时，每个系统调用都要停一下，所以很慢；按 Ctrl+C 停止跟踪。
+
+看不到的有：被程序自己的过滤器拒绝的调用，通过 io_uring 发起的 bind 和 connect，以及别的进程替 COMMAND
+做的事：systemctl 背后是 systemd，docker 背后是 dockerd。
 
 如果标准错误持续一秒以上写不进去，或者已经关闭，说明就会丢失；用 --output 保存到文件。
 用 --format json 时，每行一个事件，null 表示未知。
@@ -162,7 +167,7 @@ fn without_number(error: &io::Error) -> String {
 pub(super) fn second_tracer(name: &str, pid: i32) -> String {
     say!(
         "{name} ({pid}) cannot trace: bindtable why is the tracer of everything here. Use one at a time.",
-        "{name}（{pid}）无法跟踪：这里的进程都由 bindtable why 跟踪。两者不能同时使用。"
+        "{name}（{pid}）不能跟踪别的进程：这里的进程都已由 bindtable why 跟踪。{name} 和 bindtable why 不能同时使用。"
     )
 }
 

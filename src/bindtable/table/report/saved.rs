@@ -250,7 +250,7 @@ impl Diff {
              not tried in one of the two, {only_saved} are in the saved run alone, {only_here} here \
              alone\n",
             "保存的结果：{saved}；本机：{here}\n相同 {equal} 格，不同 {differ} 格；至少有一方没有试的 {not_tried} 格；\
-             只在保存的结果里的 {only_saved} 格，只在本机的 {only_here} 格\n",
+             只有保存的结果里有的 {only_saved} 格，只有本机有的 {only_here} 格\n",
             differ = differ.len(),
             not_tried = not_tried.len(),
             only_saved = only_saved.len(),
