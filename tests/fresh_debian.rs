@@ -147,13 +147,13 @@ impl Engine {
         let imported = run(Command::new("sh").args(["-c", &pipe]));
         assert!(imported.status.success(), "{}", imported.stderr);
         let started =
-            run(self.command().args(["run", "--rm", "--network=host", Self::IMAGE, "true"]));
+            run(self.command().args(["run", "--rm", "--network=none", Self::IMAGE, "true"]));
         if !started.status.success() {
             lacks(Need::Engine, started.stderr.lines().next().unwrap_or_default());
         }
     }
 
-    /// Runs `command` in a container, in the project's folder. Its network is the machine's.
+    /// Runs `command` in a container, in the project's folder. It has a network of its own, with loopback alone.
     fn run(&self, flags: &[&str], user: &str, command: &str) -> Output {
         let sysroot = run(Command::new("rustc").args(["--print", "sysroot"])).stdout;
         let rust = format!("{}:/usr/local/rust:ro", sysroot.trim());
@@ -162,7 +162,7 @@ impl Engine {
         });
         let script = "/srv/a path with spaces/treuseaddr/tests/fresh_debian.sh";
         let mut container = self.command();
-        container.args(["run", "--rm", "--network=host", "--volume", &rust]).args(flags);
+        container.args(["run", "--rm", "--network=none", "--volume", &rust]).args(flags);
         run(container.args([Self::IMAGE, script, "as", user, &cargo, command]))
     }
 }

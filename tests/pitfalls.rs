@@ -48,7 +48,7 @@ const ANY_6: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 /// A port of the range that outgoing connections get theirs from, where a trial says so.
 const EPHEMERAL: u16 = 40_000;
 
-const TRIALS: [(&str, fn()); 38] = [
+const TRIALS: [(&str, fn()); 39] = [
     ("pitfall_other_namespace", other_namespace),
     ("pitfall_shutdown_keeps_the_descriptor", shutdown_keeps_the_descriptor),
     ("pitfall_not_accepted_yet", not_accepted_yet),
@@ -67,6 +67,7 @@ const TRIALS: [(&str, fn()); 38] = [
     ("pitfall_reserved_port", reserved_port),
     ("pitfall_self_connect", self_connect),
     ("pitfall_errors", errors),
+    ("pitfall_errors_ipv6", errors_ipv6),
     ("pitfall_udp_port_0", udp_port_0),
     ("pitfall_unix_socket", unix_socket),
     ("pitfall_restart_after_time_wait", restart_after_time_wait),
@@ -481,6 +482,17 @@ fn self_connect() {
     assert_eq!(getsockname(&client).ok(), getpeername(&client).expect("it is connected"));
     let tried = try_listen(LOCALHOST, EPHEMERAL, true);
     assert_eq!(tried.err(), Some(Errno::ADDRINUSE));
+}
+
+/// An IPv6 address that is not enough: of a link, without the interface, or of a group, for TCP.
+fn errors_ipv6() {
+    need(Need::Ipv6);
+    let tcp = |address| TcpListener::bind((address, PORT)).err();
+    let udp = |address| UdpSocket::bind((address, PORT)).err();
+    for error in [tcp("fe80::1"), udp("fe80::1"), tcp("ff02::1")] {
+        assert_eq!(error.and_then(|error| error.raw_os_error()), Some(libc::EINVAL));
+    }
+    UdpSocket::bind(("ff02::1%lo", PORT)).expect("UDP may have a group's address");
 }
 
 /// Which error it is: EADDRINUSE or EADDRNOTAVAIL.

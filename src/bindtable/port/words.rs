@@ -72,9 +72,9 @@ pub fn probing(finding: &Finding) -> String {
         false => "--probe",
     };
     say!(
-        "{why}: each answer below is a real bind of port {port}, closed at once. It takes the port \
-         for that moment.",
-        "{why}：下面的答案都是在端口 {port} 上真正调用 bind 试出来的，套接字随即关闭。\
+        "{why}: what the lists leave open is found by a real bind of port {port}, closed at once. It \
+         takes the port for that moment.",
+        "{why}：列表不能确定的答案，用真正的 bind 在端口 {port} 上试出，套接字随即关闭。\
          试的那一瞬间，端口会被占用。",
         port = finding.question.target.port
     )
@@ -597,7 +597,9 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
         Case::LacksOption { count, seconds_left } => {
             let until = match seconds_left.map(seconds) {
                 Some(left) if *count == 1 => say!("for {left} more", "接下来 {left}内"),
-                Some(left) => say!("for at most {left} more", "接下来最多 {left}内"),
+                Some(left) => {
+                    say!("for at most {left} more", "在接下来的一段时间里（最多 {left}）")
+                }
                 None => say!("until it is gone", "在它消失之前"),
             };
             let whose = match count {

@@ -520,7 +520,7 @@ pub fn reason(reason: Reason) -> &'static str {
         Reason::Wildcard => words!("nobody has the address itself", "没有套接字绑定这个具体地址"),
         Reason::Nobody => words!(
             "neither has the address, the device or the peer",
-            "地址、网络接口或者对端，双方都不符合"
+            "双方的地址、网络接口和对端都不符合"
         ),
     }
 }

@@ -125,11 +125,11 @@ pub(super) fn no_trace(process: i32, errno: Errno) -> String {
         (Errno::PERM, _, scope @ ("1" | "2" | "3")) if scope == "3" || !geteuid().is_root() => {
             say!(
                 "it cannot be traced: /proc/sys/kernel/yama/ptrace_scope is {scope}. Run it as root{lower}",
-                "无法跟踪：/proc/sys/kernel/yama/ptrace_scope 是 {scope}。请以 root 身份运行{lower}",
+                "无法跟踪：/proc/sys/kernel/yama/ptrace_scope 是 {scope}。{lower}请以 root 身份运行",
                 lower = if scope == "3" {
                     words!(
                         ", after a restart with a lower one",
-                        "，但 3 在运行时改不了：要先在启动配置里把它改小，再重启系统"
+                        "这个值在运行时改不了：先在启动配置里把它改小，再重启系统。然后"
                     )
                 } else {
                     ""
