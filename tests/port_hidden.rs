@@ -3,13 +3,15 @@
 
 use crate::harness::{
     Need, PORT, Process, Scratch, bindtable as program, need, own_descriptors, run, set_sysctl,
-    wait_for,
+    state, wait_for,
 };
 use crate::port::{
     asked, bound, can, case, found, has_case, help, flat, holder, list, listener, local, only,
     said, states, std_listener, text,
 };
 use crate::port_refused::compiled;
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 use rustix::fd::{AsFd, AsRawFd};
 use rustix::io::IoSlice;
 use rustix::net::{
@@ -19,17 +21,19 @@ use rustix::net::{
 use serde_json::Value;
 use std::mem::MaybeUninit;
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::process::Command;
 use std::sync::mpsc::channel;
 use std::thread;
 
-pub const TRIALS: [(&str, fn()); 15] = [
+pub const TRIALS: [(&str, fn()); 16] = [
     ("port_thread_with_its_own_table", thread_with_its_own_table),
     ("port_thread_in_accept", thread_in_accept),
     ("port_held_by_the_kernel", held_by_the_kernel),
     ("port_held_by_a_ring", held_by_a_ring),
     ("port_held_by_vxlan", held_by_vxlan),
     ("port_held_by_wireguard", held_by_wireguard),
+    ("port_another_run", another_run),
     ("port_half_open", half_open),
     ("port_stopped", stopped),
     ("port_proc_troubles", proc_troubles),
@@ -40,6 +44,24 @@ pub const TRIALS: [(&str, fn()); 15] = [
     ("port_if_still", if_still),
     ("port_zero", zero),
 ];
+
+/// Another run of this program has a copy of a server's descriptor, as for the moment in which it reads the
+/// options: it is none of those to be stopped.
+fn another_run() {
+    let scratch = Scratch::new();
+    let waits = scratch.path().join("waits");
+    mkfifo(&waits, Mode::S_IRUSR).expect("the folder is empty");
+    let socket = std_listener("127.0.0.1");
+    let copy = OwnedFd::from(socket.try_clone().expect("descriptors are left"));
+    let mut command = Command::new(program());
+    let other = Process::start_with_stdin(command.arg("diff").arg(&waits), copy.into());
+    drop(command); // with its copy
+    let server = holder(&scratch, "server", socket, &[]);
+    assert!(state(other.pid()).is_some(), "it waits");
+    let (_, finding) = asked(&["3459"]);
+    let kill = format!("kill -CONT {0}; kill {0}", server.pid());
+    assert_eq!(text(&help(&finding, "stop")["command"]), kill);
+}
 
 /// A thread has a descriptor that its process's first thread does not have.
 fn thread_with_its_own_table() {

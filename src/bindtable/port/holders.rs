@@ -12,6 +12,7 @@ use std::collections::btree_map::{BTreeMap, Entry};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -156,7 +157,7 @@ impl Holders {
             Err(error) if has_ended(&error) => return Ok(false),
             Err(error) => return Err(error.into()),
         };
-        if of_thread.is_empty() {
+        if of_thread.is_empty() || is_this_program(thread.pid) {
             return Ok(true);
         }
         let Some(holder) = holder(thread) else { return Ok(false) };
@@ -179,6 +180,16 @@ impl Holders {
         }
         Ok(true)
     }
+}
+
+/// Whether the process runs this program too. Such a one holds no port here: it has copied a descriptor for a
+/// moment, to read the options.
+fn is_this_program(pid: i32) -> bool {
+    let file = |pid: &str| {
+        let its = fs::metadata(format!("/proc/{pid}/exe")).ok()?;
+        Some((its.dev(), its.ino()))
+    };
+    file(&pid.to_string()).is_some_and(|program| file("self") == Some(program))
 }
 
 /// A thread, and its process.
