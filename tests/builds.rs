@@ -138,7 +138,8 @@ fn moved() {
 
     fs::create_dir(&first).expect("it is ours");
     let mut copy = Command::new("cp");
-    copy.arg("-a").args(["Cargo.toml", "Cargo.lock", "build.rs", "src", "tests"].map(project));
+    copy.args(["-a", "--no-preserve=ownership"])
+        .args(["Cargo.toml", "Cargo.lock", "build.rs", "src", "tests"].map(project));
     quietly(copy.arg(&first));
     build(&first, &first.join("target"));
     fs::rename(&first, &second).expect("it is ours");
