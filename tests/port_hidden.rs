@@ -3,7 +3,7 @@
 
 use crate::harness::{
     Need, PORT, Process, Scratch, bindtable as program, need, own_descriptors, run, set_sysctl,
-    state, wait_for,
+    state, unprivileged, wait_for,
 };
 use crate::port::{
     asked, bound, can, case, found, has_case, help, flat, holder, list, listener, local, only,
@@ -26,10 +26,11 @@ use std::process::Command;
 use std::sync::mpsc::channel;
 use std::thread;
 
-pub const TRIALS: [(&str, fn()); 16] = [
+pub const TRIALS: [(&str, fn()); 17] = [
     ("port_thread_with_its_own_table", thread_with_its_own_table),
     ("port_thread_in_accept", thread_in_accept),
     ("port_held_by_the_kernel", held_by_the_kernel),
+    ("port_beside_a_zombie", beside_a_zombie),
     ("port_held_by_a_ring", held_by_a_ring),
     ("port_held_by_vxlan", held_by_vxlan),
     ("port_held_by_wireguard", held_by_wireguard),
@@ -141,6 +142,32 @@ fn held_by_the_kernel() {
     let (_, told) = said(&["3459"]);
     assert!(told.contains("in use: the kernel"), "{told}");
     assert!(!told.contains("cannot be seen"), "{told}");
+}
+
+/// A process that has ended and was not waited for has no descriptors, though none but root may look: it hides
+/// nothing.
+fn beside_a_zombie() {
+    need(Need::UserNamespaces);
+    let script = r#"
+import array, os, socket, subprocess, sys
+here, there = socket.socketpair()
+listener = socket.create_server(("127.0.0.1", 3459))
+rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [listener.fileno()]))
+here.sendmsg([b"x"], [rights])
+listener.close()
+child = os.fork()
+if child == 0:
+    os._exit(0)
+os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+subprocess.run([sys.argv[1], "port", "3459", "--format", "json"])
+"#;
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--pid", "--fork", "--mount-proc"]);
+    command.args(["python3", "-c", script]).arg(program());
+    let finding = run(&mut unprivileged(&command));
+    let finding: Value = serde_json::from_str(&finding.stdout).expect("it is JSON");
+    assert!(has_case(&finding, "no-process"), "{finding}");
+    assert!(list(&finding["unseen"]).is_empty(), "{finding}");
 }
 
 /// A port that no process has: the candidate's command shows what holds it, and `free` ends that.

@@ -149,6 +149,8 @@ impl Holders {
     fn look_at(&mut self, thread: Thread, inodes: &BTreeSet<u64>) -> Result<bool, Trouble> {
         let of_thread = match descriptors(thread, inodes) {
             Ok(of_thread) => of_thread,
+            // Of one that has ended and was not waited for none but root may see them; its threads may go on.
+            Err(_) if thread.has_ended() => return Ok(true),
             // A user namespace may list them and no more.
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
                 self.unreadable += 1;
@@ -206,6 +208,12 @@ impl Thread {
             true => format!("/proc/{pid}/{name}"),
             false => format!("/proc/{pid}/task/{tid}/{name}"),
         }
+    }
+
+    /// Whether it is a zombie, which has no descriptors.
+    fn has_ended(self) -> bool {
+        let read = fs::read_to_string(self.file("stat")).ok();
+        read.and_then(|line| stat(&line)).is_some_and(|(_, state, ..)| matches!(state, 'Z' | 'X'))
     }
 
     /// A descriptor of it: pidfd_open(2). Before Linux 6.9 there is none of a single thread.
