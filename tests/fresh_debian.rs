@@ -37,10 +37,7 @@ fn both_commands(suite: &str) {
     for user in ["root", "user"] {
         for command in commands() {
             let output = in_system(&folder, user, &command);
-            let text = [output.stdout, output.stderr].concat();
-            let failures =
-                text.split_once("\nfailures:\n").map_or(&*text, |(_, failures)| failures);
-            assert!(output.status.success(), "{suite}, {user}, {command}:\n{failures}");
+            let text = passed(output, &format!("{suite}, {user}, {command}"));
             let end = ["outcomes are as expected.\n", " 0 failed; "];
             assert!(
                 end.iter().any(|end| text.contains(end)),
@@ -80,10 +77,7 @@ fn in_containers(engine: &str) {
         let flags: Vec<&str> =
             flags.map(|(_, flags)| flags.split_whitespace().collect()).unwrap_or_default();
         assert_eq!(flags.first(), Some(&"--security-opt"), "{user}: {}", refused.stderr);
-        let passed = engine.run(&flags, user, &tests);
-        let text = [passed.stdout, passed.stderr].concat();
-        let failures = text.split_once("\nfailures:\n").map_or(&*text, |(_, failures)| failures);
-        assert!(passed.status.success(), "{user}, {flags:?}:\n{failures}");
+        let text = passed(engine.run(&flags, user, &tests), &format!("{user}, {flags:?}"));
         assert!(text.contains(" 0 failed; "), "{user}, {flags:?}:\n{text}");
     }
 }
@@ -171,6 +165,14 @@ impl Drop for Engine {
     fn drop(&mut self) {
         run(self.command().args(["rmi", "--force", Self::IMAGE]));
     }
+}
+
+/// All that a command has printed, which must have succeeded; else panics with `what` and the failures.
+fn passed(output: Output, what: &str) -> String {
+    let text = [output.stdout, output.stderr].concat();
+    let failures = text.split_once("\nfailures:\n").map_or(&*text, |(_, failures)| failures);
+    assert!(output.status.success(), "{what}:\n{failures}");
+    text
 }
 
 /// The README's commands for the demo and for the tests.

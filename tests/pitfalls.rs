@@ -669,9 +669,6 @@ fn bind_without_a_port() {
     set_sysctl("net.ipv4.ip_local_port_range", format!("{EPHEMERAL} {EPHEMERAL}"));
     let servers = [Ipv4Addr::LOCALHOST, Ipv4Addr::new(127, 0, 0, 2)];
     let _listeners = servers.map(|ip| TcpListener::bind((ip, PORT)).expect("nothing is there"));
-    let bind_to_0 = |client: &std::os::fd::OwnedFd| {
-        nix_socket::bind(client.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0))
-    };
     for without_a_port in [false, true] {
         let clients = [(); 2].map(|()| another_tcp());
         let bound = clients.each_ref().map(|client| {
@@ -706,11 +703,14 @@ fn own_range() {
     {
         let client = another_tcp();
         setsockopt(&client, IpLocalPortRange, &(last << 16 | first)).expect("it is a socket");
-        nix_socket::bind(client.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0))
-            .expect("a port is left");
+        bind_to_0(&client).expect("a port is left");
         let bound: SockaddrIn = nix_socket::getsockname(client.as_raw_fd()).expect("it is bound");
         assert!(expected.contains(&bound.port()), "{}", bound.port());
     }
+}
+
+fn bind_to_0(client: &std::os::fd::OwnedFd) -> nix::Result<()> {
+    nix_socket::bind(client.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0))
 }
 
 /// A TCP socket to which nix sets what rustix does not.

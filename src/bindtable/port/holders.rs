@@ -149,10 +149,12 @@ impl Holders {
     fn look_at(&mut self, thread: Thread, inodes: &BTreeSet<u64>) -> Result<bool, Trouble> {
         let of_thread = match descriptors(thread, inodes) {
             Ok(of_thread) => of_thread,
-            // Of one that has ended and was not waited for none but root may see them; its threads may go on.
-            Err(_) if thread.has_ended() => return Ok(true),
             // A user namespace may list them and no more.
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                // One that was not waited for has none, whoever may look; its threads may go on.
+                if thread.is_zombie() {
+                    return Ok(true);
+                }
                 self.unreadable += 1;
                 return Ok(false);
             }
@@ -211,7 +213,7 @@ impl Thread {
     }
 
     /// Whether it is a zombie, which has no descriptors.
-    fn has_ended(self) -> bool {
+    fn is_zombie(self) -> bool {
         let read = fs::read_to_string(self.file("stat")).ok();
         read.and_then(|line| stat(&line)).is_some_and(|(_, state, ..)| matches!(state, 'Z' | 'X'))
     }
