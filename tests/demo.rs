@@ -1070,8 +1070,9 @@ fn interrupted_after(time: Duration, is_group: bool) -> bool {
     let is_done = status == 0 && shown.ends_with("outcomes are as expected.\n");
     // Before bash has read the script, the signal itself ends it, for which a shell says 130 too.
     let is_early = status == -(Signal::SIGINT as i32) && shown.is_empty();
-    assert!(status == 130 || is_early || is_done, "{status} after {time:?}: {shown}");
-    assert_eq!(process.stderr.to_end(), "", "after {time:?}: {shown}");
+    let errors = process.stderr.to_end();
+    let is_fine = (status == 130 || is_early || is_done) && errors.is_empty();
+    assert!(is_fine, "{status} after {time:?}, {errors:?}: {shown}");
     demo.has_cleaned_up();
     !is_done
 }
@@ -1217,7 +1218,7 @@ fn help() {
 }
 
 /// It is short, shellcheck finds nothing in it, and it has no command substitution, in which bash can
-/// lose a SIGINT.
+/// lose a SIGINT, nor a process substitution in a function: such a SIGINT is lost in its parser.
 fn script() {
     let lines = read("docs/demo.sh").lines().count();
     assert!(lines < 200, "{lines} lines");
@@ -1229,6 +1230,7 @@ fn script() {
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let line = line.replace("\\$(", "").replace("$((", ""); // printed, and computed
             assert!(!line.contains("$(") && !line.contains('`'), "{}: {line}", file.display());
+            assert!(!line.starts_with(' ') || !line.contains("<("), "{}: {line}", file.display());
         }
     }
     // The files together: a variable that one sets and another reads is one.

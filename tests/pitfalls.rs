@@ -48,7 +48,7 @@ const ANY_6: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 /// A port of the range that outgoing connections get theirs from, where a trial says so.
 const EPHEMERAL: u16 = 40_000;
 
-const TRIALS: [(&str, fn()); 40] = [
+const TRIALS: [(&str, fn()); 41] = [
     ("pitfall_other_namespace", other_namespace),
     ("pitfall_shutdown_keeps_the_descriptor", shutdown_keeps_the_descriptor),
     ("pitfall_not_accepted_yet", not_accepted_yet),
@@ -82,6 +82,7 @@ const TRIALS: [(&str, fn()); 40] = [
     ("pitfall_binds_twice", binds_twice),
     ("pitfall_fin_wait_1", fin_wait_1),
     ("pitfall_fin_wait_1_ends", fin_wait_1_ends),
+    ("pitfall_fin_wait_1_slow", fin_wait_1_slow),
     ("pitfall_mptcp", mptcp),
     ("pitfall_fchown", fchown),
     ("pitfall_queues", queues),
@@ -895,6 +896,39 @@ fn fin_wait_1_ends() {
     let read = || recv(&client, &mut [0; 4096], RecvFlags::empty());
     let last = std::iter::repeat_with(read).find(|it| !matches!(it, Ok((_, 1..))));
     assert_eq!(last, Some(Err(Errno::CONNRESET)));
+}
+
+/// A client that reads slowly keeps the server's end in FIN_WAIT1 for longer than one that reads nothing: each
+/// window that opens ends the back-off (`tcp_ack_probe`).
+fn fin_wait_1_slow() {
+    if !fs::exists("/proc/sys/net/ipv4/tcp_rto_max_ms").expect("/proc is mounted") {
+        return eprintln!("a slow reader in FIN_WAIT1 is not tried: it needs Linux 6.15");
+    }
+    set_sysctl("net.ipv4.tcp_rto_max_ms", 1000);
+    let waits = Row::server("FIN_WAIT1");
+    let start = || {
+        let listener = listener(false);
+        let (server, client) = unread(&listener);
+        drop((server, listener));
+        wait_for_rows("FIN_WAIT1", |rows| rows.contains(&waits));
+        (Instant::now(), client)
+    };
+    let (begin, client) = start();
+    wait_for_rows("its end", |rows| !rows.contains(&waits));
+    let without_reading = begin.elapsed();
+    drop(client);
+    wait_for_exactly(&[]);
+    let (begin, client) = start();
+    let mut reads = 0;
+    wait_for_rows("twice as long", |rows| {
+        let elapsed = begin.elapsed();
+        assert!(rows.contains(&waits), "after {elapsed:?} of {without_reading:?}: {rows:?}");
+        if elapsed > without_reading.mul_f64(0.2 * f64::from(reads)) {
+            reads += 1;
+            recv(&client, &mut [0; 4096], RecvFlags::empty()).expect("there is more");
+        }
+        elapsed > 2 * without_reading
+    });
 }
 
 /// MPTCP has the ports of TCP, and its rule; the TIME_WAIT of an MPTCP listener's connection has the option.

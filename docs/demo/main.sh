@@ -4,8 +4,8 @@
 #
 # Two rules for all of these files:
 # - A function that finds a text or a number leaves it in $result. Take it at once: the next call may overwrite it.
-# - No $(...): bash can lose a Ctrl+C that comes while it reads the output of one. `read` from a process
-#   substitution or from a file does not.
+# - No $(...) and no <(...) once signals are trapped: bash can lose a Ctrl+C that comes while it reads the output
+#   of the one or parses the other. `read` from a file does not.
 # The files share their variables, so shellcheck has to see all of them: `shellcheck -x -a docs/demo.sh`.
 
 # First of all: an older bash, such as macOS's, does not know `declare -A`.

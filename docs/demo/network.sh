@@ -58,11 +58,12 @@ forgo_time_wait() { # a process that is killed with unread data resets its conne
 }
 
 free_port() { # waits out what is left in TIME_WAIT
-    local own peer state timer left line lines shown='' end=$((SECONDS + 120))
+    local own peer state timer left line lines more shown='' end=$((SECONDS + 120))
     while :; do
-        left=-1
-        mapfile -t lines < <(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null)
-        for line in "${lines[@]}"; do
+        left=-1 more=()
+        mapfile -t lines </proc/net/tcp
+        [[ ! -e /proc/net/tcp6 ]] || mapfile -t more </proc/net/tcp6
+        for line in "${lines[@]}" "${more[@]}"; do
             read -r _ own peer state _ timer _ <<<"$line"
             [[ $own == *:$hex_port || $peer == *0100007F:$hex_port ]] || continue
             [[ $state == "${code[TIME_WAIT]}" || $own != *:$hex_port ]] ||

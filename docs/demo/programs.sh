@@ -33,7 +33,8 @@ find_all_tools() {
 find_the_user_s_cargo() {
     local home
     [[ $EUID == 0 && ${SUDO_UID:-0} != 0 && ${SUDO_GID:-} && ${SUDO_USER:-} ]] || return 0
-    IFS=: read -r _ _ _ _ _ home _ < <(getent passwd "$SUDO_USER")
+    getent passwd "$SUDO_USER" >user
+    IFS=: read -r _ _ _ _ _ home _ <user
     [[ $home && -x $home/.cargo/bin/cargo ]] || return 0
     PATH=$home/.cargo/bin:$PATH
     { mkdir -m 700 build && chown "$SUDO_UID:$SUDO_GID" build && chmod 711 .; } || fail cannot-write "$dir"

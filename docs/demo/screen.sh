@@ -207,7 +207,8 @@ go_back() {
 
 split_screen() { # ARGUMENTS...: starts the demo again, in tmux, and waits for its end
     local height=0 width=0 status demo tty
-    read -r height width < <(stty size || echo 0 0)
+    stty size >terminal || echo 0 0 >terminal
+    read -r height width <terminal
     ((height >= 24 && width >= 80)) || fail small-terminal "$width" "$height"
     exec {tty}<&0 # a background job has no other standard input
     # The socket's path is in $dir, by a name that is short: unix(7) allows 107 bytes.
@@ -218,7 +219,7 @@ split_screen() { # ARGUMENTS...: starts the demo again, in tmux, and waits for i
     wait "$tmux"
     [[ -r status ]] || { contents tmux.log && fail tmux-ended "$result"; }
     tmux=''
-    read -r status < <(cat status)
+    read -r status <"$dir/status"
     [[ ! -r report ]] || { contents report && out "$result"; }
     [[ ! -r errors ]] || cat errors >&2
     exit "$status"
@@ -246,7 +247,8 @@ open_panes() {
 
 open_pane() { # NAME OPTION...: beside or below the one that is active
     local id tty
-    read -r id tty < <(tmux split-window -P -F '#{pane_id} #{pane_tty}' "${@:2}" 'exec tail -f /dev/null')
+    tmux split-window -P -F '#{pane_id} #{pane_tty}' "${@:2}" 'exec tail -f /dev/null' >opened
+    read -r id tty <opened
     [[ $tty ]] || fail no-pane
     exec {tty}>"$tty"
     pane[$1]=$tty panes+=("$id")

@@ -234,7 +234,7 @@ pub fn listed() -> String {
 }
 
 /// Waits until `are_so` is true of the namespace's rows, and returns them; `what` names the state.
-pub fn wait_for_rows(what: &str, are_so: impl Fn(&[Row]) -> bool) -> Vec<Row> {
+pub fn wait_for_rows(what: &str, mut are_so: impl FnMut(&[Row]) -> bool) -> Vec<Row> {
     wait_for(what, || Some(rows()).filter(|rows| are_so(rows)))
 }
 

@@ -262,7 +262,7 @@ fn of_clients(name: &'static str, template: &str) -> Question {
         (words!("binds: SO_REUSEADDR", "绑定：SO_REUSEADDR"), "+reuseaddr"),
         (words!("binds: SO_REUSEPORT", "绑定：SO_REUSEPORT"), "+reuseport"),
         (words!("connects", "connect"), "+connects"),
-        (words!("connects elsewhere", "connect 别处"), "+connects+elsewhere"),
+        (words!("connects elsewhere", "connect 到别处"), "+connects+elsewhere"),
         (words!("binds and connects", "绑定并 connect"), "+bind-connects"),
         (
             words!("binds and connects: SO_REUSEADDR", "绑定并 connect：SO_REUSEADDR"),
@@ -271,7 +271,7 @@ fn of_clients(name: &'static str, template: &str) -> Question {
         (
             words!(
                 "binds and connects elsewhere: SO_REUSEADDR",
-                "绑定并 connect 别处：SO_REUSEADDR"
+                "绑定并 connect 到别处：SO_REUSEADDR"
             ),
             "+reuseaddr+bind-connects+elsewhere",
         ),
@@ -411,7 +411,7 @@ const THREE: [(&str, &str, &str); 9] = [
     (
         "A has connected, C binds 127.0.0.2 there, B connects elsewhere: a port that was bound \
          is not for connect",
-        "A 已经 connect，C 用这个端口绑定 127.0.0.2，B connect 别处：绑定过的端口，connect 不选",
+        "A 已经 connect，C 用这个端口绑定 127.0.0.2，B connect 到别处：绑定过的端口，connect 不选",
         "tcp/127.0.0.1+connects,127.0.0.2/connected/127.0.0.1+connects+elsewhere",
     ),
     (
@@ -618,7 +618,7 @@ const RECEIVERS: [(&str, &str, &str); 21] = [
     ),
     (
         "TCP, A is bound to lo, B to another device",
-        "TCP，A 绑定 lo，B 绑定另一个",
+        "TCP，A 绑定 lo，B 绑定另一个接口",
         "tcp/127.0.0.1+device-lo/listening/127.0.0.1+device-other",
     ),
     (

@@ -602,7 +602,7 @@ impl State {
             Self::Closed => words!("closed, and nothing is left", "已关闭，什么也没有留下"),
             Self::Exhausted => words!(
                 "UDP: A has the last port; B asks for any (port 0)",
-                "UDP：A 占用最后一个端口；B 要任意端口（端口 0）"
+                "UDP：A 占用最后一个端口；B 绑定端口 0"
             ),
             Self::ExhaustedReuse0 => words!(
                 "TCP: the same; the sysctl ip_autobind_reuse is 0",
