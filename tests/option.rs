@@ -24,7 +24,7 @@ const DOCUMENT: &str = "docs/so_reuseaddr.md";
 const LOCALHOST: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const ANY: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
 
-const TRIALS: [(&str, fn()); 20] = [
+const TRIALS: [(&str, fn()); 21] = [
     ("option_drawing", || is_current(DOCUMENT, "drawing", &drawing())),
     ("option_rule", || is_current(DOCUMENT, "rule", &rule())),
     ("option_addresses", addresses),
@@ -39,6 +39,7 @@ const TRIALS: [(&str, fn()); 20] = [
     ("option_udp_unicast", udp_unicast),
     ("option_udp_same_peer", udp_same_peer),
     ("option_udp_order", udp_order),
+    ("option_udp_groups", udp_groups),
     ("option_udp_multicast", udp_multicast),
     ("option_udp_multicast_all", udp_multicast_all),
     ("option_udp_broadcast", udp_broadcast),
@@ -520,6 +521,41 @@ fn udp_order() {
         });
     }
     sched_setaffinity(None, &before).expect("it is what it was");
+}
+
+/// Of three at one address, some with SO_REUSEPORT: on IPv4 the last one's group shares the senders, and a last
+/// one without it has all; on IPv6 that option puts a socket behind the others, so that one without it has all.
+fn udp_groups() {
+    harness::need(harness::Need::Ipv6);
+    let cases: [([bool; 3], [[bool; 3]; 2]); 4] = [
+        ([true, true, false], [[false, false, true]; 2]),
+        ([false, true, true], [[false, true, true], [true, false, false]]),
+        ([true, false, true], [[true, false, true], [false, true, false]]),
+        ([true, true, true], [[true; 3]; 2]),
+    ];
+    for (reuseport, receivers) in cases {
+        let families = [IpAddr::V4(LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+        for (ip, receivers) in families.into_iter().zip(receivers) {
+            harness::in_namespace(|| {
+                let sockets = reuseport.map(|has| udp(ip, has, false, None));
+                for _ in 0..100 {
+                    let sender = UdpSocket::bind((ip, 0)).expect("a port is left");
+                    sender.send_to(b"hello", (ip, PORT)).expect("it is on loopback");
+                }
+                let mut left = 100;
+                let mut has = [false; 3];
+                wait_for("the datagrams", || {
+                    for (socket, has) in sockets.iter().zip(&mut has) {
+                        while socket.recv(&mut [0; 8]).is_ok() {
+                            (*has, left) = (true, left - 1);
+                        }
+                    }
+                    (left == 0).then_some(())
+                });
+                assert_eq!(has, receivers, "{ip}: {reuseport:?}");
+            });
+        }
+    }
 }
 
 /// A datagram to a group goes to all sockets at the wildcard address while one of them is a member, even

@@ -81,8 +81,8 @@ static OTHERS: Share = Share::new();
 /// How many of a thousand may be unknown to root, as far as so many are counted.
 const MOST_UNKNOWN: [(&Share, u32); 2] = [(&CONSTANT, 30), (&CHANGING, 60)];
 const ENOUGH: u32 = 2000;
-/// The refusals that a bind has contradicted where options have changed after bind: the group that let it in
-/// has cleared SO_REUSEPORT, so that nothing which is listed tells of it.
+/// The refusals that a bind has contradicted: the group that let it in has gone or has cleared SO_REUSEPORT, so
+/// that nothing which is listed tells of it; or it is of a later bind of bindtable's.
 static UNTOLD: AtomicU32 = AtomicU32::new(0);
 /// The answers of real binds that were compared before and after asking, and those that the help's
 /// exception has changed: without --probe, and with it.
@@ -153,7 +153,7 @@ pub fn summary() -> Option<String> {
     };
     let verdicts = TALLY.summary(&format!(
         "verdicts of bindtable port (unknown without --probe: to root {} where no option changes after \
-         bind, and {} where some does; to another user {}; {} refusals that such a change has made false)",
+         bind, and {} where some does; to another user {}; {} refusals that a group of which nothing tells has made false)",
         of(&CONSTANT),
         of(&CHANGING),
         of(&OTHERS),
@@ -1598,8 +1598,7 @@ impl Situation {
             // The memory of a group is lost, too, by a bind without SO_REUSEPORT, as some here are.
             let is_explained = match text(&verdict["can"]) {
                 "no" => {
-                    let explains =
-                        real.is_none() && self.changes() && self.explains(verdict, is_probed);
+                    let explains = real.is_none() && self.explains(verdict, finding);
                     UNTOLD.fetch_add(explains.into(), Ordering::Relaxed);
                     explains
                 }
@@ -1637,9 +1636,17 @@ impl Situation {
     }
 
     /// Whether the kernel may let the new socket in for the sake of one that nobody can see any more:
-    /// it had SO_REUSEPORT, and since then has cleared it, or was closed (`fastreuseport`). The
-    /// binds of a probe are among them.
-    fn explains(&self, verdict: &Value, is_probed: bool) -> bool {
+    /// it had SO_REUSEPORT, and since then has cleared it, or was closed (`fastreuseport`). Where bindtable
+    /// has bound the port, only for the sake of such a bind, which is later than the refusal.
+    fn explains(&self, verdict: &Value, finding: &Value) -> bool {
+        if finding["probed"] == true
+            || list(&finding["sockets"]).iter().any(|it| it["record"] == true)
+        {
+            let is_planted =
+                |it: &Value| it["probed"] == true && it["can"] == "yes" && self.may_be_of_group(it);
+            return self.may_be_of_group(verdict)
+                && list(&finding["verdicts"]).iter().any(is_planted);
+        }
         // Of an accepted connection the user is who accepted it, here always this one.
         let is_gone = |socket: &Placed| {
             matches!(socket.reuseport, Set::Cleared | Set::ClearedAtLast)
@@ -1649,7 +1656,7 @@ impl Situation {
         let was_of_group = |socket: &Placed| {
             socket.reuseport.is_before_bind() && socket.user == self.asked_by && is_gone(socket)
         };
-        self.may_be_of_group(verdict) && (is_probed || self.sockets.iter().any(was_of_group))
+        self.may_be_of_group(verdict) && self.sockets.iter().any(was_of_group)
     }
 }
 

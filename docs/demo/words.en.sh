@@ -220,7 +220,7 @@ on every address, which sets the option by itself."
     [not-while-it-listens]="*No*. While the first one listens on the address, SO_REUSEADDR does not help."
     [and-on-a-more-specific-address]="Now nc listens on every address, with the option. Can a server bind 127.0.0.1?"
     [specific-is-no-way-in]="*No*. On Linux a more specific address is no way in either."
-    [recap-3]="- UDP: all receivers on a port must set it; the last one bound gets the unicast.
+    [recap-3]="- UDP: all receivers must set it; at one address the last one gets the unicast.
 - So a receiver that sets it can be robbed, by another user too.
 - TCP: SO_REUSEADDR takes no clients from a server that listens on the address."
 )

@@ -210,7 +210,7 @@ nc 打印自己的报错"
     [not-while-it-listens]="*不能*。只要第一个还在这个地址上监听，SO_REUSEADDR 就没有用。"
     [and-on-a-more-specific-address]="现在 nc 在所有地址上监听，带选项。服务器能绑定 127.0.0.1 吗？"
     [specific-is-no-way-in]="*不能*。在 Linux 上，换成更具体的地址也不行。"
-    [recap-3]="- UDP：同一端口上的接收者都要设置；单播归最后绑定的。
+    [recap-3]="- UDP：接收者都要设置；地址相同，单播归最后绑定的。
 - 所以，设置了选项的接收者可能被劫持，劫持者也可以是别的用户。
 - TCP：服务器还在该地址上监听，靠 SO_REUSEADDR 抢不走它的客户端。"
 )

@@ -229,7 +229,9 @@ binds your port where an answer is unknown, and at a free port once for each add
 Such a bind may leave a trace. While any socket has the port, the kernel remembers the last bind with
 SO_REUSEPORT (fastreuseport). A bind with that option plants the memory, and one without it clears it.
 So a later bind with SO_REUSEPORT may fail where it had succeeded. Where this command cannot clear what
-it has planted, such a bind may succeed where it had failed. Nothing else changes.
+it has planted, such a bind may succeed where it had failed. Nothing else changes. The memory may be of
+a socket that has gone, or has cleared the option: no list tells of it. So \"no\" with SO_REUSEPORT can
+be wrong where nothing was bound; with --probe it is bound, too.
 
 To read the options of a socket it copies its descriptor, and closes the copy at once. With --format
 json, null is what is unknown; `answer` and system errors are sentences, and all else is the same in
@@ -245,6 +247,8 @@ Exit status: 0 if the port is free, 1 if a socket holds it, 2 if that could not 
 这样的 bind 可能留下痕迹。只要端口上还有套接字，内核就保留最近一次带 SO_REUSEPORT 的 bind 的记录
 （fastreuseport）：带这个选项的 bind 会写入这条记录，不带的会清除它。所以之后带 SO_REUSEPORT 的 bind，
 本来能成功的可能失败；如果这个命令清除不了自己写入的记录，本来会失败的也可能成功。除此之外什么都不变。
+这条记录可能来自已经消失或者清除了选项的套接字，哪张表里都看不到；所以没有真正 bind 过的地方，SO_REUSEPORT
+的“不能”可能不准；加上 --probe，这些地方也会 bind 一次。
 
 要读取别的进程的套接字选项，它会复制那个文件描述符，副本也随即关闭。用 --format json 时，null 表示未知；
 answer 和系统的错误是给人读的句子，其余内容不随语言而变。

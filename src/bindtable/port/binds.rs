@@ -6,8 +6,9 @@
 //! 2. [`lists_bound`]: to a port of the kernel's choice.
 //! 3. [`before_the_port`], as each address is judged: to a port of the kernel's choice, and then once more,
 //!    which fails before it comes to the port that was asked for.
-//! 4. [`probe`]: of the port itself, for each verdict that is unknown then. With `--probe`, where the
-//!    kernel does not list every socket, and where the first step was made.
+//! 4. [`probe`]: of the port itself, for each verdict that is unknown then, and each refusal with
+//!    SO_REUSEPORT. With `--probe`, where the kernel does not list every socket, and where the first step
+//!    was made.
 
 use super::finding::{self, Can, Finding, ServerOption, Unseen, Verdict, Why};
 use super::judge;
@@ -279,8 +280,9 @@ impl Learning<'_> {
 /// refuse after all else (`BPF_CGROUP_INET4_POST_BIND`). Without `--probe`, none that may change what the
 /// port remembers of a group which is there, or plant one which cannot be cleared.
 ///
-/// First those that hang on a remembered group: if they fail nothing changes, and if they succeed the
-/// group is what it was.
+/// First those that hang on a remembered group, and each refusal with SO_REUSEPORT, since the port may
+/// remember a group of which no list tells: its sockets have gone, or have cleared the option. If such a
+/// bind fails nothing changes, and if it succeeds the group is what it was.
 ///
 /// Any other bind with SO_REUSEPORT lets a later one in by `fastreuseport`, even after its end, and one
 /// without ends that. So the binds without it come first, and those with both options last; and of the
@@ -289,6 +291,11 @@ impl Learning<'_> {
 /// the kernel has to forget it first; if it cannot be made to, a success proves nothing. At the end, too,
 /// it is made to forget.
 pub fn probe(finding: &mut Finding) {
+    let is_tcp = finding.question.proto == Proto::Tcp;
+    let asks_a_group = |verdict: &Verdict| {
+        let is_refused = verdict.error == Some(Errno::ADDRINUSE);
+        verdict.hangs_on_group || (is_tcp && is_refused && verdict.option.options().reuseport)
+    };
     let rank = |verdict: &Verdict| {
         let place = match verdict.address {
             IpAddr::V6(ip) if ip.is_unspecified() => 0,
@@ -296,7 +303,7 @@ pub fn probe(finding: &mut Finding) {
             _ => 2,
         };
         let option = ServerOption::ALL.iter().position(|option| *option == verdict.option);
-        (!verdict.hangs_on_group, option, place)
+        (!asks_a_group(verdict), option, place)
     };
     let has_owners = finding.sockets.iter().any(|socket| socket.is_owner);
     let lists_all = !finding.unseen.contains(&Unseen::Bound);
@@ -309,7 +316,8 @@ pub fn probe(finding: &mut Finding) {
     for at in order {
         let verdict = &finding.verdicts[at];
         let is_asked = match verdict.can {
-            Can::Unknown => may_plant || verdict.hangs_on_group,
+            _ if asks_a_group(verdict) => true,
+            Can::Unknown => may_plant,
             Can::Yes if lists_all => !has_owners && verdict.option == ServerOption::Nothing,
             Can::Yes => true,
             Can::No => false,
@@ -318,9 +326,11 @@ pub fn probe(finding: &mut Finding) {
             continue;
         }
         let (question, address, option) = (&finding.question, verdict.address, verdict.option);
-        if verdict.hangs_on_group {
+        if asks_a_group(verdict) {
             let tried = try_bind(question, address, option);
-            finding.take_note(at, tried);
+            if verdict.can == Can::Unknown || tried.is_ok() {
+                finding.take_note(at, tried);
+            }
             continue;
         }
         let new = question.server(address, option);
