@@ -222,9 +222,9 @@ fn port_notes() -> &'static str {
 It stops nothing, and takes only ports of the kernel's choice, each for a moment. Without --probe it
 binds your port in one case: a TIME_WAIT, or another connection without a process, holds it. That bind
 tells whether the connection had the option, and is closed at once. Of several at one address, it tells
-whether all had it. What is unknown then is bound, too, where no trace of that stays. With --probe it
-binds your port where an answer is unknown, and at a free port once for each address. A kernel before
-6.8 does not list every socket: there --probe is always on.
+whether all had it. What is unknown then is bound, too, where no trace of that stays, and so is each \"no\"
+with SO_REUSEPORT. With --probe it binds your port where an answer is unknown, and at a free port once
+for each address. A kernel before 6.8 does not list every socket: there --probe is always on.
 
 Such a bind may leave a trace. While any socket has the port, the kernel remembers the last bind with
 SO_REUSEPORT (fastreuseport). A bind with that option plants the memory, and one without it clears it.
@@ -241,8 +241,9 @@ Exit status: 0 if the port is free, 1 if a socket holds it, 2 if that could not 
         "\
 这个命令不会停掉任何进程，只会短暂占用由内核挑选的端口。不加 --probe 时，只有端口被 TIME_WAIT 或者别的没有
 进程的连接占用，才会绑定你的端口：这次 bind 能看出那条连接带不带选项，随即释放；同一地址上有几条时，只能
-看出是不是全都带；此后仍然未知的，只要不会留下痕迹，也用 bind 来试。加上 --probe，答案未知的地方都会绑定
-你的端口；端口空闲时，每个地址绑定一次。6.8 之前的内核不能列出全部套接字，所以总是按 --probe 来查。
+看出是不是全都带；此后仍然未知的，只要不会留下痕迹，也用 bind 来试，SO_REUSEPORT 的“不能”同样再试一次。
+加上 --probe，答案未知的地方都会绑定你的端口；端口空闲时，每个地址绑定一次。6.8 之前的内核不能列出全部
+套接字，所以总是按 --probe 来查。
 
 这样的 bind 可能留下痕迹。只要端口上还有套接字，内核就保留最近一次带 SO_REUSEPORT 的 bind 的记录
 （fastreuseport）：带这个选项的 bind 会写入这条记录，不带的会清除它。所以之后带 SO_REUSEPORT 的 bind，

@@ -291,10 +291,10 @@ impl Learning<'_> {
 /// the kernel has to forget it first; if it cannot be made to, a success proves nothing. At the end, too,
 /// it is made to forget.
 pub fn probe(finding: &mut Finding) {
-    let is_tcp = finding.question.proto == Proto::Tcp;
+    let may_remember = finding.question.proto == Proto::Tcp && !finding.is_clear;
     let asks_a_group = |verdict: &Verdict| {
         let is_refused = verdict.error == Some(Errno::ADDRINUSE);
-        verdict.hangs_on_group || (is_tcp && is_refused && verdict.option.options().reuseport)
+        verdict.hangs_on_group || (may_remember && is_refused && verdict.option.options().reuseport)
     };
     let rank = |verdict: &Verdict| {
         let place = match verdict.address {
