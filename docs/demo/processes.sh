@@ -88,16 +88,18 @@ end_jobs() {
 # In which of these process groups is a process of this demo left? Another program may have the number of one that
 # has ended. Our processes are the children of this shell, and those that have our TMPDIR.
 find_groups() { # GROUP...: into $result, with blanks between
-    local stat pid parent group left=()
+    local stat pid parent group values left=()
     result=''
+    (($#)) || return 1 # in a trap, return alone gives the status from before it
     for stat in /proc/[0-9]*/stat; do
-        (($#)) || break
         pid=${stat//[!0-9]/} result=''
         contents "$stat" 2>/dev/null
         [[ ${result##*) } =~ ^[^ZX]\ ([0-9]+)\ ([0-9]+)\  ]] || continue
         parent=${BASH_REMATCH[1]} group=${BASH_REMATCH[2]}
         [[ " $* " == *" $group "* ]] || continue
-        if ((parent == $$)) || grep -qsF -- "TMPDIR=$dir" "/proc/$pid/environ"; then left+=("$group"); fi
+        values=()
+        mapfile -td '' values 2>/dev/null <"/proc/$pid/environ"
+        if ((parent == $$)) || [[ " ${values[*]} " == *" TMPDIR=$dir "* ]]; then left+=("$group"); fi
     done
     result=${left[*]}
     ((${#left[@]}))
