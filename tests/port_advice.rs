@@ -22,9 +22,10 @@ use std::process::Command;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-pub const TRIALS: [(&str, fn()); 12] = [
+pub const TRIALS: [(&str, fn()); 13] = [
     ("port_leaves_alone", leaves_alone),
     ("port_probe_promises", probe_promises),
+    ("port_probe_gone_group", probe_gone_group),
     ("port_moved_server", moved_server),
     ("port_kill", kill),
     ("port_fg", fg),
@@ -93,6 +94,22 @@ fn leaves_alone() {
     let help = run(Command::new(program()).args(["--lang", "en", "port", "--help"])).stdout;
     for words in ["a trace may stay", "a TIME_WAIT, or another connection", "fastreuseport"] {
         assert!(help.contains(words), "{words}: {help}");
+    }
+}
+
+/// The port remembers a group whose only socket has gone: no list tells of it, but a probe does.
+fn probe_gone_group() {
+    need(Need::Ipv6);
+    let there = fresh(false, local("127.0.0.1").ip(), false, false, false).expect("it is a socket");
+    bind(&there, &local("127.0.0.1")).expect("the port is free");
+    listen(&there, 8).expect("it is bound");
+    let gone = fresh(false, local("::").ip(), true, false, true).expect("it is a socket");
+    bind(&gone, &local("::")).expect("IPV6_V6ONLY");
+    drop(gone);
+    for (arguments, answer) in [(&["3459"][..], "no"), (&["3459", "--probe"], "yes")] {
+        let (_, finding) = asked(arguments);
+        assert_eq!(can(&finding, "::", "SO_REUSEPORT"), answer, "{finding}");
+        assert_eq!(can(&finding, "::", "none"), "no", "{finding}");
     }
 }
 

@@ -280,9 +280,9 @@ impl Learning<'_> {
 /// refuse after all else (`BPF_CGROUP_INET4_POST_BIND`). Without `--probe`, none that may change what the
 /// port remembers of a group which is there, or plant one which cannot be cleared.
 ///
-/// First those that hang on a remembered group, and each refusal with SO_REUSEPORT, since the port may
-/// remember a group of which no list tells: its sockets have gone, or have cleared the option. If such a
-/// bind fails nothing changes, and if it succeeds the group is what it was.
+/// First those that hang on a remembered group, and each refusal with SO_REUSEPORT unless the port remembers
+/// none for certain: it may be a group of which no list tells, since its sockets have gone, or have cleared
+/// the option. If such a bind fails nothing changes, and if it succeeds the group is what it was.
 ///
 /// Any other bind with SO_REUSEPORT lets a later one in by `fastreuseport`, even after its end, and one
 /// without ends that. So the binds without it come first, and those with both options last; and of the
