@@ -1218,7 +1218,7 @@ fn help() {
 }
 
 /// It is short, shellcheck finds nothing in it, and it has no command substitution, in which bash can
-/// lose a SIGINT, nor a process substitution in a function: such a SIGINT is lost in its parser.
+/// lose a SIGINT, nor a process substitution once signals are trapped: such a SIGINT is lost in its parser.
 fn script() {
     let lines = read("docs/demo.sh").lines().count();
     assert!(lines < 200, "{lines} lines");
@@ -1230,7 +1230,8 @@ fn script() {
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let line = line.replace("\\$(", "").replace("$((", ""); // printed, and computed
             assert!(!line.contains("$(") && !line.contains('`'), "{}: {line}", file.display());
-            assert!(!line.starts_with(' ') || !line.contains("<("), "{}: {line}", file.display());
+            let is_early = line.starts_with("read ") || line.starts_with("IFS= read ");
+            assert!(is_early || !line.contains("<("), "{}: {line}", file.display());
         }
     }
     // The files together: a variable that one sets and another reads is one.

@@ -52,6 +52,7 @@ pause=''       # are questions waited at?
 main() { # ARGUMENTS...
     choose_language
     [[ $system == Linux ]] || fail not-linux
+    find_cargo # before signals are trapped: it has a process substitution
     trap_signals "$@"
     [[ -f $root/src/treuseaddr.c ]] || fail no-sources
     { : <&0; } 2>/dev/null || exec </dev/null
@@ -176,7 +177,6 @@ read_options() { # ARGUMENTS...
         CARGO_TARGET_DIR=$PWD/$CARGO_TARGET_DIR
     fi
     export CARGO_TARGET_DIR LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
-    find_cargo
 }
 
 choose_experiments() { # NUMBERS

@@ -99,7 +99,7 @@ find_groups() { # GROUP...: into $result, with blanks between
         [[ " $* " == *" $group "* ]] || continue
         values=()
         mapfile -td '' values 2>/dev/null <"/proc/$pid/environ"
-        if ((parent == $$)) || [[ " ${values[*]} " == *" TMPDIR=$dir "* ]]; then left+=("$group"); fi
+        if ((parent == $$)) || [[ " ${values[*]} " == *" TMPDIR=$dir"[\ /]* ]]; then left+=("$group"); fi
     done
     result=${left[*]}
     ((${#left[@]}))

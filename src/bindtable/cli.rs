@@ -68,9 +68,9 @@ pub enum Task {
         #[arg(long, help = words!("UDP in place of TCP", "查 UDP 端口，不查 TCP"))]
         udp: bool,
         #[arg(long, help = words!(
-            "Bind the port itself where the answer is unknown, and close it at once; it takes the port \
+            "Bind the port itself where the answer is not certain, and close it at once; it takes the port \
              for that moment, and a trace may stay (see below)",
-            "答案未知的，真正 bind 这个端口来查清，随即释放；那一瞬间会占用端口，还可能留下痕迹（见下文）"
+            "答案不确定的，真正 bind 这个端口来查清，随即释放；那一瞬间会占用端口，还可能留下痕迹（见下文）"
         ))]
         probe: bool,
         #[command(flatten)]
@@ -222,16 +222,16 @@ fn port_notes() -> &'static str {
 It stops nothing, and takes only ports of the kernel's choice, each for a moment. Without --probe it
 binds your port in one case: a TIME_WAIT, or another connection without a process, holds it. That bind
 tells whether the connection had the option, and is closed at once. Of several at one address, it tells
-whether all had it. What is unknown then is bound, too, where no trace of that stays, and so is each \"no\"
-with SO_REUSEPORT. With --probe it binds your port where an answer is unknown, and at a free port once
-for each address. A kernel before 6.8 does not list every socket: there --probe is always on.
+whether all had it. What is not certain then is bound, too, where no trace of that stays. With --probe
+it binds your port where an answer is not certain, and at a free port once for each address. A kernel
+before 6.8 does not list every socket: there --probe is always on.
 
 Such a bind may leave a trace. While any socket has the port, the kernel remembers the last bind with
 SO_REUSEPORT (fastreuseport). A bind with that option plants the memory, and one without it clears it.
 So a later bind with SO_REUSEPORT may fail where it had succeeded. Where this command cannot clear what
 it has planted, such a bind may succeed where it had failed. Nothing else changes. The memory may be of
-a socket that has gone, or has cleared the option: no list tells of it. So \"no\" with SO_REUSEPORT can
-be wrong where nothing was bound; with --probe it is bound, too.
+a socket that has gone, or has cleared the option: no list tells of it. So \"no\" with SO_REUSEPORT is
+not certain. Without such a bind it can be wrong.
 
 To read the options of a socket it copies its descriptor, and closes the copy at once. With --format
 json, null is what is unknown; `answer` and system errors are sentences, and all else is the same in
@@ -241,15 +241,14 @@ Exit status: 0 if the port is free, 1 if a socket holds it, 2 if that could not 
         "\
 这个命令不会停掉任何进程，只会短暂占用由内核挑选的端口。不加 --probe 时，只有端口被 TIME_WAIT 或者别的没有
 进程的连接占用，才会绑定你的端口：这次 bind 能看出那条连接带不带选项，随即释放；同一地址上有几条时，只能
-看出是不是全都带；此后仍然未知的，只要不会留下痕迹，也用 bind 来试，SO_REUSEPORT 的“不能”同样再试一次。
-加上 --probe，答案未知的地方都会绑定你的端口；端口空闲时，每个地址绑定一次。6.8 之前的内核不能列出全部
-套接字，所以总是按 --probe 来查。
+看出是不是全都带；此后仍然不确定的，只要不会留下痕迹，也用 bind 来试。加上 --probe，答案不确定的地方都会
+绑定你的端口；端口空闲时，每个地址绑定一次。6.8 之前的内核不能列出全部套接字，所以总是按 --probe 来查。
 
 这样的 bind 可能留下痕迹。只要端口上还有套接字，内核就保留最近一次带 SO_REUSEPORT 的 bind 的记录
 （fastreuseport）：带这个选项的 bind 会写入这条记录，不带的会清除它。所以之后带 SO_REUSEPORT 的 bind，
 本来能成功的可能失败；如果这个命令清除不了自己写入的记录，本来会失败的也可能成功。除此之外什么都不变。
-这条记录可能来自已经消失或者清除了选项的套接字，哪张表里都看不到；所以没有真正 bind 过的地方，SO_REUSEPORT
-的“不能”可能不准；加上 --probe，这些地方也会 bind 一次。
+这条记录可能来自已经消失或者清除了选项的套接字，哪张表里都看不到；所以 SO_REUSEPORT 的“不能”并不确定，
+没有这样 bind 过，就可能不准。
 
 要读取别的进程的套接字选项，它会复制那个文件描述符，副本也随即关闭。用 --format json 时，null 表示未知；
 answer 和系统的错误是给人读的句子，其余内容不随语言而变。

@@ -7,7 +7,7 @@
 //! 3. [`before_the_port`], as each address is judged: to a port of the kernel's choice, and then once more,
 //!    which fails before it comes to the port that was asked for.
 //! 4. [`probe`]: of the port itself, for each verdict that is unknown then, and each refusal with
-//!    SO_REUSEPORT. With `--probe`, where the kernel does not list every socket, and where the first step
+//!    SO_REUSEPORT that a memory of the port's may undo. With `--probe`, where the kernel does not list every socket, and where the first step
 //!    was made.
 
 use super::finding::{self, Can, Finding, ServerOption, Unseen, Verdict, Why};
@@ -282,7 +282,8 @@ impl Learning<'_> {
 ///
 /// First those that hang on a remembered group, and each refusal with SO_REUSEPORT unless the port remembers
 /// none for certain: it may be a group of which no list tells, since its sockets have gone, or have cleared
-/// the option. If such a bind fails nothing changes, and if it succeeds the group is what it was.
+/// the option. If such a bind fails nothing changes, and if it succeeds the group is what it was, unless a
+/// socket has ended meanwhile.
 ///
 /// Any other bind with SO_REUSEPORT lets a later one in by `fastreuseport`, even after its end, and one
 /// without ends that. So the binds without it come first, and those with both options last; and of the
@@ -294,7 +295,8 @@ pub fn probe(finding: &mut Finding) {
     let may_remember = finding.question.proto == Proto::Tcp && !finding.is_clear;
     let asks_a_group = |verdict: &Verdict| {
         let is_refused = verdict.error == Some(Errno::ADDRINUSE);
-        verdict.hangs_on_group || (may_remember && is_refused && verdict.option.options().reuseport)
+        (verdict.can == Can::Unknown && verdict.hangs_on_group)
+            || (may_remember && is_refused && verdict.option.options().reuseport)
     };
     let rank = |verdict: &Verdict| {
         let place = match verdict.address {
@@ -309,7 +311,7 @@ pub fn probe(finding: &mut Finding) {
     let lists_all = !finding.unseen.contains(&Unseen::Bound);
     let has_group = |socket: &finding::Socket| socket.has_inode && socket.reuseport != Some(false);
     let is_harmless = finding.is_clear || !finding.sockets.iter().any(has_group);
-    let may_plant = finding.question.probe || (is_harmless && may_forget_group(finding));
+    let mut may_plant = finding.question.probe || (is_harmless && may_forget_group(finding));
     let mut order: Vec<usize> = (0..finding.verdicts.len()).collect();
     order.sort_by_key(|at| rank(&finding.verdicts[*at]));
     let mut planted = Planted::default();
@@ -328,8 +330,11 @@ pub fn probe(finding: &mut Finding) {
         let (question, address, option) = (&finding.question, verdict.address, verdict.option);
         if asks_a_group(verdict) {
             let tried = try_bind(question, address, option);
-            if verdict.can == Can::Unknown || tried.is_ok() {
-                finding.take_note(at, tried);
+            may_plant &= question.probe || tried.is_err(); // nor may a group that is there be forgotten
+            match (verdict.can, tried) {
+                (Can::No, Err(Errno::ADDRINUSE)) => finding.verdicts[at].probed = true,
+                (Can::No, Err(_)) => {}
+                _ => finding.take_note(at, tried),
             }
             continue;
         }

@@ -57,7 +57,7 @@ pub fn look(target: Target, proto: Proto, probe: bool) -> Result<Finding, String
         unseen,
     };
     finding.judge();
-    // Beside what no process has, the port is bound anyway: then what is unknown is asked, too.
+    // Beside what no process has, the port is bound anyway: then what is not certain is asked, too.
     if finding.question.probe || finding.sockets.iter().any(Socket::is_nobodys) {
         binds::probe(&mut finding);
     }
