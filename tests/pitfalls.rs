@@ -864,6 +864,15 @@ fn unread(listener: &OwnedFd) -> (OwnedFd, OwnedFd) {
     (server, client)
 }
 
+/// The client of a server that is gone, whose end is in FIN_WAIT1, since the client has not read.
+fn closed_unread() -> OwnedFd {
+    let listener = listener(false);
+    let (server, client) = unread(&listener);
+    drop((server, listener));
+    wait_for_rows("FIN_WAIT1", |rows| rows.contains(&Row::server("FIN_WAIT1")));
+    client
+}
+
 /// FIN_WAIT1 lasts while the client does not read: no setting of FIN_WAIT2 ends it.
 fn fin_wait_1() {
     set_sysctl("net.ipv4.tcp_fin_timeout", 1);
@@ -888,10 +897,7 @@ fn fin_wait_1_ends() {
         return eprintln!("the end of FIN_WAIT1 is not tried: it needs Linux 6.15");
     }
     set_sysctl("net.ipv4.tcp_rto_max_ms", 1000);
-    let listener = listener(false);
-    let (server, client) = unread(&listener);
-    drop((server, listener));
-    wait_for_rows("FIN_WAIT1", |rows| rows.contains(&Row::server("FIN_WAIT1")));
+    let client = closed_unread();
     wait_for_exactly(&[Row::client("ESTABLISHED")]);
     let read = || recv(&client, &mut [0; 4096], RecvFlags::empty());
     let last = std::iter::repeat_with(read).find(|it| !matches!(it, Ok((_, 1..))));
@@ -906,19 +912,14 @@ fn fin_wait_1_slow() {
     }
     set_sysctl("net.ipv4.tcp_rto_max_ms", 1000);
     let waits = Row::server("FIN_WAIT1");
-    let start = || {
-        let listener = listener(false);
-        let (server, client) = unread(&listener);
-        drop((server, listener));
-        wait_for_rows("FIN_WAIT1", |rows| rows.contains(&waits));
-        (Instant::now(), client)
-    };
-    let (begin, client) = start();
+    let client = closed_unread();
+    let begin = Instant::now();
     wait_for_rows("its end", |rows| !rows.contains(&waits));
     let without_reading = begin.elapsed();
     drop(client);
     wait_for_exactly(&[]);
-    let (begin, client) = start();
+    let client = closed_unread();
+    let begin = Instant::now();
     let mut reads = 0;
     wait_for_rows("twice as long", |rows| {
         let elapsed = begin.elapsed();

@@ -153,7 +153,8 @@ pub fn summary() -> Option<String> {
     };
     let verdicts = TALLY.summary(&format!(
         "verdicts of bindtable port (unknown without --probe: to root {} where no option changes after \
-         bind, and {} where some does; to another user {}; {} refusals that a group of which nothing tells has made false)",
+         bind, and {} where some does; to another user {}; {} refusals that a group of which \
+         nothing tells has made false)",
         of(&CONSTANT),
         of(&CHANGING),
         of(&OTHERS),
@@ -1639,13 +1640,15 @@ impl Situation {
     /// it had SO_REUSEPORT, and since then has cleared it, or was closed (`fastreuseport`). Where bindtable
     /// has bound the port, only for the sake of such a bind, which is later than the refusal.
     fn explains(&self, verdict: &Value, finding: &Value) -> bool {
+        if !self.may_be_of_group(verdict) {
+            return false;
+        }
         if finding["probed"] == true
             || list(&finding["sockets"]).iter().any(|it| it["record"] == true)
         {
             let is_planted =
                 |it: &Value| it["probed"] == true && it["can"] == "yes" && self.may_be_of_group(it);
-            return self.may_be_of_group(verdict)
-                && list(&finding["verdicts"]).iter().any(is_planted);
+            return list(&finding["verdicts"]).iter().any(is_planted);
         }
         // Of an accepted connection the user is who accepted it, here always this one.
         let is_gone = |socket: &Placed| {
@@ -1656,7 +1659,7 @@ impl Situation {
         let was_of_group = |socket: &Placed| {
             socket.reuseport.is_before_bind() && socket.user == self.asked_by && is_gone(socket)
         };
-        self.may_be_of_group(verdict) && self.sockets.iter().any(was_of_group)
+        self.sockets.iter().any(was_of_group)
     }
 }
 

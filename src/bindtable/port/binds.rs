@@ -7,8 +7,8 @@
 //! 3. [`before_the_port`], as each address is judged: to a port of the kernel's choice, and then once more,
 //!    which fails before it comes to the port that was asked for.
 //! 4. [`probe`]: of the port itself, for each verdict that is unknown then, and each refusal with
-//!    SO_REUSEPORT that a memory of the port's may undo. With `--probe`, where the kernel does not list every socket, and where the first step
-//!    was made.
+//!    SO_REUSEPORT that a memory of the port's may undo. With `--probe`, where the kernel does not list every
+//!    socket, and where the first step was made.
 
 use super::finding::{self, Can, Finding, ServerOption, Unseen, Verdict, Why};
 use super::judge;
@@ -317,16 +317,6 @@ pub fn probe(finding: &mut Finding) {
     let mut planted = Planted::default();
     for at in order {
         let verdict = &finding.verdicts[at];
-        let is_asked = match verdict.can {
-            _ if asks_a_group(verdict) => true,
-            Can::Unknown => may_plant,
-            Can::Yes if lists_all => !has_owners && verdict.option == ServerOption::Nothing,
-            Can::Yes => true,
-            Can::No => false,
-        };
-        if !is_asked {
-            continue;
-        }
         let (question, address, option) = (&finding.question, verdict.address, verdict.option);
         if asks_a_group(verdict) {
             let tried = try_bind(question, address, option);
@@ -336,6 +326,15 @@ pub fn probe(finding: &mut Finding) {
                 (Can::No, Err(_)) => {}
                 _ => finding.take_note(at, tried),
             }
+            continue;
+        }
+        let is_asked = match verdict.can {
+            Can::Unknown => may_plant,
+            Can::Yes if lists_all => !has_owners && option == ServerOption::Nothing,
+            Can::Yes => true,
+            Can::No => false,
+        };
+        if !is_asked {
             continue;
         }
         let new = question.server(address, option);
