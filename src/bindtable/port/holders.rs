@@ -459,11 +459,12 @@ fn options(process: &OwnedFd, descriptor: i32, inode: u64) -> Result<Options, Er
     if fstat(&socket)?.st_ino != inode {
         return Err(Errno::BADF);
     }
-    // A process has the socket of MPTCP, and the port its subflow, which has IPV6_V6ONLY from a listener.
+    // A process has the socket of MPTCP, and the port its subflow. What is set on the one is set on the other, too,
+    // but not what bind sets on the subflow at an address of IPv6.
     let is_mptcp = socket_protocol(&socket)? == Some(ipproto::MPTCP);
     Ok(Options {
         reuseaddr: socket_reuseaddr(&socket)?,
         reuseport: socket_reuseport(&socket)?,
-        ipv6_only: ipv6_v6only(&socket).ok().filter(|_| !is_mptcp),
+        ipv6_only: ipv6_v6only(&socket).ok().filter(|is_set| *is_set || !is_mptcp),
     })
 }
