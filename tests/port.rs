@@ -45,13 +45,10 @@ use std::time::Duration;
 use unicode_width::UnicodeWidthStr;
 
 /// How many random situations there are, in so many trials, and how many of these trials are in the
-/// ordinary tests. And the same of those in which asking may change nothing.
-const SITUATIONS: u16 = 3000;
-const PARTS: u16 = 30;
-const SAMPLE: u16 = 3;
-const ASKED: u16 = 500;
-const ASKED_PARTS: u16 = 10;
-const ASKED_SAMPLE: u16 = 1;
+/// ordinary tests: of several users, of one alone, and those in which asking may change nothing.
+const RANDOM: [u16; 3] = [3000, 30, 3];
+const OF_ONE_USER: [u16; 3] = [1000, 10, 1];
+const ASKED: [u16; 3] = [500, 10, 1];
 
 static TALLY: Tally = Tally::new();
 /// The verdicts without --probe, and the unknown ones among them.
@@ -74,16 +71,18 @@ impl Share {
     }
 }
 
-/// Of root: where no option has changed after bind, and where some has; and of another user.
+/// Of root: where no option has changed after bind, where some has, and where all is one user's; and of
+/// another user.
 static CONSTANT: Share = Share::new();
 static CHANGING: Share = Share::new();
+static ONE_USER: Share = Share::new();
 static OTHERS: Share = Share::new();
 /// How many of a thousand may be unknown to root.
-const MOST_UNKNOWN: [(&Share, u32); 2] = [(&CONSTANT, 27), (&CHANGING, 32)];
-/// How many of a thousand refusals may be false for the reason of [`UNTOLD`].
-const MOST_UNTOLD: u32 = 3;
+const MOST_UNKNOWN: u32 = 30;
+/// How many of a thousand may be refusals that are false for the reason of [`UNTOLD`].
+const MOST_UNTOLD: u32 = 4;
 /// How many more may be, since they come by the eight of one situation.
-const CHANCE: u32 = 40;
+const CHANCE: u32 = 64;
 /// The refusals that a bind has contradicted: the group that let it in has gone or has cleared SO_REUSEPORT, so
 /// that nothing which is listed tells of it; or it is of a later bind of bindtable's.
 static UNTOLD: AtomicU32 = AtomicU32::new(0);
@@ -135,7 +134,7 @@ pub fn trials() -> Vec<Trial> {
         .chain(port_advice::TRIALS)
         .map(|(name, check)| harness::trial(name, check))
         .collect();
-    let mut add = |name, (count, parts, sample): (u16, u16, u16), check: fn(Range<u16>)| {
+    let mut add = |name, [count, parts, sample]: [u16; 3], check: fn(Range<u16>)| {
         for part in 0..parts {
             let each = count / parts;
             let seeds = part * each..(part + 1) * each;
@@ -143,8 +142,9 @@ pub fn trials() -> Vec<Trial> {
             trials.push(trial.with_ignored_flag(part >= sample));
         }
     };
-    add("port_random", (SITUATIONS, PARTS, SAMPLE), random);
-    add("port_asking", (ASKED, ASKED_PARTS, ASKED_SAMPLE), asking);
+    add("port_random", RANDOM, |seeds| random(seeds, has_two_users()));
+    add("port_random_of_one_user", OF_ONE_USER, |seeds| random(seeds, false));
+    add("port_asking", ASKED, asking);
     trials
 }
 
@@ -156,10 +156,11 @@ pub fn summary() -> Option<String> {
     };
     let verdicts = TALLY.summary(&format!(
         "verdicts of bindtable port (unknown without --probe: to root {} where no option changes after \
-         bind, and {} where some does; to another user {}; {} refusals that a group of which \
-         nothing tells has made false)",
+         bind, {} where some does, and {} where all is one user's; to another user {}; {} refusals that a \
+         group of which nothing tells has made false)",
         of(&CONSTANT),
         of(&CHANGING),
+        of(&ONE_USER),
         of(&OTHERS),
         UNTOLD.load(Ordering::Relaxed),
     ));
@@ -607,9 +608,9 @@ fn many_addresses() {
     let addresses: Vec<String> = (1..=20).map(|last| format!("127.0.1.{last}")).collect();
     for has_one_without in [false, true] {
         if has_one_without {
-            connection_is_over("127.0.2.1", false);
+            connection_is_over(bound("127.0.2.1", false), "127.0.2.1");
         } else {
-            addresses.iter().for_each(|ip| connection_is_over(ip, true));
+            addresses.iter().for_each(|ip| connection_is_over(bound(ip, true), ip));
         }
         let (_, finding) = asked(&["3459"]);
         for socket in list(&finding["sockets"]) {
@@ -622,10 +623,9 @@ fn many_addresses() {
     }
 }
 
-/// Leaves a TIME_WAIT at `ip`.
-fn connection_is_over(ip: &str, reuseaddr: bool) {
+/// Leaves a TIME_WAIT of a server that is bound to `ip`.
+pub(crate) fn connection_is_over(listener: Fd, ip: &str) {
     let before = states(PORT).len();
-    let listener = bound(ip, reuseaddr);
     listen(&listener, 8).expect("it is bound");
     let client = TcpStream::connect(local(ip)).expect("it listens");
     drop(accept_with(&listener, SocketFlags::CLOEXEC).expect("it came"));
@@ -1363,6 +1363,8 @@ struct Situation {
     asked_by: Option<u32>,
     /// Whether a policy refuses the port.
     is_refused: bool,
+    /// Whether all is one user's.
+    is_of_one_user: bool,
 }
 
 /// Users beside this one.
@@ -1431,8 +1433,9 @@ impl Situation {
         let sockets = sockets.collect();
         let asked_by = Some(NOBODY).filter(|_| two_users && rng.u8(0..3) == 0);
         let is_refused = two_users && rng.u8(0..16) == 0;
+        let is_of_one_user = !two_users;
         if is_refused {
-            return Self { is_udp, sockets, is_refused, ..Self::default() };
+            return Self { is_udp, sockets, is_refused, is_of_one_user, ..Self::default() };
         }
         let target = [
             None,
@@ -1449,7 +1452,7 @@ impl Situation {
             Some(IpAddr::V4(_)) => rng.choice([None, Some("lo"), Some(DEVICES[0])]).flatten(),
             _ => None,
         };
-        Self { is_udp, sockets, target, device, asked_by, is_refused }
+        Self { is_udp, sockets, target, device, asked_by, is_refused, is_of_one_user }
     }
 }
 
@@ -1541,10 +1544,11 @@ impl Situation {
                 compared += list(&probed["verdicts"]).len();
             }
             if differences.is_empty() {
-                let share = match (self.asked_by, self.changes()) {
-                    (Some(_), _) => &OTHERS,
-                    (None, false) => &CONSTANT,
-                    (None, true) => &CHANGING,
+                let share = match self.asked_by {
+                    Some(_) => &OTHERS,
+                    None if self.is_of_one_user => &ONE_USER,
+                    None if self.changes() => &CHANGING,
+                    None => &CONSTANT,
                 };
                 share.add(verdicts);
             }
@@ -1964,20 +1968,20 @@ pub(crate) fn two_interfaces() {
     }
 }
 
-fn random(seeds: Range<u16>) {
+fn random(seeds: Range<u16>, two_users: bool) {
     let folder = SharedFolder::new();
     let copy = folder.copy(&program());
-    let two_users = has_two_users();
     two_interfaces();
     for seed in seeds {
         Situation::new(seed.into(), two_users).count(seed, &copy);
     }
-    for (share, most) in MOST_UNKNOWN {
+    for share in [&CONSTANT, &CHANGING, &ONE_USER] {
         let [all, unknown] = share.counts();
-        assert!(unknown <= CHANCE + all * most / 1000, "{unknown} of {all} are unknown");
+        assert!(unknown <= CHANCE + all * MOST_UNKNOWN / 1000, "{unknown} of {all} are unknown");
     }
     let untold = UNTOLD.load(Ordering::Relaxed);
-    let all: u32 = [&CONSTANT, &CHANGING, &OTHERS].map(|share| share.counts()[0]).iter().sum();
+    let all: u32 =
+        [&CONSTANT, &CHANGING, &ONE_USER, &OTHERS].map(|share| share.counts()[0]).iter().sum();
     let most = CHANCE + all * MOST_UNTOLD / 1000;
     assert!(untold <= most, "{untold} refusals of {all} answers are false");
 }
@@ -1996,10 +2000,10 @@ fn asking(seeds: Range<u16>) {
         if situation.is_refused {
             continue; // the policy is not this process's
         }
-        let first = 2000 + (seed - seeds.start) * 6 * TRIES;
+        let first = 2000 + (seed - seeds.start) * 3 * TRIES;
         let mut last = (Vec::new(), [0; 2], 0);
         for attempt in 0..TRIES {
-            last = situation.compare_asking(&copy, first + 6 * attempt);
+            last = situation.compare_asking(&copy, first + 3 * attempt);
             if last.0.is_empty() {
                 break;
             }
@@ -2018,7 +2022,7 @@ fn asking(seeds: Range<u16>) {
 
 impl Situation {
     /// Compares what real binds say without asking, after asking, and after asking with --probe, on three
-    /// ports that are all even, or all odd, by which the connections differ: what differs, how many do for the reason that the help gives, and how many were compared.
+    /// ports: what differs, how many do for the reason that the help gives, and how many were compared.
     fn compare_asking(&self, program: &Path, port: u16) -> (Vec<String>, [u32; 2], usize) {
         let mut addresses: Vec<String> = ADDRESSES.map(str::to_owned).into();
         addresses.extend(self.target.map(|ip| ip.to_string()));
@@ -2033,7 +2037,7 @@ impl Situation {
         let before = self.with(port, || answers(port));
         let (mut differences, mut changed) = (Vec::new(), [0; 2]);
         for (at, probe) in [None, Some("--probe")].into_iter().enumerate() {
-            let port = port + 2 + 2 * u16::try_from(at).expect("there are two");
+            let port = port + 1 + u16::try_from(at).expect("there are two");
             let (finding, after) = self
                 .with(port, || (found(self.command(program, port).args(probe)).1, answers(port)));
             // The bind that learns the options of a connection that no process has.

@@ -6,11 +6,11 @@ use crate::harness::{
     set_sysctl, unprivileged, wait_for,
 };
 use crate::port::{
-    lists_bound, ODD_NAMES, OPTIONS, asked, can, case, found, fresh, has_case, help, holder,
-    in_cgroup, list, listener, local, only, states, std_listener, text, time_wait,
+    lists_bound, ODD_NAMES, OPTIONS, asked, can, case, connection_is_over, found, fresh, has_case,
+    help, holder, in_cgroup, list, listener, local, only, states, std_listener, text, time_wait,
 };
 use nix::sys::signal::Signal;
-use rustix::net::sockopt::set_socket_linger;
+use rustix::net::sockopt::{set_socket_linger, set_socket_reuseaddr};
 use rustix::net::{SocketFlags, accept_with, bind, listen};
 use serde_json::Value;
 use std::fs::{self, Permissions};
@@ -22,12 +22,14 @@ use std::process::Command;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-pub const TRIALS: [(&str, fn()); 14] = [
+pub const TRIALS: [(&str, fn()); 16] = [
     ("port_leaves_alone", leaves_alone),
     ("port_leaves_alone_refused", leaves_alone_refused),
     ("port_probe_promises", probe_promises),
     ("port_probe_gone_group", probe_gone_group),
     ("port_moved_server", moved_server),
+    ("port_one_option_each", one_option_each),
+    ("port_workers", workers),
     ("port_kill", kill),
     ("port_fg", fg),
     ("port_stops", stops),
@@ -166,7 +168,7 @@ fn probe_promises() {
 }
 
 /// A server that had SO_REUSEADDR, and now sets both options, beside its old TIME_WAIT: the bind that succeeds
-/// for the listener's sake tells nothing of the TIME_WAIT.
+/// for the listener's sake tells nothing of the TIME_WAIT. But it is what a server finds.
 fn moved_server() {
     time_wait(Switches { reuseaddr: true, ..Switches::default() });
     let fd = fresh(false, local("127.0.0.1").ip(), false, true, true).expect("it is a socket");
@@ -176,9 +178,53 @@ fn moved_server() {
     let sockets = list(&finding["sockets"]);
     let record = sockets.iter().find(|socket| socket["state"] == "TIME_WAIT").expect("it is there");
     assert_ne!(record["reuseport"], true, "{finding}");
-    for address in ["0.0.0.0", "127.0.0.1"] {
-        assert_ne!(can(&finding, address, "SO_REUSEPORT"), "yes", "{finding}");
+    for (address, is_let_in) in [("0.0.0.0", false), ("127.0.0.1", true)] {
+        assert_eq!(can(&finding, address, "SO_REUSEPORT") == "yes", is_let_in, "{finding}");
+        let fd = fresh(false, local(address).ip(), false, false, true).expect("it is a socket");
+        assert_eq!(bind(&fd, &local(address)).is_ok(), is_let_in, "{address}");
     }
+}
+
+/// Two TIME_WAITs at one address, of which one had SO_REUSEADDR and the other one SO_REUSEPORT: the port
+/// remembers the second, so a bind with SO_REUSEPORT succeeds. That does not tell that both had it.
+fn one_option_each() {
+    for reuseport in [false, true] {
+        // Each of its own family, as servers of different programs.
+        let ip = if reuseport { "127.0.0.1" } else { "::ffff:127.0.0.1" };
+        let server = fresh(false, local(ip).ip(), false, true, reuseport).expect("it is a socket");
+        bind(&server, &local(ip)).expect("both have SO_REUSEADDR");
+        set_socket_reuseaddr(&server, !reuseport).expect("it is a socket");
+        connection_is_over(server, ip);
+    }
+    let (_, finding) = asked(&["3459"]);
+    for socket in list(&finding["sockets"]) {
+        assert_eq!((&socket["reuseaddr"], &socket["reuseport"]), (&Value::Null, &Value::Null));
+    }
+    let fd = fresh(false, local("::").ip(), false, false, true).expect("it is a socket");
+    assert!(bind(&fd, &local("::")).is_err(), "the first has no SO_REUSEPORT");
+    assert_ne!(can(&finding, "::", "SO_REUSEPORT"), "yes", "{finding}");
+}
+
+/// Workers with SO_REUSEPORT, as nginx has them, and what is left of their clients: the options of these nobody
+/// can read, but another worker may bind, and nothing is unknown of that. The group is what it was.
+fn workers() {
+    let worker = || {
+        let fd = fresh(false, local("0.0.0.0").ip(), false, true, true).expect("it is a socket");
+        bind(&fd, &local("0.0.0.0")).expect("both have SO_REUSEPORT");
+        listen(&fd, 8).expect("it is bound");
+        fd
+    };
+    let first = worker();
+    let client = TcpStream::connect(local("127.0.0.1")).expect("it listens");
+    drop(accept_with(&first, SocketFlags::CLOEXEC).expect("there is a client"));
+    drop(client);
+    wait_for("TIME_WAIT", || states(PORT).contains(&6).then_some(()));
+    let _second = worker();
+    let (_, finding) = asked(&["0.0.0.0:3459"]);
+    for (option, answer) in OPTIONS.iter().zip(["no", "no", "yes", "yes"]) {
+        assert_eq!(can(&finding, "0.0.0.0", option), answer, "{option}: {finding}");
+    }
+    worker();
 }
 
 /// Runs what is advised.

@@ -278,7 +278,7 @@ impl Learning<'_> {
 /// Has a real bind say each verdict that is unknown. Where the kernel does not list every socket, that
 /// is each one but a refusal; and of a port that nobody has, one at each address, since a policy may
 /// refuse after all else (`BPF_CGROUP_INET4_POST_BIND`). Without `--probe`, none that may change what the
-/// port remembers of a group which is there, or plant one which cannot be cleared.
+/// port remembers of a group which is there ([`Finding::leaves_groups`]), or plant one which cannot be cleared.
 ///
 /// First those that hang on a remembered group, and each refusal with SO_REUSEPORT unless the port remembers
 /// none for certain: it may be a group of which no list tells, since its sockets have gone, or have cleared
@@ -290,7 +290,7 @@ impl Learning<'_> {
 /// addresses, those whose success promises the later ones': `::` first, which meets every socket, then
 /// 0.0.0.0, then the others. Where an earlier bind would let in a later one of which it promises nothing,
 /// the kernel has to forget it first; if it cannot be made to, a success proves nothing. At the end, too,
-/// it is made to forget.
+/// it is made to forget, but for a group that is there.
 pub fn probe(finding: &mut Finding) {
     let may_remember = finding.question.proto == Proto::Tcp && !finding.is_clear;
     let asks_a_group = |verdict: &Verdict| {
@@ -328,8 +328,10 @@ pub fn probe(finding: &mut Finding) {
             }
             continue;
         }
+        let new = question.server(address, option);
         let is_asked = match verdict.can {
-            Can::Unknown => may_plant,
+            Can::Unknown if may_plant || planted.lets_in(&new) => true,
+            Can::Unknown => option.options().reuseport && finding.leaves_groups(&new),
             Can::Yes if lists_all => !has_owners && option == ServerOption::Nothing,
             Can::Yes => true,
             Can::No => false,
@@ -337,8 +339,7 @@ pub fn probe(finding: &mut Finding) {
         if !is_asked {
             continue;
         }
-        let new = question.server(address, option);
-        if planted.misleads(&new) && forget_group(finding) {
+        if planted.misleads(&new) && may_plant && forget_group(finding) {
             planted = Planted::default();
         }
         let tried = try_bind(question, address, option);
@@ -350,7 +351,7 @@ pub fn probe(finding: &mut Finding) {
         }
         finding.take_note(at, tried);
     }
-    if planted.0.is_some() {
+    if planted.0.is_some() && may_plant {
         forget_group(finding);
     }
     let Finding { verdicts, unseen, .. } = finding;

@@ -163,26 +163,35 @@ fn may_remember_group(new: &Sock, owners: &[Owner]) -> bool {
 
 /// Whether a socket of the new one's group could bind beside the owners, so that the port may remember it.
 fn may_have_been(new: &Sock, owners: &[Owner]) -> bool {
-    gone(new).any(|gone| {
-        let could_bind = |owner: &Owner| {
-            owner.0.iter().any(|old| bind::bind(Proto::Tcp, &[*old], &gone).is_ok())
-        };
-        bind::bind(Proto::Tcp, &[gone], new) == Ok(Rule::FastReusePort)
-            && owners.iter().all(could_bind)
-    })
+    gone_beside(new, owners).next().is_some()
 }
 
 /// Whether a bind of `new` with SO_REUSEPORT may have succeeded for the sake of a group that the port
 /// remembers, though a socket without a process at its address lacks the option.
 pub fn group_explains(sockets: &[&Socket], new: &Sock) -> bool {
-    let owners = sockets.iter().filter(|socket| socket.is_owner).map(|socket| {
-        let mut owner = Owner::from(*socket);
-        if !socket.has_inode && socket.address.to_canonical() == new.ip {
-            owner.0.retain(|old| !old.options.reuseport);
-        }
-        owner
-    });
-    may_have_been(new, &owners.filter(|owner| !owner.0.is_empty()).collect::<Vec<_>>())
+    let sockets = || sockets.iter().filter(|socket| socket.is_owner);
+    // Each may have another option than the next: what is known of all together does not count.
+    let owners: Vec<Owner> = sockets().map(|it| Owner::new(it, ServerOption::Both)).collect();
+    let may_lack_it = |socket: &Socket, owner: &Owner, gone: &Sock| {
+        let without = owner.0.iter().filter(|old| !old.options.reuseport);
+        !socket.has_inode && socket.address.to_canonical() == new.ip && lets_in(without, gone)
+    };
+    gone_beside(new, &owners)
+        .any(|gone| sockets().zip(&owners).any(|(socket, owner)| may_lack_it(socket, owner, &gone)))
+}
+
+/// Whether one of these lets a new socket of TCP in.
+fn lets_in<'a>(old: impl IntoIterator<Item = &'a Sock>, new: &Sock) -> bool {
+    old.into_iter().any(|old| bind::bind(Proto::Tcp, &[*old], new).is_ok())
+}
+
+/// The sockets with SO_REUSEPORT, of the same user, that may have bound beside the owners, and of which the
+/// memory would let the new one in.
+fn gone_beside(new: &Sock, owners: &[Owner]) -> impl Iterator<Item = Sock> {
+    gone(new).filter(|gone| {
+        bind::bind(Proto::Tcp, &[*gone], new) == Ok(Rule::FastReusePort)
+            && owners.iter().all(|owner| lets_in(&owner.0, gone))
+    })
 }
 
 /// The sockets with SO_REUSEPORT, of the same user, that may have had the port.
@@ -430,6 +439,18 @@ impl Finding {
     pub fn allows(&self, ip: IpAddr, option: ServerOption) -> bool {
         let new = self.question.server(ip, option);
         judge(self.question.proto, &new, &self.owners(option).0) == Answer::Yes
+    }
+
+    /// Whether a bind of `new`, with SO_REUSEPORT, changes nothing for others if it succeeds: a port that
+    /// remembers it lets in all that it may let in now for the sake of a socket with the option that is there,
+    /// and nothing that is refused.
+    pub fn leaves_groups(&self, new: &Sock) -> bool {
+        let lets_in = |it: &Sock| bind::bind(Proto::Tcp, &[*new], it) == Ok(Rule::FastReusePort);
+        let live = self.sockets.iter().filter(|socket| socket.is_owner && socket.has_inode);
+        let owners = live.flat_map(|socket| Owner::from(socket).0);
+        let mut refused = self.verdicts.iter().filter(|verdict| verdict.can == Can::No);
+        owners.filter(|old| old.options.reuseport).all(|member| lets_in(&member))
+            && !refused.any(|it| lets_in(&self.question.server(it.address, it.option)))
     }
 
     /// Whether this option lets a new server in wherever it is kept out without one.
