@@ -7,6 +7,7 @@ use crate::harness::{
     run, wait_for,
 };
 use libtest_mimic::Trial;
+use nix::sys::signal::Signal;
 use std::path::Path;
 use std::process::Command;
 
@@ -87,7 +88,7 @@ struct Engine {
     /// The command, with what it needs in front of each of its own.
     words: Vec<String>,
     /// A dockerd that was started for this trial.
-    _daemon: Option<Process>,
+    daemon: Option<Process>,
 }
 
 impl Engine {
@@ -96,7 +97,7 @@ impl Engine {
     /// The machine's Docker or Podman; a dockerd of this trial's own, if none runs, in `folder`.
     fn start(name: &str, folder: &Path) -> Self {
         let at = |file: &str| folder.join(file).display().to_string();
-        let mut engine = Self { words: vec![name.to_owned()], _daemon: None };
+        let mut engine = Self { words: vec![name.to_owned()], daemon: None };
         let why_not = |engine: &Self| {
             let output = run(engine.command().arg("info"));
             (!output.status.success()).then_some(output.stderr)
@@ -119,7 +120,7 @@ impl Engine {
             }
             why_not(&engine).is_none().then_some(())
         });
-        engine._daemon = Some(daemon);
+        engine.daemon = Some(daemon);
         engine
     }
 
@@ -164,6 +165,11 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         run(self.command().args(["rmi", "--force", Self::IMAGE]));
+        if let Some(daemon) = &mut self.daemon {
+            // It has mounted its folder on itself, so that only then nothing is left of it.
+            daemon.signal(Signal::SIGTERM);
+            daemon.wait();
+        }
     }
 }
 

@@ -55,7 +55,7 @@ pub fn prepare(wanted: &[String]) -> Result<(), String> {
             || is_wanted(&why_trial(name))
             || (name == KERNELS[2].0 && is_wanted("kernel_refused"))
         {
-            download_kernel(name, suites, "amd64");
+            download_kernel(name, suites, "amd64", "cloud-amd64");
         }
     }
     if is_wanted("stack_lwip") {
@@ -133,7 +133,7 @@ fn refused() {
         assert!(output.stderr.contains(what), "{}", output.stderr);
         output.stderr.lines().count()
     };
-    assert_eq!(boot(Path::new("/bin/true"), "6", "is a kernel neither of x86-64 nor of ARM64"), 1);
+    assert_eq!(boot(Path::new("/bin/true"), "6", "is no kernel of x86-64, ARM64 or RISC-V"), 1);
     assert!(boot(&path("fake"), "30", "has not run") > 1);
     assert!(boot(Path::new(&image), "30", "to its end in 30 s") > 10, "the console has many lines");
     let mut left: Vec<_> = fs::read_dir(scratch.path()).expect("it is ours").flatten().collect();

@@ -23,18 +23,48 @@ use std::sync::OnceLock;
 struct Machine {
     name: &'static str,
     target: &'static str,
+    kernel: Kernel,
     is_built: OnceLock<()>,
 }
 
+/// One of Debian's kernels.
+struct Kernel {
+    /// The name that its download has.
+    name: &'static str,
+    suite: &'static str,
+    /// Debian's name of the machine, and of the flavour: its package is `linux-image-FLAVOUR`.
+    machine: &'static str,
+    flavour: &'static str,
+    /// How its version begins.
+    version: &'static str,
+}
+
 static MACHINES: [Machine; 2] = [
-    Machine::new("aarch64", "aarch64-unknown-linux-gnu"),
-    Machine::new("riscv64", "riscv64gc-unknown-linux-gnu"),
+    Machine {
+        name: "aarch64",
+        target: "aarch64-unknown-linux-gnu",
+        kernel: Kernel {
+            name: "kernel_arm64",
+            suite: "bookworm",
+            machine: "arm64",
+            flavour: "cloud-arm64",
+            version: "6.1.",
+        },
+        is_built: OnceLock::new(),
+    },
+    Machine {
+        name: "riscv64",
+        target: "riscv64gc-unknown-linux-gnu",
+        kernel: Kernel {
+            name: "kernel_riscv64",
+            suite: "trixie",
+            machine: "riscv64",
+            flavour: "riscv64",
+            version: "6.12.",
+        },
+        is_built: OnceLock::new(),
+    },
 ];
-
-/// Debian's kernel for ARM64, under the name that its download has.
-const KERNEL: &str = "kernel_arm64";
-
-const BINDTABLE: &str = "machine_aarch64_bindtable";
 
 const MUSL: &str = "x86_64-unknown-linux-musl";
 
@@ -63,7 +93,6 @@ pub fn trials() -> Vec<Trial> {
     let mut trials = vec![
         harness::trial("machine_x86_64_musl", musl),
         harness::trial("machine_aarch64_kernel", kernel),
-        harness::trial(BINDTABLE, bindtable),
         harness::trial("machine_others_compile", others_compile),
     ];
     for (name, target, debian, qemu) in ON_LIBC {
@@ -77,6 +106,7 @@ pub fn trials() -> Vec<Trial> {
             ("memory", Machine::memory),
             ("messages", Machine::messages),
             ("traces", Machine::traces),
+            ("bindtable", Machine::bindtable),
         ] {
             let name = format!("machine_{}_{name}", machine.name);
             trials.push(harness::trial(name, move || check(machine)));
@@ -94,8 +124,14 @@ pub fn prepare(wanted: &[String]) -> Result<(), String> {
         targets.extend(COMPILED);
         download_std(&targets);
     }
-    if wanted.iter().any(|name| name == "machine_aarch64_kernel" || name == BINDTABLE) {
-        download_kernel(KERNEL, "bookworm", "arm64");
+    let is_wanted = |name: &str| wanted.iter().any(|wanted| wanted == name);
+    for Machine { name, kernel, .. } in &MACHINES {
+        let trials = ["bindtable", "kernel"].map(|what| format!("machine_{name}_{what}"));
+        if trials.iter().any(|trial| is_wanted(trial)) {
+            download_kernel(kernel.name, kernel.suite, kernel.machine, kernel.flavour);
+        }
+    }
+    if is_wanted("machine_aarch64_kernel") {
         download("busybox-arm64", &["bookworm", "arm64", "{}", "busybox-static"]);
     }
     Ok(())
@@ -125,8 +161,27 @@ fn succeed(command: &mut Command) {
 }
 
 impl Machine {
-    const fn new(name: &'static str, target: &'static str) -> Self {
-        Self { name, target, is_built: OnceLock::new() }
+    /// Its C compiler.
+    fn compiler(&self) -> String {
+        format!("{}-linux-gnu-gcc", self.name)
+    }
+
+    /// cargo, with that linker.
+    fn linked(&self, mut cargo: Command) -> Command {
+        let variable = self.target.to_uppercase().replace('-', "_");
+        cargo.env(format!("CARGO_TARGET_{variable}_LINKER"), self.compiler());
+        cargo
+    }
+
+    /// cargo for a program on std that needs no library.
+    fn static_cargo(&self) -> Command {
+        let mut cargo = self.linked(cargo(self.target, "machines-std", "std,panic_abort"));
+        cargo.arg("--release").env("RUSTFLAGS", "-C target-feature=+crt-static");
+        cargo
+    }
+
+    fn static_program(&self, name: &str) -> PathBuf {
+        cargo_target("machines-std").join(self.target).join("release").join(name)
     }
 
     /// A program as it was built: `c`, `release` or `debug`.
@@ -138,11 +193,10 @@ impl Machine {
 
     /// Builds the ports in both profiles and the C twins, with every set of switches.
     fn build(&self) {
-        let compiler = format!("{}-linux-gnu-gcc", self.name);
-        let variable = self.target.to_uppercase().replace('-', "_");
+        let compiler = self.compiler();
         for switches in Switches::ALL {
             for (profile, kind) in [("dev", "debug"), ("release", "release")] {
-                let mut cargo = cargo(self.target, "machines", "core");
+                let mut cargo = self.linked(cargo(self.target, "machines", "core"));
                 cargo.args([
                     "--bins",
                     "--profile",
@@ -150,7 +204,7 @@ impl Machine {
                     "--features",
                     &switches.features().join(","),
                 ]);
-                succeed(cargo.env(format!("CARGO_TARGET_{variable}_LINKER"), &compiler));
+                succeed(&mut cargo);
                 for program in Program::ALL {
                     let built = cargo_target("machines").join(self.target).join(kind);
                     let path = self.path(kind, switches, program);
@@ -245,6 +299,15 @@ impl Machine {
                 self.compare(switches, Program::Ureuseaddr, scenario);
             }
         }
+    }
+
+    /// Every cell of the bind table, on Debian's kernel for that machine: the model predicts it, as on x86-64.
+    /// And `bindtable why` explains four failures there.
+    fn bindtable(&self) {
+        succeed(self.static_cargo().args(["--package", "bindtable"]));
+        let program = self.static_program("bindtable");
+        explained(self.kernel.name, &program, &self.compiler());
+        predicted(self.kernel.name, &program, self.kernel.version);
     }
 
     fn compare(&self, switches: Switches, program: Program, scenario: Scenario) {
@@ -478,19 +541,6 @@ fn named(call: &str) -> String {
     }
 }
 
-/// cargo for a program on std that needs no library, to run on ARM64.
-fn static_cargo() -> Command {
-    let mut cargo = cargo(MACHINES[0].target, "machines-std", "std,panic_abort");
-    cargo.arg("--release");
-    cargo.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc");
-    cargo.env("RUSTFLAGS", "-C target-feature=+crt-static");
-    cargo
-}
-
-fn static_program(name: &str) -> PathBuf {
-    cargo_target("machines-std").join(MACHINES[0].target).join("release").join(name)
-}
-
 /// The restart outcomes and the claims, on Debian's kernel for ARM64: with the ports and the C twins.
 fn kernel() {
     let machine = &MACHINES[0];
@@ -508,7 +558,7 @@ fn kernel() {
     );
     fs::write(package.join("Cargo.toml"), manifest).expect("the target folder is writable");
     fs::copy(project("Cargo.lock"), package.join("Cargo.lock")).expect("it is there");
-    let mut cargo = static_cargo();
+    let mut cargo = machine.static_cargo();
     // Where the harness of the guest looks for the programs.
     succeed(cargo.current_dir(&package).env("CARGO_TARGET_TMPDIR", "/tests"));
 
@@ -526,19 +576,10 @@ fn kernel() {
     fs::copy(busybox, files.path().join("busybox")).expect("Debian has it there");
     let files: Vec<PathBuf> =
         fs::read_dir(files.path()).expect("it is ours").flatten().map(|file| file.path()).collect();
-    let mut boot = boot(KERNEL, &[], &files);
-    let output = run(boot.env("LIMIT", "600").arg(static_program("guest")));
+    let mut boot = boot(machine.kernel.name, &[], &files);
+    let output = run(boot.env("LIMIT", "600").arg(machine.static_program("guest")));
     let passed = output.stdout.matches("... ok").count();
     assert!(output.status.success() && passed > 30, "{}\n{}", output.stdout, output.stderr);
-}
-
-/// Every cell of the bind table, on Debian's kernel for ARM64: the model predicts it, as on x86-64. And
-/// `bindtable why` explains four failures there.
-fn bindtable() {
-    succeed(static_cargo().args(["--package", "bindtable"]));
-    let program = static_program("bindtable");
-    explained(KERNEL, &program, "aarch64-linux-gnu-gcc");
-    predicted(KERNEL, &program, "6.1.");
 }
 
 /// rustc links start files for this target all the same, which define `_start`.

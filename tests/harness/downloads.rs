@@ -65,10 +65,10 @@ pub fn download_std(targets: &[&str]) {
     download_with("rust-src", &mut shell);
 }
 
-/// Starts to download the kernel of some suites, for Debian's name of a machine: `amd64`, `arm64`.
-/// QEMU comes with it.
-pub fn download_kernel(name: &str, suites: &str, machine: &str) {
-    let package = format!("linux-image-cloud-{machine}");
+/// Starts to download the kernel of some suites, for Debian's name of a machine: `amd64`, `arm64`. Its
+/// package is `linux-image-FLAVOUR`. QEMU comes with it.
+pub fn download_kernel(name: &str, suites: &str, machine: &str, flavour: &str) {
+    let package = format!("linux-image-{flavour}");
     let and = "linux-(image|binary|modules)-[0-9].*";
     download(name, &["--and", and, suites, machine, "{}", &package]);
     if !DOWNLOADS.lock().expect("no panic holds it").contains_key("qemu") {
@@ -129,10 +129,10 @@ pub fn boot(kernel: &str, modules: &[&str], beside: &[PathBuf]) -> Command {
         command.arg("-f").arg(file);
     }
     let is_image = |file: &&PathBuf| {
-        file.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz"))
+        file.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinu"))
     };
     let image = files.iter().find(is_image);
-    command.arg(image.unwrap_or_else(|| panic!("no vmlinuz below {folder:?}")));
+    command.arg(image.unwrap_or_else(|| panic!("no kernel below {folder:?}")));
     command
 }
 

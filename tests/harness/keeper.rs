@@ -129,7 +129,9 @@ pub fn keep(arguments: &[String]) -> Result<ExitCode, String> {
         }
     };
     end_children();
-    let _ = fs::remove_dir_all(scratch);
+    if let Err(error) = fs::remove_dir_all(&scratch) {
+        eprintln!("{} stays: {error}", scratch.display());
+    }
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
 }
 

@@ -4,7 +4,7 @@
 #     tests/scripts/boot.sh [-w FOLDER] [-m MODULE]... [-f FILE]... IMAGE PROGRAM [ARGUMENT...]
 #     tests/scripts/boot.sh [-w FOLDER]             only looks for QEMU, and unpacks it if it is missing
 #
-# IMAGE    of x86-64 or ARM64, like Debian's vmlinuz. PROGRAM is linked statically, for the same machine.
+# IMAGE    of x86-64, ARM64 or RISC-V, like Debian's. PROGRAM is linked statically, for the same machine.
 # -w       the folder to work in: the project's target/tmp if not given
 # -m       a module to insert first: .ko, or .ko.xz
 # -f       a file to put beside the program, into the root folder
@@ -35,12 +35,12 @@ mkdir -p -- "$work"
 work=$(realpath -- "$work")
 
 # QEMU and cpio of this system, or those that have been unpacked.
-for tool in qemu-system-x86_64 qemu-system-aarch64 cpio xz; do
+for tool in qemu-system-x86_64 qemu-system-aarch64 qemu-system-riscv64 cpio xz; do
     command -v "$tool" >/dev/null && continue
     codename=$(. /etc/os-release && echo "${VERSION_CODENAME-}")
     [[ -e $work/qemu/unpacked && $# != 0 ]] ||
         "$here/debian.sh" --missing "$codename" "$(dpkg --print-architecture)" "$work/qemu" \
-            qemu-system-x86 qemu-system-arm cpio xz-utils || die "$tool is missing, and could not be unpacked"
+            qemu-system-x86 qemu-system-arm qemu-system-riscv64 opensbi cpio xz-utils || die "$tool is missing, and could not be unpacked"
     PATH=$work/qemu/usr/bin:$work/qemu/bin:$PATH
     LD_LIBRARY_PATH=$(printf '%s:' "$work"/qemu/{usr/,}lib/*-linux-gnu)
     export LD_LIBRARY_PATH
@@ -60,13 +60,15 @@ at() { dd if="$image" bs=1 skip="$1" count=4 status=none | tr -d '\0'; }
 if [[ $(at 514) == HdrS ]]; then
     # One thread for both processors. With two, a processor may still run the int3 that the other has
     # already replaced (the kernel patches its code so), and now and then the kernel panics.
-    qemu=(qemu-system-x86_64 -accel 'tcg,thread=single' -no-user-config) console=ttyS0 cc=gcc
+    qemu=(qemu-system-x86_64 -accel 'tcg,thread=single' -no-user-config -cpu max) console=ttyS0 cc=gcc
 elif [[ $(at 56) == ARMd || $(at 4) == zimg ]]; then
-    qemu=(qemu-system-aarch64 -accel 'tcg,thread=multi' -machine virt) console=ttyAMA0 cc=aarch64-linux-gnu-gcc
+    qemu=(qemu-system-aarch64 -accel 'tcg,thread=multi' -machine virt -cpu max) console=ttyAMA0 cc=aarch64-linux-gnu-gcc
+elif [[ $(at 56) == $'RSC\x05' ]]; then
+    qemu=(qemu-system-riscv64 -accel 'tcg,thread=multi' -machine virt) console=ttyS0 cc=riscv64-linux-gnu-gcc
 else
-    die "$image is a kernel neither of x86-64 nor of ARM64"
+    die "$image is no kernel of x86-64, ARM64 or RISC-V"
 fi
-command -v "$cc" >/dev/null || die "$cc is missing: install $([[ $cc == gcc ]] && echo gcc || echo gcc-aarch64-linux-gnu)"
+command -v "$cc" >/dev/null || die "$cc is missing: install $([[ $cc == gcc ]] && echo gcc || echo "gcc-${cc%-gcc}")"
 
 pid='' room=$(mktemp -d -- "$work/boot-XXXXXX")
 # shellcheck disable=SC2317 # the trap reaches it
@@ -97,7 +99,7 @@ done
 
 # The kernel hands what stands after "--" to init. The machine ends with this script, whatever ends it.
 setpriv --pdeathsig TERM timeout "$limit" setpriv --pdeathsig KILL \
-    "${qemu[@]}" "${folders[@]}" -smp 2 -cpu max -m 384 -nodefaults -display none -no-reboot \
+    "${qemu[@]}" "${folders[@]}" -smp 2 -m 384 -nodefaults -display none -no-reboot \
     -kernel "$image" -initrd "$room/initrd" -serial "file:$room/console" \
     -append "console=$console panic=-1 -- /program $*" </dev/null >"$room/qemu" 2>&1 &
 pid=$!
