@@ -1314,6 +1314,13 @@ enum Then {
     Close,
 }
 
+impl Then {
+    /// Whether no process has it in the end: its options have to change before its client comes.
+    fn is_over(self) -> bool {
+        matches!(self, Self::FinWait2 | Self::TimeWait)
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Placed {
     ip: IpAddr,
@@ -1529,7 +1536,12 @@ impl Situation {
                 command = under;
             }
             let finding = found(&mut command).1;
-            let mut differences = self.differences(port, &finding, policy.as_ref());
+            // The binds of the one would change what the other one finds.
+            let wrong = |finding: &Value| match port / 10 % 3 {
+                0 => self.unkept(port, finding).into_iter().collect(),
+                _ => self.differences(port, finding, policy.as_ref()),
+            };
+            let mut differences = wrong(&finding);
             let verdicts = list(&finding["verdicts"]);
             let mut compared = verdicts.len();
             let unknown = verdicts.iter().filter(|verdict| verdict["can"] == "unknown").count();
@@ -1540,7 +1552,7 @@ impl Situation {
                 if !is_fresh {
                     return (differences, compared);
                 }
-                differences.extend(self.differences(port, &probed, policy.as_ref()));
+                differences.extend(wrong(&probed));
                 compared += list(&probed["verdicts"]).len();
             }
             if differences.is_empty() {
@@ -1572,6 +1584,18 @@ impl Situation {
         for difference in last {
             TALLY.count(Err(format!("{seed}: {self:?}\n{difference}")));
         }
+    }
+
+    /// One of the verdicts that a bind of bindtable's with SO_REUSEPORT has told, if the first bind afterwards
+    /// contradicts it, which meets all that the port remembers.
+    fn unkept(&self, port: u16, finding: &Value) -> Option<String> {
+        let is_told = |it: &&Value| {
+            it["probed"] == true && it["can"] == "yes" && text(&it["option"]).contains("PORT")
+        };
+        let told: Vec<&Value> = list(&finding["verdicts"]).iter().filter(is_told).collect();
+        let verdict = told.get(usize::from(port) % told.len().max(1))?;
+        let real = self.real(text(&verdict["address"]), text(&verdict["option"]), port, false);
+        real.map(|real| format!("{verdict}\nreal, at once: {real}\n{finding}"))
     }
 
     /// The verdicts that a real bind contradicts.
@@ -1657,8 +1681,12 @@ impl Situation {
         if finding["probed"] == true
             || list(&finding["sockets"]).iter().any(|it| it["record"] == true)
         {
-            let is_planted =
-                |it: &Value| it["probed"] == true && it["can"] == "yes" && self.may_be_of_group(it);
+            // A group at a wildcard lets in what is at an address, and the other wildcard.
+            let lets_in = |ip: &Value| *ip == verdict["address"] || *ip == "::" || *ip == "0.0.0.0";
+            let is_planted = |it: &Value| {
+                let is_bound = it["probed"] == true && it["can"] == "yes";
+                is_bound && self.may_be_of_group(it) && lets_in(&it["address"])
+            };
             return list(&finding["verdicts"]).iter().any(is_planted);
         }
         // Of an accepted connection the user is who accepted it, here always this one.
@@ -1772,7 +1800,8 @@ fn place(socket: &Placed, is_udp: bool, port: u16) -> Option<Standing> {
     bind(&fd, &address).ok()?;
     change(&fd, socket, false);
     let standing = place_bound(socket, fd, address);
-    if let Some(first) = standing.as_ref().and_then(|standing| standing.fds.first()) {
+    let first = standing.as_ref().and_then(|standing| standing.fds.first());
+    if let Some(first) = first.filter(|_| !socket.then.is_over()) {
         change(first, socket, true);
     }
     standing
@@ -1846,6 +1875,9 @@ fn place_bound(socket: &Placed, fd: Fd, address: SocketAddr) -> Option<Standing>
     listen(&fd, 8).ok()?;
     if socket.then == Then::Listen {
         return Some(Standing::of(vec![fd]));
+    }
+    if socket.then.is_over() {
+        change(&fd, socket, true);
     }
     let mut to = match socket.ip {
         IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::from(([127, 0, 0, 1], port)),
@@ -1973,7 +2005,8 @@ fn random(seeds: Range<u16>, two_users: bool) {
     let copy = folder.copy(&program());
     two_interfaces();
     for seed in seeds {
-        Situation::new(seed.into(), two_users).count(seed, &copy);
+        let of_one_user = if two_users { 0 } else { 200_000 };
+        Situation::new(u64::from(seed) + of_one_user, two_users).count(seed, &copy);
     }
     for share in [&CONSTANT, &CHANGING, &ONE_USER] {
         let [all, unknown] = share.counts();
@@ -2028,9 +2061,15 @@ impl Situation {
         addresses.extend(self.target.map(|ip| ip.to_string()));
         addresses.sort_by_key(|ip| ["::", "0.0.0.0"].iter().position(|any| any == ip).unwrap_or(2));
         addresses.dedup();
+        let first = usize::from(port / 3);
         let answers = |port| -> Vec<(String, &str, Option<&str>)> {
             let options = OPTIONS.iter().rev();
-            let all = options.flat_map(|option| addresses.iter().map(move |ip| (ip, *option)));
+            let mut all: Vec<_> =
+                options.flat_map(|option| addresses.iter().map(move |ip| (ip, *option))).collect();
+            // Those with SO_REUSEPORT first, each of them the very first in some situation.
+            let first = first % (2 * addresses.len());
+            all[..2 * addresses.len()].rotate_left(first);
+            let all = all.into_iter();
             all.map(|(ip, option)| (ip.clone(), option, self.real(ip, option, port, false)))
                 .collect()
         };
@@ -2046,10 +2085,13 @@ impl Situation {
             };
             let has_bound = list(&finding["sockets"]).iter().any(is_nobodys)
                 || list(&finding["verdicts"]).iter().any(|verdict| verdict["probed"] == true);
-            for (before, after) in
-                before.iter().zip(&after).filter(|(before, after)| before != after)
-            {
-                match !self.is_udp && before.1.contains("SO_REUSEPORT") && has_bound {
+            for (number, (before, after)) in before.iter().zip(&after).enumerate() {
+                if before == after {
+                    continue;
+                }
+                // The very first finds what bindtable has left, and may not be let in by that.
+                let is_let_in = number == 0 && probe.is_none() && after.2.is_none();
+                match !self.is_udp && before.1.contains("SO_REUSEPORT") && has_bound && !is_let_in {
                     true => changed[at] += 1,
                     false => differences.push(format!("{before:?} {after:?}\n{finding}")),
                 }

@@ -2,19 +2,20 @@
 //! listens.
 //!
 //! 1. [`learn_options`], after the list: of the port itself, where a TIME_WAIT, or another connection
-//!    without a process, has it. Two at each such address. `bindtable why` makes this one, too, and no other.
+//!    without a process, has it. Two at each such address, and some aside. `bindtable why` makes these, too,
+//!    and no others.
 //! 2. [`lists_bound`]: to a port of the kernel's choice.
 //! 3. [`before_the_port`], as each address is judged: to a port of the kernel's choice, and then once more,
 //!    which fails before it comes to the port that was asked for.
 //! 4. [`probe`]: of the port itself, for each verdict that is unknown then, and each refusal with
 //!    SO_REUSEPORT that a memory of the port's may undo. With `--probe`, where the kernel does not list every
-//!    socket, and where the first step was made.
+//!    socket, and beside a connection without a process.
 
 use super::finding::{self, Can, Finding, ServerOption, Unseen, Verdict, Why};
 use super::judge;
 use super::target::Question;
 use super::words;
-use crate::kernel::bind::{self, Rule, Sock};
+use crate::kernel::bind::Sock;
 use crate::kernel::{Options, Proto, Version};
 use crate::sockets::{self, State};
 use rustix::io::Errno;
@@ -129,8 +130,8 @@ fn bind_elsewhere(socket: &Socket, address: SocketAddr) -> Result<(), Errno> {
 /// It is made without `--probe`, once for each option, and only where everything else at the address
 /// is known. A server with the same option may bind, and listen, while it stands: it does not listen.
 /// A server without an option fails for the sake of the TIME_WAIT itself. Kept out for that instant is
-/// a server with one option alone where the TIME_WAIT has both, and one with SO_REUSEPORT of another
-/// user.
+/// a server with one option alone where the TIME_WAIT has both, one with SO_REUSEPORT of another user, and
+/// by a bind aside one with SO_REUSEPORT at a wildcard.
 ///
 /// Returns whether the last bind that has succeeded was without SO_REUSEPORT: then the port remembers no
 /// group.
@@ -154,7 +155,8 @@ pub fn learn_options(sockets: &mut [finding::Socket], question: &Question) -> bo
     let wildcards: Vec<usize> = at_wildcards.flat_map(|(_, at)| at).copied().collect();
     let all_have = learn_at_wildcards(&addresses, sockets, question);
     let (spare, is_clear) = (Spare::default(), all_have.contains(&true));
-    let mut learning = Learning { sockets, question, spare, is_clear };
+    let has_group = sockets.iter().any(finding::Socket::may_have_group);
+    let mut learning = Learning { sockets, question, spare, is_clear, has_group };
     for (ip, scope) in addresses {
         let own = &places[&(ip, scope)];
         let near: Vec<usize> = match ip.is_unspecified() {
@@ -230,14 +232,15 @@ struct Learning<'a> {
     spare: Spare,
     /// Whether the port remembers no group, for certain.
     is_clear: bool,
+    /// Whether a group may be there.
+    has_group: bool,
 }
 
 impl Learning<'_> {
     /// Finds out the options of the sockets at one address, `own`, where those `near` may conflict; not
-    /// SO_REUSEADDR, if it is known. A group that it has planted, where there was none for certain, is
-    /// forgotten again.
+    /// SO_REUSEADDR, if it is known. SO_REUSEPORT, only where the port remembers no group, of which a success
+    /// could be the doing: it is made to forget one that has gone. What this plants is forgotten again.
     fn at(&mut self, address: SocketAddr, near: &[usize], own: &[usize], knows: bool) {
-        let mut has_planted = false;
         let scope = if let SocketAddr::V6(address) = address { address.scope_id() } else { 0 };
         let options = [ServerOption::ReuseAddr, ServerOption::ReusePort];
         for option in options.into_iter().skip(knows.into()) {
@@ -247,20 +250,23 @@ impl Learning<'_> {
             let Some(asked) = judge::can_be_learned(&those, &new, option) else {
                 continue;
             };
+            let reuseport = option.options().reuseport;
+            if reuseport && !self.is_clear && !self.has_group {
+                self.is_clear = bind_aside(self.question);
+            }
+            if reuseport && self.has_group && !judge::leaves_groups(self.sockets, &new) {
+                continue;
+            }
             let had = match self.spare.bind(address, option) {
                 Ok(()) => true,
                 Err(Errno::ADDRINUSE) => false,
                 Err(_) => break, // a privileged port, or an address that is gone
             };
-            if had && option.options().reuseport {
-                has_planted = self.is_clear;
-                // Otherwise it may be the doing of a group that the port remembers.
-                if !self.is_clear && judge::group_explains(&those, &new) {
-                    continue;
-                }
-                self.is_clear = false;
-            } else if had {
-                self.is_clear = true;
+            if had && reuseport && !self.is_clear {
+                continue; // it may be the doing of a group
+            }
+            if had {
+                self.is_clear = !reuseport || bind_aside(self.question);
             }
             for at in own {
                 let socket = &mut self.sockets[*at];
@@ -269,30 +275,29 @@ impl Learning<'_> {
                 }
             }
         }
-        if has_planted {
-            self.is_clear = bind_aside(self.question);
-        }
     }
 }
 
 /// Has a real bind say each verdict that is unknown. Where the kernel does not list every socket, that
 /// is each one but a refusal; and of a port that nobody has, one at each address, since a policy may
 /// refuse after all else (`BPF_CGROUP_INET4_POST_BIND`). Without `--probe`, none that may change what the
-/// port remembers of a group which is there ([`Finding::leaves_groups`]), or plant one which cannot be cleared.
+/// port remembers of a group which is there ([`judge::leaves_groups`]), or plant one which cannot be cleared.
 ///
 /// First those that hang on a remembered group, and each refusal with SO_REUSEPORT unless the port remembers
 /// none for certain: it may be a group of which no list tells, since its sockets have gone, or have cleared
-/// the option. If such a bind fails nothing changes, and if it succeeds the group is what it was, unless a
-/// socket has ended meanwhile.
+/// the option. If such a bind fails nothing changes. If it succeeds the group is what it was, unless a
+/// socket has ended meanwhile, and it stays: no other bind with the option follows.
 ///
 /// Any other bind with SO_REUSEPORT lets a later one in by `fastreuseport`, even after its end, and one
 /// without ends that. So the binds without it come first, and those with both options last; and of the
 /// addresses, those whose success promises the later ones': `::` first, which meets every socket, then
 /// 0.0.0.0, then the others. Where an earlier bind would let in a later one of which it promises nothing,
-/// the kernel has to forget it first; if it cannot be made to, a success proves nothing. At the end, too,
-/// it is made to forget, but for a group that is there.
+/// the kernel has to forget it first, and so it has to forget what it may remember of others; if it cannot be
+/// made to, a success proves nothing. At the end, too, it is made to forget.
 pub fn probe(finding: &mut Finding) {
-    let may_remember = finding.question.proto == Proto::Tcp && !finding.is_clear;
+    let mut is_others = finding.question.proto == Proto::Tcp && !finding.is_clear;
+    let is_probe = finding.question.probe;
+    let may_remember = is_others;
     let asks_a_group = |verdict: &Verdict| {
         let is_refused = verdict.error == Some(Errno::ADDRINUSE);
         (verdict.can == Can::Unknown && verdict.hangs_on_group)
@@ -305,13 +310,15 @@ pub fn probe(finding: &mut Finding) {
             _ => 2,
         };
         let option = ServerOption::ALL.iter().position(|option| *option == verdict.option);
-        (!asks_a_group(verdict), option, place)
+        let ends_a_group = is_probe && !verdict.option.options().reuseport;
+        (!ends_a_group, !asks_a_group(verdict), option, place)
     };
     let has_owners = finding.sockets.iter().any(|socket| socket.is_owner);
     let lists_all = !finding.unseen.contains(&Unseen::Bound);
-    let has_group = |socket: &finding::Socket| socket.has_inode && socket.reuseport != Some(false);
-    let is_harmless = finding.is_clear || !finding.sockets.iter().any(has_group);
-    let mut may_plant = finding.question.probe || (is_harmless && may_forget_group(finding));
+    let is_harmless =
+        finding.is_clear || !finding.sockets.iter().any(finding::Socket::may_have_group);
+    let mut may_plant = is_probe || (is_harmless && may_forget_group(finding));
+    let mut may_join = !may_plant;
     let mut order: Vec<usize> = (0..finding.verdicts.len()).collect();
     order.sort_by_key(|at| rank(&finding.verdicts[*at]));
     let mut planted = Planted::default();
@@ -320,7 +327,9 @@ pub fn probe(finding: &mut Finding) {
         let (question, address, option) = (&finding.question, verdict.address, verdict.option);
         if asks_a_group(verdict) {
             let tried = try_bind(question, address, option);
-            may_plant &= question.probe || tried.is_err(); // nor may a group that is there be forgotten
+            if tried.is_ok() {
+                (may_plant, may_join) = (false, false);
+            }
             match (verdict.can, tried) {
                 (Can::No, Err(Errno::ADDRINUSE)) => finding.verdicts[at].probed = true,
                 (Can::No, Err(_)) => {}
@@ -328,10 +337,14 @@ pub fn probe(finding: &mut Finding) {
             }
             continue;
         }
-        let new = question.server(address, option);
+        let (new, reuseport) = (question.server(address, option), option.options().reuseport);
         let is_asked = match verdict.can {
-            Can::Unknown if may_plant || planted.lets_in(&new) => true,
-            Can::Unknown => option.options().reuseport && finding.leaves_groups(&new),
+            Can::Unknown if may_plant => true,
+            Can::Unknown => {
+                may_join
+                    && reuseport
+                    && (judge::leaves_groups(&finding.sockets, &new) || finding.is_joined(verdict))
+            }
             Can::Yes if lists_all => !has_owners && option == ServerOption::Nothing,
             Can::Yes => true,
             Can::No => false,
@@ -339,14 +352,16 @@ pub fn probe(finding: &mut Finding) {
         if !is_asked {
             continue;
         }
-        if planted.misleads(&new) && may_plant && forget_group(finding) {
-            planted = Planted::default();
+        let misleads = planted.misleads(&new) || (is_others && reuseport);
+        if misleads && may_plant && forget_group(finding) {
+            (planted, is_others) = (Planted::default(), false);
         }
         let tried = try_bind(question, address, option);
         if tried.is_ok() {
             if planted.misleads(&new) {
                 continue;
             }
+            is_others &= reuseport;
             planted.take_note(new, question.proto);
         }
         finding.take_note(at, tried);
@@ -378,8 +393,7 @@ impl Planted {
     }
 
     fn lets_in(&self, new: &Sock) -> bool {
-        let rule = self.0.map(|earlier| bind::bind(Proto::Tcp, &[earlier], new));
-        rule == Some(Ok(Rule::FastReusePort))
+        self.0.is_some_and(|earlier| judge::remembers(&earlier, new))
     }
 
     /// Whether the new socket is let in by an earlier one that did not meet all that it meets.

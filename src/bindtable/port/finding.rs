@@ -250,6 +250,11 @@ impl Socket {
         self.is_owner && !self.has_inode && self.state != State::Listen
     }
 
+    /// Whether it may be of a SO_REUSEPORT group that is there.
+    pub fn may_have_group(&self) -> bool {
+        self.is_owner && self.has_inode && self.reuseport != Some(false)
+    }
+
     /// The first process that holds it.
     pub fn who(&self) -> Who {
         let holder = self.processes.first();

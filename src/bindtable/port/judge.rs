@@ -83,9 +83,15 @@ impl Owner {
         self.0.iter().any(|&old| {
             // A record has no user, but its server had one when the bucket took note of it.
             let user = if old.is_record { new.user } else { old.user };
-            bind::bind(Proto::Tcp, &[Sock { user, ..old }], new) == Ok(Rule::FastReusePort)
+            remembers(&Sock { user, ..old }, new)
         })
     }
+}
+
+/// Whether a port that remembers `earlier` as the last one with SO_REUSEPORT (`fastreuseport`) lets `new` in,
+/// whoever else has the port.
+pub fn remembers(earlier: &Sock, new: &Sock) -> bool {
+    bind::bind(Proto::Tcp, &[*earlier], new) == Ok(Rule::FastReusePort)
 }
 
 /// What the model says.
@@ -158,40 +164,35 @@ fn may_remember_group(new: &Sock, owners: &[Owner]) -> bool {
     if !new.options.reuseport || !owners.iter().any(Owner::may_have_group) {
         return false;
     }
-    owners.iter().any(|owner| owner.may_be_remembered(new)) || may_have_been(new, owners)
-}
-
-/// Whether a socket of the new one's group could bind beside the owners, so that the port may remember it.
-fn may_have_been(new: &Sock, owners: &[Owner]) -> bool {
-    gone_beside(new, owners).next().is_some()
-}
-
-/// Whether a bind of `new` with SO_REUSEPORT may have succeeded for the sake of a group that the port
-/// remembers, though a socket without a process at its address lacks the option.
-pub fn group_explains(sockets: &[&Socket], new: &Sock) -> bool {
-    let sockets = || sockets.iter().filter(|socket| socket.is_owner);
-    // Each may have another option than the next: what is known of all together does not count.
-    let owners: Vec<Owner> = sockets().map(|it| Owner::new(it, ServerOption::Both)).collect();
-    let may_lack_it = |socket: &Socket, owner: &Owner, gone: &Sock| {
-        let without = owner.0.iter().filter(|old| !old.options.reuseport);
-        !socket.has_inode && socket.address.to_canonical() == new.ip && lets_in(without, gone)
+    let may_have_been = |gone: &Sock| {
+        let lets_in = |old: &Sock| bind::bind(Proto::Tcp, &[*old], gone).is_ok();
+        remembers(gone, new) && owners.iter().all(|owner| owner.0.iter().any(lets_in))
     };
-    gone_beside(new, &owners)
-        .any(|gone| sockets().zip(&owners).any(|(socket, owner)| may_lack_it(socket, owner, &gone)))
+    owners.iter().any(|owner| owner.may_be_remembered(new))
+        || gone(new).any(|gone| may_have_been(&gone))
 }
 
-/// Whether one of these lets a new socket of TCP in.
-fn lets_in<'a>(old: impl IntoIterator<Item = &'a Sock>, new: &Sock) -> bool {
-    old.into_iter().any(|old| bind::bind(Proto::Tcp, &[*old], new).is_ok())
-}
-
-/// The sockets with SO_REUSEPORT, of the same user, that may have bound beside the owners, and of which the
-/// memory would let the new one in.
-fn gone_beside(new: &Sock, owners: &[Owner]) -> impl Iterator<Item = Sock> {
-    gone(new).filter(|gone| {
-        bind::bind(Proto::Tcp, &[*gone], new) == Ok(Rule::FastReusePort)
-            && owners.iter().all(|owner| lets_in(&owner.0, gone))
-    })
+/// Whether a bind of `new` with SO_REUSEPORT, beside sockets that have it too, changes nothing for later
+/// binds if it succeeds. The port then remembers what it did, where that has let it in. Otherwise it
+/// remembers `new`: those that it lets in now, and those that it let in for the sake of a socket that is
+/// there, must each be let in anyway, by all with whom `new` was compared.
+pub fn leaves_groups(sockets: &[Socket], new: &Sock) -> bool {
+    let all = |is_wanted: fn(&Socket) -> bool| {
+        sockets.iter().filter(move |it| is_wanted(it)).flat_map(|it| Owner::from(it).0)
+    };
+    let lets_in = |old: &Sock, new: &Sock| bind::bind(Proto::Tcp, &[*old], new).is_ok();
+    let is_let_in =
+        |it: &Sock| all(|it| it.is_owner).all(|old| lets_in(&old, it) || !lets_in(&old, new));
+    let options = ServerOption::ReusePort.options();
+    let mut group = all(Socket::may_have_group).filter(|old| old.options.reuseport).peekable();
+    // sk_reuseport_match looks neither at the device nor, of two wildcards, at the family and IPV6_V6ONLY.
+    let (ip, v6only) = match new.ip.to_canonical().is_unspecified() {
+        true => (Ipv6Addr::UNSPECIFIED.into(), false),
+        false => (new.ip, new.v6only),
+    };
+    group.peek().is_some()
+        && group.all(|it| remembers(&it, new) || is_let_in(&Sock { options, ..it }))
+        && is_let_in(&Sock { ip, v6only, device: 0, options, ..*new })
 }
 
 /// The sockets with SO_REUSEPORT, of the same user, that may have had the port.
@@ -441,16 +442,14 @@ impl Finding {
         judge(self.question.proto, &new, &self.owners(option).0) == Answer::Yes
     }
 
-    /// Whether a bind of `new`, with SO_REUSEPORT, changes nothing for others if it succeeds: a port that
-    /// remembers it lets in all that it may let in now for the sake of a socket with the option that is there,
-    /// and nothing that is refused.
-    pub fn leaves_groups(&self, new: &Sock) -> bool {
-        let lets_in = |it: &Sock| bind::bind(Proto::Tcp, &[*new], it) == Ok(Rule::FastReusePort);
-        let live = self.sockets.iter().filter(|socket| socket.is_owner && socket.has_inode);
-        let owners = live.flat_map(|socket| Owner::from(socket).0);
-        let mut refused = self.verdicts.iter().filter(|verdict| verdict.can == Can::No);
-        owners.filter(|old| old.options.reuseport).all(|member| lets_in(&member))
-            && !refused.any(|it| lets_in(&self.question.server(it.address, it.option)))
+    /// Whether a bind with SO_REUSEPORT alone has succeeded at the address of one with both options: whatever
+    /// the port remembers now lets it in.
+    pub fn is_joined(&self, both: &Verdict) -> bool {
+        let is_alone = |it: &&Verdict| {
+            it.address == both.address && it.option == ServerOption::ReusePort && it.probed
+        };
+        let mut alone = self.verdicts.iter().filter(is_alone);
+        both.option == ServerOption::Both && alone.any(|it| it.can == Can::Yes)
     }
 
     /// Whether this option lets a new server in wherever it is kept out without one.
