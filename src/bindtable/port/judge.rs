@@ -177,22 +177,29 @@ fn may_remember_group(new: &Sock, owners: &[Owner]) -> bool {
 /// remembers `new`: those that it lets in now, and those that it let in for the sake of a socket that is
 /// there, must each be let in anyway, by all with whom `new` was compared.
 pub fn leaves_groups(sockets: &[Socket], new: &Sock) -> bool {
-    let all = |is_wanted: fn(&Socket) -> bool| {
-        sockets.iter().filter(move |it| is_wanted(it)).flat_map(|it| Owner::from(it).0)
+    /// Of more that differ nothing is said, which would take too long.
+    const MANY: usize = 100;
+    let all = |is_wanted: fn(&Socket) -> bool| -> Vec<Sock> {
+        let mut seen = BTreeSet::new();
+        let wanted = sockets.iter().filter(|it| is_wanted(it) && seen.insert(traits(it)));
+        wanted.flat_map(|it| Owner::from(it).0).collect()
     };
     let lets_in = |old: &Sock, new: &Sock| bind::bind(Proto::Tcp, &[*old], new).is_ok();
-    let is_let_in =
-        |it: &Sock| all(|it| it.is_owner).all(|old| lets_in(&old, it) || !lets_in(&old, new));
     let options = ServerOption::ReusePort.options();
-    let mut group = all(Socket::may_have_group).filter(|old| old.options.reuseport).peekable();
+    let group = all(Socket::may_have_group).into_iter().filter(|old| old.options.reuseport);
     // sk_reuseport_match looks neither at the device nor, of two wildcards, at the family and IPV6_V6ONLY.
     let (ip, v6only) = match new.ip.to_canonical().is_unspecified() {
         true => (Ipv6Addr::UNSPECIFIED.into(), false),
         false => (new.ip, new.v6only),
     };
-    group.peek().is_some()
-        && group.all(|it| remembers(&it, new) || is_let_in(&Sock { options, ..it }))
-        && is_let_in(&Sock { ip, v6only, device: 0, options, ..*new })
+    let widest = Sock { ip, v6only, device: 0, options, ..*new };
+    let (matched, others): (Vec<Sock>, Vec<Sock>) = group.partition(|it| remembers(it, new));
+    let mut not_compared = all(|it| it.is_owner);
+    not_compared.retain(|old| lets_in(old, new));
+    let is_let_in = |it: &Sock| not_compared.iter().all(|old| lets_in(old, it));
+    (!matched.is_empty() || !others.is_empty())
+        && others.len() <= MANY
+        && others.into_iter().chain([widest]).all(|it| is_let_in(&Sock { options, ..it }))
 }
 
 /// The sockets with SO_REUSEPORT, of the same user, that may have had the port.
