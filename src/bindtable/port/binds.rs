@@ -156,7 +156,8 @@ pub fn learn_options(sockets: &mut [finding::Socket], question: &Question) -> bo
     let all_have = learn_at_wildcards(&addresses, sockets, question);
     let (spare, is_clear) = (Spare::default(), all_have.contains(&true));
     let has_group = sockets.iter().any(finding::Socket::may_have_group);
-    let mut learning = Learning { sockets, question, spare, is_clear, has_group };
+    let has_many = addresses.len() > MANY;
+    let mut learning = Learning { sockets, question, spare, is_clear, has_group, has_many };
     for (ip, scope) in addresses {
         let own = &places[&(ip, scope)];
         let near: Vec<usize> = match ip.is_unspecified() {
@@ -172,7 +173,8 @@ pub fn learn_options(sockets: &mut [finding::Socket], question: &Question) -> bo
     learning.is_clear
 }
 
-/// Beyond so many addresses of a family its wildcard is asked first.
+/// Beyond so many addresses of a family its wildcard is asked first; and none is asked for SO_REUSEPORT beside a
+/// group.
 const MANY: usize = 16;
 
 /// Finds out by one bind at a wildcard whether all have SO_REUSEADDR: for IPv4, and for IPv6. If it is
@@ -234,6 +236,8 @@ struct Learning<'a> {
     is_clear: bool,
     /// Whether a group may be there.
     has_group: bool,
+    /// Whether there are too many addresses to ask beside a group at each.
+    has_many: bool,
 }
 
 impl Learning<'_> {
@@ -254,7 +258,8 @@ impl Learning<'_> {
             if reuseport && !self.is_clear && !self.has_group {
                 self.is_clear = bind_aside(self.question);
             }
-            if reuseport && self.has_group && !judge::leaves_groups(self.sockets, &new) {
+            let is_left = || !self.has_many && judge::leaves_groups(self.sockets, &new);
+            if reuseport && self.has_group && !is_left() {
                 continue;
             }
             let had = match self.spare.bind(address, option) {
@@ -295,78 +300,16 @@ impl Learning<'_> {
 /// the kernel has to forget it first, and so it has to forget what it may remember of others; if it cannot be
 /// made to, a success proves nothing. At the end, too, it is made to forget.
 pub fn probe(finding: &mut Finding) {
-    let mut is_others = finding.question.proto == Proto::Tcp && !finding.is_clear;
-    let is_probe = finding.question.probe;
-    let may_remember = is_others;
-    let asks_a_group = |verdict: &Verdict| {
-        let is_refused = verdict.error == Some(Errno::ADDRINUSE);
-        (verdict.can == Can::Unknown && verdict.hangs_on_group)
-            || (may_remember && is_refused && verdict.option.options().reuseport)
-    };
-    let rank = |verdict: &Verdict| {
-        let place = match verdict.address {
-            IpAddr::V6(ip) if ip.is_unspecified() => 0,
-            IpAddr::V4(ip) if ip.is_unspecified() => 1,
-            _ => 2,
-        };
-        let option = ServerOption::ALL.iter().position(|option| *option == verdict.option);
-        let ends_a_group = is_probe && !verdict.option.options().reuseport;
-        (!ends_a_group, !asks_a_group(verdict), option, place)
-    };
-    let has_owners = finding.sockets.iter().any(|socket| socket.is_owner);
-    let lists_all = !finding.unseen.contains(&Unseen::Bound);
-    let is_harmless =
-        finding.is_clear || !finding.sockets.iter().any(finding::Socket::may_have_group);
-    let mut may_plant = is_probe || (is_harmless && may_forget_group(finding));
-    let mut may_join = !may_plant;
+    let mut probing = Probing::new(finding);
     let mut order: Vec<usize> = (0..finding.verdicts.len()).collect();
-    order.sort_by_key(|at| rank(&finding.verdicts[*at]));
-    let mut planted = Planted::default();
+    order.sort_by_key(|at| probing.rank(&finding.verdicts[*at]));
     for at in order {
-        let verdict = &finding.verdicts[at];
-        let (question, address, option) = (&finding.question, verdict.address, verdict.option);
-        if asks_a_group(verdict) {
-            let tried = try_bind(question, address, option);
-            if tried.is_ok() {
-                (may_plant, may_join) = (false, false);
-            }
-            match (verdict.can, tried) {
-                (Can::No, Err(Errno::ADDRINUSE)) => finding.verdicts[at].probed = true,
-                (Can::No, Err(_)) => {}
-                _ => finding.take_note(at, tried),
-            }
-            continue;
+        match probing.asks_a_group(&finding.verdicts[at]) {
+            true => probing.ask_group(finding, at),
+            false => probing.ask(finding, at),
         }
-        let (new, reuseport) = (question.server(address, option), option.options().reuseport);
-        let is_asked = match verdict.can {
-            Can::Unknown if may_plant => true,
-            Can::Unknown => {
-                may_join
-                    && reuseport
-                    && (judge::leaves_groups(&finding.sockets, &new) || finding.is_joined(verdict))
-            }
-            Can::Yes if lists_all => !has_owners && option == ServerOption::Nothing,
-            Can::Yes => true,
-            Can::No => false,
-        };
-        if !is_asked {
-            continue;
-        }
-        let misleads = planted.misleads(&new) || (is_others && reuseport);
-        if misleads && may_plant && forget_group(finding) {
-            (planted, is_others) = (Planted::default(), false);
-        }
-        let tried = try_bind(question, address, option);
-        if tried.is_ok() {
-            if planted.misleads(&new) {
-                continue;
-            }
-            is_others &= reuseport;
-            planted.take_note(new, question.proto);
-        }
-        finding.take_note(at, tried);
     }
-    if planted.0.is_some() && may_plant {
+    if probing.planted.0.is_some() && probing.may_plant {
         forget_group(finding);
     }
     let Finding { verdicts, unseen, .. } = finding;
@@ -378,6 +321,111 @@ pub fn probe(finding: &mut Finding) {
         Unseen::Test { address, .. } => is_untested(*address),
         _ => true,
     });
+}
+
+/// What [`probe`] has come to, from verdict to verdict.
+struct Probing {
+    /// `--probe`.
+    is_probe: bool,
+    has_owners: bool,
+    /// Whether the kernel lists every socket.
+    lists_all: bool,
+    /// Whether the port may have remembered a group when this began, and whether it still may.
+    may_remember: bool,
+    is_others: bool,
+    /// Whether a bind with SO_REUSEPORT may follow: any, or one that leaves a group what it is.
+    may_plant: bool,
+    may_join: bool,
+    planted: Planted,
+}
+
+impl Probing {
+    fn new(finding: &Finding) -> Self {
+        let Finding { question, sockets, is_clear, .. } = finding;
+        let may_remember = question.proto == Proto::Tcp && !is_clear;
+        let is_harmless = *is_clear || !sockets.iter().any(finding::Socket::may_have_group);
+        let may_plant = question.probe || (is_harmless && may_forget_group(finding));
+        Self {
+            is_probe: question.probe,
+            has_owners: sockets.iter().any(|socket| socket.is_owner),
+            lists_all: !finding.unseen.contains(&Unseen::Bound),
+            may_remember,
+            is_others: may_remember,
+            may_plant,
+            may_join: !may_plant,
+            planted: Planted::default(),
+        }
+    }
+
+    /// Whether a remembered group alone lets it in.
+    fn asks_a_group(&self, verdict: &Verdict) -> bool {
+        let is_refused = verdict.error == Some(Errno::ADDRINUSE);
+        (verdict.can == Can::Unknown && verdict.hangs_on_group)
+            || (self.may_remember && is_refused && verdict.option.options().reuseport)
+    }
+
+    /// The place in the order.
+    fn rank(&self, verdict: &Verdict) -> impl Ord + use<> {
+        let place = match verdict.address {
+            IpAddr::V6(ip) if ip.is_unspecified() => 0,
+            IpAddr::V4(ip) if ip.is_unspecified() => 1,
+            _ => 2,
+        };
+        let option = ServerOption::ALL.iter().position(|option| *option == verdict.option);
+        let ends_a_group = self.is_probe && !verdict.option.options().reuseport;
+        (!ends_a_group, !self.asks_a_group(verdict), option, place)
+    }
+
+    /// Binds what a remembered group alone lets in. If it does, the group is to stay.
+    fn ask_group(&mut self, finding: &mut Finding, at: usize) {
+        let Verdict { address, option, can, .. } = finding.verdicts[at];
+        let tried = try_bind(&finding.question, address, option);
+        if tried.is_ok() {
+            (self.may_plant, self.may_join) = (false, false);
+        }
+        match (can, tried) {
+            (Can::No, Err(Errno::ADDRINUSE)) => finding.verdicts[at].probed = true,
+            (Can::No, Err(_)) => {}
+            _ => finding.take_note(at, tried),
+        }
+    }
+
+    /// Whether any other one is bound.
+    fn is_asked(&self, finding: &Finding, verdict: &Verdict, new: &Sock) -> bool {
+        match verdict.can {
+            Can::Unknown if self.may_plant => true,
+            Can::Unknown if self.may_join && new.options.reuseport => {
+                judge::leaves_groups(&finding.sockets, new) || finding.is_joined(verdict)
+            }
+            Can::Yes if self.lists_all => {
+                !self.has_owners && verdict.option == ServerOption::Nothing
+            }
+            can => can == Can::Yes,
+        }
+    }
+
+    /// Binds any other one, if it is to be.
+    fn ask(&mut self, finding: &mut Finding, at: usize) {
+        let Verdict { address, option, .. } = finding.verdicts[at];
+        let new = finding.question.server(address, option);
+        if !self.is_asked(finding, &finding.verdicts[at], &new) {
+            return;
+        }
+        let reuseport = new.options.reuseport;
+        let misleads = self.planted.misleads(&new) || (self.is_others && reuseport);
+        if misleads && self.may_plant && forget_group(finding) {
+            (self.planted, self.is_others) = (Planted::default(), false);
+        }
+        let tried = try_bind(&finding.question, address, option);
+        if tried.is_ok() {
+            if self.planted.misleads(&new) {
+                return;
+            }
+            self.is_others &= reuseport;
+            self.planted.take_note(new, finding.question.proto);
+        }
+        finding.take_note(at, tried);
+    }
 }
 
 /// What the port's bucket remembers of the probe's own binds (`fastreuseport`).
