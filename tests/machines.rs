@@ -166,8 +166,9 @@ impl Machine {
         format!("{}-linux-gnu-gcc", self.name)
     }
 
-    /// cargo, with that linker.
-    fn linked(&self, mut cargo: Command) -> Command {
+    /// cargo for this machine, with that linker.
+    fn cargo(&self, folder: &str, libraries: &str) -> Command {
+        let mut cargo = cargo(self.target, folder, libraries);
         let variable = self.target.to_uppercase().replace('-', "_");
         cargo.env(format!("CARGO_TARGET_{variable}_LINKER"), self.compiler());
         cargo
@@ -175,7 +176,7 @@ impl Machine {
 
     /// cargo for a program on std that needs no library.
     fn static_cargo(&self) -> Command {
-        let mut cargo = self.linked(cargo(self.target, "machines-std", "std,panic_abort"));
+        let mut cargo = self.cargo("machines-std", "std,panic_abort");
         cargo.arg("--release").env("RUSTFLAGS", "-C target-feature=+crt-static");
         cargo
     }
@@ -196,7 +197,7 @@ impl Machine {
         let compiler = self.compiler();
         for switches in Switches::ALL {
             for (profile, kind) in [("dev", "debug"), ("release", "release")] {
-                let mut cargo = self.linked(cargo(self.target, "machines", "core"));
+                let mut cargo = self.cargo("machines", "core");
                 cargo.args([
                     "--bins",
                     "--profile",
@@ -253,11 +254,8 @@ impl Machine {
 
     /// memcpy(3) and memset(3), for each length and alignment.
     fn memory(&self) {
-        let variable = self.target.to_uppercase().replace('-', "_");
-        let mut cargo = cargo(self.target, "machines-rt", "core");
+        let mut cargo = self.cargo("machines-rt", "core");
         cargo.args(["--release", "--bin", "memory"]);
-        let compiler = format!("{}-linux-gnu-gcc", self.name);
-        cargo.env(format!("CARGO_TARGET_{variable}_LINKER"), compiler);
         let output = runtime::run_on_package(&mut cargo);
         assert!(output.status.success(), "{cargo:?}\n{}", output.stderr);
         let program = cargo_target("machines-rt").join(self.target).join("release/memory");

@@ -1589,10 +1589,8 @@ impl Situation {
     /// One of the verdicts that a bind of bindtable's with SO_REUSEPORT has told, if the first bind afterwards
     /// contradicts it, which meets all that the port remembers.
     fn unkept(&self, port: u16, finding: &Value) -> Option<String> {
-        let is_told = |it: &&Value| {
-            it["probed"] == true && it["can"] == "yes" && text(&it["option"]).contains("PORT")
-        };
-        let told: Vec<&Value> = list(&finding["verdicts"]).iter().filter(is_told).collect();
+        let told: Vec<&Value> =
+            list(&finding["verdicts"]).iter().filter(|it| is_told(it)).collect();
         let verdict = told.get(usize::from(port) % told.len().max(1))?;
         let real = self.real(text(&verdict["address"]), text(&verdict["option"]), port, false);
         real.map(|real| format!("{verdict}\nreal, at once: {real}\n{finding}"))
@@ -1683,10 +1681,7 @@ impl Situation {
         {
             // A group at a wildcard lets in what is at an address, and the other wildcard.
             let lets_in = |ip: &Value| *ip == verdict["address"] || *ip == "::" || *ip == "0.0.0.0";
-            let is_planted = |it: &Value| {
-                let is_bound = it["probed"] == true && it["can"] == "yes";
-                is_bound && self.may_be_of_group(it) && lets_in(&it["address"])
-            };
+            let is_planted = |it: &Value| is_told(it) && lets_in(&it["address"]);
             return list(&finding["verdicts"]).iter().any(is_planted);
         }
         // Of an accepted connection the user is who accepted it, here always this one.
@@ -1700,6 +1695,12 @@ impl Situation {
         };
         self.sockets.iter().any(was_of_group)
     }
+}
+
+/// Whether a bind of bindtable's with SO_REUSEPORT has told the verdict, and succeeded.
+fn is_told(verdict: &Value) -> bool {
+    let has_option = text(&verdict["option"]).contains("SO_REUSEPORT");
+    verdict["probed"] == true && verdict["can"] == "yes" && has_option
 }
 
 /// A new socket with what is set before bind.
@@ -2061,13 +2062,12 @@ impl Situation {
         addresses.extend(self.target.map(|ip| ip.to_string()));
         addresses.sort_by_key(|ip| ["::", "0.0.0.0"].iter().position(|any| any == ip).unwrap_or(2));
         addresses.dedup();
-        let first = usize::from(port / 3);
+        let first = usize::from(port / 3) % (2 * addresses.len());
         let answers = |port| -> Vec<(String, &str, Option<&str>)> {
             let options = OPTIONS.iter().rev();
             let mut all: Vec<_> =
                 options.flat_map(|option| addresses.iter().map(move |ip| (ip, *option))).collect();
             // Those with SO_REUSEPORT first, each of them the very first in some situation.
-            let first = first % (2 * addresses.len());
             all[..2 * addresses.len()].rotate_left(first);
             let all = all.into_iter();
             all.map(|(ip, option)| (ip.clone(), option, self.real(ip, option, port, false)))

@@ -291,7 +291,7 @@ impl Learning<'_> {
 /// First those that hang on a remembered group, and each refusal with SO_REUSEPORT unless the port remembers
 /// none for certain: it may be a group of which no list tells, since its sockets have gone, or have cleared
 /// the option. If such a bind fails nothing changes. If it succeeds the group is what it was, unless a
-/// socket has ended meanwhile, and it stays: no other bind with the option follows.
+/// socket has ended meanwhile, and it stays: only such binds follow.
 ///
 /// Any other bind with SO_REUSEPORT lets a later one in by `fastreuseport`, even after its end, and one
 /// without ends that. So the binds without it come first, and those with both options last; and of the

@@ -88,6 +88,11 @@ impl Owner {
     }
 }
 
+/// Whether `old`, if nobody else has the port, lets `new` in.
+fn lets_in(old: &Sock, new: &Sock) -> bool {
+    bind::bind(Proto::Tcp, &[*old], new).is_ok()
+}
+
 /// Whether a port that remembers `earlier` as the last one with SO_REUSEPORT (`fastreuseport`) lets `new` in,
 /// whoever else has the port.
 pub fn remembers(earlier: &Sock, new: &Sock) -> bool {
@@ -165,8 +170,8 @@ fn may_remember_group(new: &Sock, owners: &[Owner]) -> bool {
         return false;
     }
     let may_have_been = |gone: &Sock| {
-        let lets_in = |old: &Sock| bind::bind(Proto::Tcp, &[*old], gone).is_ok();
-        remembers(gone, new) && owners.iter().all(|owner| owner.0.iter().any(lets_in))
+        let may_let_in = |owner: &Owner| owner.0.iter().any(|old| lets_in(old, gone));
+        remembers(gone, new) && owners.iter().all(may_let_in)
     };
     owners.iter().any(|owner| owner.may_be_remembered(new))
         || gone(new).any(|gone| may_have_been(&gone))
@@ -184,22 +189,22 @@ pub fn leaves_groups(sockets: &[Socket], new: &Sock) -> bool {
         let wanted = sockets.iter().filter(|it| is_wanted(it) && seen.insert(traits(it)));
         wanted.flat_map(|it| Owner::from(it).0).collect()
     };
-    let lets_in = |old: &Sock, new: &Sock| bind::bind(Proto::Tcp, &[*old], new).is_ok();
     let options = ServerOption::ReusePort.options();
-    let group = all(Socket::may_have_group).into_iter().filter(|old| old.options.reuseport);
+    let mut group = all(Socket::may_have_group);
+    group.retain(|old| old.options.reuseport);
     // sk_reuseport_match looks neither at the device nor, of two wildcards, at the family and IPV6_V6ONLY.
     let (ip, v6only) = match new.ip.to_canonical().is_unspecified() {
         true => (Ipv6Addr::UNSPECIFIED.into(), false),
         false => (new.ip, new.v6only),
     };
     let widest = Sock { ip, v6only, device: 0, options, ..*new };
-    let (matched, others): (Vec<Sock>, Vec<Sock>) = group.partition(|it| remembers(it, new));
+    let others: Vec<&Sock> = group.iter().filter(|it| !remembers(it, new)).collect();
     let mut not_compared = all(|it| it.is_owner);
     not_compared.retain(|old| lets_in(old, new));
     let is_let_in = |it: &Sock| not_compared.iter().all(|old| lets_in(old, it));
-    (!matched.is_empty() || !others.is_empty())
+    !group.is_empty()
         && others.len() <= MANY
-        && others.into_iter().chain([widest]).all(|it| is_let_in(&Sock { options, ..it }))
+        && others.into_iter().chain([&widest]).all(|it| is_let_in(&Sock { options, ..*it }))
 }
 
 /// The sockets with SO_REUSEPORT, of the same user, that may have had the port.
