@@ -11,6 +11,7 @@ use crate::documents::is_current;
 use crate::port_refused::Policy;
 use crate::{port_advice, port_hidden, port_refused};
 use libtest_mimic::Trial;
+use nix::libc::{EADDRINUSE, EADDRNOTAVAIL, EPERM};
 use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{
     self as nix_socket, Backlog, SockFlag, SockType, SockaddrStorage, setsockopt, sockopt,
@@ -1368,8 +1369,8 @@ struct Situation {
     device: Option<&'static str>,
     /// The new server's user; none for this one.
     asked_by: Option<u32>,
-    /// Whether a policy refuses the port.
-    is_refused: bool,
+    /// The error by which a policy refuses the port.
+    refusal: Option<i32>,
     /// Whether all is one user's.
     is_of_one_user: bool,
 }
@@ -1439,10 +1440,11 @@ impl Situation {
         });
         let sockets = sockets.collect();
         let asked_by = Some(NOBODY).filter(|_| two_users && rng.u8(0..3) == 0);
-        let is_refused = two_users && rng.u8(0..16) == 0;
+        let errors = [EPERM, EPERM, EADDRINUSE, EADDRNOTAVAIL];
+        let refusal = rng.choice(errors).filter(|_| two_users && rng.u8(0..16) == 0);
         let is_of_one_user = !two_users;
-        if is_refused {
-            return Self { is_udp, sockets, is_refused, is_of_one_user, ..Self::default() };
+        if refusal.is_some() {
+            return Self { is_udp, sockets, refusal, is_of_one_user, ..Self::default() };
         }
         let target = [
             None,
@@ -1459,7 +1461,7 @@ impl Situation {
             Some(IpAddr::V4(_)) => rng.choice([None, Some("lo"), Some(DEVICES[0])]).flatten(),
             _ => None,
         };
-        Self { is_udp, sockets, target, device, asked_by, is_refused, is_of_one_user }
+        Self { is_udp, sockets, target, device, asked_by, refusal, is_of_one_user }
     }
 }
 
@@ -1518,9 +1520,9 @@ impl Situation {
     /// Makes the situation, and compares every verdict with what a real bind, and listen, then do; and
     /// if some are unknown, with `--probe` too. Gives what differs, and how many were compared.
     fn compare(&self, program: &Path, port: u16) -> (Vec<String>, usize) {
-        let policy = match self.is_refused {
-            false => None,
-            true => match Policy::cgroup("bind", port) {
+        let policy = match self.refusal {
+            None => None,
+            Some(errno) => match Policy::cgroup("bind", port, errno) {
                 Err(why) => {
                     lacks_in("port_random: some situations", Need::CgroupPrograms, &why);
                     return (Vec::new(), 0);
@@ -2031,7 +2033,7 @@ fn asking(seeds: Range<u16>) {
     two_interfaces();
     for seed in seeds.clone() {
         let situation = Situation::new(u64::from(seed) + 100_000, two_users);
-        if situation.is_refused {
+        if situation.refusal.is_some() {
             continue; // the policy is not this process's
         }
         let first = 2000 + (seed - seeds.start) * 3 * TRIES;

@@ -22,7 +22,7 @@ use std::process::Command;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-pub const TRIALS: [(&str, fn()); 16] = [
+pub const TRIALS: [(&str, fn()); 18] = [
     ("port_leaves_alone", leaves_alone),
     ("port_leaves_alone_refused", leaves_alone_refused),
     ("port_probe_promises", probe_promises),
@@ -34,6 +34,8 @@ pub const TRIALS: [(&str, fn()); 16] = [
     ("port_fg", fg),
     ("port_stops", stops),
     ("port_kill_mode", kill_mode),
+    ("port_activated", activated),
+    ("port_not_main", not_main),
     ("port_supervised", supervised),
     ("port_sysctls", sysctls),
     ("port_engines", engines),
@@ -290,15 +292,15 @@ fn fg() {
     drop(shell);
 }
 
-/// Programs of these names, which note their words in a file and end the process that has the port.
-fn stand_ins(folder: &Path, pid: i32) {
+/// Programs of these names, which note their words in a file and end the processes that have the port.
+fn stand_ins(folder: &Path, pids: &str) {
     let script = format!(
         "#!/bin/sh\n\
          echo \"${{0##*/}} $*\" >> {log}\n\
          case \"$*\" in\n\
          ps*) echo 0123456789ab;;\n\
          *list-sockets*) echo '127.0.0.1:3459 web.socket web.service';;\n\
-         *) kill -KILL {pid};;\n\
+         *) kill -KILL {pids};;\n\
          esac\n",
         log = quoted(&folder.join("log"))
     );
@@ -307,6 +309,16 @@ fn stand_ins(folder: &Path, pid: i32) {
         fs::write(&file, &script).expect("the folder is ours");
         fs::set_permissions(&file, Permissions::from_mode(0o755)).expect("it is ours");
     }
+}
+
+/// What the stand-ins were called with, when what is advised was run.
+fn by_stand_ins(scratch: &Scratch, finding: &Value) -> String {
+    let advised = text(&help(finding, "stop")["command"]);
+    let path = format!("{}:{}", scratch.path().display(), std::env::var("PATH").expect("set"));
+    let output = run(Command::new("sh").env("PATH", path).args(["-c", advised]));
+    assert!(output.status.success(), "{advised}: {}", output.stderr);
+    let log = fs::read_to_string(scratch.path().join("log")).expect("a stand-in has run");
+    log.trim().replace('\n', ";")
 }
 
 /// What stops units and containers is one command that the shell takes as it is meant, and the port is free.
@@ -347,15 +359,10 @@ fn stops() {
         let words: Vec<&str> = words.split_whitespace().collect();
         let server = holder(&scratch, name, std_listener("127.0.0.1"), &words);
         let pid = server.pid().as_raw();
-        stand_ins(scratch.path(), pid);
+        stand_ins(scratch.path(), &pid.to_string());
         let mut command = in_cgroup(&scratch, cgroup, &[pid]);
         let (_, finding) = found(command.args(["port", "3459", "--format", "json"]));
-        let advised = text(&help(&finding, "stop")["command"]);
-        let path = format!("{}:{}", scratch.path().display(), std::env::var("PATH").expect("set"));
-        let output = run(Command::new("sh").env("PATH", path).args(["-c", advised]));
-        assert!(output.status.success(), "{advised}: {}", output.stderr);
-        let log = fs::read_to_string(scratch.path().join("log")).expect("a stand-in has run");
-        assert_eq!(log.trim().replace('\n', ";"), expected, "{advised}");
+        assert_eq!(by_stand_ins(&scratch, &finding), expected);
         is_free();
     }
 }
@@ -398,6 +405,49 @@ fn kill_mode() {
     }
     run_advice(&kill);
     is_free();
+}
+
+/// systemd has a listener, and so has the service that it has started: both units are stopped.
+fn activated() {
+    let scratch = Scratch::new();
+    let [systemd, server] = ["systemd", "server"].map(|name| {
+        let link = scratch.path().join(name);
+        std::os::unix::fs::symlink("/bin/sh", &link).expect("the folder is ours");
+        link
+    });
+    let mut command = Command::new(systemd);
+    command.args(["-c", "\"$0\" -c 'kill -STOP $$'; :"]).arg(server);
+    let listener = OwnedFd::from(std_listener("127.0.0.1"));
+    let both = Process::start_with_stdin(&mut command, listener.into());
+    drop(command); // with its copy of the listener
+    let child = wait_for("the service", || {
+        let (_, finding) = asked(&["3459"]);
+        let processes = list(&only(&finding)["processes"]);
+        let service = processes.iter().find(|process| process["name"] == "server")?;
+        (processes.len() == 2).then(|| service["pid"].as_i64().expect("it is a number") as i32)
+    });
+    stand_ins(scratch.path(), &format!("{} {child}", both.pid()));
+    let mut command = in_cgroup(&scratch, "0::/system.slice/web.service", &[child]);
+    let (_, finding) = found(command.args(["port", "3459", "--format", "json"]));
+    case(&finding, "socket-activated");
+    assert_eq!(by_stand_ins(&scratch, &finding), "systemctl --user stop web.socket web.service");
+    is_free();
+}
+
+/// A unit is stopped for its main process alone: not the one in which some program has started a server.
+fn not_main() {
+    let scratch = Scratch::new();
+    let older = Process::start(Command::new("sleep").arg("1000"));
+    let server = holder(&scratch, "server", std_listener("127.0.0.1"), &[]);
+    let pid = server.pid().as_raw();
+    for (pids, expected) in [
+        (&[pid][..], "systemctl stop cron.service".to_owned()),
+        (&[older.pid().as_raw(), pid], format!("kill -CONT {pid}; kill {pid}")),
+    ] {
+        let mut command = in_cgroup(&scratch, "0::/system.slice/cron.service", pids);
+        let (_, finding) = found(command.args(["port", "3459", "--format", "json"]));
+        assert_eq!(text(&help(&finding, "stop")["command"]), expected, "{finding}");
+    }
 }
 
 /// A supervisor starts its server again after a kill, so what is advised is for the supervisor.

@@ -6,30 +6,33 @@ use crate::harness::{
     state, unprivileged, wait_for,
 };
 use crate::port::{
-    asked, bound, can, case, found, has_case, help, flat, holder, list, listener, local, only,
-    said, states, std_listener, text,
+    asked, bound, can, case, found, fresh, has_case, help, flat, holder, list, listener, local,
+    only, said, states, std_listener, text,
 };
 use crate::port_refused::compiled;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
-use rustix::fd::{AsFd, AsRawFd};
+use rustix::fd::{self, AsFd, AsRawFd};
 use rustix::io::IoSlice;
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
-    accept_with, sendmsg, socketpair,
+    accept_with, bind, connect, listen, sendmsg, socketpair,
 };
+use rustix::net::sockopt::set_socket_linger;
 use serde_json::Value;
 use std::mem::MaybeUninit;
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::process::Command;
 use std::sync::mpsc::channel;
 use std::thread;
+use std::time::Duration;
 
-pub const TRIALS: [(&str, fn()); 17] = [
+pub const TRIALS: [(&str, fn()); 18] = [
     ("port_thread_with_its_own_table", thread_with_its_own_table),
     ("port_thread_in_accept", thread_in_accept),
     ("port_held_by_the_kernel", held_by_the_kernel),
+    ("port_like_nfs", like_nfs),
     ("port_beside_a_zombie", beside_a_zombie),
     ("port_held_by_a_ring", held_by_a_ring),
     ("port_held_by_vxlan", held_by_vxlan),
@@ -116,32 +119,63 @@ fn thread_in_accept() {
     });
 }
 
-/// A listener whose one descriptor is in a message that nobody has received: no process has it, and
-/// the candidates have a command each.
-fn held_by_the_kernel() {
-    let (here, _there) =
-        socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
-            .expect("it is a pair");
-    let listener = listener("127.0.0.1");
-    let descriptors = [listener.as_fd()];
+/// Sends the descriptor to nobody, and gives the pair that keeps it.
+fn in_flight(socket: fd::OwnedFd) -> (fd::OwnedFd, fd::OwnedFd) {
+    let pair = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None);
+    let pair = pair.expect("it is a pair");
+    let descriptors = [socket.as_fd()];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut message = SendAncillaryBuffer::new(&mut space);
     assert!(message.push(SendAncillaryMessage::ScmRights(&descriptors)), "there is room");
-    sendmsg(&here, &[IoSlice::new(b"x")], &mut message, SendFlags::empty()).expect("it is sent");
-    drop(listener);
+    sendmsg(&pair.0, &[IoSlice::new(b"x")], &mut message, SendFlags::empty()).expect("it is sent");
+    pair
+}
+
+/// What may hold the socket that no process has, with the finding.
+fn candidates(port: &str) -> (Value, Vec<String>) {
     // A process that another trial is starting may have a copy.
     let finding = wait_for("no holder", || {
-        let (_, finding) = asked(&["3459"]);
+        let (_, finding) = asked(&[port]);
         has_case(&finding, "no-process").then_some(finding)
     });
     let candidates = list(&case(&finding, "no-process")["candidates"]);
-    let whats: Vec<&str> = candidates.iter().map(|it| text(&it["what"])).collect();
+    let whats = candidates.iter().map(|it| text(&it["what"]).to_owned()).collect();
+    (finding, whats)
+}
+
+/// A listener whose one descriptor is in a message that nobody has received: no process has it, and
+/// the candidates have a command each.
+fn held_by_the_kernel() {
+    let _pair = in_flight(listener("127.0.0.1"));
+    let (finding, whats) = candidates("3459");
     assert_eq!(whats, ["mptcp", "nfs", "io-uring", "in-flight"]);
     assert!(!finding.to_string().contains(r#""do":"stop""#), "{finding}");
     assert!(!finding.to_string().contains(r#""do":"set-both""#), "{finding}");
     let (_, told) = said(&["3459"]);
     assert!(told.contains("in use: the kernel"), "{told}");
     assert!(!told.contains("cannot be seen"), "{told}");
+}
+
+/// A connection that no process has, of a port to NFS's or to the port mapper's: like a client's in the kernel.
+fn like_nfs() {
+    for port in [2049, 111] {
+        let address = SocketAddr::new(local("127.0.0.1").ip(), port);
+        let server = fresh(false, address.ip(), false, false, false).expect("it is a socket");
+        bind(&server, &address).expect("the namespace is ours");
+        listen(&server, 8).expect("it is bound");
+        let client = bound("127.0.0.1", false);
+        connect(&client, &address).expect("it listens");
+        let accepted = accept_with(&server, SocketFlags::CLOEXEC).expect("it came");
+        let pair = in_flight(client);
+        let (finding, whats) = candidates("3459");
+        assert_eq!(whats[0], "nfs", "{finding}");
+        let advised = text(&case(&finding, "no-process")["candidates"][0]["command"]);
+        assert_eq!(advised, "mount -t nfs,nfs4");
+        assert_eq!(run(Command::new("sh").args(["-c", advised])).stderr, "");
+        set_socket_linger(&accepted, Some(Duration::ZERO)).expect("it is a socket");
+        drop((accepted, pair));
+        wait_for("a free port", || states(PORT).is_empty().then_some(()));
+    }
 }
 
 /// A process that has ended and was not waited for has no descriptors, though none but root may look: it hides
@@ -293,29 +327,43 @@ fn no_process() {
 /// Where sock_diag is refused, `/proc/net` has most of it.
 fn without_sock_diag() {
     need(Need::Ipv6);
-    let ask = |options: &[&str]| {
+    let ask = |target: &str| {
         let mut command = Command::new("strace");
         command.args(["-qq", "-o", "/dev/null", "-e", "inject=sendto:error=EPERM"]);
-        command.arg(program()).args(["port", "3459", "--format", "json"]).args(options);
+        command.args(["-e", "inject=pidfd_getfd:error=EPERM"]);
+        command.arg(program()).args(["port", target, "--format", "json"]);
         found(&mut command)
     };
     let unseen = |finding: &Value| -> Vec<String> {
         list(&finding["unseen"]).iter().map(|unseen| text(&unseen["unseen"]).to_owned()).collect()
     };
-    let (status, finding) = ask(&[]);
+    let (status, finding) = ask("3459");
     assert_eq!((status, &finding["status"]), (0, &"free".into()));
     assert_eq!(unseen(&finding), ["sock-diag", "bound"]);
     assert_eq!(finding["probed"], true);
     let only_bound = bound("127.0.0.1", false);
-    let (status, finding) = ask(&[]);
+    let (status, finding) = ask("3459");
     assert_eq!((status, list(&finding["sockets"]).len()), (1, 0));
     assert_eq!(can(&finding, "127.0.0.1", "none"), "no");
     drop(only_bound);
-    let _listener = wait_for("the port", || TcpListener::bind(local("127.0.0.1")).ok());
-    let (status, finding) = ask(&[]);
+    let listener = wait_for("the port", || TcpListener::bind(local("127.0.0.1")).ok());
+    let (status, finding) = ask("3459");
     assert_eq!((status, &only(&finding)["state"]), (1, &"LISTEN".into()));
     assert_eq!(only(&finding)["processes"][0]["pid"], std::process::id());
     assert_eq!(can(&finding, "127.0.0.1", "SO_REUSEADDR"), "no");
+    drop(listener);
+    // Whether a socket on :: takes IPv4 is not seen: bind tells, and the answer is what it has told.
+    for v6only in [false, true] {
+        let fd = fresh(false, local("::").ip(), v6only, false, false).expect("it is a socket");
+        wait_for("the port", || bind(&fd, &local("::")).ok());
+        listen(&fd, 8).expect("it is bound");
+        let (status, finding) = ask("0.0.0.0:3459");
+        assert_eq!(only(&finding)["ipv6_only"], Value::Null, "{finding}");
+        let expected = if v6only { (0, "yes", "free") } else { (1, "no", "in-use") };
+        let status = (status, can(&finding, "0.0.0.0", "none"), text(&finding["status"]));
+        assert_eq!(status, expected, "{finding}");
+        assert_eq!(TcpListener::bind(local("0.0.0.0")).is_ok(), v6only);
+    }
 }
 
 /// With `hidepid` no other user's process is there: that is said, and not that no process has the
@@ -352,7 +400,29 @@ fn if_still() {
     }
     let (_, told) = said(&["3459"]);
     assert!(told.contains("If your server still says \"Address already in use\":"), "{told}");
-    assert!(told.contains("bindtable why -- COMMAND"), "{told}");
+    assert!(told.contains("bindtable why --lang en -- COMMAND"), "{told}");
+    // Each asks in the same language, and of the same address.
+    let (_, finding) = asked(&["127.0.0.1:3459", "--lang", "zh"]);
+    let commands = list(&finding["if_still"]).iter().filter_map(|it| it["command"].as_str());
+    let own: Vec<&str> = commands.filter(|command| command.starts_with("bindtable")).collect();
+    assert_eq!(
+        own,
+        [
+            "bindtable port 127.0.0.1:3459 --lang zh --udp",
+            "bindtable port 127.0.0.1:3459 --lang zh --probe",
+            "bindtable port 127.0.0.1:0 --lang zh",
+            "bindtable why --lang zh -- COMMAND",
+        ]
+    );
+    let folder = program();
+    let folder = folder.parent().expect("it is in one").to_str().expect("it is in UTF-8");
+    let path = format!("{folder}:{}", std::env::var("PATH").expect("it is set"));
+    for command in own {
+        let command = command.replace("COMMAND", "true");
+        let output = run(Command::new("sh").env("PATH", &path).args(["-c", &command]));
+        assert!(output.status.success() && output.stderr.is_empty(), "{command}");
+        assert!(output.stdout.is_empty() == command.ends_with("true"), "{command}");
+    }
     let _listener = listener("127.0.0.1");
     assert_eq!(list(&asked(&["3459"]).1["if_still"]).len(), 0);
 }

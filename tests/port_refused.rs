@@ -9,7 +9,7 @@ use crate::port::{
     DEVICES, OPTIONS, address, asked, bound_on, can, case, found, fresh, has_case, help,
     link_local, list, listener, local, only, said, states, text, two_interfaces,
 };
-use nix::libc::{EACCES, EPERM};
+use nix::libc::{EACCES, EADDRINUSE, EADDRNOTAVAIL, EPERM};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SocketFlags, SocketType, accept_with, bind, connect, ipproto, listen,
@@ -67,8 +67,8 @@ impl Policy {
         }
     }
 
-    /// A cgroup in which nobody may bind the port, by the program of that hook.
-    pub fn cgroup(hook: &str, port: u16) -> Result<Self, String> {
+    /// A cgroup in which bind of the port fails with that error, by the program of that hook.
+    pub fn cgroup(hook: &str, port: u16, errno: i32) -> Result<Self, String> {
         let mounts = fs::read_to_string("/proc/self/mounts").expect("/proc is mounted");
         let mut mounts = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
         let mount = mounts.find(|fields| fields[2] == "cgroup2");
@@ -76,7 +76,7 @@ impl Policy {
         let name = format!("treuseaddr-{:x}", fastrand::u64(..));
         let folder = Path::new(mount[1]).join(name);
         let word = folder.to_str().expect("it is in UTF-8");
-        let mut made = Self::new(&[hook, word, &port.to_string()]);
+        let mut made = Self::new(&[hook, word, &port.to_string(), &errno.to_string()]);
         match &mut made {
             Err(_) => _ = fs::remove_dir(folder),
             Ok(made) => {
@@ -124,24 +124,37 @@ fn all_are(finding: &Value, expected: [&str; 3]) {
     }
 }
 
-/// A program of the cgroup refuses: the one of bind is met before the port's owners are, the one after bind
-/// by a real bind alone.
+/// A program of the cgroup refuses, with whatever error: the one of bind is met before the port's owners are, the
+/// one after bind by a real bind alone. EADDRINUSE may then be the word of a socket that is not listed, too.
 fn refused_by_cgroup() {
     need(Need::Ipv6);
-    for (hook, is_seen_at_once) in [("bind", true), ("post-bind", false)] {
-        let policy = Policy::cgroup(hook, PORT);
+    let errors = [(EPERM, "EPERM"), (EADDRNOTAVAIL, "EADDRNOTAVAIL"), (EADDRINUSE, "EADDRINUSE")];
+    let all = errors.iter().flat_map(|error| [(error, true), (error, false)]);
+    for (&(errno, name), is_seen_at_once) in all {
+        let hook = if is_seen_at_once { "bind" } else { "post-bind" };
+        let policy = Policy::cgroup(hook, PORT, errno);
         let policy = policy.unwrap_or_else(|why| lacks(Need::CgroupPrograms, &why));
         let (status, finding) = policy.asked(&["3459"]);
         assert_eq!((status, has_case(&finding, "policy")), (0, is_seen_at_once), "{hook}");
+        let is_like_a_socket = !is_seen_at_once && errno == EADDRINUSE;
         for proto in [&[][..], &["--udp"]] {
             let (status, finding) = policy.asked(&[&["3459", "--probe"], proto].concat());
-            assert_eq!((status, &case(&finding, "policy")["error"]), (0, &"EPERM".into()));
-            all_are(&finding, ["no", "policy", "EPERM"]);
             help(&finding, "find-policy");
+            if is_like_a_socket {
+                all_are(&finding, ["no", "unseen", name]);
+                let answer = text(&finding["answer"]);
+                assert!(
+                    status == 1 && answer.contains("no socket that the kernel lists"),
+                    "{answer}"
+                );
+                continue;
+            }
+            assert_eq!((status, &case(&finding, "policy")["error"]), (0, &name.into()));
+            all_are(&finding, ["no", "policy", name]);
             assert!(text(&finding["answer"]).contains("a policy refuses it"), "{finding}");
         }
         for option in OPTIONS {
-            assert_eq!(policy.real("tcp", "::", PORT, option), EPERM);
+            assert_eq!(policy.real("tcp", "::", PORT, option), errno);
         }
         let (_, other) = policy.asked(&["3460", "--probe"]);
         all_are(&other, ["yes", "", ""]);
@@ -170,12 +183,17 @@ fn refused_by_landlock() {
     assert_eq!((status, can(&finding, "127.0.0.1", "none")), (1, "no"), "a socket has it");
 }
 
-/// A filter refuses each bind, so that nothing can be tested; a real one is refused.
+/// A filter refuses each bind, so that nothing can be tested; a real one is refused. An error of the address is
+/// no error of a wildcard's.
 fn refused_by_seccomp() {
-    for (errno, name) in [(EACCES, "EACCES"), (EPERM, "EPERM")] {
+    for (errno, name) in [(EACCES, "EACCES"), (EPERM, "EPERM"), (EADDRNOTAVAIL, "EADDRNOTAVAIL")] {
         let policy = Policy::new(&["seccomp", &errno.to_string()]);
         let policy = policy.unwrap_or_else(|why| lacks(Need::Seccomp, &why));
-        all_are(&policy.asked(&["3459"]).1, ["unknown", "untested", name]);
+        let expected = match errno {
+            EADDRNOTAVAIL => ["no", "policy", name],
+            _ => ["unknown", "untested", name],
+        };
+        all_are(&policy.asked(&["3459"]).1, expected);
         let (_, finding) = policy.asked(&["3459", "--probe"]);
         all_are(&finding, ["no", "policy", name]);
         assert!(!has_case(&finding, "privileged"), "{finding}");

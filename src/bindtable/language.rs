@@ -13,12 +13,18 @@ named! {
     Language { En = "en", Zh = "zh", }
 }
 
-static CHOSEN: OnceLock<Language> = OnceLock::new();
+/// The language, and whether `--lang` has named it.
+static CHOSEN: OnceLock<(Language, bool)> = OnceLock::new();
 
 impl Language {
     /// The one that is spoken; English, before [`choose_by`](Self::choose_by).
     pub fn current() -> Self {
-        CHOSEN.get().copied().unwrap_or(Self::En)
+        CHOSEN.get().map_or(Self::En, |(language, _)| *language)
+    }
+
+    /// The option of `--lang`, if it was given: for a command that goes on in the same language.
+    pub fn option() -> Option<[&'static str; 2]> {
+        CHOSEN.get().filter(|(_, is_named)| *is_named).map(|(it, _)| ["--lang", it.name()])
     }
 
     /// The locale's language, if it is one of ours and the encoding is UTF-8. The first of these
@@ -53,8 +59,9 @@ impl Language {
             }
         }
         let known = |name: OsString| Self::of_name(name.to_str()?);
+        let is_named = asked.is_some();
         let language = asked.map_or_else(|| Some(Self::of_locale()), known);
-        let _ = CHOSEN.set(language.unwrap_or_else(Self::of_locale));
+        let _ = CHOSEN.set((language.unwrap_or_else(Self::of_locale), is_named));
         language.map(|_| rest).ok_or_else(|| {
             let names = Self::ALL.iter().map(|it| it.name()).collect::<Vec<_>>().join(", ");
             crate::say!("--lang takes one of: {names}", "--lang 只能是下列之一：{names}")

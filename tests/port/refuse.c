@@ -2,8 +2,8 @@
  *
  *   refuse seccomp ERRNO COMMAND          each bind(2) fails with ERRNO
  *   refuse landlock PORT COMMAND          TCP may bind PORT alone
- *   refuse bind FOLDER PORT COMMAND       in that cgroup nobody may bind PORT
- *   refuse post-bind FOLDER PORT COMMAND  the same, after the kernel has looked at the port's owners
+ *   refuse bind FOLDER PORT ERRNO COMMAND in that cgroup bind(2) of PORT fails with ERRNO
+ *   refuse post-bind ...                  the same, after the kernel has looked at the port's owners
  *   refuse join FOLDER COMMAND            in that cgroup, whatever it refuses
  *
  * Status 77 if this system does not have the policy. */
@@ -61,12 +61,17 @@ static void by_landlock(int port) {
     must(syscall(SYS_landlock_restrict_self, fd, 0), "landlock_restrict_self");
 }
 
-/* Attaches a program that says 0 for the port, and 1 for every other one. */
-static void attach(int folder, int kind, int hook, int offset, int port) {
+/* Attaches a program that says 0 and the error for the port, and 1 for every other one. EPERM is what 0 alone
+ * says, before Linux 5.18 too. */
+static void attach(int folder, int kind, int hook, int offset, int port, int error) {
+    struct bpf_insn nothing = {BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0};
+    struct bpf_insn set_retval = {BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_set_retval};
     struct bpf_insn program[] = {
         {BPF_LDX | BPF_MEM | BPF_W, BPF_REG_2, BPF_REG_1, offset, 0},
         {BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 1},
-        {BPF_JMP | BPF_JNE | BPF_K, BPF_REG_2, 0, 1, port},
+        {BPF_JMP | BPF_JNE | BPF_K, BPF_REG_2, 0, 3, port},
+        {BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_1, 0, 0, -error},
+        error == EPERM ? nothing : set_retval,
         {BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0},
         {BPF_JMP | BPF_EXIT, 0, 0, 0, 0},
     };
@@ -109,16 +114,18 @@ int main(int argc, char *argv[]) {
     else {
         int folder = entered(argv[2]);
         if (strcmp(kind, "join")) {
-            int port = atoi(argv[3]);
-            command++;
+            if (argc < 6)
+                return 2;
+            int port = atoi(argv[3]), error = atoi(argv[4]);
+            command += 2;
             if (!strcmp(kind, "bind")) {
                 int at = offsetof(struct bpf_sock_addr, user_port), to = htons(port);
-                attach(folder, BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_INET4_BIND, at, to);
-                attach(folder, BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_INET6_BIND, at, to);
+                attach(folder, BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_INET4_BIND, at, to, error);
+                attach(folder, BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_INET6_BIND, at, to, error);
             } else {
                 int at = offsetof(struct bpf_sock, src_port);
-                attach(folder, BPF_PROG_TYPE_CGROUP_SOCK, BPF_CGROUP_INET4_POST_BIND, at, port);
-                attach(folder, BPF_PROG_TYPE_CGROUP_SOCK, BPF_CGROUP_INET6_POST_BIND, at, port);
+                attach(folder, BPF_PROG_TYPE_CGROUP_SOCK, BPF_CGROUP_INET4_POST_BIND, at, port, error);
+                attach(folder, BPF_PROG_TYPE_CGROUP_SOCK, BPF_CGROUP_INET6_POST_BIND, at, port, error);
             }
         }
         close(folder);

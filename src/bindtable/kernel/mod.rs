@@ -12,6 +12,16 @@ named! {
     Proto { Tcp = "tcp", Udp = "udp", }
 }
 
+impl Proto {
+    /// The one of the two that it is not.
+    pub fn other(self) -> Self {
+        match self {
+            Self::Tcp => Self::Udp,
+            Self::Udp => Self::Tcp,
+        }
+    }
+}
+
 /// The two options that let sockets share a port: SO_REUSEADDR, SO_REUSEPORT.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {

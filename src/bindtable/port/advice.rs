@@ -1,10 +1,13 @@
 //! What helps, easiest first. No command is run.
 
 use super::cases::engine;
-use super::finding::{Can, Case, Engine, Finding, Help, IfStill, ServerOption, Socket, Status};
+use super::finding::{
+    Can, Case, Engine, Finding, Help, IfStill, ServerOption, Socket, Status, Unseen, Why,
+};
 use super::holders::{self, Holder};
-use super::target::{Question, reserved_ports};
+use super::target::{self, Question, Target, reserved_ports};
 use crate::kernel::Proto;
+use crate::language::Language;
 use crate::printable::Outside;
 use crate::sockets::State;
 use std::collections::BTreeSet;
@@ -26,16 +29,17 @@ pub fn advise(finding: &mut Finding) {
                 Help::OwnAddress { command: "ip -brief address".to_owned() }
             }
             Case::Tentative { .. } => Help::Settle { command: "ip -6 address show".to_owned() },
-            Case::Policy { .. } => Help::FindPolicy {
-                command: "ausearch -m avc -ts recent; journalctl -k -g apparmor; bpftool cgroup \
-                          tree; grep Seccomp /proc/self/status"
-                    .to_owned(),
-            },
+            Case::Policy { .. } => find_policy(),
             _ => continue,
         };
         if !help.contains(&helps) {
             help.push(helps);
         }
+    }
+    // Where each socket is listed, what refuses is none.
+    let is_unseen = finding.verdicts.iter().any(|verdict| verdict.why == Some(Why::Unseen));
+    if is_unseen && !finding.unseen.contains(&Unseen::Bound) {
+        help.push(find_policy());
     }
     if finding.status == Status::Free {
         finding.if_still = if_still(&finding.question);
@@ -45,6 +49,12 @@ pub fn advise(finding: &mut Finding) {
         help.extend(finding.question.with_probe().map(|command| Help::Ask { command }));
     }
     finding.help = help;
+}
+
+fn find_policy() -> Help {
+    let command = "ausearch -m avc -ts recent; journalctl -k -g apparmor; bpftool cgroup tree; grep \
+                   Seccomp /proc/self/status";
+    Help::FindPolicy { command: command.to_owned() }
 }
 
 /// What helps where a socket is in the way.
@@ -289,23 +299,22 @@ pub fn kill(holders: &BTreeSet<&Holder>) -> String {
 /// Why a server may say that the port is in use, though it is free.
 fn if_still(question: &Question) -> Vec<IfStill> {
     let Question { target, proto, probe, .. } = question;
-    let udp = if *proto == Proto::Tcp { " --udp" } else { "" };
-    let own = if *proto == Proto::Udp { " --udp" } else { "" };
     let port = target.port;
+    let other = target::command(target, proto.other());
+    let any = target::command(&Target { port: 0, ..target.clone() }, *proto);
     // Only where the kernel follows connections is there a rule that sends them elsewhere.
     let follows = std::path::Path::new("/proc/thread-self/net/stat/nf_conntrack").exists();
     let forwarded = follows.then(|| IfStill::Forwarded {
         command: format!("(nft list ruleset; iptables -t nat -S) | grep -w {port}"),
     });
-    let mut all = vec![
-        IfStill::BindsTwice,
-        IfStill::OtherProtocol { command: format!("bindtable port {port}{udp}") },
-        IfStill::OtherNamespace { command: "lsns -t net".to_owned() },
-        IfStill::Policy { command: question.with_probe().filter(|_| !probe) },
-        IfStill::PortZero { command: format!("bindtable port 0{own}") },
-        IfStill::UnixSocket { command: "ss -xlp".to_owned() },
-    ];
+    let why = Language::option().map_or(String::new(), |option| option.join(" ") + " ");
+    let mut all = vec![IfStill::BindsTwice];
+    all.extend(other.map(|command| IfStill::OtherProtocol { command }));
+    all.push(IfStill::OtherNamespace { command: "lsns -t net".to_owned() });
+    all.push(IfStill::Policy { command: question.with_probe().filter(|_| !probe) });
+    all.extend(any.map(|command| IfStill::PortZero { command }));
+    all.push(IfStill::UnixSocket { command: "ss -xlp".to_owned() });
     all.extend(forwarded);
-    all.push(IfStill::Why { command: "bindtable why -- COMMAND".to_owned() });
+    all.push(IfStill::Why { command: format!("bindtable why {why}-- COMMAND") });
     all
 }

@@ -37,7 +37,7 @@ impl Beside {
         });
         let (namespaces, unread) =
             if is_listened_to { Default::default() } else { in_namespaces(question) };
-        let other = if question.proto == Proto::Tcp { Proto::Udp } else { Proto::Tcp };
+        let other = question.proto.other();
         let states = sockets::without_peer(other);
         let sockets = without_peer(other, question.target.port, states).unwrap_or_default();
         Self { other_protocol: sockets.into_iter().next(), namespaces, unread, cases: Vec::new() }

@@ -74,8 +74,10 @@ fn try_bind(question: &Question, ip: IpAddr, option: ServerOption) -> Result<(),
 pub enum Test {
     /// Nothing: the port's owners decide.
     Passed,
-    /// It refuses, whoever has the port.
+    /// It refuses the address, whoever has the port.
     Refused(Errno),
+    /// It refuses the port, whoever has it.
+    Denied(Errno),
     /// This kernel does not have the address family.
     NoFamily,
     /// The test failed, so that nothing is known.
@@ -100,9 +102,13 @@ pub fn before_the_port(question: &Question, ip: IpAddr) -> Test {
     any.set_port(0);
     match bind(&socket, any) {
         Ok(()) => {}
-        // Of the address.
+        // Of the address, unless the wildcard is refused so, too.
         Err(errno @ (Errno::ADDRNOTAVAIL | Errno::INVAL | Errno::NODEV)) => {
-            return Test::Refused(errno);
+            any.set_ip(unspecified(ip));
+            return match bind(&socket, any) {
+                Err(of_all) if of_all == errno => Test::Denied(errno),
+                _ => Test::Refused(errno),
+            };
         }
         // No ephemeral port is left at this address; then another one may have some.
         Err(Errno::ADDRINUSE) if bind_elsewhere(&socket, address).is_ok() => {}
@@ -111,7 +117,15 @@ pub fn before_the_port(question: &Question, ip: IpAddr) -> Test {
     }
     match bind(&socket, address) {
         Err(Errno::INVAL) | Ok(()) => Test::Passed,
-        Err(errno) => Test::Refused(errno),
+        Err(errno) => Test::Denied(errno),
+    }
+}
+
+/// The wildcard address of the family of `ip`.
+fn unspecified(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     }
 }
 
@@ -285,7 +299,7 @@ impl Learning<'_> {
 
 /// Has a real bind say each verdict that is unknown. Where the kernel does not list every socket, that
 /// is each one but a refusal; and of a port that nobody has, one at each address, since a policy may
-/// refuse after all else (`BPF_CGROUP_INET4_POST_BIND`). Without `--probe`, none that may change what the
+/// refuse after all else (`BPF_CGROUP_INET4_POST_BIND`), and if it does with EADDRINUSE, the others. Without `--probe`, none that may change what the
 /// port remembers of a group which is there ([`judge::leaves_groups`]), or plant one which cannot be cleared.
 ///
 /// First those that hang on a remembered group, and each refusal with SO_REUSEPORT unless the port remembers
@@ -398,7 +412,11 @@ impl Probing {
                 judge::leaves_groups(&finding.sockets, new) || finding.is_joined(verdict)
             }
             Can::Yes if self.lists_all => {
-                !self.has_owners && verdict.option == ServerOption::Nothing
+                let is_refused =
+                    |it: &Verdict| it.address == verdict.address && it.why == Some(Why::Unseen);
+                !self.has_owners
+                    && (verdict.option == ServerOption::Nothing
+                        || finding.verdicts.iter().any(is_refused))
             }
             can => can == Can::Yes,
         }

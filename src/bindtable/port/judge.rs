@@ -421,6 +421,7 @@ impl Finding {
                     Test::Refused(errno) => {
                         verdict.refuse(self.question.why_refused(ip, errno), errno);
                     }
+                    Test::Denied(errno) => verdict.refuse(self.question.why_denied(errno), errno),
                     Test::Failed(errno) if verdict.can != Can::No => verdict.fail(errno),
                     _ => {}
                 }

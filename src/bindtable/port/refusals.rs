@@ -17,11 +17,18 @@ impl Question {
     /// Why bind says that of `ip`, if no socket has made it.
     pub fn why_refused(&self, ip: IpAddr, errno: Errno) -> Why {
         match errno {
-            Errno::ADDRINUSE => Why::Unseen,
-            Errno::ACCESS if self.lacks_privilege() => Why::Privileged,
             Errno::ADDRNOTAVAIL if tentative(ip).is_some() => Why::Tentative,
             Errno::ADDRNOTAVAIL => Why::NotThisMachine,
             Errno::INVAL | Errno::NODEV => Why::Other,
+            _ => self.why_denied(errno),
+        }
+    }
+
+    /// Why bind says that, if neither a socket nor the address has made it. A policy may say anything, as
+    /// EADDRINUSE (`bpf_set_retval`, seccomp's SECCOMP_RET_ERRNO).
+    pub fn why_denied(&self, errno: Errno) -> Why {
+        match errno {
+            Errno::ACCESS if self.lacks_privilege() => Why::Privileged,
             _ => Why::Policy,
         }
     }
@@ -48,8 +55,11 @@ impl Finding {
             }
             Err(errno) => errno,
         };
-        // Whatever the option: it is not the port's owners that refuse.
-        let why = self.question.why_refused(address, errno);
+        // Whatever the option: it is not the port's owners that refuse; nor the address, if that has passed.
+        let why = match verdict.why {
+            Some(Why::Untested) => self.question.why_refused(address, errno),
+            _ => self.question.why_denied(errno),
+        };
         let its = self.verdicts.iter_mut().filter(|verdict| verdict.address == address);
         its.filter(|verdict| verdict.can != Can::No).for_each(|verdict| verdict.refuse(why, errno));
     }

@@ -3,6 +3,7 @@
 use super::finding::{User, interface_name};
 use super::words;
 use crate::kernel::Proto;
+use crate::language::Language;
 use crate::printable::Outside;
 use rustix::net::netdevice::name_to_index;
 use rustix::net::{AddressFamily, SocketType, socket};
@@ -94,6 +95,20 @@ impl fmt::Display for Target {
     }
 }
 
+impl From<SocketAddr> for Target {
+    /// The scope of a link-local address is its interface's number.
+    fn from(address: SocketAddr) -> Self {
+        let interface = match address {
+            SocketAddr::V6(v6) if v6.scope_id() != 0 => {
+                let index = v6.scope_id();
+                Some(Interface { typed: index.to_string().into(), index })
+            }
+            _ => None,
+        };
+        Self { port: address.port(), ip: Some(address.ip()), interface }
+    }
+}
+
 impl Target {
     /// The name of that interface for SO_BINDTODEVICE; none for a link-local address, whose scope is
     /// the interface.
@@ -151,13 +166,7 @@ impl Question {
 
     /// The command that asks the same, with real binds; none, if a shell cannot have it.
     pub fn with_probe(&self) -> Option<String> {
-        let interface = self.target.interface.as_ref();
-        if interface.is_some_and(|interface| interface.typed.quoted().is_none()) {
-            return None;
-        }
-        let target = Outside::from(self.target.to_string());
-        let udp = if self.proto == Proto::Udp { " --udp" } else { "" };
-        Some(format!("bindtable port {}{udp} --probe", target.quoted()?))
+        Some(command(&self.target, self.proto)? + " --probe")
     }
 
     /// The range that connect(2) and bind(2) to port 0 choose from, if they may choose the port.
@@ -166,6 +175,20 @@ impl Question {
         let port = self.target.port;
         ((first..=last).contains(&port) && !reserved.contains(&port)).then_some((first, last))
     }
+}
+
+/// The command that asks `bindtable port` for that, in the language that this one was asked for; none, if a
+/// shell cannot have it.
+pub fn command(target: &Target, proto: Proto) -> Option<String> {
+    let interface = target.interface.as_ref();
+    if interface.is_some_and(|interface| interface.typed.quoted().is_none()) {
+        return None;
+    }
+    let target = Outside::from(target.to_string());
+    let udp = (proto == Proto::Udp).then_some("--udp");
+    let words = ["bindtable", "port", &target.quoted()?];
+    let options = Language::option().into_iter().flatten().chain(udp);
+    Some(words.into_iter().chain(options).collect::<Vec<_>>().join(" "))
 }
 
 /// The ports that connect(2) and bind(2) to port 0 choose from: ip(7).

@@ -6,7 +6,7 @@ use super::finding::{
     Status, Unseen, User, Verdict, Who, Why, error_name,
 };
 use super::range::{RangeFinding, RangeHelp};
-use super::target::Question;
+use super::target::{self, Question, Target};
 use crate::kernel::Proto;
 use crate::sockets::State;
 use crate::{say, words};
@@ -103,9 +103,8 @@ pub(super) fn answer(finding: &Finding) -> String {
                 but = but(finding)
             ),
             Status::InUse => say!(
-                "{what} is in use: bind is refused, but the kernel does not list the socket that \
-                 holds it.",
-                "{what}被占用：bind 被拒绝，但占用它的套接字不在内核给出的列表里。"
+                "{what} is in use: bind is refused, and no socket that the kernel lists is the reason.",
+                "{what}被占用：bind 被拒绝，原因却不在内核列出的套接字里。"
             ),
         };
     };
@@ -666,15 +665,14 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
             who = self::who(who, finding)
         ),
         Case::OtherProtocol(who) => {
-            let (other, udp) = match finding.question.proto {
-                Proto::Tcp => ("UDP", " --udp"),
-                Proto::Udp => ("TCP", ""),
-            };
+            let other = finding.question.proto.other();
+            let whole = Target { port, ip: None, interface: None };
             say!(
-                "{who} has {other} port {port}, which does not matter here: see bindtable port \
-                 {port}{udp}",
-                "{who}占用的是 {other} 端口 {port}，与这里无关：见 bindtable port {port}{udp}",
-                who = self::who(who, finding)
+                "{who} has {other} port {port}, which does not matter here: see {see}",
+                "{who}占用的是 {other} 端口 {port}，与这里无关：见 {see}",
+                who = self::who(who, finding),
+                other = other.name().to_uppercase(),
+                see = target::command(&whole, other).unwrap_or_default()
             )
         }
         Case::Privileged { first } => say!(

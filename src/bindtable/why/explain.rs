@@ -8,7 +8,7 @@ use super::{Format, launch, print, words};
 use crate::port::finding::User;
 use crate::port::holders::status_field;
 use crate::port::refusals::{effective_capabilities, may_bind_privileged};
-use crate::port::target::{ephemeral_range, first_unprivileged};
+use crate::port::target::{Question, ephemeral_range, first_unprivileged};
 use rustix::io::Errno;
 use nix::sched::{CloneFlags, setns};
 use serde::{Deserialize, Serialize};
@@ -333,9 +333,13 @@ impl Explanation<'_> {
             self.mistakes.push(Mistake::OptionElsewhere { option, descriptor });
         }
         let Some(first) = self.in_the_way.first() else {
-            let command = words::port_command(address, failure.subject.protocol);
-            let help = if found.is_unknown { Help::AsRoot } else { Help::Again { command } };
-            self.say(if found.is_unknown { Reason::Unknown } else { Reason::Gone }, [help]);
+            let proto = look::table_of(failure.subject.protocol);
+            let again = Question::new(address.into(), proto, true).with_probe();
+            let again = again.map(|command| Help::Again { command });
+            match found.is_unknown {
+                true => self.say(Reason::Unknown, [Help::AsRoot]),
+                false => self.say(Reason::Gone, again),
+            }
             return;
         };
         let subject = &failure.subject;

@@ -150,7 +150,7 @@ pub fn of_this_program(arguments: &[&str]) -> Result<Command, Trouble> {
     let program = std::env::current_exe()
         .map_err(|error| no_trace(words::failed("/proc/self/exe", &error)))?;
     let mut command = Command::new(program);
-    command.args(["--lang", Language::current().name(), "why"]).args(arguments);
+    command.args(Language::option().iter().flatten()).arg("why").args(arguments);
     Ok(command)
 }
 

@@ -7,7 +7,6 @@ use super::socket::{Protocol, inode};
 use super::unix;
 use crate::kernel::{Options, Proto};
 use crate::kernel::bind::{Rule, Sock};
-use crate::port::Target;
 use crate::port::advice;
 use crate::port::binds;
 use crate::port::finding::{Help, ServerOption, Socket, User};
@@ -107,8 +106,7 @@ pub fn look(failure: &Failure, address: SocketAddr) -> std::io::Result<Found> {
     let new = new_socket(failure, address);
     let conflicts = |socket: &Socket| Owner::from(socket).conflicts_with(proto, &new);
     let are_left = sockets.iter().filter(|socket| conflicts(socket)).all(|old| !old.has_inode);
-    let target = Target { port: address.port(), ip: Some(address.ip()), interface: None };
-    let question = Question::new(target, proto, false);
+    let question = Question::new(address.into(), proto, false);
     if proto == Proto::Tcp && subject.reuseaddr == Some(false) && are_left {
         // Nobody can read the options of a TIME_WAIT, but a bind decides by them.
         binds::learn_options(&mut sockets, &question);

@@ -771,11 +771,6 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
 
 // The commands that are advised; none is ever run.
 
-pub(super) fn port_command(address: SocketAddr, protocol: Protocol) -> String {
-    let udp = if protocol == Protocol::Udp { " --udp" } else { "" };
-    format!("bindtable port {address}{udp} --probe")
-}
-
 pub(super) fn widen_command() -> String {
     "sysctl net.ipv4.ip_local_port_range='15000 65000'".to_owned()
 }
