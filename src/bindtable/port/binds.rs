@@ -187,8 +187,8 @@ pub fn learn_options(sockets: &mut [finding::Socket], question: &Question) -> bo
     learning.is_clear
 }
 
-/// Beyond so many addresses of a family its wildcard is asked first; and none is asked for SO_REUSEPORT beside a
-/// group.
+/// Beyond so many addresses of a family its wildcard is asked first; and beyond so many in all, none is asked
+/// for SO_REUSEPORT.
 const MANY: usize = 16;
 
 /// Finds out by one bind at a wildcard whether all have SO_REUSEADDR: for IPv4, and for IPv6. If it is
@@ -250,7 +250,7 @@ struct Learning<'a> {
     is_clear: bool,
     /// Whether a group may be there.
     has_group: bool,
-    /// Whether there are too many addresses to ask beside a group at each.
+    /// Whether there are too many addresses to ask for SO_REUSEPORT at each.
     has_many: bool,
 }
 
@@ -262,18 +262,20 @@ impl Learning<'_> {
         let scope = if let SocketAddr::V6(address) = address { address.scope_id() } else { 0 };
         let options = [ServerOption::ReuseAddr, ServerOption::ReusePort];
         for option in options.into_iter().skip(knows.into()) {
+            let reuseport = option.options().reuseport;
+            if reuseport && self.has_many {
+                break;
+            }
             let those: Vec<&finding::Socket> = near.iter().map(|at| &self.sockets[*at]).collect();
             let new = judge::new_socket(address.ip(), option, self.question.user.uid, false);
             let new = Sock { device: scope, ..new };
             let Some(asked) = judge::can_be_learned(&those, &new, option) else {
                 continue;
             };
-            let reuseport = option.options().reuseport;
             if reuseport && !self.is_clear && !self.has_group {
                 self.is_clear = bind_aside(self.question);
             }
-            let is_left = || !self.has_many && judge::leaves_groups(self.sockets, &new);
-            if reuseport && self.has_group && !is_left() {
+            if reuseport && self.has_group && !judge::leaves_groups(self.sockets, &new) {
                 continue;
             }
             let had = match self.spare.bind(address, option) {
@@ -500,7 +502,7 @@ fn bind_aside(question: &Question) -> bool {
 }
 
 /// The last address of the loopback, which no client uses.
-const LAST_OF_LOOPBACK: Ipv4Addr = Ipv4Addr::new(127, 255, 255, 254);
+pub const LAST_OF_LOOPBACK: Ipv4Addr = Ipv4Addr::new(127, 255, 255, 254);
 
 /// Whether this kernel lists sockets of TCP that are bound and do not listen: Linux 6.8 and later. Tried,
 /// since others have taken it over; where that is refused, the release tells. It fails where this process

@@ -1,7 +1,7 @@
 //! May a new server bind the port? The model of the kernel's rule, where some of what it needs may
 //! be unknown.
 
-use super::binds::{self, Test};
+use super::binds::{self, LAST_OF_LOOPBACK, Test};
 use super::finding::{Can, Finding, ServerOption, Socket, Unseen, Verdict, Why};
 use super::target::Question;
 use crate::kernel::{Options, Proto};
@@ -186,7 +186,8 @@ pub fn leaves_groups(sockets: &[Socket], new: &Sock) -> bool {
     const MANY: usize = 100;
     let all = |is_wanted: fn(&Socket) -> bool| -> Vec<Sock> {
         let mut seen = BTreeSet::new();
-        let wanted = sockets.iter().filter(|it| is_wanted(it) && seen.insert(traits(it)));
+        let wanted =
+            sockets.iter().filter(|it| is_wanted(it) && seen.insert(traits(it, it.address)));
         wanted.flat_map(|it| Owner::from(it).0).collect()
     };
     let options = ServerOption::ReusePort.options();
@@ -316,10 +317,10 @@ pub fn can_be_learned(sockets: &[&Socket], new: &Sock, option: ServerOption) -> 
     may.then_some(asked.len())
 }
 
-/// All of a socket that the rule looks at.
-fn traits(socket: &Socket) -> impl Ord + use<> {
+/// All of a socket at that place that the rule looks at.
+fn traits<P: Ord>(socket: &Socket, place: P) -> impl Ord + use<P> {
     (
-        (socket.address, socket.ipv6_only, socket.all_have, socket.device_index),
+        (place, socket.ipv6_only, socket.all_have, socket.device_index),
         (socket.reuseaddr, socket.reuseport),
         (socket.user.as_ref().map(|user| user.uid), socket.state == State::Listen, socket.record),
     )
@@ -361,11 +362,22 @@ impl Question {
 }
 
 impl Finding {
+    /// All of a socket by which it differs from others for a server at an address that is judged: one at any
+    /// other specific address is like each such one of its family.
+    fn traits(&self, socket: &Socket) -> impl Ord + use<> {
+        let ip = socket.address.to_canonical();
+        let judged = [LAST_OF_LOOPBACK.into(), Ipv4Addr::LOCALHOST.into()];
+        let asked = self.question.target.ip.map(|ip| ip.to_canonical());
+        let matters = ip.is_unspecified() || judged.contains(&ip) || asked == Some(ip);
+        let is_ipv4 = (socket.address.is_ipv4(), ip.is_ipv4());
+        traits(socket, (Some(socket.address).filter(|_| matters), is_ipv4))
+    }
+
     /// The owners of the port, with their places in `sockets`. Of those that are alike, the first one
     /// decides for all.
     fn owners(&self, option: ServerOption) -> (Vec<Owner>, Vec<usize>) {
         let mut seen = BTreeSet::new();
-        let mut is_first = |socket: &Socket| seen.insert(traits(socket));
+        let mut is_first = |socket: &Socket| seen.insert(self.traits(socket));
         let owners = self.sockets.iter().enumerate().filter(|(_, socket)| socket.is_owner);
         let first = owners.filter(|(_, socket)| is_first(socket));
         first.map(|(at, socket)| (Owner::new(socket, option), at)).unzip()
@@ -386,7 +398,7 @@ impl Finding {
         let mut is_near = |socket: &Socket| {
             let owner = Owner::new(socket, ServerOption::Nothing);
             let conflicts = |new| owner.conflicts_with(self.question.proto, new);
-            *known.entry(traits(socket)).or_insert_with(|| new.as_ref().is_none_or(conflicts))
+            *known.entry(self.traits(socket)).or_insert_with(|| new.as_ref().is_none_or(conflicts))
         };
         let owners = self.sockets.iter().enumerate().filter(|(_, socket)| socket.is_owner);
         owners.filter(|(_, socket)| is_near(socket)).map(|(place, _)| place).collect()

@@ -12,8 +12,9 @@ use textwrap::core::{Word, display_width};
 
 const WIDTH: usize = 80;
 
-/// How many listeners in other namespaces are named.
+/// How many listeners in other namespaces are named, and how many groups of sockets are shown.
 const NAMESPACES: usize = 3;
+const GROUPS: usize = 20;
 
 /// The text for a reader.
 pub fn text(finding: &Finding) -> String {
@@ -23,16 +24,7 @@ pub fn text(finding: &Finding) -> String {
         text.push('\n');
     }
     text += &wrapped(&words::answer(finding), "", "");
-    let groups = groups(finding);
-    if !groups.is_empty() {
-        text.push('\n');
-    }
-    for (socket, count) in groups {
-        text += &header(socket, count, finding.question.target.port);
-        for line in words::about(socket, count) {
-            text += &wrapped(&line, "    ", "      ");
-        }
-    }
+    text += &sockets(finding);
     text.push('\n');
     text += &table(finding);
     if !finding.cases.is_empty() {
@@ -56,6 +48,28 @@ pub fn text(finding: &Finding) -> String {
     }
     for unseen in &finding.unseen {
         text += &wrapped(&words::unseen(unseen, finding), "", "");
+    }
+    text
+}
+
+/// The sockets: of very many, the listeners first.
+fn sockets(finding: &Finding) -> String {
+    let groups = groups(finding);
+    let mut shown: Vec<usize> = (0..groups.len()).collect();
+    shown.sort_by_key(|at| words::weight(groups[*at].0));
+    shown.truncate(GROUPS);
+    shown.sort_unstable();
+    let mut text = String::from(if groups.is_empty() { "" } else { "\n" });
+    let mut left: usize = groups.iter().map(|(_, count)| count).sum();
+    for (socket, count) in shown.into_iter().map(|at| groups[at]) {
+        left -= count;
+        text += &header(socket, count, finding.question.target.port);
+        for line in words::about(socket, count) {
+            text += &wrapped(&line, "    ", "      ");
+        }
+    }
+    if left > 0 {
+        text += &wrapped(&words::more_sockets(left), "", "");
     }
     text
 }
@@ -143,23 +157,14 @@ fn parts(line: &str) -> Box<dyn Iterator<Item = Word<'_>> + '_> {
 /// Sockets that differ in their peer alone, counted.
 fn groups(finding: &Finding) -> Vec<(&Socket, usize)> {
     let mut groups: Vec<(&Socket, usize)> = Vec::new();
-    let mut places: BTreeMap<String, usize> = BTreeMap::new();
+    let mut places = BTreeMap::new();
     let key = |socket: &Socket| {
-        let key = |socket: &Socket| {
-            (
-                socket.state,
-                (socket.address, socket.device_index),
-                socket.record,
-                socket.has_inode,
-                socket.reuseaddr,
-                socket.reuseport,
-                socket.ipv6_only,
-            )
-        };
-        let pids = |socket: &Socket| -> Vec<i32> {
-            socket.processes.iter().map(|holder| holder.pid).collect()
-        };
-        format!("{:?}", (key(socket), &socket.user, pids(socket)))
+        let pids: Vec<i32> = socket.processes.iter().map(|holder| holder.pid).collect();
+        (
+            (socket.state, socket.address, socket.device_index, socket.user.clone(), pids),
+            (socket.record, socket.has_inode),
+            (socket.reuseaddr, socket.reuseport, socket.ipv6_only),
+        )
     };
     for socket in &finding.sockets {
         let at = match socket.state {

@@ -155,7 +155,7 @@ fn but(finding: &Finding) -> String {
 }
 
 /// Which socket the first sentence is about: a listener if there is any.
-fn weight(socket: &Socket) -> u8 {
+pub(super) fn weight(socket: &Socket) -> u8 {
     match socket.state {
         State::Listen => 0,
         State::Bound => 1,
@@ -350,6 +350,16 @@ pub(super) fn of_user(socket: &Socket) -> String {
 
 pub(super) fn alike(count: usize) -> String {
     say!("{count} sockets alike", "{count} 个相同的套接字")
+}
+
+pub(super) fn more_sockets(count: usize) -> String {
+    match count {
+        1 => say!("And one more socket: see --format json.", "还有 1 个套接字，见 --format json。"),
+        count => say!(
+            "And {count} more sockets: see --format json.",
+            "还有 {count} 个套接字，见 --format json。"
+        ),
+    }
 }
 
 pub(super) fn more_namespaces(count: usize) -> String {
