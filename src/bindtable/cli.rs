@@ -1,19 +1,18 @@
 //! The arguments, and what `--help` says of them, in both languages.
 
 use crate::kernel::Proto;
-use crate::named::{Format, Named};
+use crate::named::{Format, Named, one_of};
 use crate::port::Target;
 use crate::table::cell::{self, Cell, State};
 use crate::table::questions::{self, Question};
 use crate::table::report;
 use crate::{say, why, words};
-use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
+use clap::builder::NonEmptyStringValueParser;
 use clap::error::{ContextKind, ErrorKind};
-use clap::{Args, Command as ClapCommand, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::error::Error;
 use std::ffi::OsString;
 use std::num::NonZeroU8;
-use std::path::PathBuf;
 
 #[derive(Parser)]
 #[command(
@@ -32,6 +31,12 @@ pub struct Arguments {
     pub filter: Filter,
     #[command(flatten)]
     pub output: Output<report::Format>,
+    /// For `--help`: main has read it before clap does.
+    #[arg(long = "lang", global = true, value_name = "LANG", help = words!(
+        "en or zh; without it, the locale decides (LC_ALL, LC_MESSAGES, LANG)",
+        "en 或 zh；不写时由 locale 决定（LC_ALL、LC_MESSAGES、LANG）"
+    ))]
+    _lang: Option<String>,
 }
 
 #[derive(Subcommand)]
@@ -83,7 +88,7 @@ pub enum Task {
         ),
         after_help = why::words::notes()
     )]
-    Why(Command),
+    Why(why::Arguments),
     #[command(about = words!(
         "Compare this kernel with a saved run; status 1 if any cell differs",
         "把本机内核与保存下来的结果作比较；只要有一格不同，退出状态就是 1"
@@ -147,43 +152,6 @@ impl Filter {
     }
 }
 
-/// What `why` runs or traces.
-#[derive(Args)]
-pub struct Command {
-    #[arg(long, value_name = "PID", value_parser = process, conflicts_with = "command", help = words!(
-        "Trace a process that runs, in place of a command",
-        "跟踪一个正在运行的进程，不启动命令"
-    ))]
-    pub pid: Option<i32>,
-    #[arg(long, value_name = "FILE", help = words!(
-        "Write the explanations to FILE, not to standard error",
-        "把说明写进 FILE，不写到标准错误"
-    ))]
-    pub output: Option<PathBuf>,
-    #[arg(long, default_value = "text", value_parser = one_of::<Format>(), help = words!(
-        "JSON has one event a line",
-        "输出格式"
-    ))]
-    pub format: Format,
-    #[arg(long = "lang", value_name = "LANG", help = words!(
-        "en or zh; without it, the locale decides (LC_ALL, LC_MESSAGES, LANG)",
-        "en 或 zh；不写时由 locale 决定（LC_ALL、LC_MESSAGES、LANG）"
-    ))]
-    _lang: Option<String>,
-    #[arg(last = true, value_name = "COMMAND", help = words!(
-        "The command with its arguments",
-        "命令和它的参数"
-    ))]
-    pub command: Vec<OsString>,
-    // The parts that other processes of `bindtable why` play: nobody else starts them.
-    #[arg(long, hide = true)]
-    pub middle: bool,
-    #[arg(long, hide = true)]
-    pub trace: Option<i32>,
-    #[arg(long, hide = true)]
-    pub helper: bool,
-}
-
 /// How the answer is laid out, in the formats that it may have.
 #[derive(Args)]
 pub struct Output<F: Named> {
@@ -192,23 +160,6 @@ pub struct Output<F: Named> {
         "输出格式"
     ))]
     pub format: F,
-    /// For `--help`: main has read it before clap does.
-    #[arg(long = "lang", value_name = "LANG", help = words!(
-        "en or zh; without it, the locale decides (LC_ALL, LC_MESSAGES, LANG)",
-        "en 或 zh；不写时由 locale 决定（LC_ALL、LC_MESSAGES、LANG）"
-    ))]
-    _lang: Option<String>,
-}
-
-/// A value by its name.
-fn one_of<T: Named>() -> impl TypedValueParser<Value = T> {
-    let names = T::ALL.iter().map(|value| value.name());
-    PossibleValuesParser::new(names).map(|name| T::of_name(&name).expect("clap knows the names"))
-}
-
-fn process(text: &str) -> Result<i32, String> {
-    let number = text.parse().ok().filter(|number| *number > 0);
-    number.ok_or_else(|| say!("a process number is needed", "应为进程号"))
 }
 
 fn threads(text: &str) -> Result<NonZeroU8, String> {
@@ -284,7 +235,7 @@ TIME_WAIT 要过一分钟才消失。涉及两个用户的格子需要 root。�
 }
 
 /// The command with what clap says by itself in Chinese.
-fn in_chinese(command: ClapCommand) -> ClapCommand {
+fn in_chinese(command: Command) -> Command {
     let mut command = command.mut_args(|arg| {
         let mut help = arg.get_help().map(ToString::to_string).unwrap_or_default();
         match arg.get_id().as_str() {

@@ -17,7 +17,7 @@ mod sockets;
 mod table;
 mod why;
 
-use crate::cli::{Arguments, Command, Filter, Task};
+use crate::cli::{Arguments, Filter, Task};
 use crate::kernel::Proto;
 use crate::language::Language;
 use crate::named::Format;
@@ -27,7 +27,7 @@ use crate::table::questions::Question;
 use crate::table::report::{self, Report, Run};
 use crate::table::run;
 use crate::table::world::Capabilities;
-use crate::why::{Part, Trouble};
+use crate::why::Trouble;
 use std::fs::File;
 use std::io::{IsTerminal, Read, Write};
 use std::num::NonZeroU8;
@@ -87,7 +87,7 @@ fn answer(arguments: Arguments) -> Result<(String, u8), Trouble> {
         Some(Task::Port { target, udp, probe, output }) => {
             let proto = if udp { Proto::Udp } else { Proto::Tcp };
             if target.port == 0 {
-                let finding = port::look_at_range(target, proto)?;
+                let finding = port::range::look(target.ip, proto)?;
                 let text = match output.format {
                     Format::Json => port::range::json(&finding),
                     Format::Text => port::range::text(&finding),
@@ -101,24 +101,9 @@ fn answer(arguments: Arguments) -> Result<(String, u8), Trouble> {
             };
             Ok((text, finding.status.exit()))
         }
-        Some(Task::Why(command)) => explain_command(&command).map(|()| (String::new(), 0)),
+        Some(Task::Why(arguments)) => why::run(&arguments).map(|()| (String::new(), 0)),
         Some(Task::Diff { file, filter, output }) => Ok(diff(&file, &filter, output.format)?),
     }
-}
-
-/// Runs a command, or traces a process; or plays one of the parts that this takes.
-fn explain_command(command: &Command) -> Result<(), Trouble> {
-    let part = match (command.trace, command.pid) {
-        _ if command.helper => Part::Helper,
-        (Some(traced), _) if command.middle => Part::Middle(traced),
-        (Some(traced), _) => Part::Tracer(traced),
-        (None, Some(pid)) => Part::Running(pid),
-        (None, None) if command.command.is_empty() => {
-            return Err(why::words::no_command_given().into());
-        }
-        (None, None) => Part::Command(&command.command),
-    };
-    why::run(part, command.format, command.output.as_deref())
 }
 
 /// This kernel against a saved run.

@@ -1,5 +1,7 @@
 //! Values that have a name each: on the command line, and in what is printed and saved.
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
 /// A kind of values with a name each.
 pub trait Named: Copy + Send + Sync + 'static {
     /// Each, in the order in which they are listed.
@@ -19,7 +21,8 @@ macro_rules! named {
     ($(#[$about:meta])* $kind:ident { $($(#[$note:meta])* $value:ident = $name:literal,)+ }) => {
         $(#[$about])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum $kind { $($(#[$note])* $value,)+ }
+        #[derive(serde::Serialize, serde::Deserialize)]
+        pub enum $kind { $($(#[$note])* #[serde(rename = $name)] $value,)+ }
 
         impl $kind {
             pub const ALL: &[Self] = &[$(Self::$value,)+];
@@ -40,6 +43,12 @@ macro_rules! named {
 }
 
 pub(crate) use named;
+
+/// A value by its name, for the command line.
+pub fn one_of<T: Named>() -> impl TypedValueParser<Value = T> {
+    let names = T::ALL.iter().map(|value| value.name());
+    PossibleValuesParser::new(names).map(|name| T::of_name(&name).expect("clap knows the names"))
+}
 
 named! {
     /// How an answer is laid out: for a reader, or for a program.

@@ -18,7 +18,6 @@ use rustix::net::netlink::{self, SocketAddrNetlink};
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, sendto, socket_with,
 };
-use serde::{Serialize, Serializer};
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -61,19 +60,13 @@ impl State {
     }
 }
 
-impl Serialize for State {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
-    }
-}
-
 /// A socket as the kernel lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// Its state.
     pub state: State,
-    /// Its own address.
+    /// Its own address, and its port.
     pub local: IpAddr,
+    pub port: u16,
     /// The other end, if it has one.
     pub peer: Option<(IpAddr, u16)>,
     /// IPV6_V6ONLY, if the kernel tells: not of a connection or a TIME_WAIT, and not in `/proc/net`.
@@ -134,49 +127,21 @@ pub const fn receiving(proto: Proto) -> u32 {
     }
 }
 
-/// Every socket on `port` in one of the `states`, or why the kernel does not list them.
-///
-/// # Errors
-///
-/// What socket(2), send(2) or recv(2) on sock_diag(7) say; an answer that is not understood.
+/// Every socket on `port`, 0 for any, in one of the `states`, or why the kernel does not list them. It
+/// fails with what socket(2), send(2) or recv(2) on sock_diag(7) say, or an answer that is not understood.
 pub fn listed(proto: Proto, port: u16, states: u32) -> io::Result<Vec<Listed>> {
-    let mut all = Vec::new();
-    dump_both(protocol(proto), port, states, &mut |found, message| {
-        all.extend(to_listed(found, message));
-    })?;
-    Ok(all)
-}
-
-/// How many sockets there are on each port: those whose address is `ip` or a wildcard, or without
-/// `ip` all. With their states. It fails as [`listed`] does.
-pub fn ports(proto: Proto, ip: Option<IpAddr>) -> io::Result<Vec<(u16, State)>> {
-    let mut all = Vec::new();
-    let is_near = |local: IpAddr| match (ip.map(|ip| ip.to_canonical()), local.to_canonical()) {
-        (None, _) => true,
-        (Some(ip), local) => ip == local || ip.is_unspecified() || local.is_unspecified(),
-    };
-    dump_both(protocol(proto), 0, ALL, &mut |found, message| {
-        if let Some(listed) = to_listed(found, message).filter(|it| is_near(it.local)) {
-            all.push((found.header.socket_id.source_port, listed.state));
-        }
-    })?;
-    Ok(all)
-}
-
-fn protocol(proto: Proto) -> u8 {
-    if proto == Proto::Tcp { IPPROTO_TCP } else { IPPROTO_UDP }
-}
-
-/// What is done with each socket of an answer, and with the message that has it.
-type Each<'a> = &'a mut dyn FnMut(&InetResponse, &[u8]);
-
-fn dump_both(protocol: u8, port: u16, states: u32, each: Each<'_>) -> io::Result<()> {
-    dump(protocol, AF_INET, [port, 0], states, each)?;
-    match dump(protocol, AF_INET6, [port, 0], states, each) {
+    let mut all = dump(proto, AF_INET, [port, 0], states)?;
+    match dump(proto, AF_INET6, [port, 0], states) {
         // A kernel without IPv6 has no such table.
-        Err(error) if error.raw_os_error() == Some(2) => Ok(()),
-        done => done,
+        Err(error) if error.raw_os_error() == Some(2) => {}
+        more => all.extend(more?),
     }
+    Ok(all)
+}
+
+/// The number of the error; 0 if it has none.
+pub fn errno_of(error: io::Error) -> Errno {
+    Errno::from_raw_os_error(error.raw_os_error().unwrap_or_default())
 }
 
 /// The same error as std's: rustix does that itself only with std, which the ports must not get.
@@ -184,59 +149,41 @@ pub fn std_error(errno: Errno) -> io::Error {
     io::Error::from_raw_os_error(errno.raw_os_error())
 }
 
-/// Every connection to that address, with its own port: as the kernel lists them, or else from the
-/// tables below `folder`, as [`in_proc`].
-///
-/// # Errors
-///
-/// What reading the tables says.
-pub fn connections_to(
-    proto: Proto,
-    peer: SocketAddr,
-    folder: &str,
-) -> io::Result<Vec<(u16, Listed)>> {
+/// Every connection to that address: as the kernel lists them, or else from the tables below `folder`,
+/// as [`in_proc`]. It fails with what reading the tables says.
+pub fn connections_to(proto: Proto, peer: SocketAddr, folder: &str) -> io::Result<Vec<Listed>> {
     let family = if peer.is_ipv4() { AF_INET } else { AF_INET6 };
     let ports = [0, peer.port()];
-    let mut all = Vec::new();
-    let asked = dump(protocol(proto), family, ports, ALL_BUT_BOUND, &mut |found, message| {
-        let listed = to_listed(found, message);
-        all.extend(listed.map(|socket| (found.header.socket_id.source_port, socket)));
-    });
-    if asked.is_err() {
-        all = rows(folder, proto, ports)?;
-    }
-    all.retain(|(_, socket)| socket.peer == Some((peer.ip(), peer.port())));
+    let all = dump(proto, family, ports, ALL_BUT_BOUND);
+    let mut all = all.or_else(|_| in_proc(folder, proto, ports))?;
+    all.retain(|socket| socket.peer == Some((peer.ip(), peer.port())));
     Ok(all)
 }
 
 /// Asks for the sockets with these ports, the socket's own and its peer's, where 0 is any.
-fn dump(protocol: u8, family: u8, ports: [u16; 2], states: u32, each: Each<'_>) -> io::Result<()> {
+fn dump(proto: Proto, family: u8, ports: [u16; 2], states: u32) -> io::Result<Vec<Listed>> {
     let mut socket_id = if family == AF_INET { SocketId::new_v4() } else { SocketId::new_v6() };
     [socket_id.source_port, socket_id.destination_port] = ports;
     let request = InetRequest {
         family,
-        protocol,
+        protocol: if proto == Proto::Tcp { IPPROTO_TCP } else { IPPROTO_UDP },
         extensions: ExtensionFlags::empty(),
         states: StateFlags::from_bits_retain(states),
         socket_id,
     };
-    ask(SockDiagMessage::InetRequest(request), &mut |answer, bytes| match answer {
-        // Bound sockets are listed whatever their port.
-        SockDiagMessage::InetResponse(found)
-            if [0, found.header.socket_id.source_port].contains(&ports[0]) =>
-        {
-            each(&found, bytes);
+    let mut all = Vec::new();
+    ask(SockDiagMessage::InetRequest(request), &mut |answer, bytes| {
+        if let SockDiagMessage::InetResponse(found) = answer {
+            all.extend(to_listed(&found, bytes));
         }
-        _ => {}
-    })
+    })?;
+    all.retain(|socket| [0, socket.port].contains(&ports[0])); // bound sockets are listed whatever their port
+    Ok(all)
 }
 
-/// Asks sock_diag(7) for a dump, and gives each message of the answer, with the bytes from its start.
-///
-/// # Errors
-///
-/// What socket(2), send(2) or recv(2) say, and the kernel in its answer: ENOENT without the table's
-/// module; an answer that is not understood.
+/// Asks sock_diag(7) for a dump, and gives each message of the answer, with the bytes from its
+/// start. It fails with what socket(2), send(2) or recv(2) say, and the kernel in its answer: ENOENT
+/// without the table's module; or with an answer that is not understood.
 pub fn ask(
     request: SockDiagMessage,
     each: &mut dyn FnMut(SockDiagMessage, &[u8]),
@@ -290,6 +237,7 @@ fn to_listed(found: &InetResponse, message: &[u8]) -> Option<Listed> {
     Some(Listed {
         state: State::new(header.state)?,
         local: id.source_address,
+        port: id.source_port,
         peer: (id.destination_port != 0).then_some((id.destination_address, id.destination_port)),
         v6only: v6only.or(v6only_by_address(id.source_address)),
         is_record: header.timer == Some(Timer::TimeWait),
@@ -303,14 +251,9 @@ fn to_listed(found: &InetResponse, message: &[u8]) -> Option<Listed> {
     })
 }
 
-/// The sockets on `port` in the tables below `folder`, `/proc/net` or that of another process.
-/// Bound sockets of TCP that do not listen are not there.
-pub fn in_proc(folder: &str, proto: Proto, port: u16) -> io::Result<Vec<Listed>> {
-    Ok(rows(folder, proto, [port, 0])?.into_iter().map(|(_, listed)| listed).collect())
-}
-
-/// The rows with these ports, the socket's own and its peer's, where 0 is any; each with its own port.
-fn rows(folder: &str, proto: Proto, ports: [u16; 2]) -> io::Result<Vec<(u16, Listed)>> {
+/// The sockets with these ports, its own and its peer's, where 0 is any, in the tables below `folder`,
+/// `/proc/net` or that of another process. Bound sockets of TCP that do not listen are not there.
+pub fn in_proc(folder: &str, proto: Proto, ports: [u16; 2]) -> io::Result<Vec<Listed>> {
     let mut all = Vec::new();
     for family in ["", "6"] {
         // In as few reads as may be: what two of them give is of two moments.
@@ -326,24 +269,21 @@ fn rows(folder: &str, proto: Proto, ports: [u16; 2]) -> io::Result<Vec<(u16, Lis
 }
 
 /// A row of proc_net_tcp: `sl local remote st tx:rx tr:when retrnsmt uid timeout inode ...`.
-fn row(line: &str, ports: [u16; 2]) -> Option<(u16, Listed)> {
+fn row(line: &str, ports: [u16; 2]) -> Option<Listed> {
     let fields: Vec<&str> = line.split_whitespace().collect();
-    let is_wanted = |wanted: u16, port: u16| [0, port].contains(&wanted);
-    let (local, own_port) = address(fields.get(1)?)?;
-    if !is_wanted(ports[0], own_port) {
-        return None;
-    }
+    let (local, port) = address(fields.get(1)?)?;
     let (peer, peer_port) = address(fields.get(2)?)?;
-    if !is_wanted(ports[1], peer_port) {
+    if ![0, port].contains(&ports[0]) || ![0, peer_port].contains(&ports[1]) {
         return None;
     }
     let (sent, received) = fields.get(4)?.split_once(':')?;
     let (timer, expires) = fields.get(5)?.split_once(':')?;
     let hex = |text| u32::from_str_radix(text, 16).ok();
     let (timer, hundredths) = (hex(timer)?, hex(expires)?);
-    let listed = Listed {
+    Some(Listed {
         state: State::new(u8::try_from(hex(fields.get(3)?)?).ok()?)?,
         local,
+        port,
         peer: (peer_port != 0).then_some((peer, peer_port)),
         v6only: v6only_by_address(local),
         is_record: timer == 3,
@@ -354,8 +294,7 @@ fn row(line: &str, ports: [u16; 2]) -> Option<(u16, Listed)> {
         send_queue: hex(sent)?,
         device: None,
         cookie: [0; 8],
-    };
-    Some((own_port, listed))
+    })
 }
 
 /// IPV6_V6ONLY of a socket at `local`, where the address itself tells: it is off at an IPv4 address,

@@ -85,7 +85,7 @@ pub struct Candidate {
     /// When a program was attached.
     pub program: Set,
     /// The multicast group that it has joined.
-    pub member_of: Option<IpAddr>,
+    pub member_of: IpAddr,
     pub user: u32,
 }
 
@@ -97,7 +97,7 @@ pub fn receiver(
     version: Version,
 ) -> (Receiver, Reason) {
     if b.proto == Proto::Udp && to.is_of_all() {
-        let has_host = [a, b].iter().any(|each| each.has_joined(to.ip)) || is_joined_by_all(to.ip);
+        let has_host = [a, b].iter().any(|each| each.member_of == to.ip) || is_joined_by_all(to.ip);
         let who = match [a, b].map(|each| has_host && each.gets_copy(to)) {
             [true, true] => Receiver::Both,
             [true, false] => Receiver::A,
@@ -259,10 +259,6 @@ impl Candidate {
             Proto::Tcp => 1 + on_lo + family,
             Proto::Udp => family + 8 * i32::from(self.peer.is_some()) + 4 * on_lo,
         })
-    }
-
-    fn has_joined(&self, ip: IpAddr) -> bool {
-        self.member_of == Some(ip)
     }
 
     /// Whether it gets a copy of what goes to all: of IPv4's groups, a socket of IPv4 (IP_MULTICAST_ALL,

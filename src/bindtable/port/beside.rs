@@ -97,18 +97,15 @@ fn in_namespaces(question: &Question) -> (Vec<Listed>, usize) {
     });
     unread += refused.len().saturating_sub(MOST_IN_PROC);
     for pid in refused.into_iter().take(MOST_IN_PROC) {
-        let sockets = sockets::in_proc(&format!("/proc/{pid}/net"), proto, port);
+        let sockets = sockets::in_proc(&format!("/proc/{pid}/net"), proto, [port, 0]);
         let sockets = sockets.unwrap_or_default().into_iter();
         all.extend(sockets.filter(is_held_without_peer));
     }
     (all, unread)
 }
 
-/// Moves this thread into the network namespace of a process.
-///
-/// # Errors
-///
-/// What open(2) or setns(2) say: EPERM without CAP_SYS_ADMIN.
+/// Moves this thread into the network namespace of a process. It fails as open(2) or setns(2)
+/// does: EPERM without CAP_SYS_ADMIN.
 fn enter(pid: i32) -> io::Result<()> {
     let file = format!("/proc/{pid}/ns/net");
     let namespace = open(&*file, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());

@@ -17,7 +17,7 @@ use super::target::Question;
 use super::words;
 use crate::kernel::bind::Sock;
 use crate::kernel::{Options, Proto, Version};
-use crate::sockets::{self, State};
+use crate::sockets::{self, State, errno_of};
 use rustix::io::Errno;
 use rustix::system::uname;
 use socket2::{Domain, Socket, Type};
@@ -26,11 +26,8 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
-/// A socket of the family of `ip`, with that option set.
-///
-/// # Errors
-///
-/// socket(2): EAFNOSUPPORT where the kernel has no IPv6. setsockopt(2).
+/// A socket of the family of `ip`, with that option set. It fails as socket(2) does, EAFNOSUPPORT
+/// where the kernel has no IPv6, and as setsockopt(2).
 fn new_socket(proto: Proto, ip: IpAddr, option: ServerOption) -> io::Result<Socket> {
     let domain = if ip.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 };
     let kind = if proto == Proto::Tcp { Type::STREAM } else { Type::DGRAM };
@@ -56,16 +53,12 @@ fn new_server(question: &Question, ip: IpAddr, option: ServerOption) -> io::Resu
 
 /// bind(2).
 fn bind(socket: &Socket, address: SocketAddr) -> Result<(), Errno> {
-    socket.bind(&address.into()).map_err(errno)
-}
-
-fn errno(error: io::Error) -> Errno {
-    Errno::from_raw_os_error(error.raw_os_error().unwrap_or_default())
+    socket.bind(&address.into()).map_err(errno_of)
 }
 
 /// Binds as a server would, and closes at once.
 fn try_bind(question: &Question, ip: IpAddr, option: ServerOption) -> Result<(), Errno> {
-    let server = new_server(question, ip, option).map_err(errno)?;
+    let server = new_server(question, ip, option).map_err(errno_of)?;
     bind(&server, question.target.at(ip))
 }
 
@@ -92,7 +85,7 @@ pub fn before_the_port(question: &Question, ip: IpAddr) -> Test {
     let socket = match new_server(question, ip, ServerOption::Nothing) {
         Ok(socket) => socket,
         Err(error) => {
-            return match errno(error) {
+            return match errno_of(error) {
                 Errno::AFNOSUPPORT => Test::NoFamily,
                 errno => Test::Failed(errno),
             };
@@ -229,7 +222,7 @@ impl Spare {
         let place = self.0.iter().position(|(is, has, _)| (*is, *has) == (is_ipv4, option));
         let socket = match place {
             Some(at) => self.0.swap_remove(at).2,
-            None => new_socket(Proto::Tcp, address.ip(), option).map_err(errno)?,
+            None => new_socket(Proto::Tcp, address.ip(), option).map_err(errno_of)?,
         };
         let tried = bind(&socket, address);
         // bind has taken the scope of a link-local address for the socket's device.

@@ -3,6 +3,7 @@
 use super::holders::{self, Holder, Holders};
 use super::target::Question;
 use crate::kernel::{self, Options};
+use crate::named::named;
 use crate::printable::Outside;
 use crate::sockets::{self, Listed, State};
 use rustix::io::Errno;
@@ -15,11 +16,8 @@ use std::sync::LazyLock;
 /// All that is found.
 #[derive(Clone, Debug)]
 pub struct Finding {
-    /// What was asked.
     pub question: Question,
-    /// Whether the port is free.
     pub status: Status,
-    /// The sockets on the port.
     pub sockets: Vec<Socket>,
     /// Whether the port remembers no SO_REUSEPORT group for certain: a bind of this process without the
     /// option was the last one.
@@ -30,11 +28,9 @@ pub struct Finding {
     pub verdicts: Vec<Verdict>,
     /// The puzzling cases that are recognised.
     pub cases: Vec<Case>,
-    /// What helps, easiest first.
     pub help: Vec<Help>,
     /// Of a free port: why a server may still say that it is in use.
     pub if_still: Vec<IfStill>,
-    /// What could not be seen.
     pub unseen: Vec<Unseen>,
 }
 
@@ -72,7 +68,6 @@ pub enum InKernel {
     Mptcp,
     /// VXLAN, GENEVE, L2TP and other tunnels.
     Tunnel,
-    /// WireGuard.
     Wireguard,
     /// A client or server of NFS.
     Nfs,
@@ -85,9 +80,7 @@ pub enum InKernel {
 /// What may hold a socket, and the command that shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Candidate {
-    /// What it may be.
     pub what: InKernel,
-    /// What shows it.
     pub command: &'static str,
 }
 
@@ -99,7 +92,6 @@ pub enum Engine {
     Docker,
     /// Docker, for a service of a swarm, or for a container without the userland proxy.
     Swarm,
-    /// Podman.
     Podman,
 }
 
@@ -107,9 +99,7 @@ pub enum Engine {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
-    /// No socket has it.
     Free,
-    /// Some socket has it.
     InUse,
 }
 
@@ -126,9 +116,7 @@ impl Status {
 /// A user, by number and, if `/etc/passwd` has it, by name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct User {
-    /// Its number.
     pub uid: u32,
-    /// Its name.
     pub name: Option<Outside>,
 }
 
@@ -149,15 +137,11 @@ impl User {
 /// A socket on the port.
 #[derive(Clone, Debug, Serialize)]
 pub struct Socket {
-    /// Its state.
     pub state: State,
-    /// Its own address.
     pub address: IpAddr,
     /// The network interface that it is bound to.
     pub device: Option<Outside>,
-    /// The other end.
     pub peer: Option<SocketAddr>,
-    /// IPV6_V6ONLY, if it is known.
     pub ipv6_only: Option<bool>,
     /// Its user; none for a TIME_WAIT.
     pub user: Option<User>,
@@ -169,9 +153,7 @@ pub struct Socket {
     pub waiting: Option<u32>,
     /// Of a listener: how many may wait.
     pub backlog: Option<u32>,
-    /// SO_REUSEADDR, if it is known.
     pub reuseaddr: Option<bool>,
-    /// SO_REUSEPORT, if it is known.
     pub reuseport: Option<bool>,
     /// Whether it is the small record that the kernel keeps of a closed connection.
     pub record: bool,
@@ -262,27 +244,17 @@ impl Socket {
     }
 }
 
-/// The options that a new server may set before bind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub enum ServerOption {
-    /// No option.
-    #[serde(rename = "none")]
-    Nothing,
-    /// SO_REUSEADDR.
-    #[serde(rename = "SO_REUSEADDR")]
-    ReuseAddr,
-    /// SO_REUSEPORT.
-    #[serde(rename = "SO_REUSEPORT")]
-    ReusePort,
-    /// Both.
-    #[serde(rename = "SO_REUSEADDR+SO_REUSEPORT")]
-    Both,
+named! {
+    /// The options that a new server may set before bind, in the order of the table's columns.
+    ServerOption {
+        Nothing = "none",
+        ReuseAddr = "SO_REUSEADDR",
+        ReusePort = "SO_REUSEPORT",
+        Both = "SO_REUSEADDR+SO_REUSEPORT",
+    }
 }
 
 impl ServerOption {
-    /// In the order of the table's columns.
-    pub const ALL: [Self; 4] = [Self::Nothing, Self::ReuseAddr, Self::ReusePort, Self::Both];
-
     /// What is set.
     pub fn options(self) -> Options {
         Options {
@@ -296,9 +268,7 @@ impl ServerOption {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Can {
-    /// It may.
     Yes,
-    /// It may not.
     No,
     /// It depends on what could not be seen.
     Unknown,
@@ -333,15 +303,11 @@ pub enum Why {
 /// May a server with this option bind at this address now?
 #[derive(Clone, Debug, Serialize)]
 pub struct Verdict {
-    /// The server's address.
     pub address: IpAddr,
     /// The option that it sets before bind.
     pub option: ServerOption,
-    /// Whether it may.
     pub can: Can,
-    /// Why it may not.
     pub why: Option<Why>,
-    /// The error of bind.
     #[serde(serialize_with = "name_if_any")]
     pub error: Option<Errno>,
     /// The socket that decides, or one of several that may, by its place in `sockets`.
@@ -380,7 +346,6 @@ fn name_if_any<S: Serializer>(error: &Option<Errno>, serializer: S) -> Result<S:
 /// A process, if one can be seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Who {
-    /// Its number.
     pub pid: Option<i32>,
     /// What ps(1) calls it.
     pub name: Option<Outside>,

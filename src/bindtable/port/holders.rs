@@ -128,7 +128,8 @@ impl Holders {
             }
         }
         // A leader that has ended has no table, and a thread may have its own (CLONE_FILES).
-        let rest = self.unexplained(inodes);
+        let is_hidden = |inode: &u64| !self.of.contains_key(inode);
+        let rest: BTreeSet<u64> = inodes.iter().copied().filter(is_hidden).collect();
         if rest.is_empty() {
             return Ok(());
         }
@@ -138,11 +139,6 @@ impl Holders {
             }
         }
         Ok(())
-    }
-
-    /// Those of the sockets that no process has shown.
-    pub fn unexplained(&self, inodes: &BTreeSet<u64>) -> BTreeSet<u64> {
-        inodes.iter().copied().filter(|inode| !self.of.contains_key(inode)).collect()
     }
 
     /// Whether the thread let its descriptors be read.
@@ -306,7 +302,7 @@ pub fn namespaces() -> Vec<i32> {
 }
 
 /// The number of every process. It fails if `/proc` cannot be read, or is another PID namespace's.
-fn processes() -> Result<impl Iterator<Item = i32>, Trouble> {
+pub fn processes() -> Result<impl Iterator<Item = i32>, Trouble> {
     is_own()?;
     Ok(numbers("/proc")?)
 }
@@ -320,7 +316,8 @@ fn threads(pid: i32) -> io::Result<impl Iterator<Item = i32>> {
     Ok(all.into_iter().flatten())
 }
 
-fn numbers(folder: &str) -> io::Result<impl Iterator<Item = i32> + use<>> {
+/// The numbers in a folder of `/proc`: of processes, threads or descriptors.
+pub fn numbers(folder: &str) -> io::Result<impl Iterator<Item = i32> + use<>> {
     let entries = fs::read_dir(folder)?;
     Ok(entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()))
 }
@@ -351,11 +348,6 @@ pub fn are_all_here() -> bool {
 /// This process's own cgroups.
 static OWN_CGROUPS: LazyLock<String> =
     LazyLock::new(|| fs::read_to_string("/proc/thread-self/cgroup").unwrap_or_default());
-
-/// The number of every process that can be seen.
-pub fn seen_processes() -> impl Iterator<Item = i32> {
-    processes().into_iter().flatten()
-}
 
 /// What a process is.
 pub fn process(pid: i32) -> Option<Holder> {
@@ -448,12 +440,8 @@ fn container(path: &str) -> Option<Outside> {
 }
 
 /// The options of a socket, by a copy of the descriptor (pidfd_getfd(2), Linux 5.6) that is closed
-/// at once.
-///
-/// # Errors
-///
-/// EBADF, if the process has closed it, or the descriptor is another socket's by now; ESRCH, if it has
-/// ended; EPERM and ENOSYS, if the copy is not allowed.
+/// at once. It fails with EBADF, if the process has closed it, or the descriptor is another
+/// socket's by now; ESRCH, if it has ended; EPERM and ENOSYS, if the copy is not allowed.
 fn options(process: &OwnedFd, descriptor: i32, inode: u64) -> Result<Options, Errno> {
     let socket = pidfd_getfd(process, descriptor, PidfdGetfdFlags::empty())?;
     if fstat(&socket)?.st_ino != inode {

@@ -19,16 +19,10 @@ pub struct Owner(Vec<Sock>);
 /// The number of a device that no other socket has.
 const SOME_DEVICE: u32 = u32::MAX;
 
-impl From<&Socket> for Owner {
-    fn from(socket: &Socket) -> Self {
-        Self::new(socket, ServerOption::Nothing)
-    }
-}
-
 impl Owner {
     /// The owner that this socket is to a new one with that option. What a bind with one option has told of
     /// several sockets at once tells nothing of a bind with both: each may have another one of the two.
-    fn new(socket: &Socket, option: ServerOption) -> Self {
+    pub fn new(socket: &Socket, option: ServerOption) -> Self {
         let has = match option {
             ServerOption::Both => [socket.reuseaddr, socket.reuseport],
             _ => socket.all_have,
@@ -102,7 +96,6 @@ pub fn remembers(earlier: &Sock, new: &Sock) -> bool {
 /// What the model says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// It may bind.
     Yes,
     /// EADDRINUSE, for the sake of this owner, by this condition.
     No(usize, Rule),
@@ -188,7 +181,7 @@ pub fn leaves_groups(sockets: &[Socket], new: &Sock) -> bool {
         let mut seen = BTreeSet::new();
         let wanted =
             sockets.iter().filter(|it| is_wanted(it) && seen.insert(traits(it, it.address)));
-        wanted.flat_map(|it| Owner::from(it).0).collect()
+        wanted.flat_map(|it| Owner::new(it, ServerOption::Nothing).0).collect()
     };
     let options = ServerOption::ReusePort.options();
     let mut group = all(Socket::may_have_group);
@@ -415,7 +408,8 @@ impl Finding {
             addresses.retain(|address| *address != ip);
             addresses.insert(0, ip);
         }
-        let owners = ServerOption::ALL.map(|option| self.owners(option));
+        let options = ServerOption::ALL.iter().map(|&option| (option, self.owners(option)));
+        let owners: Vec<_> = options.collect();
         for ip in addresses {
             let test = binds::before_the_port(&self.question, ip);
             match test {
@@ -426,8 +420,8 @@ impl Finding {
                 Test::Failed(error) => self.unseen.push(Unseen::Test { address: ip, error }),
                 _ => {}
             }
-            for (option, owners) in ServerOption::ALL.into_iter().zip(&owners) {
-                let mut verdict = Verdict::yes(ip, option);
+            for (option, owners) in &owners {
+                let mut verdict = Verdict::yes(ip, *option);
                 self.apply_rule(&mut verdict, owners);
                 match test {
                     Test::Refused(errno) => {

@@ -29,11 +29,6 @@ use std::path::Path;
 use target::Question;
 pub use target::Target;
 
-/// Looks at the range from which the kernel chooses, for the target of port 0.
-pub fn look_at_range(target: Target, proto: Proto) -> Result<range::RangeFinding, String> {
-    range::look(&Question::new(target, proto, false))
-}
-
 /// Looks at the port; with `probe`, by real binds too. It fails where neither sock_diag(7) nor `/proc/net`
 /// can be read.
 pub fn look(target: Target, proto: Proto, probe: bool) -> Result<Finding, String> {
@@ -84,7 +79,7 @@ fn stable_listing(question: &Question) -> Result<(Vec<Socket>, Vec<Unseen>, Besi
     let mut list = || -> Result<Vec<Listed>, String> {
         let (proto, port) = (question.proto, question.target.port);
         sockets::listed(proto, port, sockets::ALL).or_else(|error| {
-            let sockets = sockets::in_proc("/proc/thread-self/net", proto, port);
+            let sockets = sockets::in_proc("/proc/thread-self/net", proto, [port, 0]);
             let sockets = sockets.map_err(|second| words::nothing_to_read(&error, &second))?;
             refusal = Some(error.to_string());
             Ok(sockets)

@@ -1,13 +1,10 @@
 //! Lays out what was found, for a reader with 80 columns.
 
-use super::finding::{
-    Can, Case, Finding, Help, IfStill, ServerOption, Socket, Status, Unseen, User, Verdict,
-};
+use super::finding::{Can, Case, Finding, ServerOption, Socket, Verdict};
 use super::words;
 use crate::sockets::State;
-use serde::Serialize;
+use serde_json::json;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use textwrap::core::{Word, display_width};
 
 const WIDTH: usize = 80;
@@ -16,40 +13,34 @@ const WIDTH: usize = 80;
 const NAMESPACES: usize = 3;
 const GROUPS: usize = 20;
 
-/// The text for a reader.
+/// The text for a reader: what there is of these parts, an empty line before each but the first.
 pub fn text(finding: &Finding) -> String {
-    let mut text = String::new();
-    if finding.question.probe {
-        text += &wrapped(&words::probing(finding), "", "");
-        text.push('\n');
-    }
-    text += &wrapped(&words::answer(finding), "", "");
-    text += &sockets(finding);
-    text.push('\n');
-    text += &table(finding);
-    if !finding.cases.is_empty() {
-        text.push('\n');
-    }
-    text += &cases(finding);
-    if !finding.help.is_empty() {
-        text += &format!("\n{}\n", words::what_helps());
-    }
-    for (at, help) in finding.help.iter().enumerate() {
-        text += &wrapped(&words::help(help, finding), &format!("{}. ", at + 1), "   ");
-    }
-    if !finding.if_still.is_empty() {
-        text += &format!("\n{}\n", words::if_still_in_use());
-    }
-    for reason in &finding.if_still {
-        text += &wrapped(&words::if_still(reason), "- ", "  ");
-    }
-    if !finding.unseen.is_empty() {
-        text.push('\n');
-    }
-    for unseen in &finding.unseen {
-        text += &wrapped(&words::unseen(unseen, finding), "", "");
-    }
-    text
+    let probing = finding.question.probe.then(|| wrapped(&words::probing(finding), "", ""));
+    let if_still: String =
+        finding.if_still.iter().map(|it| wrapped(&words::if_still(it), "- ", "  ")).collect();
+    let parts = [
+        probing.unwrap_or_default(),
+        wrapped(&words::answer(finding), "", ""),
+        sockets(finding),
+        table(finding),
+        cases(finding),
+        numbered(finding.help.iter().map(|help| words::help(help, finding))),
+        below(words::if_still_in_use(), if_still),
+        finding.unseen.iter().map(|it| wrapped(&words::unseen(it, finding), "", "")).collect(),
+    ];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+/// What helps, easiest first.
+pub fn numbered(help: impl Iterator<Item = String>) -> String {
+    let help = help.enumerate();
+    let help = help.map(|(at, help)| wrapped(&help, &format!("{}. ", at + 1), "   "));
+    below(words::what_helps(), help.collect())
+}
+
+/// The text below its title, if there is any.
+fn below(title: &str, text: String) -> String {
+    if text.is_empty() { text } else { format!("{title}\n{text}") }
 }
 
 /// The sockets: of very many, the listeners first.
@@ -59,7 +50,7 @@ fn sockets(finding: &Finding) -> String {
     shown.sort_by_key(|at| words::weight(groups[*at].0));
     shown.truncate(GROUPS);
     shown.sort_unstable();
-    let mut text = String::from(if groups.is_empty() { "" } else { "\n" });
+    let mut text = String::new();
     let mut left: usize = groups.iter().map(|(_, count)| count).sum();
     for (socket, count) in shown.into_iter().map(|at| groups[at]) {
         left -= count;
@@ -92,43 +83,25 @@ fn cases(finding: &Finding) -> String {
     text
 }
 
-/// What a program gets: the answer in a sentence, too.
-#[derive(Serialize)]
-struct Document<'a> {
-    protocol: &'static str,
-    port: u16,
-    address: Option<IpAddr>,
-    status: Status,
-    answer: String,
-    user: &'a User,
-    sockets: &'a [Socket],
-    verdicts: &'a [Verdict],
-    cases: &'a [Case],
-    help: &'a [Help],
-    if_still: &'a [IfStill],
-    unseen: &'a [Unseen],
-    probed: bool,
-}
-
-/// The same for programs, on one line.
+/// The same for programs, on one line; the answer in a sentence, too.
 pub fn json(finding: &Finding) -> String {
     let question = &finding.question;
-    let document = Document {
-        protocol: question.proto.name(),
-        port: question.target.port,
-        address: question.target.ip,
-        status: finding.status,
-        answer: words::answer(finding),
-        user: &question.user,
-        sockets: &finding.sockets,
-        verdicts: &finding.verdicts,
-        cases: &finding.cases,
-        help: &finding.help,
-        if_still: &finding.if_still,
-        unseen: &finding.unseen,
-        probed: question.probe,
-    };
-    serde_json::to_string(&document).expect("it has no map with odd keys") + "\n"
+    let document = json!({
+        "protocol": question.proto,
+        "port": question.target.port,
+        "address": question.target.ip,
+        "status": finding.status,
+        "answer": words::answer(finding),
+        "user": question.user,
+        "sockets": finding.sockets,
+        "verdicts": finding.verdicts,
+        "cases": finding.cases,
+        "help": finding.help,
+        "if_still": finding.if_still,
+        "unseen": finding.unseen,
+        "probed": question.probe,
+    });
+    format!("{document}\n")
 }
 
 /// The text in lines of 80 columns at most, the first one after `first`, and each other after `others`.
@@ -158,13 +131,11 @@ fn parts(line: &str) -> Box<dyn Iterator<Item = Word<'_>> + '_> {
 fn groups(finding: &Finding) -> Vec<(&Socket, usize)> {
     let mut groups: Vec<(&Socket, usize)> = Vec::new();
     let mut places = BTreeMap::new();
-    let key = |socket: &Socket| {
-        let pids: Vec<i32> = socket.processes.iter().map(|holder| holder.pid).collect();
-        (
-            (socket.state, socket.address, socket.device_index, socket.user.clone(), pids),
-            (socket.record, socket.has_inode),
-            (socket.reuseaddr, socket.reuseport, socket.ipv6_only),
-        )
+    let key = |its: &Socket| {
+        let pids: Vec<i32> = its.processes.iter().map(|holder| holder.pid).collect();
+        let place = (its.address, its.device_index);
+        let options = (its.reuseaddr, its.reuseport, its.ipv6_only);
+        (its.state, place, its.record, its.has_inode, options, its.user.clone(), pids)
     };
     for socket in &finding.sockets {
         let at = match socket.state {
@@ -218,29 +189,19 @@ fn table(finding: &Finding) -> String {
         });
         format!("{word} [{}]", at + 1)
     };
-    let mut addresses: Vec<IpAddr> = Vec::new();
-    for verdict in &finding.verdicts {
-        if !addresses.contains(&verdict.address) {
-            addresses.push(verdict.address);
-        }
-    }
+    // Each address has a verdict for each option, in the order of the columns.
+    let rows = finding.verdicts.chunks(ServerOption::ALL.len());
     let names: Vec<String> =
-        addresses.iter().map(|ip| finding.question.target.place(*ip)).collect();
+        rows.clone().map(|row| finding.question.target.place(row[0].address)).collect();
     let wide = names.iter().map(String::len).max().unwrap_or(0).max(9);
     let row = |name: &str, cells: &[String]| {
         let cells: Vec<String> = cells.iter().map(|cell| padded(cell, 12)).collect();
         format!("    {name:wide$}  {}", cells.join("  ")).trim_end().to_owned() + "\n"
     };
-    text += &row("", &ServerOption::ALL.map(|option| words::option(option).to_owned()));
-    for (address, name) in addresses.iter().zip(&names) {
-        let of = |option: ServerOption| {
-            let verdict = finding
-                .verdicts
-                .iter()
-                .find(|verdict| verdict.address == *address && verdict.option == option);
-            verdict.map_or(String::new(), &mut cell)
-        };
-        text += &row(name, &ServerOption::ALL.map(of));
+    let options = ServerOption::ALL.iter().map(|option| words::option(*option).to_owned());
+    text += &row("", &options.collect::<Vec<_>>());
+    for (name, verdicts) in names.iter().zip(rows) {
+        text += &row(name, &verdicts.iter().map(&mut cell).collect::<Vec<_>>());
     }
     for (at, reason) in reasons.iter().enumerate() {
         text += &wrapped(reason, &format!("    [{}] ", at + 1), "        ");

@@ -1,7 +1,8 @@
 //! `bindtable port 0`: how full the range is from which the kernel chooses a port.
 
 use super::finding::Status;
-use super::target::{Question, Range, first_unprivileged};
+use crate::kernel::Proto;
+use super::target::{Range, first_unprivileged};
 use super::words;
 use crate::sockets::{self, State};
 use serde::Serialize;
@@ -20,13 +21,11 @@ pub struct RangeFinding {
     answer: String,
     /// The first and the last port of `ip_local_port_range`.
     pub first: u16,
-    /// The last one.
     pub last: u16,
     /// How many of them `ip_local_reserved_ports` keeps out.
     pub reserved: usize,
     /// How many of the others have a socket that would be in the way at the address.
     pub in_use: usize,
-    /// How many have none.
     pub free: usize,
     /// The sockets on them, by state.
     pub states: BTreeMap<State, usize>,
@@ -46,16 +45,21 @@ pub enum RangeHelp {
 }
 
 /// Counts the ports of the range. It fails if sock_diag(7) cannot be asked.
-pub fn look(question: &Question) -> Result<RangeFinding, String> {
+pub fn look(address: Option<IpAddr>, proto: Proto) -> Result<RangeFinding, String> {
     let Range { first, last, reserved } = Range::read();
-    let (proto, address) = (question.proto, question.target.ip);
-    let sockets = sockets::ports(proto, address).map_err(|error| words::no_sock_diag(&error))?;
+    let is_near = |local: IpAddr| match (address.map(|ip| ip.to_canonical()), local.to_canonical())
+    {
+        (None, _) => true,
+        (Some(ip), local) => ip == local || ip.is_unspecified() || local.is_unspecified(),
+    };
+    let sockets =
+        sockets::listed(proto, 0, sockets::ALL).map_err(|error| words::no_sock_diag(&error))?;
     let ports: BTreeSet<u16> = (first..=last).filter(|port| !reserved.contains(port)).collect();
     let mut states = BTreeMap::new();
     let mut taken = BTreeSet::new();
-    for (port, state) in sockets.into_iter().filter(|(port, _)| ports.contains(port)) {
-        taken.insert(port);
-        *states.entry(state).or_default() += 1;
+    for socket in sockets.iter().filter(|it| ports.contains(&it.port) && is_near(it.local)) {
+        taken.insert(socket.port);
+        *states.entry(socket.state).or_default() += 1;
     }
     let (in_use, free) = (taken.len(), ports.len() - taken.len());
     let mut help = Vec::new();
@@ -94,13 +98,8 @@ pub fn text(finding: &RangeFinding) -> String {
     }
     text.push('\n');
     text += &super::print::wrapped(words::range_rule(), "", "");
-    if !finding.help.is_empty() {
-        text += &format!("\n{}\n", words::what_helps());
-    }
-    for (at, help) in finding.help.iter().enumerate() {
-        text += &super::print::wrapped(&words::range_help(help), &format!("{}. ", at + 1), "   ");
-    }
-    text
+    let help = super::print::numbered(finding.help.iter().map(words::range_help));
+    if help.is_empty() { text } else { text + "\n" + &help }
 }
 
 /// The same for programs, on one line.

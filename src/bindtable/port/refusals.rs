@@ -70,12 +70,10 @@ impl Verdict {
         (self.can, self.why, self.error, self.socket) = (Can::Yes, None, None, None);
     }
 
-    /// The server may not bind.
     pub fn refuse(&mut self, why: Why, errno: Errno) {
         (self.can, self.why, self.error) = (Can::No, Some(why), Some(errno));
     }
 
-    /// The test failed.
     pub fn fail(&mut self, errno: Errno) {
         (self.can, self.why, self.error) = (Can::Unknown, Some(Why::Untested), Some(errno));
     }

@@ -30,7 +30,6 @@ pub struct Target {
 pub struct Interface {
     /// Its name, or its number, as it was typed.
     typed: Outside,
-    /// Its number.
     index: u32,
 }
 
@@ -145,9 +144,7 @@ impl Target {
 /// What is asked.
 #[derive(Clone, Debug)]
 pub struct Question {
-    /// The port, and perhaps an address.
     pub target: Target,
-    /// The protocol.
     pub proto: Proto,
     /// Whether real binds are to answer.
     pub probe: bool,
@@ -195,7 +192,6 @@ pub fn command(target: &Target, proto: Proto) -> Option<String> {
 pub struct Range {
     /// `ip_local_port_range`.
     pub first: u16,
-    /// The last one.
     pub last: u16,
     /// `ip_local_reserved_ports`, inside it or outside.
     pub reserved: BTreeSet<u16>,

@@ -45,10 +45,7 @@ pub(super) fn no_interface(name: &str) -> String {
 }
 
 pub(super) fn nothing_to_read(diag: &io::Error, proc: &io::Error) -> String {
-    say!(
-        "the kernel does not list its sockets: sock_diag: {diag}; /proc/net: {proc}",
-        "读不到套接字列表：sock_diag：{diag}；/proc/net：{proc}"
-    )
+    no_sock_diag(diag) + &say!("; /proc/net: {proc}", "；/proc/net：{proc}")
 }
 
 pub(super) fn no_sock_diag(error: &io::Error) -> String {
@@ -299,21 +296,25 @@ pub(super) fn about(socket: &Socket, count: usize) -> Vec<String> {
     } else if !socket.has_inode {
         lines.push(say!("no process", "没有进程"));
     }
-    let option = |name: &str, is_set: Option<bool>| match is_set {
-        Some(true) => say!("{name} on", "{name} 已开启"),
-        Some(false) => say!("{name} off", "{name} 未开启"),
-        None => say!("{name} unknown", "{name} 未知"),
-    };
     lines.push(say!(
         "{reuseaddr}, {reuseport}",
         "{reuseaddr}，{reuseport}",
-        reuseaddr = option("SO_REUSEADDR", socket.reuseaddr),
-        reuseport = option("SO_REUSEPORT", socket.reuseport)
+        reuseaddr = option_is("SO_REUSEADDR", socket.reuseaddr),
+        reuseport = option_is("SO_REUSEPORT", socket.reuseport)
     ));
     if socket.ipv6_only == Some(true) && socket.address.is_unspecified() {
         lines.push(say!("IPV6_V6ONLY on: it takes no IPv4", "IPV6_V6ONLY 已开启：不接受 IPv4"));
     }
     lines
+}
+
+/// Whether an option is set, if that is known.
+pub fn option_is(name: &str, is_set: Option<bool>) -> String {
+    match is_set {
+        Some(true) => say!("{name} on", "{name} 已开启"),
+        Some(false) => say!("{name} off", "{name} 未开启"),
+        None => say!("{name} unknown", "{name} 未知"),
+    }
 }
 
 fn process(holder: &Holder) -> String {
@@ -441,13 +442,11 @@ pub(super) fn why(verdict: &Verdict) -> String {
             "{error}：内核拒绝绑定，但从列出的套接字看不出原因。"
         ),
         Some(Why::Other) => say!("bind: {error}.", "bind：{error}。"),
-        None => {
-            say!(
-                "It depends on what cannot be read: an option of the old socket, or which socket was \
-                 bound last.",
-                "无法确定：取决于读不到的信息，即旧套接字的选项，或者哪个套接字最后绑定。"
-            )
-        }
+        None => say!(
+            "It depends on what cannot be read: an option of the old socket, or which socket was \
+             bound last.",
+            "无法确定：取决于读不到的信息，即旧套接字的选项，或者哪个套接字最后绑定。"
+        ),
     }
 }
 
@@ -729,13 +728,11 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
              [{ip}%eth0]:{port}.",
             "绑定 {ip} 失败：链路本地地址必须指明网络接口，例如 [{ip}%eth0]:{port}。"
         ),
-        Case::Refused { address, error } => {
-            say!(
-                "bind to {address} fails: {error}.",
-                "绑定 {address} 失败：{error}。",
-                error = error_name(*error)
-            )
-        }
+        Case::Refused { address, error } => say!(
+            "bind to {address} fails: {error}.",
+            "绑定 {address} 失败：{error}。",
+            error = error_name(*error)
+        ),
     }
 }
 
@@ -769,7 +766,7 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
         Help::BindAddress { address } => {
             let instead = match finding.question.target.ip {
                 Some(ip) => ip.to_string(),
-                None => words!("every address", "所有地址").to_owned(),
+                None => say!("every address", "所有地址"),
             };
             say!(
                 "Bind {address} instead of {instead}: it is free right now, without any option.",
@@ -863,13 +860,12 @@ pub(super) fn if_still_in_use() -> &'static str {
 
 pub(super) fn if_still(reason: &IfStill) -> String {
     match reason {
-        IfStill::BindsTwice => words!(
+        IfStill::BindsTwice => say!(
             "It binds the port twice itself: 0.0.0.0 and then ::, two listen lines, or a second \
              worker.",
             "它自己绑定了两次：例如先 0.0.0.0 再 ::，配置里有两行 listen，\
              或者又启动了一个工作进程。"
-        )
-        .to_owned(),
+        ),
         IfStill::OtherProtocol { command } => {
             say!("It means the other protocol: {command}", "它用的是另一个协议：{command}")
         }
@@ -938,13 +934,12 @@ pub(super) fn range_rule() -> &'static str {
 
 pub(super) fn range_help(help: &RangeHelp) -> String {
     match help {
-        RangeHelp::BindAddressNoPort => words!(
+        RangeHelp::BindAddressNoPort => say!(
             "In a client that binds an address before connect: set IP_BIND_ADDRESS_NO_PORT. Then \
              connect chooses the port.",
             "如果客户端先绑定地址再 connect：设置 IP_BIND_ADDRESS_NO_PORT，\
              就推迟到 connect 时再选端口。"
-        )
-        .to_owned(),
+        ),
         RangeHelp::Widen { command } => say!(
             "Make the range wider, as root; reserve the ports of your servers in it: {command}",
             "以 root 身份扩大范围，并把其中服务器要用的端口设为保留：{command}"

@@ -116,8 +116,7 @@ impl Drop for KeptOpen {
 impl Attempt<'_> {
     /// What becomes of B; or nothing, if A is not quite what it should be and `is_last` is not set.
     fn run(&self, is_last: bool) -> Result<Option<Outcome>, Trouble> {
-        let (a, others) =
-            self.cell.there.split_first().ok_or(words!("there is nobody", "没有写出旧套接字"))?;
+        let Cell { a, others, .. } = self.cell;
         let mut kept = KeptOpen::default();
         match (self.cell.proto, a.route) {
             (Proto::Tcp, Route::Bind) => self.make_server(a, self.bound(a)?, &mut kept)?,
@@ -235,7 +234,7 @@ impl Attempt<'_> {
     fn listed(&self) -> Result<Vec<sockets::Listed>, String> {
         let folder = "/proc/thread-self/net";
         sockets::listed(Proto::Tcp, self.port, sockets::ALL_BUT_BOUND)
-            .or_else(|_| sockets::in_proc(folder, Proto::Tcp, self.port))
+            .or_else(|_| sockets::in_proc(folder, Proto::Tcp, [self.port, 0]))
             .map_err(|error| say!("{folder}/tcp: {error}", "{folder}/tcp：{error}"))
     }
 
@@ -543,8 +542,5 @@ fn names(states: &[TcpState]) -> String {
 }
 
 fn verdict(call: Call, result: io::Result<()>) -> Verdict {
-    Verdict::of(
-        call,
-        result.map_err(|error| Errno::from_raw_os_error(error.raw_os_error().unwrap_or_default())),
-    )
+    Verdict::of(call, result.map_err(sockets::errno_of))
 }

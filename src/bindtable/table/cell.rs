@@ -43,22 +43,8 @@ named! {
 }
 
 impl State {
-    /// What a connection goes through, in its order; and before it, and after.
-    pub const OF_TCP: [Self; 13] = [
-        Self::Bound,
-        Self::Between,
-        Self::Listening,
-        Self::ShutDown,
-        Self::Connection,
-        Self::Connected,
-        Self::FinWait1,
-        Self::HalfClosed,
-        Self::FinWait2,
-        Self::CloseWait,
-        Self::LastAck,
-        Self::TimeWait,
-        Self::Closed,
-    ];
+    /// What a connection goes through, in its order; and before it, and after: all before `Exhausted`.
+    pub const OF_TCP: &[Self] = Self::ALL.split_at(Self::Exhausted as usize).0;
 
     /// What a socket can be in whose connection it has made itself.
     pub const OF_CLIENT: [Self; 6] = [
@@ -73,15 +59,9 @@ impl State {
     /// UDP has no others.
     pub const OF_UDP: [Self; 4] = [Self::Bound, Self::Connected, Self::Exhausted, Self::Closed];
 
-    /// Whether B asks for any port while A has the last.
-    pub const fn is_exhausted(self) -> bool {
-        matches!(
-            self,
-            Self::Exhausted
-                | Self::ExhaustedReuse0
-                | Self::ExhaustedReuse1
-                | Self::ExhaustedReuse1Between
-        )
+    /// Whether B asks for any port while A has the last: `Exhausted`, and all after it.
+    pub fn is_exhausted(self) -> bool {
+        self >= Self::Exhausted
     }
 
     /// What ip_autobind_reuse must be.
@@ -99,7 +79,7 @@ impl State {
     }
 
     /// Whether A is bound, and has done no more.
-    pub const fn is_bound(self) -> bool {
+    pub fn is_bound(self) -> bool {
         matches!(self, Self::Bound | Self::Between) || self.is_exhausted()
     }
 }
@@ -383,8 +363,9 @@ impl FromStr for Socket {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Cell {
     pub proto: Proto,
-    /// A, and in some cells others that are bound after it.
-    pub there: Vec<Socket>,
+    pub a: Socket,
+    /// In some cells: sockets that are bound after A.
+    pub others: Vec<Socket>,
     pub state: State,
     /// B.
     pub new: Socket,
@@ -393,7 +374,7 @@ pub struct Cell {
 impl Cell {
     /// Each, B last.
     pub fn sockets(&self) -> impl Iterator<Item = &Socket> {
-        self.there.iter().chain([&self.new])
+        [&self.a].into_iter().chain(&self.others).chain([&self.new])
     }
 
     /// Whether one of them is another user's.
@@ -403,17 +384,13 @@ impl Cell {
 
     /// Whether B connects to A's server: it can where both have one address for it.
     pub fn is_same_server(&self) -> bool {
-        !self.new.elsewhere && self.there[0].destination() == self.new.destination()
+        !self.new.elsewhere && self.a.destination() == self.new.destination()
     }
 
     /// Whether there can be such a cell, or why not.
     pub fn check(&self) -> Result<(), String> {
-        let (proto, state) = (self.proto, self.state);
-        let Some((a, others)) = self.there.split_first() else {
-            return Err(say!("nobody is there", "没有写出旧套接字"));
-        };
-        self.sockets().try_for_each(Socket::check)?;
-        self.check_connects(a, others)?;
+        let (proto, state, a) = (self.proto, self.state, &self.a);
+        self.check_connects()?;
         let is_of_udp = State::OF_UDP.contains(&state);
         if proto == Proto::Udp && !is_of_udp {
             let known = State::OF_UDP.map(State::name).join(", ");
@@ -460,8 +437,8 @@ impl Cell {
     }
 
     /// Whether those that connect can.
-    fn check_connects(&self, a: &Socket, others: &[Socket]) -> Result<(), String> {
-        let (proto, state) = (self.proto, self.state);
+    fn check_connects(&self) -> Result<(), String> {
+        let (proto, state, a) = (self.proto, self.state, &self.a);
         let may_connect = match proto {
             Proto::Tcp => State::OF_CLIENT.contains(&state),
             Proto::Udp => matches!(state, State::Connected | State::Closed),
@@ -480,7 +457,7 @@ impl Cell {
                 state = state.name()
             ));
         }
-        if others.iter().any(|socket| socket.route != Route::Bind) {
+        if self.others.iter().any(|socket| socket.route != Route::Bind) {
             return Err(say!(
                 "a third socket binds, and does not connect",
                 "第三个套接字只能绑定，不能 connect"
@@ -498,9 +475,9 @@ impl Cell {
 
 impl Display for Cell {
     fn fmt(&self, f: &mut Formatter) -> fmt::Result {
-        let there: Vec<String> = self.there.iter().map(Socket::to_string).collect();
+        let others: String = self.others.iter().map(|socket| format!(",{socket}")).collect();
         let (proto, state) = (self.proto.name(), self.state.name());
-        write!(f, "{proto}/{}/{state}/{}", there.join(","), self.new)
+        write!(f, "{proto}/{}{others}/{state}/{}", self.a, self.new)
     }
 }
 
@@ -515,12 +492,10 @@ impl FromStr for Cell {
                 "“{name}”不是 PROTOCOL/THERE/STATE/NEW 这样的格式"
             ));
         };
-        let cell = Self {
-            proto: by_name(proto)?,
-            there: there.split(',').map(str::parse).collect::<Result<_, _>>()?,
-            state: by_name(state)?,
-            new: new.parse()?,
-        };
+        let (proto, mut there) = (by_name(proto)?, there.split(','));
+        let a = there.next().unwrap_or_default().parse()?;
+        let others = there.map(str::parse).collect::<Result<_, _>>()?;
+        let cell = Self { proto, a, others, state: by_name(state)?, new: new.parse()? };
         cell.check()?;
         Ok(cell)
     }
@@ -536,7 +511,7 @@ fn by_name<T: Named>(name: &str) -> Result<T, String> {
 
 /// The names of cells, for `--help`.
 pub fn grammar() -> String {
-    let mut text = words!(
+    let mut text = say!(
         "\
 A cell is PROTOCOL/THERE/STATE/NEW, as in tcp/127.0.0.1+reuseaddr/time-wait/127.0.0.1+reuseaddr.
 THERE is socket A; or A, a comma, and more sockets, each bound to the same port after A.
@@ -549,8 +524,7 @@ THERE 是套接字 A；后面可以再写几个套接字，用逗号隔开，它
 NEW 是套接字 B，最后绑定。TCP 套接字在 bind 之后还会 listen。
 套接字的写法是地址，后面可以加：
 "
-    )
-    .to_owned();
+    );
     for Modifier { name, about, .. } in MODIFIERS {
         text += &format!("  +{name:<18}  {}\n", about());
     }

@@ -1,5 +1,6 @@
 //! rtnetlink(7): what a new network namespace needs before a socket can be tried in it.
 
+use crate::sockets::std_error;
 use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
 use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
@@ -8,11 +9,11 @@ use netlink_packet_route::route::{
 };
 use netlink_packet_route::{AddressFamily as Family, RouteNetlinkMessage};
 use rustix::fd::OwnedFd;
-use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, sendto, socket_with,
 };
+use std::io;
 use std::net::{IpAddr, Ipv6Addr};
 
 /// `lo` has the first number in each namespace.
@@ -26,14 +27,15 @@ pub struct Netlink(OwnedFd);
 
 impl Netlink {
     /// Opens one in this thread's network namespace.
-    pub fn new() -> Result<Self, Errno> {
+    pub fn new() -> io::Result<Self> {
         // NETLINK_ROUTE is protocol 0.
         let flags = SocketFlags::CLOEXEC;
-        Ok(Self(socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?))
+        let made = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None);
+        Ok(Self(made.map_err(std_error)?))
     }
 
     /// Starts `lo`.
-    pub fn loopback_up(&self) -> Result<(), Errno> {
+    pub fn loopback_up(&self) -> io::Result<()> {
         let mut link = LinkMessage::default();
         link.header.index = LOOPBACK;
         link.header.flags = LinkFlags::Up;
@@ -42,8 +44,8 @@ impl Netlink {
     }
 
     /// Makes a second device, of any kind that this kernel has, and starts it.
-    pub fn add_device(&self, name: &str) -> Result<(), Errno> {
-        let mut made = Err(Errno::OPNOTSUPP);
+    pub fn add_device(&self, name: &str) -> io::Result<()> {
+        let mut made = Err(io::ErrorKind::Unsupported.into());
         for kind in [InfoKind::Dummy, InfoKind::Veth, InfoKind::Bridge, InfoKind::Ifb] {
             let mut link = LinkMessage::default();
             link.header.flags = LinkFlags::Up;
@@ -61,17 +63,17 @@ impl Netlink {
     }
 
     /// Gives `lo` an address.
-    pub fn add_address(&self, ip: IpAddr) -> Result<(), Errno> {
+    pub fn add_address(&self, ip: IpAddr) -> io::Result<()> {
         self.request(RouteNetlinkMessage::NewAddress(address(ip)))
     }
 
     /// Takes the address away from `lo`.
-    pub fn remove_address(&self, ip: IpAddr) -> Result<(), Errno> {
+    pub fn remove_address(&self, ip: IpAddr) -> io::Result<()> {
         self.request(RouteNetlinkMessage::DelAddress(address(ip)))
     }
 
     /// Sends IPv6's multicast, which `lo` does not do by itself, to `lo`.
-    pub fn route_groups(&self) -> Result<(), Errno> {
+    pub fn route_groups(&self) -> io::Result<()> {
         let mut route = RouteMessage::default();
         route.header = RouteHeader {
             address_family: Family::Inet6,
@@ -91,24 +93,25 @@ impl Netlink {
     }
 
     /// One request, and the kernel's answer to it. What is there already is no error.
-    fn request(&self, request: RouteNetlinkMessage) -> Result<(), Errno> {
+    fn request(&self, request: RouteNetlinkMessage) -> io::Result<()> {
         let mut message = NetlinkMessage::from(request);
         message.header.flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE;
         message.finalize();
         let mut bytes = vec![0; message.buffer_len()];
         message.serialize(&mut bytes);
-        sendto(&self.0, &bytes, SendFlags::empty(), &SocketAddrNetlink::new(0, 0))?;
+        let to = SocketAddrNetlink::new(0, 0);
+        sendto(&self.0, &bytes, SendFlags::empty(), &to).map_err(std_error)?;
         let mut answer = [0; 4096];
-        let (_, length) = recv(&self.0, &mut answer[..], RecvFlags::empty())?;
+        let (_, length) = recv(&self.0, &mut answer[..], RecvFlags::empty()).map_err(std_error)?;
         let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer[..length])
-            .map_err(|_| Errno::BADMSG)?;
-        let NetlinkPayload::Error(error) = answer.payload else { return Err(Errno::BADMSG) };
-        match error.code {
-            None => Ok(()),
-            Some(code) => match Errno::from_raw_os_error(-code.get()) {
-                Errno::EXIST => Ok(()),
-                errno => Err(errno),
+            .map_err(|_| io::ErrorKind::InvalidData)?;
+        match answer.payload {
+            NetlinkPayload::Error(error) if error.code.is_none() => Ok(()),
+            NetlinkPayload::Error(error) => match error.to_io() {
+                error if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+                error => Err(error),
             },
+            _ => Err(io::ErrorKind::InvalidData.into()),
         }
     }
 }

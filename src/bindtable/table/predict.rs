@@ -147,7 +147,7 @@ fn old_sockets(cell: &Cell, version: Version) -> Bucket {
         let _ = bucket.bind(&binding(socket));
         bucket.owners.push(bound(socket));
     };
-    let a = &cell.there[0];
+    let a = &cell.a;
     match a.route {
         Route::Connect => bucket.connected(bound(a)),
         _ => bind(&mut bucket, a),
@@ -158,10 +158,10 @@ fn old_sockets(cell: &Cell, version: Version) -> Bucket {
     if cell.state == State::Closed {
         bucket.remove(0);
     }
-    for socket in &cell.there[1..] {
+    for socket in &cell.others {
         bind(&mut bucket, socket);
     }
-    let mut is_closed = cell.there[1..].iter().map(|socket| socket.closed).rev();
+    let mut is_closed = cell.others.iter().map(|socket| socket.closed).rev();
     for at in (0..bucket.owners.len()).rev() {
         if is_closed.next() == Some(true) {
             bucket.remove(at);
@@ -198,7 +198,7 @@ fn bring(bucket: &mut Bucket, a: &Socket, state: State, version: Version) {
 fn tcp(cell: &Cell, version: Version) -> Result<Rule, (Call, Rule)> {
     use State::{Closed, FinWait2, TimeWait};
     let mut bucket = old_sockets(cell, version);
-    let (a, b) = (&cell.there[0], &cell.new);
+    let (a, b) = (&cell.a, &cell.new);
     let is_same = a.route != Route::Bind && cell.state != Closed && cell.is_same_server();
     if b.route == Route::Connect {
         return bucket.connect(is_same).map_err(|rule| (Call::Connect, rule));
@@ -225,17 +225,13 @@ fn tcp(cell: &Cell, version: Version) -> Result<Rule, (Call, Rule)> {
 }
 
 fn udp(cell: &Cell) -> Result<Rule, (Call, Rule)> {
-    let is_closed = |(at, socket): &(usize, &Socket)| match at {
-        0 => cell.state == State::Closed,
-        _ => socket.closed,
+    let a = match cell.state {
+        State::Closed => None,
+        State::Connected => Some(connected(&cell.a)),
+        _ => Some(bound(&cell.a)),
     };
-    let there = cell.there.iter().enumerate().filter(|each| !is_closed(each));
-    let there: Vec<Sock> = there
-        .map(|(at, socket)| match at {
-            0 if cell.state == State::Connected => connected(socket),
-            _ => bound(socket),
-        })
-        .collect();
+    let others = cell.others.iter().filter(|socket| !socket.closed);
+    let there: Vec<Sock> = a.into_iter().chain(others.map(bound)).collect();
     let mut new = binding(&cell.new);
     let call = match cell.new.route {
         Route::Connect => {
@@ -259,7 +255,7 @@ pub fn receiver(cell: &Cell, to: Destination, version: Version) -> (Receiver, Re
         matches!(cell.state, State::Listening | State::Connection) || cell.state.is_between();
     let a = Candidate {
         takes: cell.proto == Proto::Udp || listens,
-        ..candidate(&cell.there[0], cell.proto, a_is_connected.then_some(Side::A))
+        ..candidate(&cell.a, cell.proto, a_is_connected.then_some(Side::A))
     };
     let peer = if a_is_connected && cell.is_same_server() { Side::A } else { Side::B };
     let b_is_connected = cell.new.route != Route::Bind;
@@ -284,7 +280,7 @@ fn candidate(socket: &Socket, proto: Proto, peer: Option<Side>) -> Candidate {
         },
         reuseport: socket.reuseport.after_bind(),
         program: socket.program,
-        member_of: Some(group(socket.ip)),
+        member_of: group(socket.ip),
         user: u32::from(socket.other_user),
     }
 }

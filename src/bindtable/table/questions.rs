@@ -9,25 +9,18 @@ use crate::kernel::receive::{Destination, Side};
 use crate::{say, words};
 use std::net::IpAddr;
 
-/// What is shown of a cell.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Show {
-    /// Whether B binds, and listens.
-    Verdict,
-    /// Who gets what is sent to the destination of each column; or who accepts.
-    Receivers(Vec<Destination>),
-}
-
 pub struct Question {
     pub name: &'static str,
-    pub title: &'static str,
+    pub title: String,
     pub note: &'static str,
     /// What stands at the head of the rows.
     pub corner: &'static str,
     /// The heads of the columns.
     pub columns: Vec<String>,
     pub rows: Vec<(String, Vec<Option<Cell>>)>,
-    pub show: Show,
+    /// Where is sent or connected to, for each column: the table shows who gets it. Without any, it
+    /// shows whether B binds, and listens.
+    pub to: Vec<Destination>,
 }
 
 impl Question {
@@ -57,7 +50,7 @@ impl Question {
             corner: words::corner(name),
             rows: rows.0.iter().map(row).collect(),
             columns: columns.0.into_iter().map(|column| column.label).collect(),
-            show: Show::Verdict,
+            to: Vec::new(),
         }
     }
 
@@ -67,7 +60,7 @@ impl Question {
         Self {
             rows: rows.collect(),
             columns: to.iter().map(|to| words::destination(*to)).collect(),
-            show: Show::Receivers(to.to_vec()),
+            to: to.to_vec(),
             ..Self::of(name, "", Axis(Vec::new()), Axis(Vec::new()))
         }
     }
@@ -82,6 +75,13 @@ fn cell(template: &str, choices: &[&Choice]) -> Cell {
 
 fn parsed(name: &str) -> Cell {
     name.parse().unwrap_or_else(|why| panic!("{name}: {why}"))
+}
+
+/// Rows of a table: each has a cell, and a label that says what is of interest in it.
+macro_rules! labelled {
+    ($($cell:literal $english:literal $chinese:literal)+) => {
+        vec![$((words!($english, $chinese).to_owned(), parsed($cell)),)+]
+    };
 }
 
 const IPV4: [&str; 4] = ["0.0.0.0", "127.0.0.1", "127.0.0.2", "239.1.2.3"];
@@ -103,12 +103,12 @@ const AT_LOCALHOST: &str = "tcp/127.0.0.1{a}/{state}/127.0.0.1{b}";
 
 /// Every table, in the order in which they are shown.
 pub fn all() -> Vec<Question> {
-    let every = || states(&State::OF_TCP);
+    let every = || states(State::OF_TCP);
     let mut all = vec![
         Question::of("restart", AT_LOCALHOST, every(), sides("+reuseaddr")),
         Question::of("reuseport", AT_LOCALHOST, every(), sides("+reuseport")),
         both_options(),
-        ipv4_addresses(Proto::Tcp),
+        ipv4_addresses("addresses", Proto::Tcp, &IPV4[..3]),
         Question::of(
             "ipv6",
             "tcp/::1{a}/{state}/::1{b}",
@@ -126,17 +126,17 @@ pub fn all() -> Vec<Question> {
             every(),
             users().has(&options("{both}")),
         ),
-        moments(Proto::Tcp),
+        moments("moments", Proto::Tcp),
         exhausted(),
         of_clients("clients", "tcp/127.0.0.1{a}+connects/{state}/127.0.0.1{b}"),
         of_clients("bound-clients", "tcp/127.0.0.1{a}+bind-connects/{state}/127.0.0.1{b}"),
         connects(),
         ipv4_clients(),
-        devices(Proto::Tcp),
-        programs(Proto::Tcp),
+        devices("devices", Proto::Tcp),
+        programs("programs", Proto::Tcp),
         three(),
         udp(),
-        ipv4_addresses(Proto::Udp),
+        ipv4_addresses("udp-addresses", Proto::Udp, &IPV4),
     ]);
     all.extend(udp_families());
     all.extend([
@@ -153,9 +153,9 @@ pub fn all() -> Vec<Question> {
             label("A").has(&options("{a}")),
             users().has(&options("{b}")),
         ),
-        devices(Proto::Udp),
-        programs(Proto::Udp),
-        moments(Proto::Udp),
+        devices("udp-devices", Proto::Udp),
+        programs("udp-programs", Proto::Udp),
+        moments("udp-moments", Proto::Udp),
         receivers(),
         udp_delivery(),
         tcp_delivery(),
@@ -173,11 +173,7 @@ fn both_options() -> Question {
     )
 }
 
-fn ipv4_addresses(proto: Proto) -> Question {
-    let (name, places) = match proto {
-        Proto::Tcp => ("addresses", &IPV4[..3]),
-        Proto::Udp => ("udp-addresses", &IPV4[..]),
-    };
+fn ipv4_addresses(name: &'static str, proto: Proto, places: &[&str]) -> Question {
     let of_a = of_proto(proto, &[State::Bound, State::Listening, State::TimeWait]);
     Question::of(
         name,
@@ -219,7 +215,7 @@ fn of_proto(proto: Proto, of_tcp: &[State]) -> Axis {
     }
 }
 
-fn moments(proto: Proto) -> Question {
+fn moments(name: &'static str, proto: Proto) -> Question {
     let of_a = [
         (words!("A before bind", "A 在 bind 之前"), ""),
         (words!("A after bind", "A 在 bind 之后"), "late-"),
@@ -230,10 +226,6 @@ fn moments(proto: Proto) -> Question {
         (words!("B after bind", "B 在 bind 之后"), "late-"),
     ];
     let option = [("SO_REUSEADDR", "reuseaddr"), ("SO_REUSEPORT", "reuseport")];
-    let name = match proto {
-        Proto::Tcp => "moments",
-        Proto::Udp => "udp-moments",
-    };
     Question::of(
         name,
         &format!("{}/127.0.0.1+{{a}}{{option}}/{{state}}/127.0.0.1+{{b}}{{option}}", proto.name()),
@@ -285,7 +277,8 @@ fn of_clients(name: &'static str, template: &str) -> Question {
 }
 
 fn connects() -> Question {
-    let of_a: Vec<State> = State::OF_TCP.into_iter().filter(|state| !state.is_between()).collect();
+    let of_a: Vec<State> =
+        State::OF_TCP.iter().copied().filter(|state| !state.is_between()).collect();
     Question::of(
         "connects",
         "tcp/127.0.0.1{a}/{state}/127.0.0.1{b}+connects",
@@ -308,7 +301,7 @@ fn ipv4_clients() -> Question {
     )
 }
 
-fn devices(proto: Proto) -> Question {
+fn devices(name: &'static str, proto: Proto) -> Question {
     let devices = [
         (words!("no device", "不绑定网络接口"), ""),
         ("lo", "+device-lo"),
@@ -316,16 +309,13 @@ fn devices(proto: Proto) -> Question {
     ];
     let of_a = label("A").has(&Axis::new("{a}", &devices));
     let of_state = |state| of_proto(proto, &[state]).by(&shared());
-    let (name, rows) = match proto {
-        Proto::Tcp => (
-            "devices",
-            of_state(State::Bound)
-                .then(of_state(State::Listening))
-                .by(&of_a)
-                // What arrives here arrives on lo, so no other device has a connection.
-                .then(of_state(State::TimeWait).by(&of_a.some(..2))),
-        ),
-        Proto::Udp => ("udp-devices", of_state(State::Bound).by(&of_a)),
+    let rows = match proto {
+        Proto::Tcp => of_state(State::Bound)
+            .then(of_state(State::Listening))
+            .by(&of_a)
+            // What arrives here arrives on lo, so no other device has a connection.
+            .then(of_state(State::TimeWait).by(&of_a.some(..2))),
+        Proto::Udp => of_state(State::Bound).by(&of_a),
     };
     Question::of(
         name,
@@ -335,16 +325,12 @@ fn devices(proto: Proto) -> Question {
     )
 }
 
-fn programs(proto: Proto) -> Question {
+fn programs(name: &'static str, proto: Proto) -> Question {
     let moments = [
         (words!("no program", "没有 BPF 程序"), ""),
         (words!("before bind", "bind 之前"), "+program"),
         (words!("after bind", "bind 之后"), "+late-program"),
     ];
-    let name = match proto {
-        Proto::Tcp => "programs",
-        Proto::Udp => "udp-programs",
-    };
     let socket = "127.0.0.1+reuseport";
     Question::of(
         name,
@@ -357,69 +343,49 @@ fn programs(proto: Proto) -> Question {
 
 /// What a third socket, C, makes of what A and B may do: each row's cell, and the same without C.
 fn three() -> Question {
-    let rows = THREE.map(|(english, chinese, name)| {
-        let with = parsed(name);
-        let without = Cell { there: vec![with.there[0]], ..with.clone() };
-        (words!(english, chinese).to_owned(), vec![Some(without), Some(with)])
-    });
+    let rows = labelled! {
+        "tcp/127.0.0.1+reuseaddr,127.0.0.1+reuseaddr+reuseport+closed/time-wait/127.0.0.1+reuseport"
+            "A SO_REUSEADDR and in TIME_WAIT, C both and closed again, B SO_REUSEPORT: the bucket \
+             remembers C (fastreuseport)"
+            "A 有 SO_REUSEADDR，处于 TIME_WAIT；C 两个选项都有，绑定后关闭；B 有 SO_REUSEPORT：桶还记着 C（fastreuseport）"
+        "tcp/127.0.0.1+reuseaddr,127.0.0.1+reuseaddr+reuseport+closed/time-wait/127.0.0.1+reuseport+other-user"
+            "the same, B another user's: C's user is remembered, too"
+            "同上，B 属于另一个用户：桶也记着 C 的用户"
+        "udp/127.0.0.1+reuseaddr,127.0.0.1+reuseaddr+reuseport+closed/bound/127.0.0.1+reuseport"
+            "the same in UDP, where A is bound: it remembers nothing"
+            "同上，换成 UDP，A 已绑定：UDP 不保留这样的记录"
+        "udp/127.0.0.1+reuseaddr,127.0.0.1+reuseaddr+reuseport/bound/127.0.0.1+reuseport"
+            "UDP, C not closed: B shares SO_REUSEPORT with C"
+            "UDP，C 没有关闭：B 与 C 都有 SO_REUSEPORT"
+        "tcp/127.0.0.1+reuseaddr+reuseport,127.0.0.1+reuseaddr/bound/127.0.0.1+reuseport"
+            "A both, C SO_REUSEADDR, B SO_REUSEPORT: B shares nothing with C"
+            "A 两个选项都有，C 有 SO_REUSEADDR，B 有 SO_REUSEPORT：B 与 C 没有共同的选项"
+        "tcp/127.0.0.1+reuseaddr+reuseport,127.0.0.1+reuseaddr+closed/bound/127.0.0.1+reuseport"
+            "the same, C closed again: A and B are compared"
+            "同上，C 绑定后关闭：只比较 A 和 B"
+        "tcp/127.0.0.1+reuseaddr,127.0.0.2/bound/0.0.0.0+reuseaddr"
+            "A SO_REUSEADDR, C none at 127.0.0.2, B SO_REUSEADDR at 0.0.0.0: B meets C, too"
+            "A 有 SO_REUSEADDR；C 不带选项，在 127.0.0.2；B 有 SO_REUSEADDR，在 0.0.0.0：B 还要与 C 比较"
+        "tcp/127.0.0.1+connects,127.0.0.2/connected/127.0.0.1+connects+elsewhere"
+            "A has connected, C binds 127.0.0.2 there, B connects elsewhere: a port that was bound \
+             is not for connect"
+            "A 已经 connect，C 用这个端口绑定 127.0.0.2，B connect 到别处：绑定过的端口，connect 不选"
+        "tcp/127.0.0.1+connects,127.0.0.2+closed/connected/127.0.0.1+connects+elsewhere"
+            "the same, C closed again: the port is for connect again"
+            "同上，C 绑定后关闭：connect 又能选这个端口"
+    };
+    let with_and_without = |(label, with): (String, Cell)| {
+        let without = Cell { others: Vec::new(), ..with.clone() };
+        (label, vec![Some(without), Some(with)])
+    };
     Question {
         columns: [words!("without C", "没有 C"), words!("with C", "有 C")]
             .map(str::to_owned)
             .to_vec(),
-        rows: rows.to_vec(),
+        rows: rows.into_iter().map(with_and_without).collect(),
         ..Question::of("three", "", Axis(Vec::new()), Axis(Vec::new()))
     }
 }
-
-const THREE: [(&str, &str, &str); 9] = [
-    (
-        "A SO_REUSEADDR and in TIME_WAIT, C both and closed again, B SO_REUSEPORT: the bucket \
-         remembers C (fastreuseport)",
-        "A 有 SO_REUSEADDR，处于 TIME_WAIT；C 两个选项都有，绑定后关闭；B 有 SO_REUSEPORT：桶还记着 C（fastreuseport）",
-        "tcp/127.0.0.1+reuseaddr,127.0.0.1+reuseaddr+reuseport+closed/time-wait/127.0.0.1+reuseport",
-    ),
-    (
-        "the same, B another user's: C's user is remembered, too",
-        "同上，B 属于另一个用户：桶也记着 C 的用户",
-        "tcp/127.0.0.1+reuseaddr,127.0.0.1+reuseaddr+reuseport+closed/time-wait/127.0.0.1+reuseport+other-user",
-    ),
-    (
-        "the same in UDP, where A is bound: it remembers nothing",
-        "同上，换成 UDP，A 已绑定：UDP 不保留这样的记录",
-        "udp/127.0.0.1+reuseaddr,127.0.0.1+reuseaddr+reuseport+closed/bound/127.0.0.1+reuseport",
-    ),
-    (
-        "UDP, C not closed: B shares SO_REUSEPORT with C",
-        "UDP，C 没有关闭：B 与 C 都有 SO_REUSEPORT",
-        "udp/127.0.0.1+reuseaddr,127.0.0.1+reuseaddr+reuseport/bound/127.0.0.1+reuseport",
-    ),
-    (
-        "A both, C SO_REUSEADDR, B SO_REUSEPORT: B shares nothing with C",
-        "A 两个选项都有，C 有 SO_REUSEADDR，B 有 SO_REUSEPORT：B 与 C 没有共同的选项",
-        "tcp/127.0.0.1+reuseaddr+reuseport,127.0.0.1+reuseaddr/bound/127.0.0.1+reuseport",
-    ),
-    (
-        "the same, C closed again: A and B are compared",
-        "同上，C 绑定后关闭：只比较 A 和 B",
-        "tcp/127.0.0.1+reuseaddr+reuseport,127.0.0.1+reuseaddr+closed/bound/127.0.0.1+reuseport",
-    ),
-    (
-        "A SO_REUSEADDR, C none at 127.0.0.2, B SO_REUSEADDR at 0.0.0.0: B meets C, too",
-        "A 有 SO_REUSEADDR；C 不带选项，在 127.0.0.2；B 有 SO_REUSEADDR，在 0.0.0.0：B 还要与 C 比较",
-        "tcp/127.0.0.1+reuseaddr,127.0.0.2/bound/0.0.0.0+reuseaddr",
-    ),
-    (
-        "A has connected, C binds 127.0.0.2 there, B connects elsewhere: a port that was bound \
-         is not for connect",
-        "A 已经 connect，C 用这个端口绑定 127.0.0.2，B connect 到别处：绑定过的端口，connect 不选",
-        "tcp/127.0.0.1+connects,127.0.0.2/connected/127.0.0.1+connects+elsewhere",
-    ),
-    (
-        "the same, C closed again: the port is for connect again",
-        "同上，C 绑定后关闭：connect 又能选这个端口",
-        "tcp/127.0.0.1+connects,127.0.0.2+closed/connected/127.0.0.1+connects+elsewhere",
-    ),
-];
 
 fn udp() -> Question {
     let rows = |state, options: &Axis| states(&[state]).by(&label("A").has(options));
@@ -476,7 +442,7 @@ fn deliveries(
         (row.label, cell)
     });
     let overlap = |(_, cell): &(String, Cell)| {
-        let (a, b) = (cell.there[0], cell.new);
+        let (a, b) = (cell.a, cell.new);
         (a.takes_ipv4() && b.takes_ipv4()) || (a.takes_ipv6() && b.takes_ipv6())
     };
     let to: Vec<Destination> = to.iter().map(|ip| Destination::new(*ip)).collect();
@@ -520,120 +486,70 @@ fn tcp_delivery() -> Question {
 fn receivers() -> Question {
     let (local, local6) = (Destination::new(ip("127.0.0.1")), Destination::new(ip("::1")));
     let from = |side| Destination { from: Some(side), ..local };
-    let row = |(english, chinese, name): (&'static str, &'static str, &str)| {
-        (words!(english, chinese).to_owned(), parsed(name))
+    let rows = labelled! {
+        "udp/127.0.0.1+reuseaddr/bound/127.0.0.1+reuseaddr"
+            "UDP, SO_REUSEADDR: the one bound last"
+            "UDP，SO_REUSEADDR：最后绑定的那个"
+        "udp/127.0.0.1+reuseport/bound/127.0.0.1+reuseport"
+            "UDP, SO_REUSEPORT: a hash"
+            "UDP，SO_REUSEPORT：按哈希选出"
+        "udp/127.0.0.1+reuseport+late-program/bound/127.0.0.1+reuseport"
+            "UDP, A's program takes the first"
+            "UDP，A 的 BPF 程序总是选第一个"
+        "udp/127.0.0.1+reuseaddr/connected/127.0.0.1+reuseaddr"
+            "UDP, A is connected"
+            "UDP，A 已 connect"
+        "udp/0.0.0.0+reuseaddr/connected/127.0.0.1+reuseaddr"
+            "UDP, A is connected, after it was bound to 0.0.0.0"
+            "UDP，A 先绑定 0.0.0.0，再 connect"
+        "udp/127.0.0.1+reuseaddr/bound/127.0.0.1+reuseaddr+bind-connects"
+            "UDP, B is connected"
+            "UDP，B 已 connect"
+        "udp/127.0.0.1+reuseaddr/connected/127.0.0.1+reuseaddr+bind-connects+elsewhere"
+            "UDP, both are connected, each to its peer"
+            "UDP，双方都已 connect，各有自己的对端"
+        "udp/127.0.0.1+device-lo+reuseaddr/bound/127.0.0.1+reuseaddr"
+            "UDP, A is bound to lo"
+            "UDP，A 绑定 lo"
+        "udp/127.0.0.1+reuseaddr/bound/127.0.0.1+device-lo+reuseaddr"
+            "UDP, B is bound to lo"
+            "UDP，B 绑定 lo"
+        "udp/127.0.0.1+device-lo+reuseport/bound/127.0.0.1+reuseport"
+            "UDP, SO_REUSEPORT, A is bound to lo"
+            "UDP，SO_REUSEPORT，A 绑定 lo"
+        "udp/0.0.0.0+device-lo+reuseaddr/bound/127.0.0.1+reuseaddr"
+            "UDP, A at 0.0.0.0 is bound to lo, B at 127.0.0.1 is not"
+            "UDP，A 在 0.0.0.0 并绑定 lo，B 在 127.0.0.1、不绑定网络接口"
+        "udp/0.0.0.0+reuseaddr/bound/::+reuseaddr"
+            "UDP, A at 0.0.0.0, B at ::"
+            "UDP，A 在 0.0.0.0，B 在 ::"
+        "udp/::+reuseaddr/bound/0.0.0.0+reuseaddr"
+            "UDP, A at ::, B at 0.0.0.0"
+            "UDP，A 在 ::，B 在 0.0.0.0"
+        "tcp/127.0.0.1+reuseport/listening/127.0.0.1+reuseport"
+            "TCP, SO_REUSEPORT: a hash"
+            "TCP，SO_REUSEPORT：按哈希选出"
+        "tcp/127.0.0.1+reuseport+late-program/listening/127.0.0.1+reuseport"
+            "TCP, A's program takes the first"
+            "TCP，A 的 BPF 程序总是选第一个"
+        "tcp/127.0.0.1+device-lo+reuseport/listening/127.0.0.1+reuseport"
+            "TCP, SO_REUSEPORT, A is bound to lo"
+            "TCP，SO_REUSEPORT，A 绑定 lo"
+        "tcp/127.0.0.1+reuseport/listening/127.0.0.1+device-lo+reuseport"
+            "TCP, SO_REUSEPORT, B is bound to lo"
+            "TCP，SO_REUSEPORT，B 绑定 lo"
+        "tcp/127.0.0.1+device-lo/listening/127.0.0.1+device-other"
+            "TCP, A is bound to lo, B to another device"
+            "TCP，A 绑定 lo，B 绑定另一个接口"
+        "tcp/0.0.0.0+reuseport/listening/::+reuseport"
+            "TCP, A at 0.0.0.0, B at ::"
+            "TCP，A 在 0.0.0.0，B 在 ::"
+        "tcp/::+reuseport/listening/0.0.0.0+reuseport"
+            "TCP, A at ::, B at 0.0.0.0"
+            "TCP，A 在 ::，B 在 0.0.0.0"
+        "tcp/127.0.0.1/listening/::1"
+            "TCP, A at 127.0.0.1, B at ::1: localhost is both"
+            "TCP，A 在 127.0.0.1，B 在 ::1：localhost 是这两个地址"
     };
-    Question::receivers(
-        "receivers",
-        RECEIVERS.map(row).to_vec(),
-        &[local, local6, from(Side::A), from(Side::B)],
-    )
+    Question::receivers("receivers", rows, &[local, local6, from(Side::A), from(Side::B)])
 }
-
-const RECEIVERS: [(&str, &str, &str); 21] = [
-    (
-        "UDP, SO_REUSEADDR: the one bound last",
-        "UDP，SO_REUSEADDR：最后绑定的那个",
-        "udp/127.0.0.1+reuseaddr/bound/127.0.0.1+reuseaddr",
-    ),
-    (
-        "UDP, SO_REUSEPORT: a hash",
-        "UDP，SO_REUSEPORT：按哈希选出",
-        "udp/127.0.0.1+reuseport/bound/127.0.0.1+reuseport",
-    ),
-    (
-        "UDP, A's program takes the first",
-        "UDP，A 的 BPF 程序总是选第一个",
-        "udp/127.0.0.1+reuseport+late-program/bound/127.0.0.1+reuseport",
-    ),
-    (
-        "UDP, A is connected",
-        "UDP，A 已 connect",
-        "udp/127.0.0.1+reuseaddr/connected/127.0.0.1+reuseaddr",
-    ),
-    (
-        "UDP, A is connected, after it was bound to 0.0.0.0",
-        "UDP，A 先绑定 0.0.0.0，再 connect",
-        "udp/0.0.0.0+reuseaddr/connected/127.0.0.1+reuseaddr",
-    ),
-    (
-        "UDP, B is connected",
-        "UDP，B 已 connect",
-        "udp/127.0.0.1+reuseaddr/bound/127.0.0.1+reuseaddr+bind-connects",
-    ),
-    (
-        "UDP, both are connected, each to its peer",
-        "UDP，双方都已 connect，各有自己的对端",
-        "udp/127.0.0.1+reuseaddr/connected/127.0.0.1+reuseaddr+bind-connects+elsewhere",
-    ),
-    (
-        "UDP, A is bound to lo",
-        "UDP，A 绑定 lo",
-        "udp/127.0.0.1+device-lo+reuseaddr/bound/127.0.0.1+reuseaddr",
-    ),
-    (
-        "UDP, B is bound to lo",
-        "UDP，B 绑定 lo",
-        "udp/127.0.0.1+reuseaddr/bound/127.0.0.1+device-lo+reuseaddr",
-    ),
-    (
-        "UDP, SO_REUSEPORT, A is bound to lo",
-        "UDP，SO_REUSEPORT，A 绑定 lo",
-        "udp/127.0.0.1+device-lo+reuseport/bound/127.0.0.1+reuseport",
-    ),
-    (
-        "UDP, A at 0.0.0.0 is bound to lo, B at 127.0.0.1 is not",
-        "UDP，A 在 0.0.0.0 并绑定 lo，B 在 127.0.0.1、不绑定网络接口",
-        "udp/0.0.0.0+device-lo+reuseaddr/bound/127.0.0.1+reuseaddr",
-    ),
-    (
-        "UDP, A at 0.0.0.0, B at ::",
-        "UDP，A 在 0.0.0.0，B 在 ::",
-        "udp/0.0.0.0+reuseaddr/bound/::+reuseaddr",
-    ),
-    (
-        "UDP, A at ::, B at 0.0.0.0",
-        "UDP，A 在 ::，B 在 0.0.0.0",
-        "udp/::+reuseaddr/bound/0.0.0.0+reuseaddr",
-    ),
-    (
-        "TCP, SO_REUSEPORT: a hash",
-        "TCP，SO_REUSEPORT：按哈希选出",
-        "tcp/127.0.0.1+reuseport/listening/127.0.0.1+reuseport",
-    ),
-    (
-        "TCP, A's program takes the first",
-        "TCP，A 的 BPF 程序总是选第一个",
-        "tcp/127.0.0.1+reuseport+late-program/listening/127.0.0.1+reuseport",
-    ),
-    (
-        "TCP, SO_REUSEPORT, A is bound to lo",
-        "TCP，SO_REUSEPORT，A 绑定 lo",
-        "tcp/127.0.0.1+device-lo+reuseport/listening/127.0.0.1+reuseport",
-    ),
-    (
-        "TCP, SO_REUSEPORT, B is bound to lo",
-        "TCP，SO_REUSEPORT，B 绑定 lo",
-        "tcp/127.0.0.1+reuseport/listening/127.0.0.1+device-lo+reuseport",
-    ),
-    (
-        "TCP, A is bound to lo, B to another device",
-        "TCP，A 绑定 lo，B 绑定另一个接口",
-        "tcp/127.0.0.1+device-lo/listening/127.0.0.1+device-other",
-    ),
-    (
-        "TCP, A at 0.0.0.0, B at ::",
-        "TCP，A 在 0.0.0.0，B 在 ::",
-        "tcp/0.0.0.0+reuseport/listening/::+reuseport",
-    ),
-    (
-        "TCP, A at ::, B at 0.0.0.0",
-        "TCP，A 在 ::，B 在 0.0.0.0",
-        "tcp/::+reuseport/listening/0.0.0.0+reuseport",
-    ),
-    (
-        "TCP, A at 127.0.0.1, B at ::1: localhost is both",
-        "TCP，A 在 127.0.0.1，B 在 ::1：localhost 是这两个地址",
-        "tcp/127.0.0.1/listening/::1",
-    ),
-];

@@ -43,7 +43,7 @@ pub struct Pair<'a> {
 impl Pair<'_> {
     /// Where something may be sent so that one of the two could get it.
     fn destinations(&self) -> Vec<IpAddr> {
-        let pair = [self.cell.there[0], self.cell.new];
+        let pair = [self.cell.a, self.cell.new];
         let takes_ipv4 = pair.iter().any(|socket| socket.takes_ipv4());
         let takes_ipv6 = pair.iter().any(|socket| socket.takes_ipv6());
         let is_udp = self.cell.proto == Proto::Udp;
@@ -62,7 +62,7 @@ impl Pair<'_> {
     }
 
     fn tries(&self) -> usize {
-        let pair = [&self.cell.there[0], &self.cell.new];
+        let pair = [&self.cell.a, &self.cell.new];
         if pair.iter().all(|socket| socket.reuseport != Set::Never) { SHARES } else { 2 }
     }
 
@@ -100,7 +100,7 @@ impl Pair<'_> {
     /// Who receives, for each address that may be sent to, and from the peers. Both are members of
     /// the groups.
     pub fn datagrams(&self, peers: [&Option<Fd>; 2]) -> Result<Deliveries, String> {
-        for (fd, socket) in [(self.a, &self.cell.there[0]), (self.b, &self.cell.new)] {
+        for (fd, socket) in [(self.a, &self.cell.a), (self.b, &self.cell.new)] {
             join_group(fd, socket.ip).map_err(failed(words!("joining the group", "加入多播组")))?;
             fd.set_nonblocking(true).map_err(failed("O_NONBLOCK"))?;
         }

@@ -10,101 +10,83 @@ use crate::kernel::Proto;
 use crate::{say, words};
 
 /// What stands above a question.
-pub fn title(question: &str) -> &'static str {
+pub fn title(question: &str) -> String {
+    let proto = if question.starts_with("udp") { "UDP" } else { "TCP" };
     match question {
-        "restart" => words!(
+        "restart" => say!(
             "TCP, IPv4: which side must set SO_REUSEADDR?",
             "TCP，IPv4：哪一方必须设置 SO_REUSEADDR？"
         ),
-        "reuseport" => words!(
+        "reuseport" => say!(
             "TCP, IPv4: which side must set SO_REUSEPORT?",
             "TCP，IPv4：哪一方必须设置 SO_REUSEPORT？"
         ),
-        "options" => words!("TCP, IPv4: the two options together", "TCP，IPv4：两个选项一起用"),
-        "addresses" => words!("TCP, IPv4: which addresses conflict?", "TCP，IPv4：哪些地址冲突？"),
-        "ipv6" => words!("TCP, IPv6: the same at ::1", "TCP，IPv6：在 ::1 上也一样"),
-        "families" => words!("TCP: IPv6 against IPv4, no option", "TCP：IPv6 与 IPv4，不带选项"),
+        "options" => say!("TCP, IPv4: the two options together", "TCP，IPv4：两个选项一起用"),
+        "addresses" | "udp-addresses" => {
+            say!("{proto}, IPv4: which addresses conflict?", "{proto}，IPv4：哪些地址冲突？")
+        }
+        "ipv6" => say!("TCP, IPv6: the same at ::1", "TCP，IPv6：在 ::1 上也一样"),
+        "families" | "udp-families" => {
+            say!("{proto}: IPv6 against IPv4, no option", "{proto}：IPv6 与 IPv4，不带选项")
+        }
         "families-reuseaddr" => {
-            words!("TCP: both SO_REUSEADDR, A bound", "TCP：双方都有 SO_REUSEADDR，A 已绑定")
+            say!("TCP: both SO_REUSEADDR, A bound", "TCP：双方都有 SO_REUSEADDR，A 已绑定")
         }
         "families-listening" => {
-            words!(
-                "TCP: both SO_REUSEADDR, A in LISTEN",
-                "TCP：双方都有 SO_REUSEADDR，A 处于 LISTEN"
-            )
+            say!("TCP: both SO_REUSEADDR, A in LISTEN", "TCP：双方都有 SO_REUSEADDR，A 处于 LISTEN")
         }
         "families-reuseport" => {
-            words!(
-                "TCP: both SO_REUSEPORT, A in LISTEN",
-                "TCP：双方都有 SO_REUSEPORT，A 处于 LISTEN"
-            )
+            say!("TCP: both SO_REUSEPORT, A in LISTEN", "TCP：双方都有 SO_REUSEPORT，A 处于 LISTEN")
         }
-        "users" => words!("TCP, IPv4: does the user matter?", "TCP，IPv4：与用户有关吗？"),
-        "moments" => words!("TCP, IPv4: when is the option set?", "TCP，IPv4：什么时候设置选项？"),
-        "exhausted" => words!(
-            "TCP, IPv4: B asks for any port, and none is left",
-            "TCP，IPv4：B 绑定端口 0，而端口已经用完"
+        "users" => say!("TCP, IPv4: does the user matter?", "TCP，IPv4：与用户有关吗？"),
+        "moments" | "udp-moments" => {
+            say!("{proto}, IPv4: when is the option set?", "{proto}，IPv4：什么时候设置选项？")
+        }
+        "exhausted" | "udp-exhausted" => say!(
+            "{proto}, IPv4: B asks for any port, and none is left",
+            "{proto}，IPv4：B 绑定端口 0，而端口已经用完"
         ),
-        "clients" => words!(
+        "clients" => say!(
             "TCP, IPv4: A has connected, and connect has chosen its port",
             "TCP，IPv4：A 是客户端，端口由 connect 选定"
         ),
-        "bound-clients" => words!(
+        "bound-clients" => say!(
             "TCP, IPv4: A has bound its port and connected",
             "TCP，IPv4：A 是绑定过端口的客户端"
         ),
-        "connects" => words!(
+        "connects" => say!(
             "TCP, IPv4: B connects, and the only port left is A's",
             "TCP，IPv4：B 是客户端，只剩 A 的端口可用"
         ),
-        "ipv4-clients" => words!(
+        "ipv4-clients" => say!(
             "TCP: a connection of IPv4 on a listener at ::",
             "TCP：监听套接字在 ::，连接是 IPv4 的"
         ),
-        "devices" => {
-            words!("TCP, IPv4: sockets bound to a device", "TCP，IPv4：绑定了网络接口的套接字")
-        }
-        "programs" => words!(
-            "TCP, IPv4: SO_REUSEPORT with a program",
-            "TCP，IPv4：SO_REUSEPORT，挂了 BPF 程序"
+        "devices" | "udp-devices" => say!(
+            "{proto}, IPv4: sockets bound to a device",
+            "{proto}，IPv4：绑定了网络接口的套接字"
         ),
-        "three" => words!("A third socket, C, between A and B", "A 与 B 之间还有第三个套接字 C"),
-        "udp" => words!(
+        "programs" | "udp-programs" => say!(
+            "{proto}, IPv4: SO_REUSEPORT with a program",
+            "{proto}，IPv4：SO_REUSEPORT，挂了 BPF 程序"
+        ),
+        "three" => say!("A third socket, C, between A and B", "A 与 B 之间还有第三个套接字 C"),
+        "udp" => say!(
             "UDP, IPv4: which side must set which option?",
             "UDP，IPv4：哪一方必须设置哪个选项？"
         ),
-        "udp-addresses" => {
-            words!("UDP, IPv4: which addresses conflict?", "UDP，IPv4：哪些地址冲突？")
-        }
-        "udp-families" => {
-            words!("UDP: IPv6 against IPv4, no option", "UDP：IPv6 与 IPv4，不带选项")
-        }
-        "udp-families-reuseaddr" => words!("UDP: both SO_REUSEADDR", "UDP：双方都有 SO_REUSEADDR"),
-        "udp-families-reuseport" => words!("UDP: both SO_REUSEPORT", "UDP：双方都有 SO_REUSEPORT"),
-        "udp-groups" => words!("UDP: both bound to a group", "UDP：双方都绑定多播组地址"),
+        "udp-families-reuseaddr" => say!("UDP: both SO_REUSEADDR", "UDP：双方都有 SO_REUSEADDR"),
+        "udp-families-reuseport" => say!("UDP: both SO_REUSEPORT", "UDP：双方都有 SO_REUSEPORT"),
+        "udp-groups" => say!("UDP: both bound to a group", "UDP：双方都绑定多播组地址"),
         "udp-connected" => {
-            words!("UDP, IPv4: A is connected to a peer", "UDP，IPv4：A 已经 connect 到对端")
+            say!("UDP, IPv4: A is connected to a peer", "UDP，IPv4：A 已经 connect 到对端")
         }
-        "udp-exhausted" => words!(
-            "UDP, IPv4: B asks for any port, and none is left",
-            "UDP，IPv4：B 绑定端口 0，而端口已经用完"
-        ),
-        "udp-devices" => {
-            words!("UDP, IPv4: sockets bound to a device", "UDP，IPv4：绑定了网络接口的套接字")
-        }
-        "udp-programs" => words!(
-            "UDP, IPv4: SO_REUSEPORT with a program",
-            "UDP，IPv4：SO_REUSEPORT，挂了 BPF 程序"
-        ),
-        "udp-moments" => {
-            words!("UDP, IPv4: when is the option set?", "UDP，IPv4：什么时候设置选项？")
-        }
-        "receivers" => words!(
+        "receivers" => say!(
             "Who receives, and who accepts? What decides beside the address",
             "谁收到数据报，谁 accept 连接？除了地址，还由什么决定？"
         ),
-        "udp-delivery" => words!("UDP: who receives?", "UDP：谁收到？"),
-        "tcp-delivery" => words!("TCP: who accepts?", "TCP：谁 accept？"),
+        "udp-delivery" => say!("UDP: who receives?", "UDP：谁收到？"),
+        "tcp-delivery" => say!("TCP: who accepts?", "TCP：谁 accept？"),
         _ => panic!("{question} has no title"),
     }
 }
@@ -452,13 +434,10 @@ pub fn history(history: &History) -> Vec<String> {
             .collect(),
     };
     if history.is_other_in_half {
-        changes.push(
-            words!(
-                "another in two stable series: docs/kernels.md, the second reason",
-                "在两个稳定版系列里不同：见 docs/kernels.md，第二个变化"
-            )
-            .to_owned(),
-        );
+        changes.push(say!(
+            "another in two stable series: docs/kernels.md, the second reason",
+            "在两个稳定版系列里不同：见 docs/kernels.md，第二个变化"
+        ));
     }
     changes
 }
@@ -499,12 +478,10 @@ pub fn reason(reason: Reason) -> &'static str {
             "a connected socket gets all that its peer sends",
             "已经 connect 的套接字收下对端发来的全部数据报"
         ),
-        Reason::FirstOfGroup => {
-            words!(
-                "the first of a group ends the search",
-                "找到 reuseport 组里的第一个套接字，查找就结束"
-            )
-        }
+        Reason::FirstOfGroup => words!(
+            "the first of a group ends the search",
+            "找到 reuseport 组里的第一个套接字，查找就结束"
+        ),
         Reason::Device => {
             words!("a socket that is bound to the device wins", "绑定了这个网络接口的套接字优先")
         }
@@ -553,12 +530,10 @@ impl State {
             Self::ExhaustedReuse1 => {
                 words!("last port, ip_autobind_reuse 1", "最后一个端口，ip_autobind_reuse 为 1")
             }
-            Self::ExhaustedReuse1Between => {
-                words!(
-                    "last port, ip_autobind_reuse 1, listens before B listens",
-                    "最后一个端口，ip_autobind_reuse 为 1，抢在 B 之前监听"
-                )
-            }
+            Self::ExhaustedReuse1Between => words!(
+                "last port, ip_autobind_reuse 1, listens before B listens",
+                "最后一个端口，ip_autobind_reuse 为 1，抢在 B 之前监听"
+            ),
         }
     }
 
@@ -612,12 +587,10 @@ impl State {
                 "TCP: the same; the sysctl ip_autobind_reuse is 1",
                 "TCP：同上；sysctl ip_autobind_reuse 为 1"
             ),
-            Self::ExhaustedReuse1Between => {
-                words!(
-                    "as before, and as `between`",
-                    "同上；在 B 的 bind 与 listen 之间，A 开始监听"
-                )
-            }
+            Self::ExhaustedReuse1Between => words!(
+                "as before, and as `between`",
+                "同上；在 B 的 bind 与 listen 之间，A 开始监听"
+            ),
         }
     }
 }

@@ -3,13 +3,15 @@
 
 use super::cell::SECOND_IPV6;
 use super::netlink::Netlink;
-use crate::{say, sockets, words};
+use crate::sockets::std_error;
+use crate::{say, words};
 use rustix::io::Errno;
 use rustix::process::{Uid, getegid, geteuid};
 use rustix::thread::{
     CpuSet, UnshareFlags, sched_getaffinity, sched_getcpu, sched_setaffinity, set_thread_res_uid,
 };
 use socket2::{Domain, Socket as Fd, Type};
+use std::fmt::Display;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -54,15 +56,10 @@ impl Capabilities {
                 // A socket table of their own for the namespaces that are made from here, so small
                 // that it is quickly read (Linux 6.1).
                 let _ = fs::write("/proc/sys/net/ipv4/tcp_child_ehash_entries", "1024");
-                capabilities.devices = ready_network()?.add_device(OTHER_DEVICE).map_err(|errno| {
-                    let kinds = words!(
-                        "no device of the kinds dummy, veth, bridge or ifb",
-                        "dummy、veth、bridge、ifb 中任何一种网络接口"
-                    );
+                capabilities.devices = ready_network()?.add_device(OTHER_DEVICE).map_err(|error| {
                     say!(
-                        "this kernel makes {kinds}: {error}",
-                        "这个内核不能创建 {kinds}：{error}",
-                        error = strerror(errno)
+                        "this kernel makes no device of the kinds dummy, veth, bridge or ifb: {error}",
+                        "这个内核不能创建 dummy、veth、bridge、ifb 中任何一种网络接口：{error}"
                     )
                 });
             }
@@ -103,7 +100,7 @@ fn has_two_users() -> Result<(), String> {
 /// Leaves the network for a new one; if it can't, the network is still the machine's.
 fn leave_network() -> Result<(), String> {
     let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
-    let refused = |what: &str, error: String| {
+    let refused = |what: &str, error: io::Error| {
         let mut reason = say!(
             "a network namespace is needed: {what}: {error}; run it as root",
             "需要网络命名空间：{what}：{error}；请以 root 身份重新运行"
@@ -126,12 +123,12 @@ fn leave_network() -> Result<(), String> {
     };
     match unshare(UnshareFlags::NEWNET) {
         Ok(()) => return Ok(()),
-        Err(Errno::PERM) => {}
-        Err(errno) => return refused("unshare", strerror(errno)),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {}
+        Err(error) => return refused("unshare", error),
     }
     // The user namespace alone comes first: until its users are mapped, it allows nothing.
-    if let Err(errno) = unshare(UnshareFlags::NEWUSER) {
-        return refused("unshare", strerror(errno));
+    if let Err(error) = unshare(UnshareFlags::NEWUSER) {
+        return refused("unshare", error);
     }
     for (file, text) in [
         ("setgroups", "deny".to_owned()),
@@ -140,34 +137,25 @@ fn leave_network() -> Result<(), String> {
     ] {
         match fs::write(format!("/proc/self/{file}"), text) {
             Err(error) if (file, error.kind()) == ("setgroups", ErrorKind::NotFound) => {}
-            Err(error) => return refused(&format!("/proc/self/{file}"), error.to_string()),
+            Err(error) => return refused(&format!("/proc/self/{file}"), error),
             Ok(()) => {}
         }
     }
-    unshare(UnshareFlags::NEWNET).or_else(|errno| refused("unshare", strerror(errno)))
+    unshare(UnshareFlags::NEWNET).or_else(|error| refused("unshare", error))
 }
 
 /// Starts the loopback of a network that is new.
 fn ready_network() -> Result<Netlink, String> {
-    let netlink = Netlink::new().map_err(|errno| fail("netlink", errno))?;
-    netlink.loopback_up().map_err(|errno| fail(words!("the loopback", "回环接口"), errno))?;
+    let netlink = Netlink::new().map_err(failed("netlink"))?;
+    netlink.loopback_up().map_err(failed(words!("the loopback", "回环接口")))?;
     Ok(netlink)
 }
 
 /// unshare(2). The call that rustix puts in its place is unsafe for the sake of another flag,
 /// which takes file descriptors from a thread: `UnshareFlags::FILES`.
 #[expect(deprecated)]
-fn unshare(flags: UnshareFlags) -> Result<(), Errno> {
-    rustix::thread::unshare(flags)
-}
-
-/// What strerror(3) says.
-fn strerror(errno: Errno) -> String {
-    sockets::std_error(errno).to_string()
-}
-
-fn fail(what: &str, errno: Errno) -> String {
-    say!("{what}: {error}", "{what}：{error}", error = strerror(errno))
+fn unshare(flags: UnshareFlags) -> io::Result<()> {
+    rustix::thread::unshare(flags).map_err(std_error)
 }
 
 /// Runs `action` with this thread as another user's.
@@ -217,7 +205,7 @@ pub fn local_address(fd: &Fd) -> Result<SocketAddr, String> {
 }
 
 /// What is said of a call that has failed.
-pub fn failed(what: &'static str) -> impl Fn(io::Error) -> String {
+pub fn failed(what: impl Display) -> impl Fn(io::Error) -> String {
     move |error| say!("{what}: {error}", "{what}：{error}")
 }
 
@@ -238,20 +226,18 @@ impl World {
             return Ok(world);
         }
         unshare(UnshareFlags::NEWNET)
-            .map_err(|errno| fail(words!("a network namespace", "网络命名空间"), errno))?;
+            .map_err(failed(words!("a network namespace", "网络命名空间")))?;
         let netlink = ready_network()?;
         if capabilities.devices.is_ok() {
             netlink
                 .add_device(OTHER_DEVICE)
-                .map_err(|errno| fail(words!("a second device", "第二个网络接口"), errno))?;
+                .map_err(failed(words!("a second device", "第二个网络接口")))?;
         }
         world.netlink = Some(netlink);
         if world.has_ipv6 {
             world.add(SECOND_IPV6.into())?;
             let netlink = world.netlink()?;
-            netlink
-                .route_groups()
-                .map_err(|errno| fail(words!("a route for multicast", "多播路由"), errno))?;
+            netlink.route_groups().map_err(failed(words!("a route for multicast", "多播路由")))?;
         }
         Ok(world)
     }
@@ -287,7 +273,7 @@ impl World {
     /// Gives the loopback an address, and waits until the kernel has a way there: of IPv6 it comes
     /// a little later.
     fn add(&self, ip: IpAddr) -> Result<(), String> {
-        self.netlink()?.add_address(ip).map_err(|errno| fail(&ip.to_string(), errno))?;
+        self.netlink()?.add_address(ip).map_err(failed(ip))?;
         let IpAddr::V6(ip) = ip else { return Ok(()) };
         // Then a port without a listener, and 1 is none of ours, refuses a connection at once. What comes
         // before that is lost, so nobody waits for it.
@@ -317,7 +303,7 @@ impl World {
 
     /// From now on nothing reaches the client at `ip`.
     pub fn vanish(&self, ip: IpAddr) -> Result<(), String> {
-        self.netlink()?.remove_address(ip).map_err(|errno| fail(&ip.to_string(), errno))
+        self.netlink()?.remove_address(ip).map_err(failed(ip))
     }
 
     /// ip_local_port_range (ip(7)): bind to port 0 and connect take a port from `first` to `last`.

@@ -1,5 +1,6 @@
 //! The hooked system calls: their numbers in each ABI, and what their arguments say.
 
+use crate::named::named;
 use nix::libc;
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
@@ -7,29 +8,15 @@ use serde::{Deserialize, Serialize};
 use std::io::IoSliceMut;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
-/// A hooked call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Name {
-    Socket,
-    Bind,
-    Listen,
-    Connect,
-    SetSockOpt,
-    Ptrace,
-}
-
-impl Name {
-    /// As in its man page.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Socket => "socket",
-            Self::Bind => "bind",
-            Self::Listen => "listen",
-            Self::Connect => "connect",
-            Self::SetSockOpt => "setsockopt",
-            Self::Ptrace => "ptrace",
-        }
+named! {
+    /// A hooked call, as in its man page.
+    Name {
+        Socket = "socket",
+        Bind = "bind",
+        Listen = "listen",
+        Connect = "connect",
+        SetSockOpt = "setsockopt",
+        Ptrace = "ptrace",
     }
 }
 

@@ -5,7 +5,6 @@ use super::look::{self, Obstacle};
 use super::records::SocketOption;
 use super::socket::{Protocol, Subject};
 use super::{Format, launch, print, words};
-use crate::port::finding::User;
 use crate::port::holders::status_field;
 use crate::port::refusals::{effective_capabilities, may_bind_privileged};
 use crate::port::target::{Question, ephemeral_range, first_unprivileged};
@@ -235,13 +234,9 @@ pub fn report(failure: &Failure, format: Format) -> Report {
         network_of(&failure.thread.to_string()).is_none_or(|there| there == here)
     });
     if is_here {
-        return report_here(failure, format);
+        return print::report(&explain(failure), format);
     }
     report_there(failure, format).unwrap_or_else(|| print::report(&without_look(failure), format))
-}
-
-fn report_here(failure: &Failure, format: Format) -> Report {
-    print::report(&explain(failure), format)
 }
 
 fn network_of(process: &str) -> Option<PathBuf> {
@@ -250,7 +245,7 @@ fn network_of(process: &str) -> Option<PathBuf> {
 
 /// A helper joins the network namespace, and explains there.
 fn report_there(failure: &Failure, format: Format) -> Option<Report> {
-    let mut helper = launch::of_this_program(&["--helper", "--format", format.name()]).ok()?;
+    let mut helper = launch::of_this_program(format, &["--helper"]).ok()?;
     let helper = helper.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut helper = helper.spawn().ok()?;
     let written = serde_json::to_vec(failure).ok().and_then(|failure| {
@@ -262,11 +257,8 @@ fn report_there(failure: &Failure, format: Format) -> Option<Report> {
     serde_json::from_slice(&output.stdout).ok()
 }
 
-/// The helper: reads a failure, and writes its report.
-///
-/// # Errors
-///
-/// In words: the input is no failure, or the namespace cannot be joined.
+/// The helper: reads a failure, and writes its report. It fails if the input is no failure, or if the
+/// namespace cannot be joined.
 pub fn help(format: Format) -> Result<(), String> {
     let mut input = Vec::new();
     std::io::stdin().read_to_end(&mut input).map_err(|error| error.to_string())?;
@@ -282,7 +274,7 @@ pub fn help(format: Format) -> Result<(), String> {
             setns(&network, CloneFlags::CLONE_NEWNET)
         })
         .map_err(|errno| errno.to_string())?;
-    let report = report_here(&failure, format);
+    let report = print::report(&explain(&failure), format);
     let report = serde_json::to_vec(&report).map_err(|error| error.to_string())?;
     std::io::stdout().write_all(&report).map_err(|error| error.to_string())
 }
@@ -610,27 +602,4 @@ pub fn lost_privilege(process: i32) -> bool {
         return user.is_ok_and(|user| user != file.uid());
     }
     look::file_has_capability(process) && effective_capabilities(&process.to_string()) == Some(0)
-}
-
-/// A note beside the explanations, in the format that is wanted.
-pub fn note(format: Format, event: &str, pid: i32, text: &str) -> String {
-    print::note(format, event, pid, text)
-}
-
-/// That a failure has come again.
-pub fn again(format: Format, pid: i32, headline: &str, count: usize) -> String {
-    match format {
-        Format::Json => {
-            let line = serde_json::json!({
-                "event": "again", "pid": pid, "failure": headline, "count": count,
-            });
-            format!("{line}\n")
-        }
-        Format::Text => print::paragraph(&words::again(headline, count)),
-    }
-}
-
-/// The user of the failed socket.
-pub fn user_of(subject: &Subject) -> Option<User> {
-    subject.uid.map(User::new)
 }

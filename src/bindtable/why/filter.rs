@@ -2,7 +2,7 @@
 //!
 //! By hand, since libraries know one ABI of a machine: x86-64 has three.
 
-use super::calls::{ABIS, Abi, Name};
+use super::calls::{ABIS, ATTACH, Abi, Name};
 use nix::libc::{self, sock_filter};
 
 /// Offsets in `struct seccomp_data`.
@@ -20,71 +20,53 @@ const fn instruction(code: u16, jt: u8, jf: u8, k: u32) -> sock_filter {
     sock_filter { code, jt, jf, k }
 }
 
-/// The rest, if the loaded word is `value`; what follows it, if not.
-fn if_equal(value: u32, then: Vec<sock_filter>) -> Vec<sock_filter> {
-    let skipped = u8::try_from(then.len()).expect("a block is short");
-    let mut all = vec![instruction(IF_EQUAL, 0, skipped, value)];
-    all.extend(then);
-    all
+const STOP: sock_filter = instruction(RETURN, 0, 0, libc::SECCOMP_RET_TRACE);
+const ALLOW: sock_filter = instruction(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW);
+
+/// What follows each value of the word at that offset. With any other value the call passes.
+fn choose(offset: u32, cases: impl Iterator<Item = (u32, Vec<sock_filter>)>) -> Vec<sock_filter> {
+    let mut block = vec![instruction(LOAD, 0, 0, offset)];
+    for (value, then) in cases {
+        let skipped = u8::try_from(then.len()).expect("a block is short");
+        block.push(instruction(IF_EQUAL, 0, skipped, value));
+        block.extend(then);
+    }
+    block.push(ALLOW);
+    block
 }
 
-fn stop() -> Vec<sock_filter> {
-    vec![instruction(RETURN, 0, 0, libc::SECCOMP_RET_TRACE)]
+/// Stops the call if this argument has one of the values.
+fn stop_if(index: u32, values: impl IntoIterator<Item = u32>) -> Vec<sock_filter> {
+    choose(argument(index), values.into_iter().map(|value| (value, vec![STOP])))
 }
 
 /// The filter for this machine's ABIs. `options`: whether socket(2) and setsockopt(2) are hooked, too,
 /// since no descriptor can be copied to read the options.
 pub fn program(options: bool) -> Vec<sock_filter> {
-    let allow = instruction(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW);
-    let mut program = vec![instruction(LOAD, 0, 0, ARCH)];
-    for abi in ABIS {
-        let mut block = vec![instruction(LOAD, 0, 0, NUMBER)];
-        block.extend(of_abi(abi, options));
-        block.push(allow);
-        program.extend(if_equal(abi.arch, block));
-    }
-    program.push(allow);
-    program
+    choose(ARCH, ABIS.iter().map(|abi| (abi.arch, of_abi(abi, options))))
 }
 
 fn of_abi(abi: &Abi, options: bool) -> Vec<sock_filter> {
-    let mut block = Vec::new();
-    for (number, name) in abi.numbers {
-        let then = match name {
-            Name::Socket | Name::SetSockOpt if !options => continue,
-            Name::SetSockOpt => any_option(),
-            Name::Ptrace => any_attach(),
-            _ => stop(),
-        };
-        block.extend(if_equal(*number, then));
-    }
-    if let Some(number) = abi.socketcall {
-        block.extend(if_equal(number, stop()));
-    }
-    block
+    let calls = abi.numbers.iter().filter_map(|(number, name)| match name {
+        Name::Socket | Name::SetSockOpt if !options => None,
+        Name::SetSockOpt => Some((*number, any_option())),
+        // Where it begins to trace: that will fail, since there is a tracer.
+        Name::Ptrace => Some((*number, stop_if(0, ATTACH))),
+        _ => Some((*number, vec![STOP])),
+    });
+    choose(NUMBER, calls.chain(abi.socketcall.map(|number| (number, vec![STOP]))))
 }
 
 /// setsockopt of the options by which bind decides.
 fn any_option() -> Vec<sock_filter> {
-    let name = |names: &[i32]| {
-        let mut block = vec![instruction(LOAD, 0, 0, argument(2))];
-        block.extend(names.iter().flat_map(|name| if_equal(name.cast_unsigned(), stop())));
-        block.push(instruction(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW));
-        block
-    };
-    let mut block = vec![instruction(LOAD, 0, 0, argument(1))];
-    let socket = name(&[libc::SO_REUSEADDR, libc::SO_REUSEPORT]);
-    block.extend(if_equal(libc::SOL_SOCKET.cast_unsigned(), socket));
-    let ipv6 = name(&[libc::IPV6_V6ONLY]);
-    block.extend(if_equal(libc::IPPROTO_IPV6.cast_unsigned(), ipv6));
-    block.push(instruction(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW));
-    block
-}
-
-/// ptrace(2), where it begins to trace: that will fail, since there is a tracer.
-fn any_attach() -> Vec<sock_filter> {
-    let mut block = vec![instruction(LOAD, 0, 0, argument(0))];
-    block.extend(super::calls::ATTACH.iter().flat_map(|request| if_equal(*request, stop())));
-    block.push(instruction(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW));
-    block
+    let levels: [(i32, &[i32]); 2] = [
+        (libc::SOL_SOCKET, &[libc::SO_REUSEADDR, libc::SO_REUSEPORT]),
+        (libc::IPPROTO_IPV6, &[libc::IPV6_V6ONLY]),
+    ];
+    choose(
+        argument(1),
+        levels.into_iter().map(|(level, names)| {
+            (level.cast_unsigned(), stop_if(2, names.iter().map(|name| name.cast_unsigned())))
+        }),
+    )
 }

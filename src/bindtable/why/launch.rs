@@ -9,18 +9,18 @@
 //! So the command has the pid, the parent, the process group and the terminal that it would have had,
 //! and no child that it does not know (`strace -D` does the same).
 
+use super::socket::copy;
 use super::{Format, filter, raw, words};
 use crate::language::Language;
+use crate::port::holders::numbers;
+use crate::sockets::errno_of;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::SigSet;
 use nix::unistd::{self, execvp};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::process::{
-    PTracer, Pid, PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open,
-    set_child_subreaper, set_ptracer, setsid,
-};
+use rustix::process::{PTracer, Pid, getpid, set_child_subreaper, set_ptracer, setsid};
 use rustix::stdio;
 use std::convert::Infallible;
 use std::ffi::{CString, OsString};
@@ -55,11 +55,7 @@ pub fn no_trace(line: String) -> Trouble {
 }
 
 /// Starts the tracer, then becomes the command. `output`: where the explanations go, if not to
-/// standard error.
-///
-/// # Errors
-///
-/// The command cannot be traced, or cannot be started.
+/// standard error. It fails if the command cannot be traced, or cannot be started.
 pub fn start(
     command: &[OsString],
     format: Format,
@@ -74,12 +70,12 @@ pub fn start(
         }
     };
     // A process that adopts orphans would have the tracer as its child.
-    let adopts = unistd_subreaper();
+    let adopts = nix::sys::prctl::get_child_subreaper().unwrap_or(false);
     if adopts {
         let _ = set_child_subreaper(None);
     }
-    let mut start_middle = of_this_program(&["--middle"])?;
-    start_middle.arg("--trace").arg(getpid().to_string()).args(["--format", format.name()]);
+    let own = getpid().to_string();
+    let mut start_middle = of_this_program(format, &["--middle", "--trace", &own])?;
     let middle = start_middle.stdin(OwnedFd::from(theirs)).stdout(output).stderr(Stdio::null());
     middle.status().map_err(|error| failed("fork", &error))?;
     if adopts {
@@ -102,11 +98,7 @@ pub fn start(
     Err(exec(command))
 }
 
-fn unistd_subreaper() -> bool {
-    nix::sys::prctl::get_child_subreaper().unwrap_or(false)
-}
-
-/// The other side of [`Tracer::attach`]: gives the tracer leave, and hears how it went. Whether
+/// The other side of [`attach`]: gives the tracer leave, and hears how it went. Whether
 /// descriptors can be copied.
 fn agree(channel: &mut UnixStream) -> Result<bool, Trouble> {
     let ended = |_| no_trace(words::no_tracer());
@@ -129,39 +121,28 @@ fn agree(channel: &mut UnixStream) -> Result<bool, Trouble> {
     }
 }
 
-/// The middle process: starts the tracer, which loses its parent with the end of this one.
-///
-/// # Errors
-///
-/// fork(2), execve(2).
+/// The middle process: starts the tracer, which loses its parent with the end of this one. It fails
+/// as fork(2) and execve(2) do.
 pub fn be_the_middle(traced: i32, format: Format) -> Result<(), Trouble> {
-    let mut tracer = of_this_program(&["--trace", &traced.to_string()])?;
-    tracer.args(["--format", format.name()]);
+    let mut tracer = of_this_program(format, &["--trace", &traced.to_string()])?;
     tracer.spawn().map_err(|error| no_trace(words::failed("fork", &error)))?;
     Ok(())
 }
 
-/// `bindtable why` again, in another part.
-///
-/// # Errors
-///
-/// `/proc/self/exe` cannot be read.
-pub fn of_this_program(arguments: &[&str]) -> Result<Command, Trouble> {
+/// `bindtable why` again, in another part. It fails if `/proc/self/exe` cannot be read.
+pub fn of_this_program(format: Format, arguments: &[&str]) -> Result<Command, Trouble> {
     let program = std::env::current_exe()
         .map_err(|error| no_trace(words::failed("/proc/self/exe", &error)))?;
     let mut command = Command::new(program);
-    command.args(Language::option().iter().flatten()).arg("why").args(arguments);
+    command.args(Language::option().iter().flatten()).args(["why", "--format", format.name()]);
+    command.args(arguments);
     Ok(command)
 }
 
 /// The tracer's first deed: out of the command's way, then ptrace. Its standard input is the channel
-/// to the process that becomes the command, its standard output takes the explanations. Whether
-/// descriptors can be copied.
-///
-/// # Errors
-///
-/// The errno of ptrace(2), which the other side has, too.
-pub fn attach(traced: i32) -> Result<bool, Errno> {
+/// to the process that becomes the command, its standard output takes the explanations. It fails as
+/// ptrace(2) does, and so the other side has heard.
+pub fn attach(traced: i32) -> Result<(), Errno> {
     // No signal of a terminal or of a supervisor ends it: it stays until the last traced process ends,
     // for without a tracer the hooked calls fail.
     let _ = SigSet::all().thread_block();
@@ -169,19 +150,18 @@ pub fn attach(traced: i32) -> Result<bool, Errno> {
     let _ = std::env::set_current_dir("/");
     let _ = nix::sys::prctl::set_name(c"bindtable-why");
     close_inherited();
-    let io = |error: std::io::Error| errno_of(&error);
-    let mut channel = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned().map_err(io)?);
-    channel.write_all(&getpid().as_raw_nonzero().get().to_ne_bytes()).map_err(io)?;
-    channel.read_exact(&mut [0]).map_err(io)?;
+    let mut channel =
+        UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned().map_err(errno_of)?);
+    channel.write_all(&getpid().as_raw_nonzero().get().to_ne_bytes()).map_err(errno_of)?;
+    channel.read_exact(&mut [0]).map_err(errno_of)?;
     let done = ptrace::seize(unistd::Pid::from_raw(traced), options());
     let errno = done.err().map_or(0, |errno| errno as i32);
     let can_copy = can_copy(traced);
     let [a, b, c, d] = errno.to_ne_bytes();
-    channel.write_all(&[a, b, c, d, can_copy.into()]).map_err(io)?;
+    channel.write_all(&[a, b, c, d, can_copy.into()]).map_err(errno_of)?;
     // Standard input is the same socket: the other side has to see an end of it.
     stdio::dup2_stdin(&rustix::fs::open("/dev/null", OFlags::RDONLY, Mode::empty())?)?;
-    done.map_err(|errno| Errno::from_raw_os_error(errno as i32))?;
-    Ok(can_copy)
+    done.map_err(|errno| Errno::from_raw_os_error(errno as i32))
 }
 
 /// What a tracer of `bindtable why` asks the kernel for.
@@ -196,26 +176,18 @@ pub fn options() -> Options {
 
 /// Whether a descriptor of the process can be copied: pidfd_getfd(2), which Docker's default profile
 /// refuses.
-pub fn can_copy(process: i32) -> bool {
-    let pidfd = Pid::from_raw(process).ok_or(Errno::SRCH);
-    let pidfd = pidfd.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()));
-    let copy = pidfd.and_then(|pidfd| pidfd_getfd(pidfd, i32::MAX, PidfdGetfdFlags::empty()));
-    copy.err() == Some(Errno::BADF) // it was allowed to look
+fn can_copy(process: i32) -> bool {
+    copy(process, i32::MAX).err() == Some(Errno::BADF) // it was allowed to look
 }
 
 /// Closes what the command has been given beside its standard streams: locks and pipes whose end
 /// somebody waits for.
 fn close_inherited() {
-    let listed = std::fs::read_dir("/proc/self/fd").into_iter().flatten().filter_map(Result::ok);
-    let numbers = listed.filter_map(|file| file.file_name().to_str()?.parse::<i32>().ok());
+    let all = numbers("/proc/self/fd").into_iter().flatten().filter(|number| *number > 2);
     // Collected first: reading the folder takes a descriptor, too, which is closed by now.
-    for number in numbers.collect::<Vec<_>>().into_iter().filter(|number| *number > 2) {
+    for number in all.collect::<Vec<_>>() {
         let _ = unistd::close(number);
     }
-}
-
-fn errno_of(error: &std::io::Error) -> Errno {
-    Errno::from_raw_os_error(error.raw_os_error().unwrap_or(nix::libc::EIO))
 }
 
 /// Becomes the command, as a shell would have started it.
@@ -239,8 +211,7 @@ fn exec(command: &[OsString]) -> Trouble {
             Err(_) => Errno::INVAL,
         }
     } else {
-        let error = Command::new(&command[0]).args(&command[1..]).exec();
-        errno_of(&error)
+        errno_of(Command::new(&command[0]).args(&command[1..]).exec())
     };
     let status = if errno == Errno::NOENT { NOT_FOUND } else { NOT_EXECUTABLE };
     Trouble { status, line: words::no_command(&command[0].to_string_lossy(), errno) }

@@ -85,16 +85,13 @@ pub fn table_of(protocol: Protocol) -> Proto {
     }
 }
 
-/// Looks at the port of `address` for the failed socket; its own row is left out.
-///
-/// # Errors
-///
-/// What sock_diag(7) and then `/proc/net` say.
+/// Looks at the port of `address` for the failed socket; its own row is left out. It fails if
+/// neither sock_diag(7) nor `/proc/net` can be read.
 pub fn look(failure: &Failure, address: SocketAddr) -> std::io::Result<Found> {
     let subject = &failure.subject;
     let proto = table_of(subject.protocol);
     let mut listed = sockets::listed(proto, address.port(), sockets::ALL).or_else(|_| {
-        sockets::in_proc(&format!("/proc/{}/net", failure.thread), proto, address.port())
+        sockets::in_proc(&format!("/proc/{}/net", failure.thread), proto, [address.port(), 0])
     })?;
     listed
         .retain(|socket| socket.is_owner() && (socket.inode == 0 || socket.inode != subject.inode));
@@ -104,14 +101,15 @@ pub fn look(failure: &Failure, address: SocketAddr) -> std::io::Result<Found> {
     let mut sockets: Vec<Socket> =
         listed.iter().map(|socket| Socket::new(socket, &holders)).collect();
     let new = new_socket(failure, address);
-    let conflicts = |socket: &Socket| Owner::from(socket).conflicts_with(proto, &new);
+    let owner = |socket: &Socket| Owner::new(socket, ServerOption::Nothing);
+    let conflicts = |socket: &Socket| owner(socket).conflicts_with(proto, &new);
     let are_left = sockets.iter().filter(|socket| conflicts(socket)).all(|old| !old.has_inode);
     let question = Question::new(address.into(), proto, false);
     if proto == Proto::Tcp && subject.reuseaddr == Some(false) && are_left {
         // Nobody can read the options of a TIME_WAIT, but a bind decides by them.
         binds::learn_options(&mut sockets, &question);
     }
-    let owners: Vec<Owner> = sockets.iter().map(Owner::from).collect();
+    let owners: Vec<Owner> = sockets.iter().map(owner).collect();
     let answer = judge::judge(proto, &new, &owners);
     let (decides, rule) = match answer {
         Answer::No(at, rule) => (Some(at), Some(rule)),
@@ -126,7 +124,7 @@ pub fn look(failure: &Failure, address: SocketAddr) -> std::io::Result<Found> {
             Answer::Unknown(..) => Some(*at) != decides && !matches!(answer, Answer::No(..)),
         });
     let order: Vec<usize> = decides.into_iter().chain(others).collect();
-    let obstacle = |at: usize| Obstacle::new(failure, &sockets[at], &listed[at], address.port());
+    let obstacle = |at: usize| Obstacle::new(failure, &sockets[at], &listed[at]);
     let mut in_the_way: Vec<Obstacle> = order.into_iter().map(obstacle).collect();
     if let [only] = &mut in_the_way[..]
         && !only.has_process
@@ -172,8 +170,8 @@ fn holders_of(failure: &Failure, inodes: &BTreeSet<u64>) -> Holders {
     seen.iter().for_each(|pid| holders.look_at_process(*pid, inodes));
     let is_complete = |holders: &Holders| holders.of.len() == inodes.len();
     if failure.binds.is_empty() || !is_complete(&holders) {
-        let mut others: Vec<i32> =
-            holders::seen_processes().filter(|pid| !seen.contains(pid)).collect();
+        let all = holders::processes().into_iter().flatten();
+        let mut others: Vec<i32> = all.filter(|pid| !seen.contains(pid)).collect();
         others.sort_unstable();
         let from_both_ends = others.iter().rev().zip(&others).flat_map(|(new, old)| [*new, *old]);
         for pid in from_both_ends.take(others.len()) {
@@ -239,11 +237,11 @@ fn user_of(thread: i32) -> u32 {
 }
 
 impl Obstacle {
-    fn new(failure: &Failure, socket: &Socket, listed: &Listed, port: u16) -> Self {
+    fn new(failure: &Failure, socket: &Socket, listed: &Listed) -> Self {
         let is_its = |bind: &&Bind| match &bind.address {
             Address::Inet(address) => {
                 address.ip().to_canonical() == socket.address.to_canonical()
-                    && address.port() == port
+                    && address.port() == listed.port
             }
             _ => false,
         };
@@ -252,7 +250,7 @@ impl Obstacle {
             state: socket.state.name(),
             address: socket.address,
             device: socket.device.clone(),
-            port,
+            port: listed.port,
             peer: socket.peer,
             path: None,
             reuseaddr: socket.reuseaddr,
@@ -278,19 +276,13 @@ fn seen(bind: &Bind, its: u64) -> SeenBind {
     }
 }
 
-/// The connections to the destination that connect(2) could not reach.
-///
-/// # Errors
-///
-/// What sock_diag(7) and then `/proc/net` say.
+/// The connections to the destination that connect(2) could not reach. It fails as [`look`] does.
 pub fn to_destination(failure: &Failure, to: SocketAddr) -> std::io::Result<Vec<Obstacle>> {
     let folder = format!("/proc/{}/net", failure.thread);
     let listed = sockets::connections_to(table_of(failure.subject.protocol), to, &folder)?;
-    let obstacles = listed.into_iter().map(|(port, listed)| {
-        let socket = Socket::new(&listed, &Holders::default());
-        Obstacle::new(failure, &socket, &listed, port)
-    });
-    Ok(obstacles.collect())
+    let obstacle =
+        |its: &Listed| Obstacle::new(failure, &Socket::new(its, &Holders::default()), its);
+    Ok(listed.iter().map(obstacle).collect())
 }
 
 /// The Unix sockets that have the path, or the abstract name, of the failed bind.

@@ -21,47 +21,74 @@ mod unix;
 pub mod words;
 
 pub use crate::named::Format;
+use crate::named::one_of;
+use crate::{say, words};
 pub use launch::Trouble;
 pub use raw::was_closed;
 
+use clap::Args;
 use rustix::fs::{Mode, OFlags};
 use rustix::stdio;
 use sink::Sink;
 use std::ffi::OsString;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::PathBuf;
 use trace::Tracer;
 
-/// What this process is to do. The command line decides.
-pub enum Part<'a> {
-    /// Becomes the command.
-    Command(&'a [OsString]),
-    /// Traces a process that runs.
-    Running(i32),
+/// What `why` runs or traces.
+#[derive(Args)]
+pub struct Arguments {
+    #[arg(long, value_name = "PID", value_parser = process, conflicts_with = "command", help = words!(
+        "Trace a process that runs, in place of a command",
+        "跟踪一个正在运行的进程，不启动命令"
+    ))]
+    pid: Option<i32>,
+    #[arg(long, value_name = "FILE", help = words!(
+        "Write the explanations to FILE, not to standard error",
+        "把说明写进 FILE，不写到标准错误"
+    ))]
+    output: Option<PathBuf>,
+    #[arg(long, default_value = "text", value_parser = one_of::<Format>(), help = words!(
+        "JSON has one event a line",
+        "输出格式"
+    ))]
+    format: Format,
+    #[arg(last = true, value_name = "COMMAND", help = words!(
+        "The command with its arguments",
+        "命令和它的参数"
+    ))]
+    command: Vec<OsString>,
+    // The parts that other processes of `bindtable why` play: nobody else starts them.
     /// Starts the tracer of a process, and ends.
-    Middle(i32),
+    #[arg(long, hide = true)]
+    middle: bool,
     /// Traces the process that becomes the command.
-    Tracer(i32),
+    #[arg(long, hide = true)]
+    trace: Option<i32>,
     /// Explains one failure in another network namespace.
-    Helper,
+    #[arg(long, hide = true)]
+    helper: bool,
 }
 
-/// Plays the part. It returns if there is no command to become.
-///
-/// # Errors
-///
-/// The exit status, and one line.
-pub fn run(part: Part, format: Format, output: Option<&Path>) -> Result<(), Trouble> {
-    let output = output.map(|path| {
+fn process(text: &str) -> Result<i32, String> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| say!("a process number is needed", "应为进程号"))
+}
+
+/// Plays the part that the command line asks for. It returns if there is no command to become; it fails with
+/// the exit status, and one line.
+pub fn run(arguments: &Arguments) -> Result<(), Trouble> {
+    let format = arguments.format;
+    let output = arguments.output.as_deref().map(|path| {
         let file = File::create(path);
         file.map_err(|error| Trouble { status: 2, line: words::no_output(path, &error) })
     });
     let output = output.transpose()?.map(OwnedFd::from);
-    match part {
-        Part::Command(command) => match launch::start(command, format, output)? {},
-        Part::Middle(traced) => launch::be_the_middle(traced, format),
-        Part::Tracer(traced) => {
+    match (arguments.trace, arguments.pid) {
+        _ if arguments.helper => explain::help(format).map_err(|line| Trouble { status: 2, line }),
+        (Some(traced), _) if arguments.middle => launch::be_the_middle(traced, format),
+        (Some(traced), _) => {
             // The other side has heard why it failed.
             if launch::attach(traced).is_ok()
                 && let Ok(sink) = std::io::stdout().as_fd().try_clone_to_owned()
@@ -72,7 +99,7 @@ pub fn run(part: Part, format: Format, output: Option<&Path>) -> Result<(), Trou
             }
             Ok(())
         }
-        Part::Running(process) => {
+        (None, Some(process)) => {
             let sink = match output {
                 Some(output) => Ok(output),
                 None => std::io::stderr().as_fd().try_clone_to_owned(),
@@ -82,6 +109,7 @@ pub fn run(part: Part, format: Format, output: Option<&Path>) -> Result<(), Trou
             tracer.map_err(|errno| launch::no_trace(words::no_trace(process, errno)))?.run();
             Ok(())
         }
-        Part::Helper => explain::help(format).map_err(|line| Trouble { status: 2, line }),
+        (None, None) if arguments.command.is_empty() => Err(words::no_command_given().into()),
+        (None, None) => match launch::start(&arguments.command, format, output)? {},
     }
 }

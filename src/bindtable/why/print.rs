@@ -3,8 +3,8 @@
 use super::calls::{Address, Name};
 use super::explain::{Explanation, Report};
 use super::socket::Protocol;
-use super::{Format, explain, words};
-use crate::port::finding::error_name;
+use super::{Format, words};
+use crate::port::finding::{User, error_name};
 use crate::port::print::{padded, wrapped};
 use crate::printable::make_printable;
 use serde_json::{Value, json};
@@ -33,6 +33,17 @@ pub fn note(format: Format, event: &str, pid: i32, text: &str) -> String {
     match format {
         Format::Json => format!("{}\n", json!({ "event": event, "pid": pid, "note": text })),
         Format::Text => paragraph(text),
+    }
+}
+
+/// That a failure has come again.
+pub fn again(format: Format, pid: i32, headline: &str, count: usize) -> String {
+    match format {
+        Format::Json => {
+            let line = json!({ "event": "again", "pid": pid, "failure": headline, "count": count });
+            format!("{line}\n")
+        }
+        Format::Text => paragraph(&words::again(headline, count)),
     }
 }
 
@@ -86,7 +97,7 @@ fn json(explanation: &Explanation) -> Value {
         "port": inet.map(|address| address.port()),
         "path": path,
         "descriptor": subject.descriptor,
-        "user": explain::user_of(subject),
+        "user": subject.uid.map(User::new),
         "reuseaddr": subject.reuseaddr,
         "reuseport": subject.reuseport,
         "ipv6_only": subject.ipv6_only,

@@ -20,11 +20,7 @@ pub enum Resume {
     Listen = 0x4208,
 }
 
-/// Lets `thread` go on, and gives it `signal`; 0 is none. nix knows no real-time signal.
-///
-/// # Errors
-///
-/// ptrace(2): ESRCH if it has been killed meanwhile.
+/// Lets `thread` go on, and gives it `signal`; 0 is none. nix knows no real-time signal. It fails as ptrace(2): ESRCH if it has been killed meanwhile.
 pub fn resume(thread: i32, how: Resume, signal: i32) -> Result<(), Errno> {
     let data = signal as usize as *mut libc::c_void;
     // SAFETY: these requests touch no memory of this process: `addr` is ignored, `data` is a number.
@@ -34,11 +30,8 @@ pub fn resume(thread: i32, how: Resume, signal: i32) -> Result<(), Errno> {
     }
 }
 
-/// `struct ptrace_syscall_info` of a stopped thread, as words. nix gives a union.
-///
-/// # Errors
-///
-/// ptrace(2): ESRCH if it has been killed meanwhile, EIO before Linux 5.3.
+/// `struct ptrace_syscall_info` of a stopped thread, as words. nix gives a union. It fails as
+/// ptrace(2) does: ESRCH if it has been killed meanwhile, EIO before Linux 5.3.
 pub fn syscall_info(thread: i32) -> Result<[u64; 11], Errno> {
     const PTRACE_GET_SYSCALL_INFO: i32 = 0x420e;
     let mut info = [0_u64; 11];
@@ -51,12 +44,10 @@ pub fn syscall_info(thread: i32) -> Result<[u64; 11], Errno> {
 }
 
 /// Installs a filter for this thread and all that it starts. Unlike a library's, it does not set
-/// no_new_privs, so that root's setuid programs stay what they are. Nor does it make the processor slower
-/// for them: before Linux 5.16 a filter turned speculation off (PR_SPEC_STORE_BYPASS).
-///
-/// # Errors
-///
-/// seccomp(2): EACCES without CAP_SYS_ADMIN and no_new_privs; EINVAL on a kernel without filters.
+/// no_new_privs, so that root's setuid programs stay what they are. Nor does it make the processor
+/// slower for them: before Linux 5.16 a filter turned speculation off (PR_SPEC_STORE_BYPASS). It
+/// fails with: seccomp(2): EACCES without CAP_SYS_ADMIN and no_new_privs; EINVAL on a kernel
+/// without filters.
 pub fn install(filter: &[libc::sock_filter]) -> Result<(), Errno> {
     let len = u16::try_from(filter.len()).map_err(|_| Errno::INVAL)?;
     let program = libc::sock_fprog { len, filter: filter.as_ptr().cast_mut() };

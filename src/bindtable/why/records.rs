@@ -2,8 +2,8 @@
 //! child. Bounded: a program may bind for years.
 
 use super::calls::Address;
+use crate::named::named;
 use nix::libc;
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
@@ -13,15 +13,13 @@ const BINDS: usize = 4096;
 /// How many processes are remembered, ended ones included.
 const PROCESSES: usize = 16_384;
 
-/// An option by which bind decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum SocketOption {
-    #[serde(rename = "SO_REUSEADDR")]
-    ReuseAddr,
-    #[serde(rename = "SO_REUSEPORT")]
-    ReusePort,
-    #[serde(rename = "IPV6_V6ONLY")]
-    V6Only,
+named! {
+    /// An option by which bind decides, as in its man page.
+    SocketOption {
+        ReuseAddr = "SO_REUSEADDR",
+        ReusePort = "SO_REUSEPORT",
+        V6Only = "IPV6_V6ONLY",
+    }
 }
 
 impl SocketOption {
@@ -32,15 +30,6 @@ impl SocketOption {
             (libc::SOL_SOCKET, libc::SO_REUSEPORT) => Some(Self::ReusePort),
             (libc::IPPROTO_IPV6, libc::IPV6_V6ONLY) => Some(Self::V6Only),
             _ => None,
-        }
-    }
-
-    /// As in its man page.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::ReuseAddr => "SO_REUSEADDR",
-            Self::ReusePort => "SO_REUSEPORT",
-            Self::V6Only => "IPV6_V6ONLY",
         }
     }
 }
@@ -71,11 +60,11 @@ pub struct Records {
     bound: VecDeque<Bound>,
     refused: VecDeque<Refused>,
     /// By process and descriptor, where setsockopt(2) is hooked.
-    options: BTreeMap<(i32, i32), BTreeMap<SocketOption, bool>>,
+    pub options: BTreeMap<(i32, i32), BTreeMap<SocketOption, bool>>,
     /// Domain, type and protocol by process and descriptor, where socket(2) is hooked.
-    sockets: BTreeMap<(i32, i32), [i32; 3]>,
+    pub sockets: BTreeMap<(i32, i32), [i32; 3]>,
     /// The parent of each process that was started before these eyes.
-    parents: BTreeMap<i32, i32>,
+    pub parents: BTreeMap<i32, i32>,
 }
 
 impl Records {
@@ -100,15 +89,8 @@ impl Records {
 
     /// A process has ended: its descriptors are gone.
     pub fn ended(&mut self, process: i32) {
-        let all = (process, i32::MIN)..=(process, i32::MAX);
-        while let Some((key, _)) = self.options.range(all.clone()).next() {
-            let key = *key;
-            self.options.remove(&key);
-        }
-        while let Some((key, _)) = self.sockets.range(all.clone()).next() {
-            let key = *key;
-            self.sockets.remove(&key);
-        }
+        self.options.retain(|(its, _), _| *its != process);
+        self.sockets.retain(|(its, _), _| *its != process);
         self.refused.retain(|refused| refused.process != process);
     }
 
@@ -154,24 +136,5 @@ impl Records {
             _ => address == other,
         };
         self.bound.iter().filter(move |bound| is_near(&bound.address))
-    }
-
-    /// The options that were set on the descriptor.
-    pub fn options_of(
-        &self,
-        process: i32,
-        descriptor: i32,
-    ) -> Option<&BTreeMap<SocketOption, bool>> {
-        self.options.get(&(process, descriptor))
-    }
-
-    /// Domain, type and protocol of the descriptor's socket, where socket(2) was seen.
-    pub fn kind_of(&self, process: i32, descriptor: i32) -> Option<[i32; 3]> {
-        self.sockets.get(&(process, descriptor)).copied()
-    }
-
-    /// The parents of the processes, as far as they were started before these eyes.
-    pub fn parents(&self) -> &BTreeMap<i32, i32> {
-        &self.parents
     }
 }

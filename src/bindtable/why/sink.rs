@@ -12,18 +12,14 @@ const AT_ONCE: usize = 4096;
 
 /// A file, a terminal or a pipe.
 pub struct Sink {
-    descriptor: Option<OwnedFd>,
+    /// None after [`close`](Self::close).
+    pub descriptor: Option<OwnedFd>,
 }
 
 impl Sink {
     /// To a descriptor that is open for writing.
     pub fn new(descriptor: OwnedFd) -> Self {
         Self { descriptor: Some(descriptor) }
-    }
-
-    /// What the texts are written to.
-    pub fn descriptor(&self) -> Option<&OwnedFd> {
-        self.descriptor.as_ref()
     }
 
     /// Nothing is written any more, and its reader sees an end.

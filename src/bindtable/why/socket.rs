@@ -9,6 +9,7 @@ use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{getsockopt, sockopt::BindToDevice};
 use rustix::fd::OwnedFd;
 use rustix::fs::{fstat, getxattr};
+use rustix::io::Errno;
 use rustix::net::sockopt::{
     ipv6_v6only, socket_broadcast, socket_domain, socket_protocol, socket_reuseaddr,
     socket_reuseport, socket_type,
@@ -78,7 +79,7 @@ impl Subject {
     /// Reads what can be read of a descriptor.
     pub fn new(process: i32, descriptor: i32, records: &Records) -> Self {
         let copy = copy(process, descriptor);
-        let read = copy.and_then(|copy| {
+        let read = copy.ok().and_then(|copy| {
             let read = Self::of_copy(descriptor, &copy)?;
             Some(Self { device: device(raw::into_std(copy)), ..read })
         });
@@ -109,8 +110,8 @@ impl Subject {
 
     fn of_records(process: i32, descriptor: i32, records: &Records) -> Self {
         let name = protocol_name(process, descriptor);
-        let kind = records.kind_of(process, descriptor);
-        let options = records.options_of(process, descriptor);
+        let kind = records.sockets.get(&(process, descriptor)).copied();
+        let options = records.options.get(&(process, descriptor));
         // What was not set is off, if the socket was seen from its beginning.
         let option = |option| {
             let set = options.and_then(|options| options.get(&option)).copied();
@@ -162,17 +163,15 @@ fn device(copy: std::os::fd::OwnedFd) -> Option<(String, u32)> {
 }
 
 /// A copy of the descriptor: pidfd_getfd(2).
-fn copy(process: i32, descriptor: i32) -> Option<OwnedFd> {
-    let pidfd = pidfd_open(Pid::from_raw(process)?, PidfdFlags::empty()).ok()?;
-    pidfd_getfd(pidfd, descriptor, PidfdGetfdFlags::empty()).ok()
+pub fn copy(process: i32, descriptor: i32) -> Result<OwnedFd, Errno> {
+    let pidfd = pidfd_open(Pid::from_raw(process).ok_or(Errno::SRCH)?, PidfdFlags::empty())?;
+    pidfd_getfd(pidfd, descriptor, PidfdGetfdFlags::empty())
 }
 
 /// The descriptors of the process that are sockets.
 pub fn sockets_of(process: i32) -> Vec<i32> {
-    let listed = std::fs::read_dir(format!("/proc/{process}/fd"));
-    let listed = listed.into_iter().flatten().filter_map(Result::ok);
-    let numbers = listed.filter_map(|file| file.file_name().to_str()?.parse().ok());
-    numbers.filter(|descriptor| inode(process, *descriptor).is_some()).collect()
+    let all = holders::numbers(&format!("/proc/{process}/fd")).into_iter().flatten();
+    all.filter(|descriptor| inode(process, *descriptor).is_some()).collect()
 }
 
 /// The number by which `/proc` knows the descriptor's socket.

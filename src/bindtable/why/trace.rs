@@ -6,8 +6,8 @@ use super::raw::{self, Resume};
 use super::records::{Records, Refused, SocketOption};
 use super::sink::Sink;
 use super::socket::{Subject, inode, sockets_of};
-use super::{Format, launch, words};
-use crate::port::holders::status_field;
+use super::{Format, launch, print, words};
+use crate::port::holders::{numbers, status_field};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::ptrace;
@@ -91,21 +91,15 @@ impl Tracer {
         }
     }
 
-    /// One that attaches itself to each thread of a process that runs: without a filter, so that each
-    /// system call stops.
-    ///
-    /// # Errors
-    ///
-    /// ptrace(2); ESRCH if there is no such process.
+    /// One that attaches itself to each thread of a process that runs: without a filter, so that
+    /// each system call stops. It fails as ptrace(2) does; ESRCH: no such process.
     pub fn of_running(first: i32, sink: Sink, format: Format) -> Result<Self, Errno> {
         let mut tracer = Self::new(first, sink, format);
         tracer.threads.clear();
         tracer.between = Resume::ToCall;
         loop {
             // Again, until no thread has started meanwhile.
-            let threads =
-                std::fs::read_dir(format!("/proc/{first}/task")).map_err(|_| Errno::SRCH)?;
-            let threads = threads.filter_map(|file| file.ok()?.file_name().to_str()?.parse().ok());
+            let threads = numbers(&format!("/proc/{first}/task")).map_err(|_| Errno::SRCH)?;
             let new: Vec<i32> = threads.filter(|id| !tracer.threads.contains_key(id)).collect();
             if new.is_empty() {
                 break;
@@ -296,7 +290,7 @@ impl Tracer {
             return;
         }
         // Its parent's stop may not have been seen yet.
-        if !self.records.parents().contains_key(&process)
+        if !self.records.parents.contains_key(&process)
             && let Some(parent) = number_of(process, "PPid:")
             && self.threads.contains_key(&parent)
         {
@@ -326,7 +320,7 @@ impl Tracer {
             subject,
             binds,
             elsewhere,
-            parents: self.records.parents().clone(),
+            parents: self.records.parents.clone(),
             traced: self.threads.values().map(|thread| thread.process).collect(),
             first: self.first,
         };
@@ -352,9 +346,9 @@ impl Tracer {
         subject: &Subject,
         call: Name,
     ) -> Option<(i32, SocketOption)> {
-        let options = [SocketOption::ReuseAddr, SocketOption::ReusePort];
-        let lacked = options.map(|option| (option, subject.has(option) == Some(false)));
-        if call != Name::Bind || lacked.iter().all(|(_, is_lacked)| !is_lacked) {
+        let mut lacked = vec![SocketOption::ReuseAddr, SocketOption::ReusePort];
+        lacked.retain(|option| subject.has(*option) == Some(false));
+        if call != Name::Bind || lacked.is_empty() {
             return None;
         }
         let mut others = sockets_of(process);
@@ -369,8 +363,7 @@ impl Tracer {
                     && other.local.is_none()
             })
             .collect();
-        let lacked = lacked.into_iter().filter(|(_, is_lacked)| *is_lacked);
-        lacked.map(|(option, _)| option).find_map(|option| {
+        lacked.into_iter().find_map(|option| {
             let other = others.iter().find(|other| other.has(option) == Some(true));
             other.map(|other| (other.descriptor, option))
         })
@@ -393,7 +386,7 @@ impl Tracer {
 
     /// One line beside the explanations.
     fn note(&mut self, process: i32, event: &str, text: &str) {
-        let text = explain::note(self.format, event, process, text);
+        let text = print::note(self.format, event, process, text);
         self.write(&text);
     }
 
@@ -401,7 +394,7 @@ impl Tracer {
     /// then has no room for is lost, too.
     fn write(&mut self, text: &str) {
         if self.lost > 0 {
-            let lost = explain::note(self.format, "lost", self.first, &words::lost(self.lost));
+            let lost = print::note(self.format, "lost", self.first, &words::lost(self.lost));
             if self.sink.write(&lost, Duration::ZERO) {
                 self.lost = 0;
             }
@@ -419,7 +412,7 @@ impl Tracer {
         let keys: Vec<Key> = self.again.keys().filter(|key| is_wanted(key)).cloned().collect();
         for key in keys {
             if let Some((count @ 1.., headline)) = self.again.remove(&key) {
-                let text = explain::again(self.format, key.0, &headline, count);
+                let text = print::again(self.format, key.0, &headline, count);
                 self.write(&text);
             }
         }
@@ -440,7 +433,7 @@ impl Tracer {
     /// The command has ended, and a daemon of it runs on. Who reads the command's standard error from
     /// a pipe waits for its end: it has to come, unless a process that is left has the pipe, too.
     fn leave_reader(&mut self) {
-        let pipe = self.sink.descriptor().and_then(|sink| nix::sys::stat::fstat(sink).ok());
+        let pipe = self.sink.descriptor.as_ref().and_then(|sink| nix::sys::stat::fstat(sink).ok());
         let Some(pipe) = pipe.filter(|file| file.st_mode & libc::S_IFMT == libc::S_IFIFO) else {
             self.has_reader = false;
             return;

@@ -1,12 +1,13 @@
 //! Every sentence that `bindtable why` says to its reader, in each language, and nothing else.
 
 use super::calls::{Address, Name};
-use super::explain::{Explanation, Failure, Help, Mistake, Reason, Relation, user_of};
+use super::explain::{Explanation, Failure, Help, Mistake, Reason, Relation};
 use super::look::Obstacle;
 use super::records::SocketOption;
 use super::socket::Protocol;
 use crate::port::finding::{User, error_name};
 use crate::port::holders::{Holder, status_field};
+use crate::port::words::option_is;
 use crate::printable::{Outside, printable};
 use crate::{say, words};
 use rustix::io::Errno;
@@ -286,15 +287,6 @@ fn user(user: &User) -> String {
     user.name.clone().map_or_else(|| user.uid.to_string(), |name| name.to_string())
 }
 
-fn state_of(option: SocketOption, is_on: bool) -> String {
-    let name = option.name();
-    if is_on {
-        say!("{name} on", "{name} 已开启")
-    } else {
-        say!("{name} off", "{name} 未开启")
-    }
-}
-
 /// The failed socket: its descriptor, protocol, user, device, and what decides its call.
 pub(super) fn subject(explanation: &Explanation) -> String {
     let failure = explanation.failure;
@@ -305,7 +297,7 @@ pub(super) fn subject(explanation: &Explanation) -> String {
         fd = subject.descriptor,
         protocol = subject.protocol.name()
     );
-    if let Some(owner) = user_of(subject) {
+    if let Some(owner) = subject.uid.map(User::new) {
         text += &say!(", user {user}", "，用户 {user}", user = user(&owner));
     }
     if let Some((device, _)) = &subject.device {
@@ -334,7 +326,7 @@ pub(super) fn subject(explanation: &Explanation) -> String {
     }
     let options: Vec<String> = options
         .into_iter()
-        .filter_map(|option| Some(state_of(option, subject.has(option)?)))
+        .filter_map(|option| Some(option_is(option.name(), Some(subject.has(option)?))))
         .collect();
     if options.is_empty() {
         return text + words!(": its options cannot be read", "：读不到它的选项");
@@ -411,7 +403,7 @@ pub(super) fn obstacle(old: &Obstacle, failure: &Failure) -> String {
     let options: Vec<String> = options
         .into_iter()
         .filter(|option| own.is_none() && is_of_interest(option))
-        .filter_map(|(option, is_on)| Some(state_of(option, is_on?)))
+        .filter_map(|(option, is_on)| Some(option_is(option.name(), Some(is_on?))))
         .collect();
     if !options.is_empty() {
         text += &format!("{}{}", words!(": ", "："), options.join(words!(", ", "，")));
@@ -539,12 +531,10 @@ pub(super) fn reason(explanation: &Explanation) -> Option<String> {
             "Both have SO_REUSEPORT, but their users differ ({function}).",
             "双方都有 SO_REUSEPORT，但属于不同的用户（{function}）。"
         ),
-        Reason::Unknown => {
-            say!(
-                "It depends on what this user cannot read.",
-                "无法确定：取决于这个用户读不到的信息。"
-            )
-        }
+        Reason::Unknown => say!(
+            "It depends on what this user cannot read.",
+            "无法确定：取决于这个用户读不到的信息。"
+        ),
         Reason::Gone => say!(
             "No socket that the kernel lists now explains it. The one that was in the way has gone \
              meanwhile, or a policy refuses.",

@@ -2,7 +2,7 @@
 
 use super::Report;
 use crate::table::cell::Cell;
-use crate::table::questions::{Question, Show};
+use crate::table::questions::Question;
 use crate::table::words;
 use crate::{say, words};
 use std::collections::BTreeSet;
@@ -84,7 +84,7 @@ impl Report {
         let shown = shown.strip_suffix(" EADDRINUSE").unwrap_or(&shown);
         let (predicted, rule) = self.predict(cell);
         match self.results.get(cell) {
-            Some(Ok(outcome)) if question.show == Show::Verdict => {
+            Some(Ok(outcome)) if question.to.is_empty() => {
                 let is_predicted = outcome.verdict == predicted;
                 let number = if is_predicted { number(words::rule(rule, cell.proto)) } else { 0 };
                 format!("{shown} {number}")

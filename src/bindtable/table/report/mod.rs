@@ -7,7 +7,7 @@ mod text;
 pub use saved::Run;
 
 use super::cell::Cell;
-use super::questions::{Question, Show};
+use super::questions::Question;
 use super::run::Results;
 use super::{predict, words};
 use crate::kernel::bind::Rule;
@@ -77,10 +77,10 @@ impl Report {
 
     /// What a table shows of a cell.
     fn entry(&self, question: &Question, column: usize, cell: &Cell) -> Entry {
-        let text = match (self.results.get(cell), &question.show) {
-            (Some(Ok(outcome)), Show::Receivers(to)) if outcome.verdict == Verdict::Ok => {
+        let text = match (self.results.get(cell), question.to.get(column)) {
+            (Some(Ok(outcome)), Some(to)) if outcome.verdict == Verdict::Ok => {
                 let mut deliveries = outcome.deliveries.iter();
-                let delivery = deliveries.find(|delivery| delivery.0 == to[column]);
+                let delivery = deliveries.find(|delivery| delivery.0 == *to);
                 delivery.map_or("", |(_, who)| words::receiver(*who)).to_owned()
             }
             (Some(Ok(outcome)), _) => match outcome.verdict {

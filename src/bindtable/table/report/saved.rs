@@ -9,6 +9,7 @@ use crate::table::questions::Question;
 use crate::table::{predict, words};
 use crate::{say, words};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -19,28 +20,15 @@ pub struct Run {
     pub bindtable: u32,
     /// `Linux 6.18.0`.
     pub kernel: String,
+    /// The tables, for a reader: nothing is compared by them.
     #[serde(default)]
-    pub questions: Vec<Table>,
+    pub questions: Vec<Value>,
     /// Every cell once.
     pub cells: Vec<SavedCell>,
 }
 
 /// The version of the form of [`Run`].
 pub const VERSION: u32 = 2;
-
-/// One table, as it is saved.
-#[derive(Serialize, Deserialize)]
-pub struct Table {
-    /// What `--question` calls it.
-    pub name: String,
-    pub title: String,
-    pub note: String,
-    /// What stands at the head of the rows.
-    pub corner: String,
-    /// The heads of the columns.
-    pub columns: Vec<String>,
-    pub rows: Vec<Row>,
-}
 
 /// A row of a table.
 #[derive(Serialize, Deserialize)]
@@ -133,13 +121,13 @@ impl Report {
                 history: words::history(&predict::history(cell)),
             }
         };
-        let table = |question: &Question| Table {
-            name: question.name.to_owned(),
-            title: question.title.to_owned(),
-            note: question.note.to_owned(),
-            corner: question.corner.to_owned(),
-            columns: question.columns.clone(),
-            rows: self.rows(question).collect(),
+        let table = |question: &Question| {
+            let rows: Vec<Row> = self.rows(question).collect();
+            let Question { name, title, note, corner, columns, .. } = question;
+            json!({
+                "name": name, "title": title, "note": note,
+                "corner": corner, "columns": columns, "rows": rows,
+            })
         };
         Run {
             bindtable: VERSION,

@@ -52,13 +52,8 @@ impl Report {
     }
 
     pub(super) fn explanations(&self) -> String {
-        let mut text = String::new();
-        for (cell, result) in &self.results {
-            for line in self.explanation(cell, result) {
-                let _ = writeln!(text, "{line}");
-            }
-        }
-        text
+        let lines = self.results.iter().flat_map(|(cell, its)| self.explanation(cell, its));
+        lines.map(|line| line + "\n").collect()
     }
 
     /// What was seen of a cell, and what decides it, line by line.
