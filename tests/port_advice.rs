@@ -22,7 +22,7 @@ use std::process::Command;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-pub const TRIALS: [(&str, fn()); 18] = [
+pub const TRIALS: [(&str, fn()); 19] = [
     ("port_leaves_alone", leaves_alone),
     ("port_leaves_alone_refused", leaves_alone_refused),
     ("port_probe_promises", probe_promises),
@@ -35,6 +35,7 @@ pub const TRIALS: [(&str, fn()); 18] = [
     ("port_stops", stops),
     ("port_kill_mode", kill_mode),
     ("port_activated", activated),
+    ("port_resists", resists),
     ("port_not_main", not_main),
     ("port_supervised", supervised),
     ("port_sysctls", sysctls),
@@ -55,8 +56,14 @@ fn binds(scratch: &Scratch, arguments: &[&str]) -> Vec<String> {
     trace.lines().filter(|line| line.contains("htons(3459)")).map(str::to_owned).collect()
 }
 
+/// Whether it is a bind to an address that no machine has.
+fn is_nowhere(line: &str) -> bool {
+    let is_such = line.contains("203.0.113.254") || line.contains("2001:db8:ffff::fffe");
+    is_such && line.contains("= -1 EADDRNOTAVAIL")
+}
+
 /// Without --probe the port is not bound: a bind that names it comes second on its socket, which already has
-/// a port, so it fails with EINVAL. Where a TIME_WAIT has it, the binds at its address are made, as the help
+/// a port, so it fails with EINVAL; or it names an address that is nowhere. Where a TIME_WAIT has it, the binds at its address are made, as the help
 /// says, and one aside that ends what they have planted.
 fn leaves_alone() {
     need(Need::Tracing);
@@ -65,10 +72,11 @@ fn leaves_alone() {
     let check = |arguments: &[&str]| {
         let binds = binds(&scratch, arguments);
         assert!(!binds.is_empty(), "what bind says before it looks at the port is asked");
-        assert!(binds.iter().all(|line| line.contains("= -1 EINVAL")), "{binds:#?}");
+        let is_refused = |line: &String| line.contains("= -1 EINVAL") || is_nowhere(line);
+        assert!(binds.iter().all(is_refused), "{binds:#?}");
         // And with --probe it is.
         let probed = self::binds(&scratch, &[arguments, &["--probe"]].concat());
-        probed.iter().any(|line| !line.contains("EINVAL"))
+        probed.iter().any(|line| !is_refused(line))
     };
     assert!(check(&tcp), "a free port is bound once for each address");
     for reuseport in [false, true] {
@@ -90,7 +98,7 @@ fn leaves_alone() {
     time_wait(Switches { reuseaddr: true, ..Switches::default() });
     let binds = binds(&scratch, &tcp);
     let (own, others): (Vec<&String>, Vec<&String>) =
-        binds.iter().partition(|line| line.contains("EINVAL"));
+        binds.iter().partition(|line| line.contains("EINVAL") || is_nowhere(line));
     assert!(!own.is_empty() && !others.is_empty(), "{binds:#?}");
     let is_there = |line: &&String| {
         line.contains(r#"inet_addr("127.0.0.1")"#) || line.contains("127.255.255.254")
@@ -108,7 +116,8 @@ fn leaves_alone_refused() {
     need(Need::Tracing);
     time_wait(Switches::default());
     let binds = binds(&Scratch::new(), &["3459"]);
-    let is_refused = |line: &String| line.contains("EADDRINUSE") || line.contains("EINVAL");
+    let is_refused =
+        |line: &String| line.contains("EADDRINUSE") || line.contains("EINVAL") || is_nowhere(line);
     let others: Vec<&String> = binds.iter().filter(|line| !is_refused(line)).collect();
     assert!(matches!(others[..], [aside] if aside.contains("127.255.255.254")), "{binds:#?}");
 }
@@ -400,6 +409,7 @@ fn kill_mode() {
         ("echo KillMode=none > web.service", &kill),
         ("echo KillMode=process > web.service.d/own.conf", &kill),
         ("echo KillMode=process > web.service; echo KillMode=mixed > web.service.d/own.conf", unit),
+        ("echo 'RefuseManualStop = yes' > web.service", &kill),
     ] {
         assert_eq!(advised(files), expected, "{files}");
     }
@@ -430,8 +440,46 @@ fn activated() {
     let mut command = in_cgroup(&scratch, "0::/system.slice/web.service", &[child]);
     let (_, finding) = found(command.args(["port", "3459", "--format", "json"]));
     case(&finding, "socket-activated");
-    assert_eq!(by_stand_ins(&scratch, &finding), "systemctl --user stop web.socket web.service");
+    assert_eq!(
+        by_stand_ins(&scratch, &finding),
+        "systemctl --user list-sockets --no-legend;systemctl --user stop web.socket web.service web.service"
+    );
     is_free();
+}
+
+/// Stops a process, as a debugger does: PTRACE_ATTACH.
+const ATTACH: &str = "import ctypes, signal\n\
+    def ptrace(pid):\n    \
+        ctypes.CDLL(None).ptrace(16, pid, None, None)\n    \
+        signal.pause()";
+
+/// A process that SIGTERM does not end: it ignores the signal, or a debugger has stopped it.
+fn resists() {
+    need(Need::Tracing);
+    for is_traced in [false, true] {
+        let listener = OwnedFd::from(std_listener("127.0.0.1"));
+        let words = if is_traced { "exec sleep 1000" } else { "trap '' TERM; exec sleep 1000" };
+        let mut command = Command::new("sh");
+        let server = Process::start_with_stdin(command.args(["-c", words]), listener.into());
+        drop(command); // with its copy of the listener
+        let pid = server.pid();
+        let debugger = is_traced.then(|| {
+            let script = format!("{ATTACH}\nptrace({pid})");
+            Process::start(Command::new("python3").args(["-c", &script]))
+        });
+        let finding = wait_for("its case", || {
+            let (_, finding) = asked(&["3459"]);
+            let is_alone = list(&only(&finding)["processes"]).len() == 1;
+            (is_alone && has_case(&finding, "resists")).then_some(finding)
+        });
+        let case = case(&finding, "resists");
+        assert_eq!((&case["pid"], &case["is_traced"]), (&pid.as_raw().into(), &is_traced.into()));
+        let advised = text(&help(&finding, "stop")["command"]);
+        assert_eq!(advised, format!("kill -KILL {pid}"));
+        run_advice(advised);
+        is_free();
+        drop(debugger);
+    }
 }
 
 /// A unit is stopped for its main process alone: not the one in which some program has started a server.

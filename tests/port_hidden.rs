@@ -13,7 +13,7 @@ use crate::port_refused::compiled;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use rustix::fd::{self, AsFd, AsRawFd};
-use rustix::io::IoSlice;
+use rustix::io::{Errno, IoSlice};
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
     accept_with, bind, connect, listen, sendmsg, socketpair,
@@ -427,6 +427,13 @@ fn if_still() {
     assert_eq!(list(&asked(&["3459"]).1["if_still"]).len(), 0);
 }
 
+/// A socket of UDP with a port of the kernel's choice.
+fn any_udp(reuseaddr: bool, connects: bool) -> Result<fd::OwnedFd, Errno> {
+    let here = |port| SocketAddr::new(local("127.0.0.1").ip(), port);
+    let socket = fresh(true, here(0).ip(), false, reuseaddr, false).expect("it is a socket");
+    if connects { connect(&socket, &here(9)) } else { bind(&socket, &here(0)) }.map(|()| socket)
+}
+
 /// Port 0 is answered for the range.
 fn zero() {
     set_sysctl("net.ipv4.ip_local_port_range", "40000 40003");
@@ -445,5 +452,20 @@ fn zero() {
     let (_, told) = said(&["0"]);
     assert!(told.contains("3 of them have a socket, and 0 have none"), "{told}");
     assert_eq!(asked(&["127.0.0.2:0"]).0, 0, "at another address they are free");
+    // Of UDP, sockets with SO_REUSEADDR share one, by bind and by connect; others find none.
+    let shared = [40_000, 40_001, 40_003].map(|port| {
+        let address = SocketAddr::new(local("127.0.0.1").ip(), port);
+        let socket = fresh(true, address.ip(), false, true, false).expect("it is a socket");
+        bind(&socket, &address).map(|()| socket).expect("it is free")
+    });
+    let (status, finding) = asked(&["0", "--udp"]);
+    assert_eq!((status, &finding["free"]), (1, &0.into()), "{finding}");
+    assert!(!finding.to_string().contains("bind-address-no-port"), "{finding}");
+    for connects in [false, true] {
+        assert!(any_udp(true, connects).is_ok(), "they share");
+        assert!(any_udp(false, connects).is_err(), "none is left");
+    }
+    assert!(said(&["0", "--udp"]).1.contains("then they share it"));
+    drop(shared);
     drop((first, rest, bound("127.0.0.1", false)));
 }

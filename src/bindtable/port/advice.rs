@@ -186,19 +186,19 @@ fn is_systemd(holder: &Holder) -> bool {
 fn stop_activated(holders: &BTreeSet<&Holder>, port: u16) -> Option<String> {
     let systemd = holders.iter().find(|holder| is_systemd(holder))?;
     let systemctl = if systemd.pid == 1 { "systemctl" } else { "systemctl --user" };
-    let services = holders.iter().filter(|holder| !is_systemd(holder));
-    let services: BTreeSet<Option<&Outside>> =
-        services.map(|holder| holder.unit.as_ref()).collect();
-    let name = services.first().copied().flatten().filter(|_| services.len() == 1);
-    if let Some(name) = name.and_then(|unit| unit.raw().strip_suffix(".service")) {
-        let [socket, service] = ["socket", "service"].map(|kind| format!("{name}.{kind}"));
-        let (socket, service) = (Outside::from(socket), Outside::from(service));
-        return Some(format!("{systemctl} stop {} {}", socket.quoted()?, service.quoted()?));
-    }
+    let others = holders.iter().filter(|holder| !is_systemd(holder));
+    let services = others.filter_map(|it| it.unit.as_ref().filter(|it| is_service(it))?.quoted());
+    let services: BTreeSet<String> = services.map(|unit| format!(" {unit}")).collect();
     Some(format!(
-        "{systemctl} stop $({systemctl} list-sockets --no-legend | awk '$1 ~ /:{port}$/ {{print $2, \
-         $3}}')"
+        "{systemctl} stop $({systemctl} list-sockets --no-legend | awk '$1 ~ /:{port}$/ {{print $2; \
+         if ($3 != \"-\") print $3}}'){}",
+        services.into_iter().collect::<String>()
     ))
+}
+
+/// Whether it is a service, and not the one in which a user's systemd runs.
+fn is_service(unit: &Outside) -> bool {
+    unit.raw().ends_with(".service") && !unit.raw().starts_with("user@")
 }
 
 /// The command that stops the container, of which the engine is known, from outside.
@@ -248,13 +248,19 @@ fn stop_unit(holders: &BTreeSet<&Holder>) -> Option<String> {
     let units: BTreeSet<Option<&Outside>> =
         holders.iter().map(|holder| holder.unit.as_ref()).collect();
     let unit = units.first().copied().flatten().filter(|_| units.len() == 1)?;
-    let is_service = unit.raw().ends_with(".service") && !unit.raw().starts_with("user@");
-    if !is_service || holders.iter().any(|holder| holder.container.is_some()) {
+    if !is_service(unit) || holders.iter().any(|holder| holder.container.is_some()) {
         return None;
     }
     let main = holders.first().and_then(|holder| holders::main_of_unit(holder))?;
-    let is_reached = holders.len() == 1 || stops_all(unit);
-    if !is_reached || !holders.iter().any(|holder| holder.pid == main) {
+    // systemd.kill(5), systemd.unit(5)
+    let is_reached = match setting(unit, "KillMode").as_deref() {
+        Some("none") => false,
+        Some("process") => holders.len() == 1,
+        _ => true,
+    };
+    let refuses = setting(unit, "RefuseManualStop");
+    let refuses = refuses.is_some_and(|it| ["1", "yes", "true", "on"].contains(&&*it));
+    if !is_reached || refuses || !holders.iter().any(|holder| holder.pid == main) {
         return None;
     }
     let is_users = holders.iter().all(|holder| holder.is_users_unit);
@@ -262,9 +268,8 @@ fn stop_unit(holders: &BTreeSet<&Holder>) -> Option<String> {
     Some(format!("systemctl{option} stop {}", unit.quoted()?))
 }
 
-/// Whether systemd stops every process of the unit, and not the main one alone: `KillMode=` in
-/// systemd.kill(5), from the unit's file and from its drop-ins (systemd.unit(5)).
-fn stops_all(unit: &Outside) -> bool {
+/// A setting of the unit, from its file and from its drop-ins (systemd.unit(5)).
+fn setting(unit: &Outside, name: &str) -> Option<String> {
     let folders = ["/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system"];
     let template = unit.raw().split_once('@').map(|(name, _)| format!("{name}@.service"));
     let names = [Some(unit.raw().to_owned()), template];
@@ -278,22 +283,27 @@ fn stops_all(unit: &Outside) -> bool {
     drop_ins.sort_by_key(|file| file.file_name().map(ToOwned::to_owned));
     let drop_ins = drop_ins.iter().filter_map(|file| std::fs::read_to_string(file).ok());
     let text: String = own.into_iter().chain(drop_ins).map(|text| text + "\n").collect();
-    let mut modes = text.lines().filter_map(|line| line.trim().strip_prefix("KillMode="));
-    !matches!(modes.next_back(), Some("process" | "none"))
+    let mut values = text.lines().filter_map(|line| {
+        let (key, value) = line.split_once('=')?;
+        (key.trim() == name).then(|| value.trim().to_owned())
+    });
+    values.next_back()
 }
 
 /// A stopped process meets SIGTERM only when it continues.
 pub fn kill(holders: &BTreeSet<&Holder>) -> String {
-    let list = |are_wanted: fn(&Holder) -> bool| {
+    let command = |kill: &str, are_wanted: fn(&Holder) -> bool| {
         let pids: BTreeSet<i32> =
             holders.iter().filter(|it| are_wanted(it)).map(|holder| holder.pid).collect();
-        pids.iter().map(i32::to_string).collect::<Vec<_>>().join(" ")
+        let pids: Vec<String> = pids.iter().map(i32::to_string).collect();
+        (!pids.is_empty()).then(|| format!("{kill} {}", pids.join(" ")))
     };
-    let all = list(|_| true);
-    match &list(|holder| holder.is_stopped)[..] {
-        "" => format!("kill {all}"),
-        stopped => format!("kill -CONT {stopped}; kill {all}"),
-    }
+    let commands = [
+        command("kill -KILL", Holder::resists),
+        command("kill -CONT", |it| it.is_stopped && !it.resists()),
+        command("kill", |it| !it.resists()),
+    ];
+    commands.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 /// Why a server may say that the port is in use, though it is free.

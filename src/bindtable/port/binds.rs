@@ -6,7 +6,7 @@
 //!    and no others.
 //! 2. [`lists_bound`]: to a port of the kernel's choice.
 //! 3. [`before_the_port`], as each address is judged: to a port of the kernel's choice, and then once more,
-//!    which fails before it comes to the port that was asked for.
+//!    which fails before it comes to the port that was asked for; and at an address that is not this machine's.
 //! 4. [`probe`]: of the port itself, for each verdict that is unknown then, and each refusal with
 //!    SO_REUSEPORT that a memory of the port's may undo. With `--probe`, where the kernel does not list every
 //!    socket, and beside a connection without a process.
@@ -86,7 +86,7 @@ pub fn before_the_port(question: &Question, ip: IpAddr) -> Test {
         Ok(socket) => socket,
         Err(error) => {
             return match errno_of(error) {
-                Errno::AFNOSUPPORT => Test::NoFamily,
+                Errno::AFNOSUPPORT if ip.is_ipv6() => Test::NoFamily,
                 errno => Test::Failed(errno),
             };
         }
@@ -109,9 +109,24 @@ pub fn before_the_port(question: &Question, ip: IpAddr) -> Test {
         Err(errno) => return Test::Failed(errno),
     }
     match bind(&socket, address) {
+        Err(Errno::INVAL) if is_denied_elsewhere(question, ip) => Test::Denied(Errno::INVAL),
         Err(Errno::INVAL) | Ok(()) => Test::Passed,
         Err(errno) => Test::Denied(errno),
     }
+}
+
+/// Whether bind says EINVAL of the port, and not of port 0, at an address that no machine should have
+/// (RFC 5737, RFC 3849): then it is a policy that says so.
+fn is_denied_elsewhere(question: &Question, ip: IpAddr) -> bool {
+    let nowhere: IpAddr = match ip {
+        IpAddr::V4(_) => Ipv4Addr::new(203, 0, 113, 254).into(),
+        IpAddr::V6(_) => Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, 0xfffe).into(),
+    };
+    let says = |port: u16, expected| {
+        let socket = new_socket(question.proto, ip, ServerOption::Nothing);
+        socket.is_ok_and(|it| bind(&it, SocketAddr::new(nowhere, port)) == Err(expected))
+    };
+    says(0, Errno::ADDRNOTAVAIL) && says(question.target.port, Errno::INVAL)
 }
 
 /// The wildcard address of the family of `ip`.

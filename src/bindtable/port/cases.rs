@@ -66,9 +66,14 @@ fn of_socket(
 ) {
     let question = &finding.question;
     let is_over = !socket.has_inode;
-    let stopped = socket.processes.iter().filter(|holder| holder.is_stopped);
-    cases
-        .extend(stopped.map(|holder| Case::Stopped { pid: holder.pid, name: holder.name.clone() }));
+    cases.extend(socket.processes.iter().filter_map(|holder| {
+        let Holder { pid, is_traced, .. } = *holder;
+        let name = holder.name.clone();
+        match holder.is_stopped {
+            true => Some(Case::Stopped { pid, name }),
+            false => holder.resists().then_some(Case::Resists { pid, name, is_traced }),
+        }
+    }));
     if socket.has_inode && socket.processes.is_empty() && finding.nobody() != Nobody::Unseen {
         let candidates = candidates(socket, question);
         cases.push(Case::NoProcess { address: socket.address, candidates });

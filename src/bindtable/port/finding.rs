@@ -363,6 +363,8 @@ pub enum Case {
     InAccept { pid: i32, name: Outside },
     /// The process is stopped, as by Ctrl+Z.
     Stopped { pid: i32, name: Outside },
+    /// SIGTERM does not end the process: a debugger holds it, or it ignores the signal.
+    Resists { pid: i32, name: Outside, is_traced: bool },
     /// A connection on a port of the ephemeral range, where nobody listens; or what is left of it.
     Outgoing {
         #[serde(flatten)]

@@ -6,7 +6,7 @@ use rustix::fs::fstat;
 use rustix::io::Errno;
 use rustix::net::ipproto;
 use rustix::net::sockopt::{ipv6_v6only, socket_protocol, socket_reuseaddr, socket_reuseport};
-use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal, pidfd_getfd, pidfd_open};
 use serde::Serialize;
 use std::collections::btree_map::{BTreeMap, Entry};
 use std::collections::BTreeSet;
@@ -42,9 +42,22 @@ pub struct Holder {
     /// Whether it is stopped, as by Ctrl+Z: it does not see SIGTERM until it continues.
     #[serde(skip)]
     pub is_stopped: bool,
+    /// Whether it stands still for the process that traces it, a debugger: ptrace(2).
+    #[serde(skip)]
+    pub is_traced: bool,
+    /// Whether it ignores SIGTERM.
+    #[serde(skip)]
+    pub ignores_term: bool,
     /// The lines of its cgroup file.
     #[serde(skip)]
     pub cgroups: String,
+}
+
+impl Holder {
+    /// Whether SIGKILL alone ends it.
+    pub fn resists(&self) -> bool {
+        self.is_traced || self.ignores_term
+    }
 }
 
 /// SO_REUSEADDR, SO_REUSEPORT and, of IPv6, IPV6_V6ONLY of a socket.
@@ -376,9 +389,18 @@ fn holder(thread: Thread) -> Option<Holder> {
         is_users_unit: cgroups.iter().any(|path| path.contains("/user@")),
         container: in_cgroups(container),
         is_elsewhere: lines != *OWN_CGROUPS,
-        is_stopped: matches!(state, 'T' | 't'),
+        is_stopped: state == 'T',
+        is_traced: state == 't',
+        ignores_term: ignores(&thread.file("status"), Signal::TERM),
         cgroups: lines,
     })
+}
+
+/// Whether a process ignores that signal, by its status file: proc_pid_status(5).
+fn ignores(status: &str, signal: Signal) -> bool {
+    let ignored = fs::read_to_string(status).ok().and_then(|status| field(&status, "SigIgn:"));
+    let ignored = ignored.and_then(|set| u64::from_str_radix(&set, 16).ok()).unwrap_or_default();
+    ignored & (1 << (signal.as_raw() - 1)) != 0
 }
 
 /// `PID (NAME) STATE PARENT ...`, where the name may have spaces and parentheses, and field 22, when

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 /// What is found of the range.
 #[derive(Debug, Serialize)]
 pub struct RangeFinding {
-    protocol: &'static str,
+    pub protocol: Proto,
     port: u16,
     /// The address that a server would bind; without one, every address.
     address: Option<IpAddr>,
@@ -64,7 +64,9 @@ pub fn look(address: Option<IpAddr>, proto: Proto) -> Result<RangeFinding, Strin
     let (in_use, free) = (taken.len(), ports.len() - taken.len());
     let mut help = Vec::new();
     if free <= ports.len() / 4 {
-        help.push(RangeHelp::BindAddressNoPort);
+        if proto == Proto::Tcp {
+            help.push(RangeHelp::BindAddressNoPort);
+        }
         // The range may not reach into the privileged ports (ipv4_local_port_range).
         let lowest = first_unprivileged().max(1024);
         if first > lowest {
@@ -73,7 +75,7 @@ pub fn look(address: Option<IpAddr>, proto: Proto) -> Result<RangeFinding, Strin
         }
     }
     let mut finding = RangeFinding {
-        protocol: proto.name(),
+        protocol: proto,
         port: 0,
         address,
         status: if free == 0 { Status::InUse } else { Status::Free },
@@ -86,7 +88,7 @@ pub fn look(address: Option<IpAddr>, proto: Proto) -> Result<RangeFinding, Strin
         states,
         help,
     };
-    finding.answer = words::range_answer(&finding, proto);
+    finding.answer = words::range_answer(&finding);
     Ok(finding)
 }
 
@@ -97,7 +99,7 @@ pub fn text(finding: &RangeFinding) -> String {
         text += &format!("    {:12}{count}\n", state.name());
     }
     text.push('\n');
-    text += &super::print::wrapped(words::range_rule(), "", "");
+    text += &super::print::wrapped(words::range_rule(finding.protocol), "", "");
     let help = super::print::numbered(finding.help.iter().map(words::range_help));
     if help.is_empty() { text } else { text + "\n" + &help }
 }

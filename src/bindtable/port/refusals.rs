@@ -2,7 +2,7 @@
 //! after it has passed them.
 
 use super::holders;
-use super::finding::{Can, Case, Finding, ServerOption, Unseen, Verdict, Why};
+use super::finding::{Can, Case, Finding, Unseen, Verdict, Why};
 use super::target::{Question, first_unprivileged};
 use rustix::io::Errno;
 use std::fs::read_to_string;
@@ -84,13 +84,10 @@ fn is_shortage(errno: Errno) -> bool {
     matches!(errno, Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS)
 }
 
-/// The case of a server without an option that is refused so.
+/// The case of a server that is refused so.
 pub fn case(verdict: &Verdict) -> Option<Case> {
-    let Verdict { address, option: ServerOption::Nothing, why: Some(why), error, .. } = *verdict
-    else {
-        return None;
-    };
-    match why {
+    let Verdict { address, why, error, .. } = *verdict;
+    match why? {
         Why::Privileged => Some(Case::Privileged { first: first_unprivileged() }),
         Why::NotThisMachine => Some(Case::NotThisMachine { address }),
         Why::Tentative => {

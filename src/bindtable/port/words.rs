@@ -186,13 +186,16 @@ fn holds(socket: &Socket, finding: &Finding) -> String {
             );
         }
         [holder] => named(holder),
-        [holder, others @ ..] => say!(
-            "processes {pid} and {others} ({name})",
-            "进程 {pid}、{others}（{name}）",
-            pid = holder.pid,
-            others = list(others.iter().map(|other| other.pid)),
-            name = holder.name
-        ),
+        holders => {
+            let mut names: Vec<String> = holders.iter().map(|it| it.name.to_string()).collect();
+            names.dedup();
+            say!(
+                "processes {pids} ({names})",
+                "进程 {pids}（{names}）",
+                pids = list(holders.iter().map(|holder| holder.pid)),
+                names = names.join(words!(", ", "、"))
+            )
+        }
     };
     let several = socket.processes.len() > 1;
     match (socket.state, socket.peer) {
@@ -527,6 +530,16 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
             "进程 {pid}（{name}）已暂停（例如按了 Ctrl+Z）：套接字还在它手里；恢复运行之前，\
              它也不会处理 SIGTERM 这样的信号。在它的终端里用 fg 恢复。"
         ),
+        Case::Resists { pid, name, is_traced: true } => say!(
+            "Process {pid} ({name}) stands still under a debugger, as gdb or strace are: until that \
+             lets it go on, it sees no signal but SIGKILL.",
+            "进程 {pid}（{name}）被调试器（例如 gdb、strace）停住了：恢复运行之前，\
+             它只对 SIGKILL 有反应。"
+        ),
+        Case::Resists { pid, name, is_traced: false } => say!(
+            "Process {pid} ({name}) ignores SIGTERM, so a plain kill does not end it.",
+            "进程 {pid}（{name}）忽略 SIGTERM，普通的 kill 停不掉它。"
+        ),
         Case::Outgoing { is_over: true, first, last, .. } => say!(
             "An outgoing connection was here, it seems: no socket listens on port {port}, and the \
              kernel chooses ports from {first} to {last} for outgoing connections. SO_REUSEADDR in \
@@ -822,6 +835,13 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
             "Or keep this port out of that range, as root: {command}",
             "或者以 root 身份把这个端口设为保留，出站连接就不会再用它：{command}"
         ),
+        Help::Privilege { command } if finding.question.user.uid == 0 => say!(
+            "Give the server CAP_NET_BIND_SERVICE, which this root lacks: the root of a user \
+             namespace has it only over a network namespace that was made there. Or allow all users, \
+             as root of the machine: {command}",
+            "让服务器有 CAP_NET_BIND_SERVICE，这里的 root 没有它：用户命名空间里的 root，\
+             只对在其中新建的网络命名空间有这个特权。或者以本机 root 的身份对所有用户放开：{command}"
+        ),
         Help::Privilege { command } => say!(
             "Run the server as root, give it CAP_NET_BIND_SERVICE, or allow all users: {command}",
             "以 root 身份运行服务器，或者给它 CAP_NET_BIND_SERVICE，或者对所有用户放开：\
@@ -908,7 +928,7 @@ pub(super) fn if_still(reason: &IfStill) -> String {
 // Port 0.
 
 /// How full the range is.
-pub(super) fn range_answer(finding: &RangeFinding, proto: Proto) -> String {
+pub(super) fn range_answer(finding: &RangeFinding) -> String {
     let RangeFinding { first, last, reserved, in_use, free, .. } = finding;
     let kept = match reserved {
         0 => String::new(),
@@ -919,17 +939,27 @@ pub(super) fn range_answer(finding: &RangeFinding, proto: Proto) -> String {
          of them have a socket, and {free} have none.",
         "{protocol} 端口 0 不是真正的端口：内核会在 {first} 到 {last}{kept}之间选一个。\
          其中 {in_use} 个有套接字，{free} 个没有。",
-        protocol = proto.name().to_uppercase()
+        protocol = finding.protocol.name().to_uppercase()
     )
 }
 
-pub(super) fn range_rule() -> &'static str {
-    words!(
-        "bind to port 0 needs a port that no socket has at its address, TIME_WAIT included. connect \
-         without bind needs less: it may take a port that has a connection to another peer.",
-        "绑定端口 0 时，内核选的端口在该地址上不能有任何套接字，TIME_WAIT 也算。\
-         不 bind、直接 connect，要求低一些：端口上即使已有连到其他对端的连接，也可以再用。"
-    )
+pub(super) fn range_rule(proto: Proto) -> &'static str {
+    match proto {
+        Proto::Tcp => words!(
+            "bind to port 0 needs a port that no socket has at its address, TIME_WAIT included. \
+             connect without bind needs less: it may take a port that has a connection to another \
+             peer.",
+            "绑定端口 0 时，内核选的端口在该地址上不能有任何套接字，TIME_WAIT 也算。\
+             不 bind、直接 connect，要求低一些：端口上即使已有连到其他对端的连接，也可以再用。"
+        ),
+        Proto::Udp => words!(
+            "bind to port 0, and connect or sendto without bind, need a port that no socket has at \
+             their address; or one whose sockets have SO_REUSEADDR, if the new one has it too, and \
+             then they share it.",
+            "绑定端口 0，以及不 bind、直接 connect 或 sendto，内核选的端口在该地址上都不能有任何套接字；\
+             除非新旧套接字都设置了 SO_REUSEADDR，这时双方共用一个端口。"
+        ),
+    }
 }
 
 pub(super) fn range_help(help: &RangeHelp) -> String {
@@ -953,9 +983,10 @@ pub(super) fn unseen(unseen: &Unseen, finding: &Finding) -> String {
     match unseen {
         Unseen::Processes { count } if finding.question.user.uid == 0 => say!(
             "Not seen: the descriptors of some processes ({count}). Root needs the capability \
-             CAP_SYS_PTRACE to read them, and in a container it may lack that: ask on the host.",
+             CAP_SYS_PTRACE to read them, and in a container or under a policy (Landlock) it may lack \
+             that: ask on the host.",
             "看不到 {count} 个进程的文件描述符：root 也要有 CAP_SYS_PTRACE 才能读取，\
-             容器里可能没有。请在宿主机上重新运行。"
+             容器里或者在 Landlock 这样的策略下可能没有。请在宿主机上重新运行。"
         ),
         Unseen::Proc { error } => say!(
             "Not seen: the processes, since this command could not read /proc ({error}).",

@@ -90,11 +90,7 @@ pub fn table_of(protocol: Protocol) -> Proto {
 pub fn look(failure: &Failure, address: SocketAddr) -> std::io::Result<Found> {
     let subject = &failure.subject;
     let proto = table_of(subject.protocol);
-    let mut listed = sockets::listed(proto, address.port(), sockets::ALL).or_else(|_| {
-        sockets::in_proc(&format!("/proc/{}/net", failure.thread), proto, [address.port(), 0])
-    })?;
-    listed
-        .retain(|socket| socket.is_owner() && (socket.inode == 0 || socket.inode != subject.inode));
+    let listed = others(failure, proto, address.port())?;
     let inodes: BTreeSet<u64> =
         listed.iter().map(|socket| socket.inode).filter(|inode| *inode != 0).collect();
     let holders = holders_of(failure, &inodes);
@@ -112,20 +108,21 @@ pub fn look(failure: &Failure, address: SocketAddr) -> std::io::Result<Found> {
     let owners: Vec<Owner> = sockets.iter().map(owner).collect();
     let answer = judge::judge(proto, &new, &owners);
     let (decides, rule) = match answer {
-        Answer::No(at, rule) => (Some(at), Some(rule)),
-        Answer::Unknown(at, rule, _) => (Some(at), Some(rule)),
+        Answer::No(at, rule) | Answer::Unknown(at, rule, _) => (Some(at), Some(rule)),
         Answer::Yes => (None, None),
     };
     // Beside one that is in the way for certain, another that may not be is none.
-    let others =
-        (0..owners.len()).filter(|at| match judge::judge(proto, &new, &owners[*at..=*at]) {
-            Answer::Yes => false,
-            Answer::No(..) => Some(*at) != decides,
-            Answer::Unknown(..) => Some(*at) != decides && !matches!(answer, Answer::No(..)),
-        });
-    let order: Vec<usize> = decides.into_iter().chain(others).collect();
+    let is_another = |at: &usize| {
+        Some(*at) != decides
+            && match judge::judge(proto, &new, &owners[*at..=*at]) {
+                Answer::Yes => false,
+                Answer::No(..) => true,
+                Answer::Unknown(..) => !matches!(answer, Answer::No(..)),
+            }
+    };
+    let order = decides.into_iter().chain((0..owners.len()).filter(is_another));
     let obstacle = |at: usize| Obstacle::new(failure, &sockets[at], &listed[at]);
-    let mut in_the_way: Vec<Obstacle> = order.into_iter().map(obstacle).collect();
+    let mut in_the_way: Vec<Obstacle> = order.map(obstacle).collect();
     if let [only] = &mut in_the_way[..]
         && !only.has_process
         && subject.reuseaddr == Some(true)
@@ -149,6 +146,16 @@ pub fn look(failure: &Failure, address: SocketAddr) -> std::io::Result<Found> {
             with(Options { reuseport: true, ..new.options }),
         ],
     })
+}
+
+/// The owners of the port but the failed socket. It fails as [`look`] does.
+fn others(failure: &Failure, proto: Proto, port: u16) -> std::io::Result<Vec<Listed>> {
+    let own = failure.subject.inode;
+    let mut all = sockets::listed(proto, port, sockets::ALL).or_else(|_| {
+        sockets::in_proc(&format!("/proc/{}/net", failure.thread), proto, [port, 0])
+    })?;
+    all.retain(|socket| socket.is_owner() && (socket.inode == 0 || socket.inode != own));
+    Ok(all)
 }
 
 /// How long processes are looked at that need not hold any of the sockets.
@@ -185,7 +192,9 @@ fn holders_of(failure: &Failure, inodes: &BTreeSet<u64>) -> Holders {
     }
     // What the tracer has stopped for a moment is no stopped job.
     for holder in holders.of.values_mut().flatten() {
-        holder.is_stopped &= !failure.traced.contains(&holder.pid);
+        let is_ours = failure.traced.contains(&holder.pid);
+        holder.is_stopped &= !is_ours;
+        holder.is_traced &= !is_ours;
     }
     holders.sort();
     holders

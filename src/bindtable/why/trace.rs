@@ -298,15 +298,7 @@ impl Tracer {
         }
         let subject = Subject::new(process, descriptor, &self.records);
         let place = address.clone().or(subject.local.map(Address::Inet));
-        let binds = place.iter().flat_map(|place| self.records.binds(place));
-        let now = Instant::now();
-        let binds = binds.map(|bound| explain::Bind {
-            pid: bound.process,
-            descriptor: bound.descriptor,
-            address: bound.address.clone(),
-            milliseconds_ago: now.saturating_duration_since(bound.at).as_millis() as u64,
-        });
-        let binds = binds.collect();
+        let binds = place.map_or(Vec::new(), |place| self.binds(&place));
         let elsewhere = self.option_elsewhere(process, &subject, call.name);
         let failure = Failure {
             pid: process,
@@ -335,6 +327,18 @@ impl Tracer {
             });
         }
         self.write(&report.text);
+    }
+
+    /// The binds of that place by traced processes.
+    fn binds(&self, place: &Address) -> Vec<explain::Bind> {
+        let now = Instant::now();
+        let binds = self.records.binds(place).map(|bound| explain::Bind {
+            pid: bound.process,
+            descriptor: bound.descriptor,
+            address: bound.address.clone(),
+            milliseconds_ago: now.saturating_duration_since(bound.at).as_millis() as u64,
+        });
+        binds.collect()
     }
 
     /// Another descriptor of this process that has SO_REUSEADDR or SO_REUSEPORT, where this socket
