@@ -4,7 +4,7 @@ use crate::bindtable::{is_chinese, refusal};
 use crate::harness::{
     self, AS_NOBODY, Client, Need, Output, Process, Program, Runtime, Scratch, SharedFolder,
     Stream, Switches, Terminal, Variant, bindtable as program, close_server_first, has_two_users,
-    hold_port, need, project, quoted, state, wait_for, which,
+    hold_port, need, project, quoted, set_sysctl, state, wait_for, which,
 };
 use libtest_mimic::Trial;
 use nix::sys::signal::{Signal, kill};
@@ -13,13 +13,14 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use std::fs::{self, File};
 use std::io::Write;
+use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use unicode_width::UnicodeWidthStr;
 
-const TRIALS: [(&str, fn()); 54] = [
+const TRIALS: [(&str, fn()); 66] = [
     ("why_input", input),
     ("why_exit_status", exit_status),
     ("why_quiet", quiet),
@@ -37,6 +38,18 @@ const TRIALS: [(&str, fn()); 54] = [
     ("why_siblings", siblings),
     ("why_other_process", other_process),
     ("why_master", master),
+    ("why_inherited_by_two", inherited_by_two),
+    ("why_inherited_by_exec", inherited_by_exec),
+    ("why_connection", connection),
+    ("why_outsider", outsider),
+    ("why_both_protocols", both_protocols),
+    ("why_other_user", other_user),
+    ("why_workers", workers),
+    ("why_first_thread_ended", first_thread_ended),
+    ("why_process_1", process_1),
+    ("why_no_ipv6", no_ipv6),
+    ("why_tentative", tentative),
+    ("why_unix_renamed", unix_renamed),
     ("why_listen", listen),
     ("why_udp", udp),
     ("why_mptcp", mptcp),
@@ -454,7 +467,8 @@ fn inherited() {
 
 fn no_ports() {
     let output = fails(&["no_ports"]);
-    assert_eq!(output.stdout, format!("[Errno 99] Cannot assign requested address\n{IN_USE}"));
+    let expected = format!("[Errno 99] Cannot assign requested address\n{IN_USE}{IN_USE}");
+    assert_eq!(output.stdout, expected);
     has(
         &output.stderr,
         &[
@@ -465,10 +479,14 @@ fn no_ports() {
          (__inet_hash_connect). what helps Wait",
             "sysctl net.ipv4.ip_local_port_range=",
             "bind to 127.0.0.1:0 fails: EADDRINUSE",
-            "every port of 40000-40003 is taken",
+            "every port of 40000-40003 that is not reserved is taken: 4 ports",
+            "(inet_csk_find_open_port)",
             "IP_BIND_ADDRESS_NO_PORT",
+            "bind to 127.0.0.1:0 fails: EADDRINUSE this socket descriptor",
+            "(udp_lib_get_port). what helps Widen the range: sysctl",
         ],
     );
+    assert_eq!(count(&output.stderr, "IP_BIND_ADDRESS_NO_PORT"), 1, "{}", output.stderr);
 }
 
 /// Where sock_diag is refused, `/proc/net` has the connections, and the Unix sockets.
@@ -547,6 +565,106 @@ fn siblings() {
     assert!(!flat(&output.stderr).contains("kill "), "{}", output.stderr);
 }
 
+/// A shell and what it runs are both to end; workers of one program are not.
+fn inherited_by_two() {
+    let output = fails(&["inherited_by_two"]);
+    let both = output.stdout.lines().next().and_then(|line| line.strip_prefix("children "));
+    let both = both.unwrap_or_else(|| panic!("{}", output.stdout)).trim();
+    has(&output.stderr, &["a child", &format!("what helps kill {both}.")]);
+}
+
+/// What this process has got by exec it has not bound, and the parent has it, too.
+fn inherited_by_exec() {
+    let told = fails(&["inherited_by_exec"]).stderr;
+    has(
+        &told,
+        &[
+            "LISTEN 127.0.0.1:3459, this same process, descriptor 3, inherited: process",
+            "bound it",
+            "and one more process has it",
+            "use descriptor 3, without bind",
+        ],
+    );
+    assert!(!flat(&told).contains("Bind once"), "{told}");
+}
+
+/// A connection has been accepted, and not bound: its end frees nothing, the option does.
+fn connection() {
+    let output = fails(&["connection"]);
+    has(
+        &output.stderr,
+        &[
+            "in the way ESTABLISHED 127.0.0.1:3459",
+            "a child the rule",
+            "The old one has it, this socket does not",
+            "what helps Set SO_REUSEADDR before bind: that is enough now. kill",
+        ],
+    );
+    assert!(output.stdout.ends_with("done\n"), "{}", output.stdout);
+    for words in ["inherited", "SOCK_CLOEXEC", "Bind once"] {
+        assert!(!flat(&output.stderr).contains(words), "{}", output.stderr);
+    }
+}
+
+/// A bind that was seen made another socket: whoever has the port now has not inherited it.
+fn outsider() {
+    let mut command = why(&[]);
+    command.arg(python()).arg(script()).arg("closed_and_told");
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut process = Process::start_with_stdin(&mut command, Stdio::piped());
+    drop(command); // with its copies of the pipes
+    process.stdout.wait_for("ready");
+    let _listener = wait_for("the port", || TcpListener::bind("127.0.0.1:3459").ok());
+    process.tell(b"\n");
+    process.wait();
+    let told = process.stderr.to_end();
+    has(&told, &["LISTEN 127.0.0.1:3459", &format!("({})", std::process::id())]);
+    assert!(!flat(&told).contains("inherited"), "{told}");
+}
+
+/// Another protocol, or another option, is another failure.
+fn both_protocols() {
+    let told = fails(&["both_protocols"]).stderr;
+    has(
+        &told,
+        &["TCP", "this same process, descriptor 3", "UDP", "descriptor 4", "SO_REUSEADDR on"],
+    );
+    assert!(!told.contains("again"), "{told}");
+}
+
+/// SO_REUSEPORT of two users: that rule decides, and not that the old one listens.
+fn other_user() {
+    need(Need::SecondUser);
+    let told = fails(&["other_user"]).stderr;
+    has(&told, &["SO_REUSEPORT on", "but their users differ", "what helps Run both as one user."]);
+    assert!(!flat(&told).contains("set SO_REUSEPORT in"), "{told}");
+}
+
+/// Each worker has bound its own.
+fn workers() {
+    let told = fails(&["workers"]).stderr;
+    has(&told, &["a child, bound", "a child, bound", "Set SO_REUSEPORT before bind"]);
+    assert!(!flat(&told).contains("inherited it"), "{told}");
+}
+
+/// The first thread has ended, and the others have its descriptors.
+fn first_thread_ended() {
+    let scratch = Scratch::new();
+    let output = run(why(&[]).arg(compiled(&scratch, "leader", &["-pthread"])));
+    let own = "LISTEN 127.0.0.1:3459, this same process, descriptor 3";
+    has(&output.stderr, &["EADDRINUSE", own, "Bind once"]);
+}
+
+/// Process 1 gets the tracer for a child, and is told so.
+fn process_1() {
+    let mut command = Command::new("unshare");
+    command.args(["--pid", "--fork", "--mount-proc"]).arg(program());
+    let output = run(command.args(["--lang", "en", "why", "--", "true"]));
+    assert!(output.status.success());
+    has(&output.stderr, &["this command is process 1", "docker run --init"]);
+    assert!(!run(why(&[]).arg("true")).stderr.contains("process 1"));
+}
+
 /// A process that is not of this command is named, and nothing is said of kinship.
 fn other_process() {
     let _listener = hold_port();
@@ -621,10 +739,10 @@ fn unix() {
                 "bind to {folder}/socket fails: EADDRINUSE this socket descriptor 4, Unix, user \
                   root in the way LISTEN {folder}/socket, this same process, descriptor 3"
             ),
-            "Bind once, or close descriptor 3 first.",
+            "Bind once. Closing the first socket leaves the path: unlink(2) removes it.",
             "bind to ./socket fails: EADDRINUSE",
             "No process has it: it was left behind",
-            "rm ./socket",
+            &format!("rm {folder}/socket"),
             "bind to @name fails: EADDRINUSE",
             "BOUND @name, this same process",
             "fails: EINVAL",
@@ -632,6 +750,22 @@ fn unix() {
         ],
     );
     assert_eq!(count(&flat(&output.stderr), "fails: "), 4, "{}", output.stderr); // not the ENOENT
+}
+
+/// A file that was renamed since the bind has its socket still, and what is advised frees the path.
+fn unix_renamed() {
+    let folder = SharedFolder::new();
+    let mut command = Command::new(python());
+    let server = Process::start(command.arg(script()).arg("unix_renamed").arg(folder.path()));
+    server.stdout.wait_for("ready");
+    let path = folder.path().join("name");
+    let words = ["unix_once", path.to_str().expect("it is in UTF-8")];
+    let told = fails(&words).stderr;
+    let kill = format!("kill {}; rm -f {}", server.pid(), path.display());
+    has(&told, &["a process has it", &format!("what helps {kill}.")]);
+    let output = run(Command::new("sh").args(["-c", &kill]));
+    assert!(output.status.success(), "{}", output.stderr);
+    assert_eq!(fails(&words).stderr, "", "the path is free");
 }
 
 fn unix_refused() {
@@ -673,6 +807,32 @@ fn addresses() {
             "SO_BROADCAST",
         ],
     );
+}
+
+/// No address leads there: that is no lack of ports.
+fn no_ipv6() {
+    need(Need::Ipv6);
+    need(Need::Sysctls);
+    let told = fails(&["no_ipv6"]).stderr;
+    let none = "No address of this network namespace leads to ::1";
+    has(&told, &["connect to [::1]:3459", "TCP", none, "connect to [::1]:3459", "UDP", none]);
+    has(&told, &["bind to [::1]:3459 fails: EADDRNOTAVAIL", "has the address ::1", "or ::."]);
+    assert!(!told.contains("__inet_hash_connect"), "{told}");
+}
+
+/// An address that is there, and that bind refuses, since duplicate address detection waits for its link.
+fn tentative() {
+    need(Need::Ipv6);
+    set_sysctl("net.ipv6.conf.default.accept_dad", 1);
+    for words in [
+        "link add one type veth peer name other",
+        "link set one up",
+        "address add 2001:db8::5/64 dev one",
+    ] {
+        assert_eq!(run(Command::new("ip").args(words.split(' '))).stderr, "", "{words}");
+    }
+    let told = fails(&["one_address", "2001:db8::5"]).stderr;
+    has(&told, &["EADDRNOTAVAIL", "2001:db8::5 is there, but still tentative", "ip -6 address"]);
 }
 
 fn privileged() {

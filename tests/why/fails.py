@@ -88,6 +88,119 @@ def inherited():
     child.wait()
 
 
+def inherited_by_two():
+    """A shell and what it runs have the listener: each has to end."""
+    held = listener(reuse=True)
+    held.set_inheritable(True)
+    shell = subprocess.Popen(["sh", "-c", "sleep 100; :"], close_fds=False, start_new_session=True)
+    held.close()
+    children = f"/proc/{shell.pid}/task/{shell.pid}/children"
+    while not open(children).read():
+        time.sleep(0.01)
+    print("children", shell.pid, open(children).read(), flush=True)
+    tried(new(reuse=True).bind, LOOPBACK)
+    os.killpg(shell.pid, 9)
+    shell.wait()
+
+
+def inherited_by_exec():
+    """The parent has the listener, and the program that it runs binds the same address."""
+    held = listener()
+    held.set_inheritable(True)
+    subprocess.run([sys.executable, sys.argv[0], "once"], close_fds=False)
+    held.close()
+
+
+def connection():
+    """A child has an accepted connection of a server with SO_REUSEADDR; the next one lacks the option."""
+    held = listener(reuse=True)
+    client = socket.create_connection(LOOPBACK)
+    accepted, _ = held.accept()
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        held.close()
+        client.close()
+        os.write(writing, b"x")
+        time.sleep(100)
+    held.close()
+    accepted.close()
+    os.read(reading, 1)
+    tried(new().bind, LOOPBACK)
+    os.kill(child, 9)
+    os.wait()
+    tried(new(reuse=True).bind, LOOPBACK)
+    client.close()
+
+
+def closed_and_told():
+    """Binds and closes; fails when it is told that another has the port."""
+    listener(reuse=True).close()
+    until_told("once")
+
+
+def both_protocols():
+    """TCP, UDP, and TCP with the option: each has a reason of its own."""
+    held = [new(kind=kind) for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM)]
+    for made in held:
+        made.bind(LOOPBACK)
+    for kind, reuse in ((socket.SOCK_STREAM, False), (socket.SOCK_DGRAM, False), (socket.SOCK_STREAM, True)):
+        tried(new(kind=kind, reuse=reuse).bind, LOOPBACK)
+
+
+def other_user():
+    """Both have SO_REUSEPORT, and the other one is another user's."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.setuid(65534)
+        held = with_options("SO_REUSEPORT")
+        held.bind(LOOPBACK)
+        held.listen()
+        os.write(writing, b"x")
+        time.sleep(100)
+    os.read(reading, 1)
+    tried(with_options("SO_REUSEPORT").bind, LOOPBACK)
+    os.kill(child, 9)
+    os.wait()
+
+
+def workers():
+    """Two have SO_REUSEPORT, each with a bind of its own; a third one lacks it."""
+    held = [with_options("SO_REUSEPORT") for _ in range(2)]
+    reading, writing = os.pipe()
+    children = []
+    for made in held:
+        children.append(os.fork())
+        if children[-1] == 0:
+            for other in held:
+                if other is not made:
+                    other.close()
+            made.bind(LOOPBACK)
+            made.listen()
+            os.write(writing, b"x")
+            time.sleep(100)
+    for made in held:
+        made.close()
+        os.read(reading, 1)
+    tried(new().bind, LOOPBACK)
+    for child in children:
+        os.kill(child, 9)
+        os.wait()
+
+
+def no_ipv6():
+    with open("/proc/sys/net/ipv6/conf/all/disable_ipv6", "w") as file:
+        file.write("1")
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        tried(new(socket.AF_INET6, kind).connect, ("::1", PORT))
+    tried(new(socket.AF_INET6).bind, ("::1", PORT))
+
+
+def one_address():
+    tried(new(socket.AF_INET6).bind, (sys.argv[2], PORT))
+
+
 def busy():
     """As inherited, by a child that binds all the time."""
     held = listener(reuse=True)
@@ -157,6 +270,10 @@ def no_ports():
     accepted.close()
     tried(new().connect, LOOPBACK)
     tried(new().bind, ("127.0.0.1", 0))
+    for made in [new(kind=socket.SOCK_DGRAM) for _ in range(4)]:
+        made.bind(("127.0.0.1", 0))
+        clients.append(made)
+    tried(new(kind=socket.SOCK_DGRAM).bind, ("127.0.0.1", 0))
 
 
 def families():
@@ -198,6 +315,20 @@ def unix():
     tried(new(socket.AF_UNIX).bind, "\0name")
     tried(held.bind, os.path.join(folder, "other"))
     tried(new(socket.AF_UNIX).connect, os.path.join(folder, "nothing"))
+
+
+def unix_renamed():
+    """Binds a path, and gives its file another name, as haproxy does."""
+    first, name = (os.path.join(sys.argv[2], name) for name in ("first", "name"))
+    held = listener(first, socket.AF_UNIX)
+    os.rename(first, name)
+    print("ready", flush=True)
+    time.sleep(100)
+    held.close()
+
+
+def unix_once():
+    tried(new(socket.AF_UNIX).bind, sys.argv[2])
 
 
 def closed_unix():
@@ -271,11 +402,11 @@ def daemon():
         os._exit(0)
 
 
-def until_told():
+def until_told(then="two_binds"):
     """Waits for a line, and fails then."""
     print("ready", flush=True)
     sys.stdin.readline()
-    two_binds()
+    globals()[then]()
 
 
 def told_twice():

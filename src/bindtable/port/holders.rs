@@ -120,7 +120,12 @@ pub fn find(inodes: &BTreeSet<u64>) -> Holders {
 impl Holders {
     /// Looks at one process, and at its first thread's descriptors of the sockets `inodes`.
     pub fn look_at_process(&mut self, pid: i32, inodes: &BTreeSet<u64>) {
-        if let Err(trouble) = self.look_at(Thread { pid, tid: pid }, inodes) {
+        self.look_at_thread(pid, pid, inodes);
+    }
+
+    /// The same of another of its threads.
+    pub fn look_at_thread(&mut self, pid: i32, tid: i32, inodes: &BTreeSet<u64>) {
+        if let Err(trouble) = self.look_at(Thread { pid, tid }, inodes) {
             self.trouble = Some(trouble);
         }
     }

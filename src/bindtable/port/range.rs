@@ -2,7 +2,7 @@
 
 use super::finding::Status;
 use crate::kernel::Proto;
-use super::target::{Range, first_unprivileged};
+use super::target::Range;
 use super::words;
 use crate::sockets::{self, State};
 use serde::Serialize;
@@ -46,7 +46,8 @@ pub enum RangeHelp {
 
 /// Counts the ports of the range. It fails if sock_diag(7) cannot be asked.
 pub fn look(address: Option<IpAddr>, proto: Proto) -> Result<RangeFinding, String> {
-    let Range { first, last, reserved } = Range::read();
+    let range = Range::read();
+    let (first, last) = (range.first, range.last);
     let is_near = |local: IpAddr| match (address.map(|ip| ip.to_canonical()), local.to_canonical())
     {
         (None, _) => true,
@@ -54,7 +55,7 @@ pub fn look(address: Option<IpAddr>, proto: Proto) -> Result<RangeFinding, Strin
     };
     let sockets =
         sockets::listed(proto, 0, sockets::ALL).map_err(|error| words::no_sock_diag(&error))?;
-    let ports: BTreeSet<u16> = (first..=last).filter(|port| !reserved.contains(port)).collect();
+    let ports: BTreeSet<u16> = range.ports().collect();
     let mut states = BTreeMap::new();
     let mut taken = BTreeSet::new();
     for socket in sockets.iter().filter(|it| ports.contains(&it.port) && is_near(it.local)) {
@@ -67,11 +68,8 @@ pub fn look(address: Option<IpAddr>, proto: Proto) -> Result<RangeFinding, Strin
         if proto == Proto::Tcp {
             help.push(RangeHelp::BindAddressNoPort);
         }
-        // The range may not reach into the privileged ports (ipv4_local_port_range).
-        let lowest = first_unprivileged().max(1024);
-        if first > lowest {
-            let command = format!("sysctl net.ipv4.ip_local_port_range='{lowest} {last}'");
-            help.push(RangeHelp::Widen { command });
+        if first > Range::lowest() {
+            help.push(RangeHelp::Widen { command: range.widen_command() });
         }
     }
     let mut finding = RangeFinding {

@@ -114,19 +114,32 @@ pub fn effective_capabilities(thread: &str) -> Option<u64> {
     u64::from_str_radix(&holders::status_field(thread, "CapEff:")?, 16).ok()
 }
 
-/// Of an IPv6 address that is there, but that duplicate address detection (RFC 4862) has not cleared:
-/// whether it has failed. `if_inet6_seq_show`: address, index, prefix length, scope, flags, name.
-fn tentative(ip: IpAddr) -> Option<bool> {
+/// An IPv6 address of this network namespace.
+pub struct Ipv6Of {
+    /// Duplicate address detection (RFC 4862) has not cleared it.
+    pub is_tentative: bool,
+    /// And it has failed.
+    pub has_failed: bool,
+}
+
+/// The interfaces that have that IPv6 address. `if_inet6_seq_show`: address, index, prefix length, scope, flags,
+/// name.
+pub fn interfaces_of(ip: IpAddr) -> Vec<Ipv6Of> {
     const IFA_F_DADFAILED: u32 = 0x08;
     const IFA_F_TENTATIVE: u32 = 0x40;
-    let IpAddr::V6(ip) = ip else { return None };
-    let list = read_to_string("/proc/thread-self/net/if_inet6").ok()?;
-    list.lines().find_map(|line| {
+    let list = read_to_string("/proc/thread-self/net/if_inet6").unwrap_or_default();
+    let its = list.lines().filter_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let bits = u128::from_str_radix(fields.first()?, 16).ok()?;
         let flags = u32::from_str_radix(fields.get(4)?, 16).ok()?;
         let has_failed = flags & IFA_F_DADFAILED != 0;
-        (Ipv6Addr::from(bits) == ip && (flags & IFA_F_TENTATIVE != 0 || has_failed))
-            .then_some(has_failed)
-    })
+        let is_tentative = has_failed || flags & IFA_F_TENTATIVE != 0;
+        (IpAddr::from(Ipv6Addr::from(bits)) == ip).then_some(Ipv6Of { is_tentative, has_failed })
+    });
+    its.collect()
+}
+
+/// Of a tentative address, whether duplicate address detection has failed.
+fn tentative(ip: IpAddr) -> Option<bool> {
+    interfaces_of(ip).iter().find(|its| its.is_tentative).map(|its| its.has_failed)
 }

@@ -208,6 +208,22 @@ impl Range {
         });
         Self { first, last, reserved: reserved.flatten().collect() }
     }
+
+    /// The ports to choose from.
+    pub fn ports(&self) -> impl Iterator<Item = u16> {
+        (self.first..=self.last).filter(|port| !self.reserved.contains(port))
+    }
+
+    /// The lowest first port that the range may have: it may not reach into the privileged ones
+    /// (ipv4_local_port_range).
+    pub fn lowest() -> u16 {
+        first_unprivileged().max(1024)
+    }
+
+    /// The command that makes it as wide as may be downwards.
+    pub fn widen_command(&self) -> String {
+        format!("sysctl net.ipv4.ip_local_port_range='{} {}'", Self::lowest(), self.last)
+    }
 }
 
 /// The range that connect(2) and bind(2) to port 0 choose from.

@@ -4,13 +4,16 @@ use super::calls::{Address, Name};
 use super::look::{self, Obstacle};
 use super::records::SocketOption;
 use super::socket::{Protocol, Subject};
-use super::{Format, launch, print, words};
+use super::{Format, launch, print, unix, words};
 use crate::port::holders::status_field;
-use crate::port::refusals::{effective_capabilities, may_bind_privileged};
-use crate::port::target::{Question, ephemeral_range, first_unprivileged};
+use crate::kernel::Proto;
+use crate::port::refusals::{self, effective_capabilities, may_bind_privileged};
+use crate::port::target::{Question, Range, first_unprivileged};
+use crate::printable::Outside;
 use rustix::io::Errno;
 use nix::sched::{CloneFlags, setns};
 use serde::{Deserialize, Serialize};
+use rustix::process::geteuid;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -75,6 +78,13 @@ impl Failure {
         }
     }
 
+    /// Whether the traced process `pid` is `from`, or descends from it.
+    pub fn comes_from(&self, pid: i32, from: i32) -> bool {
+        let parents = std::iter::successors(Some(pid), |pid| self.parents.get(pid).copied());
+        // A number may be another process's by now: then the way need not end.
+        parents.take(self.parents.len() + 1).any(|pid| pid == from)
+    }
+
     /// What that process is to the one that failed, if both are traced.
     pub fn relation(&self, pid: i32) -> Option<Relation> {
         let parent = |pid: i32| self.parents.get(&pid).copied();
@@ -127,13 +137,19 @@ pub enum Reason {
     /// No socket that is listed now explains it.
     Gone,
     /// bind to port 0: none of the range is left.
-    NoPortLeft { first: u16, last: u16 },
+    NoPortLeft { first: u16, last: u16, ports: usize },
     /// connect: none of the range is left for this destination.
-    NoPortToDestination { first: u16, last: u16, count: usize },
+    NoPortToDestination { first: u16, last: u16, ports: usize, count: usize },
     /// connect of a bound socket: the same connection exists.
     SameConnection,
+    /// connect: no address of this network namespace's leads there.
+    NoSource { ip: IpAddr },
     /// The address is not one of this network namespace's.
     NotThisMachine { ip: IpAddr },
+    /// It is, but duplicate address detection has not cleared it.
+    Tentative { ip: IpAddr, has_failed: bool },
+    /// It is another interface's than the one that was named.
+    OtherInterface { ip: IpAddr },
     /// A port below `ip_unprivileged_port_start`.
     Privileged { first: u16 },
     /// UDP to a broadcast address.
@@ -162,29 +178,68 @@ pub enum Reason {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "do", rename_all = "kebab-case")]
 pub enum Help {
-    BindOnce { descriptor: i32 },
-    V6Only { descriptor: i32 },
+    /// Another process has the same socket, if `is_shared`.
+    BindOnce {
+        descriptor: i32,
+        is_shared: bool,
+    },
+    /// The same of a path, which stays when the socket is closed.
+    BindPathOnce,
+    UseInherited {
+        descriptor: i32,
+    },
+    OneUser,
+    V6Only {
+        descriptor: i32,
+    },
     ParentHasIt,
     SiblingHasIt,
-    Stop { command: String },
+    Stop {
+        command: String,
+    },
     CloseOnExec,
-    SetNow { option: SocketOption },
-    Wait { seconds: u32, once: bool },
+    SetNow {
+        option: SocketOption,
+    },
+    Wait {
+        seconds: u32,
+        once: bool,
+    },
     WaitForPeer,
     SetBoth,
-    OwnAddress { command: String },
-    Widen { command: String },
-    ChooseLater { command: String },
-    Privilege { command: String },
+    OwnAddress {
+        command: String,
+    },
+    Addresses {
+        command: String,
+    },
+    Settle {
+        command: String,
+    },
+    Widen {
+        command: String,
+    },
+    ChooseLater {
+        command: String,
+    },
+    Privilege {
+        command: String,
+    },
     NoNewPrivs,
     SetBroadcast,
     NewSocket,
+    OtherPort,
     BindFirst,
     Scope,
-    Unlink { path: String },
+    /// None where a reader's shell has no name for it.
+    Unlink {
+        path: Option<String>,
+    },
     OtherPath,
     Policy,
-    Again { command: String },
+    Again {
+        command: String,
+    },
     AsRoot,
 }
 
@@ -335,10 +390,10 @@ impl Explanation<'_> {
             return;
         };
         let subject = &failure.subject;
-        let reason = if first.listens {
-            Reason::Listens
-        } else if found.is_other_user {
+        let reason = if found.is_other_user {
             Reason::OtherUser
+        } else if first.listens {
+            Reason::Listens
         } else {
             match (subject.reuseaddr, first.reuseaddr) {
                 (Some(true), Some(false) | None) if !first.has_process => {
@@ -359,100 +414,169 @@ impl Explanation<'_> {
     fn advise(&mut self, stop: Option<String>) {
         let failure = self.failure;
         let first = &self.in_the_way[0];
+        let stop = stop.map(|command| Help::Stop { command });
         let mut help = Vec::new();
-        let own = first.processes.iter().find(|holder| holder.pid == failure.pid);
-        if let Some(own) = own {
-            let (descriptor, address) = (own.descriptors[0], first.address);
-            return self.advise_itself(descriptor, address);
+        if self.would_help[0] == Some(true) {
+            help.push(Help::SetNow { option: SocketOption::ReuseAddr });
         }
+        let own = first.processes.iter().find(|holder| holder.pid == failure.pid);
         let relation = first
             .processes
             .iter()
             .find_map(|holder| Some((holder.pid, failure.relation(holder.pid)?)));
-        // The one that bound it has closed its own, or is gone: who holds it has inherited it.
-        let inherited = first.bound.as_ref().filter(|bound| !bound.still_has_it);
-        match (relation, inherited) {
-            (Some((pid, _)), Some(bound)) => {
+        let is_connection = first.peer.is_some() && !first.listens;
+        // Another process bound it, and has closed its own or is gone, or this one has its descriptor by exec.
+        let bound = first.bound.as_ref();
+        let from = bound
+            .filter(|bound| !bound.still_has_it || (own.is_some() && bound.pid != failure.pid));
+        match (relation, from) {
+            _ if is_connection || (relation.is_none() && !first.has_process) => {
+                help.extend(stop.filter(|_| own.is_none()));
+                help.extend(self.wait());
+            }
+            _ if self.reason == Some(Reason::OtherUser) => {
+                help.push(Help::OneUser);
+                help.extend(stop);
+            }
+            (Some((pid, _)), Some(bound)) if own.is_none() || bound.pid != failure.pid => {
+                let pid = own.map_or(pid, |own| own.pid);
                 self.mistakes.push(Mistake::Inherited { pid, from: bound.pid });
-                help.extend(stop.clone().map(|command| Help::Stop { command }));
+                match own {
+                    Some(own) => help.push(Help::UseInherited { descriptor: own.descriptors[0] }),
+                    None => help.extend(stop),
+                }
                 help.push(Help::CloseOnExec);
             }
-            (Some((pid, Relation::Parent)), None) => {
+            (Some(_), _) if own.is_some() => return self.advise_itself(),
+            (Some((pid, relation)), _) => {
                 self.mistakes.push(Mistake::SecondWorker { pid });
-                help.push(Help::ParentHasIt);
-            }
-            (Some((pid, _)), None) => {
-                self.mistakes.push(Mistake::SecondWorker { pid });
-                help.push(Help::SiblingHasIt);
+                if self.would_help[1] == Some(true) {
+                    help.push(Help::SetNow { option: SocketOption::ReusePort });
+                }
+                help.push(match relation {
+                    Relation::Parent => Help::ParentHasIt,
+                    _ => Help::SiblingHasIt,
+                });
             }
             (None, _) => {
-                if self.would_help[0] == Some(true) {
-                    help.push(Help::SetNow { option: SocketOption::ReuseAddr });
-                }
-                if first.has_process {
-                    help.extend(stop.clone().map(|command| Help::Stop { command }));
-                } else {
-                    let seconds = self.in_the_way.iter().map(|old| old.seconds_left);
-                    let had = failure.subject.reuseaddr == Some(true);
-                    match seconds.collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max())
-                    {
-                        Some(seconds) => help.push(Help::Wait { seconds, once: had }),
-                        None => help.push(Help::WaitForPeer),
-                    }
-                    if !had && self.would_help[0] != Some(true) {
-                        help.push(Help::SetBoth);
-                    }
-                }
+                let is_unseen = stop.is_none() && first.processes.is_empty();
+                help.extend(stop);
+                help.extend((is_unseen && !geteuid().is_root()).then_some(Help::AsRoot));
             }
         }
         self.help = help;
     }
 
-    /// What helps where the process has the port itself, at that address.
-    fn advise_itself(&mut self, descriptor: i32, address: IpAddr) {
+    /// What is left of a connection goes by itself, and then the option of both counts.
+    fn wait(&self) -> Vec<Help> {
+        let mut help = Vec::new();
+        let had = self.failure.subject.reuseaddr == Some(true);
+        if !self.in_the_way.iter().any(|old| old.has_process) {
+            let seconds = self.in_the_way.iter().map(|old| old.seconds_left);
+            let longest = seconds.collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max());
+            help.push(match longest {
+                Some(seconds) => Help::Wait { seconds, once: had },
+                None => Help::WaitForPeer,
+            });
+        }
+        if !had && self.would_help[0] != Some(true) {
+            help.push(Help::SetBoth);
+        }
+        help
+    }
+
+    /// What helps where the process has the port or the path itself, by the first socket in the way.
+    fn advise_itself(&mut self) {
         let failure = self.failure;
-        let differ = failure.inet().is_some_and(|new| new.is_ipv4() != address.is_ipv4());
+        let first = &self.in_the_way[0];
+        let own = first.processes.iter().find(|holder| holder.pid == failure.pid);
+        let Some(descriptor) = own.and_then(|own| own.descriptors.first().copied()) else { return };
+        let differ = failure.inet().is_some_and(|new| new.is_ipv4() != first.address.is_ipv4());
         if differ {
             self.mistakes.push(Mistake::TwoFamilies { descriptor });
-            let descriptor = match address {
+            let descriptor = match first.address {
                 IpAddr::V6(_) => descriptor,
                 IpAddr::V4(_) => failure.subject.descriptor,
             };
             self.help = vec![Help::V6Only { descriptor }];
-        } else {
-            self.mistakes.push(Mistake::BoundTwice { descriptor });
-            self.help = vec![Help::BindOnce { descriptor }];
+            return;
         }
+        let is_path = matches!(failure.address, Some(Address::Path(_)));
+        let is_shared = first.processes.len() > 1;
+        self.mistakes.push(Mistake::BoundTwice { descriptor });
+        self.help = vec![match is_path {
+            true => Help::BindPathOnce,
+            false => Help::BindOnce { descriptor, is_shared },
+        }];
     }
 
     fn no_port_left(&mut self) {
-        let (first, last) = ephemeral_range();
-        let command = words::widen_command();
-        self.say(Reason::NoPortLeft { first, last }, [Help::ChooseLater { command }]);
+        let range = self.range();
+        let (ports, command) = (range.ports().count(), self.widen_command(&range));
+        let Range { first, last, .. } = range;
+        self.say(Reason::NoPortLeft { first, last, ports }, [Help::ChooseLater { command }]);
     }
 
     /// EADDRNOTAVAIL.
     fn not_available(&mut self) {
         let failure = self.failure;
         let Some(address) = failure.inet() else { return };
+        let ip = address.ip();
         if failure.call != Name::Connect {
-            let ip = address.ip();
             let command = "ip -brief address".to_owned();
-            self.say(Reason::NotThisMachine { ip }, [Help::OwnAddress { command }]);
+            match refusals::interfaces_of(ip).first() {
+                None => self.say(Reason::NotThisMachine { ip }, [Help::OwnAddress { command }]),
+                Some(its) if its.is_tentative => {
+                    let command = "ip -6 address show".to_owned();
+                    let has_failed = its.has_failed;
+                    self.say(Reason::Tentative { ip, has_failed }, [Help::Settle { command }]);
+                }
+                Some(_) => self.say(Reason::OtherInterface { ip }, [Help::Addresses { command }]),
+            }
+            return;
+        }
+        let is_udp = look::table_of(failure.subject.protocol) == Proto::Udp;
+        if !look::has_source(address) {
+            let command = format!("ip address; ip route get {ip}");
+            self.say(Reason::NoSource { ip }, [Help::Addresses { command }]);
+            return;
+        }
+        if is_udp {
             return;
         }
         if failure.subject.local.is_some() {
-            self.say(Reason::SameConnection, [Help::NewSocket]);
+            self.say(Reason::SameConnection, [Help::OtherPort]);
             return;
         }
-        let (first, last) = ephemeral_range();
+        let range = self.range();
         self.in_the_way = look::to_destination(failure, address).unwrap_or_default();
-        let count = self.in_the_way.len();
+        let (count, ports) = (self.in_the_way.len(), range.ports().count());
         let seconds = self.in_the_way.iter().filter_map(|old| old.seconds_left).min();
         let wait = seconds.map(|seconds| Help::Wait { seconds, once: false });
-        let widen = Help::Widen { command: words::widen_command() };
-        let reason = Reason::NoPortToDestination { first, last, count };
-        self.say(reason, wait.into_iter().chain([widen]));
+        let widen = Help::Widen { command: self.widen_command(&range) };
+        let Range { first, last, .. } = range;
+        self.say(
+            Reason::NoPortToDestination { first, last, ports, count },
+            wait.into_iter().chain([widen]),
+        );
+    }
+
+    /// The range from which the kernel chooses a port for this socket (IP_LOCAL_PORT_RANGE).
+    fn range(&self) -> Range {
+        let mut range = Range::read();
+        if let Some([first, last]) = self.failure.subject.port_range {
+            range.first = range.first.max(first);
+            range.last = if last == 0 { range.last } else { range.last.min(last) };
+        }
+        range
+    }
+
+    /// What widens it; of a range of the socket's own, the option.
+    fn widen_command(&self, range: &Range) -> String {
+        match self.failure.subject.port_range {
+            Some(_) => "setsockopt(IP_LOCAL_PORT_RANGE)".to_owned(),
+            None => range.widen_command(),
+        }
     }
 
     /// EACCES and EPERM.
@@ -481,6 +605,7 @@ impl Explanation<'_> {
             {
                 self.say(Reason::Broadcast, [Help::SetBroadcast]);
             }
+            _ if failure.subject.protocol == Protocol::Other => {}
             _ => self.say(Reason::Policy, [Help::Policy]),
         }
     }
@@ -489,11 +614,11 @@ impl Explanation<'_> {
     fn invalid(&mut self) {
         let failure = self.failure;
         let local = failure.subject.local;
-        let needed = match failure.subject.is_ipv6 {
-            Some(true) => 28,
-            _ => 16,
-        };
-        let is_short = failure.call != Name::Listen && failure.address_length < needed;
+        // SIN6_LEN_RFC2133, struct sockaddr_in
+        let needed = if failure.subject.is_ipv6 == Some(true) { 24 } else { 16 };
+        let is_short = failure.call != Name::Listen
+            && matches!(failure.subject.protocol, Protocol::Tcp | Protocol::Udp | Protocol::Mptcp)
+            && failure.address_length < needed;
         let lacks_scope = failure.inet().filter(|address| match address {
             SocketAddr::V6(v6) => v6.ip().is_unicast_link_local() && v6.scope_id() == 0,
             SocketAddr::V4(_) => false,
@@ -527,8 +652,9 @@ impl Explanation<'_> {
                 let is_socket = std::fs::metadata(&file).is_ok_and(|file| {
                     rustix::fs::FileType::from_raw_mode(file.mode()) == rustix::fs::FileType::Socket
                 });
-                let path = String::from_utf8_lossy(path).into_owned();
-                let listens = self.in_the_way.iter().any(|old| old.has_process);
+                let seen = self.in_the_way.iter().any(|old| old.has_process);
+                let listens = seen || unix::is_bound(&file) != Some(false);
+                let path = shown(failure, path);
                 match (is_socket, listens) {
                     (false, _) => self.say(Reason::PathIsFile, [Help::OtherPath]),
                     (true, false) => {
@@ -536,8 +662,15 @@ impl Explanation<'_> {
                     }
                     (true, true) => {
                         self.reason = Some(Reason::PathTaken { listens });
-                        let stop = look::kill_command(&self.in_the_way[0].processes);
-                        self.advise(stop);
+                        let path = path.map(Outside::from);
+                        let path = path.as_ref().and_then(Outside::quoted);
+                        if let Some(first) = self.in_the_way.first() {
+                            // The path stays, unless the process removes it.
+                            let kill = look::kill_command(&first.processes);
+                            let stop =
+                                kill.zip(path).map(|(kill, path)| format!("{kill}; rm -f {path}"));
+                            self.advise(stop);
+                        }
                     }
                 }
             }
@@ -549,14 +682,10 @@ impl Explanation<'_> {
                     self.advise(stop);
                 }
             }
-            (Errno::ACCESS | Errno::PERM, Some(Address::Path(path))) => {
-                let file = path_of(failure, path);
+            (Errno::ACCESS, Some(Address::Path(path))) => {
                 let is_folder = failure.call == Name::Bind;
-                let path = if is_folder { file.parent().unwrap_or(&file) } else { &file };
-                let inside = PathBuf::from(format!("/proc/{}/root", failure.thread));
-                let path = path
-                    .strip_prefix(&inside)
-                    .map_or(path.to_owned(), |path| Path::new("/").join(path));
+                let path = inside(failure, path);
+                let path = if is_folder { path.parent().unwrap_or(&path) } else { &path };
                 let path = path.to_string_lossy().into_owned();
                 self.say(Reason::Permission { path, is_folder }, []);
             }
@@ -576,6 +705,24 @@ fn path_of(failure: &Failure, path: &[u8]) -> PathBuf {
         Ok(path) => of("root").join(path),
         Err(_) => of("cwd").join(path),
     }
+}
+
+/// The same from the process's own root folder.
+fn inside(failure: &Failure, path: &[u8]) -> PathBuf {
+    let path = Path::new(std::ffi::OsStr::from_bytes(path));
+    let folder = std::fs::read_link(format!("/proc/{}/cwd", failure.thread));
+    let path = folder.map_or_else(|_| path.to_owned(), |folder| folder.join(path));
+    path.components().collect() // without `.`
+}
+
+/// The same for a reader's shell; none if the process has another root folder, or it is no text.
+fn shown(failure: &Failure, path: &[u8]) -> Option<String> {
+    let root = |process: &str| {
+        let root = std::fs::metadata(format!("/proc/{process}/root/")).ok()?;
+        Some((root.dev(), root.ino()))
+    };
+    let is_same = root("self") == root(&failure.thread.to_string());
+    inside(failure, path).to_str().filter(|_| is_same).map(str::to_owned)
 }
 
 /// What ps(1) calls the process.

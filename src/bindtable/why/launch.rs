@@ -10,7 +10,7 @@
 //! and no child that it does not know (`strace -D` does the same).
 
 use super::socket::copy;
-use super::{Format, filter, raw, words};
+use super::{Format, filter, print, raw, words};
 use crate::language::Language;
 use crate::port::holders::numbers;
 use crate::sockets::errno_of;
@@ -24,6 +24,7 @@ use rustix::process::{PTracer, Pid, getpid, set_child_subreaper, set_ptracer, se
 use rustix::stdio;
 use std::convert::Infallible;
 use std::ffi::{CString, OsString};
+use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -69,6 +70,11 @@ pub fn start(
             std::io::stderr().as_fd().try_clone_to_owned().map_err(|error| failed("dup", &error))?
         }
     };
+    if getpid().as_raw_nonzero().get() == 1 {
+        let mut output = File::from(output.try_clone().map_err(|error| failed("dup", &error))?);
+        let note = print::note(format, "process-1", 1, &words::first_process());
+        let _ = output.write_all(note.as_bytes());
+    }
     // A process that adopts orphans would have the tracer as its child.
     let adopts = nix::sys::prctl::get_child_subreaper().unwrap_or(false);
     if adopts {

@@ -17,8 +17,9 @@ use crate::printable::Outside;
 use crate::sockets::{self, Listed, State};
 use rustix::fs::getxattr;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -174,6 +175,8 @@ fn holders_of(failure: &Failure, inodes: &BTreeSet<u64>) -> Holders {
     }
     let start = Instant::now();
     let mut seen: BTreeSet<i32> = failure.traced.iter().copied().collect();
+    // Its first thread may have ended.
+    holders.look_at_thread(failure.pid, failure.thread, inodes);
     seen.iter().for_each(|pid| holders.look_at_process(*pid, inodes));
     let is_complete = |holders: &Holders| holders.of.len() == inodes.len();
     if failure.binds.is_empty() || !is_complete(&holders) {
@@ -254,7 +257,7 @@ impl Obstacle {
             }
             _ => false,
         };
-        let bound = failure.binds.iter().rev().find(is_its);
+        let binds = failure.binds.iter().filter(is_its);
         Self {
             state: socket.state.name(),
             address: socket.address,
@@ -268,7 +271,12 @@ impl Obstacle {
             user: socket.user.clone(),
             relation: socket.processes.iter().find_map(|holder| failure.relation(holder.pid)),
             seconds_left: socket.seconds_left,
-            bound: bound.filter(|_| socket.has_inode).map(|bind| seen(bind, listed.inode)),
+            // A connection was accepted, and not bound.
+            bound: socket
+                .peer
+                .is_none()
+                .then(|| seen(failure, binds, listed.inode, &socket.processes))
+                .flatten(),
             listens: socket.state == State::Listen,
             has_process: socket.has_inode,
             processes: socket.processes.clone(),
@@ -276,13 +284,26 @@ impl Obstacle {
     }
 }
 
-fn seen(bind: &Bind, its: u64) -> SeenBind {
-    SeenBind {
+/// Which of the binds has made the socket with this inode, 0 if nobody has it: of one that still has its
+/// descriptor it is certain; of one that has not, only if a holder comes from it.
+fn seen<'a>(
+    failure: &Failure,
+    binds: impl Iterator<Item = &'a Bind>,
+    its: u64,
+    holders: &[Holder],
+) -> Option<SeenBind> {
+    let seen = |bind: &Bind| SeenBind {
         pid: bind.pid,
         descriptor: bind.descriptor,
         milliseconds_ago: bind.milliseconds_ago,
-        still_has_it: inode(bind.pid, bind.descriptor) == Some(its),
-    }
+        still_has_it: its != 0 && inode(bind.pid, bind.descriptor) == Some(its),
+    };
+    let mut all: Vec<SeenBind> = binds.map(seen).collect();
+    let comes_from =
+        |bind: &SeenBind| holders.iter().any(|it| failure.comes_from(it.pid, bind.pid));
+    let at = all.iter().rposition(|bind| bind.still_has_it);
+    let at = at.or_else(|| all.iter().rposition(comes_from))?;
+    Some(all.swap_remove(at))
 }
 
 /// The connections to the destination that connect(2) could not reach. It fails as [`look`] does.
@@ -294,12 +315,22 @@ pub fn to_destination(failure: &Failure, to: SocketAddr) -> std::io::Result<Vec<
     Ok(listed.iter().map(obstacle).collect())
 }
 
+/// Whether some address of this network namespace leads there. A connect of UDP sends nothing.
+pub fn has_source(to: SocketAddr) -> bool {
+    let any: IpAddr = match to {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let tried = UdpSocket::bind((any, 0)).and_then(|socket| socket.connect(to));
+    !tried.is_err_and(|error| error.kind() == ErrorKind::AddrNotAvailable)
+}
+
 /// The Unix sockets that have the path, or the abstract name, of the failed bind.
 pub fn unix_sockets(failure: &Failure, file: Option<&Path>) -> Vec<Obstacle> {
     let listed = match (&failure.address, file) {
         (Some(Address::Path(_)), Some(file)) => {
             let Ok(found) = std::fs::metadata(file) else { return Vec::new() };
-            unix::at_file(failure.thread, found.ino(), file)
+            unix::at_file(failure.thread, &found, file)
         }
         (Some(Address::Abstract(name)), _) => unix::named(failure.thread, name),
         _ => return Vec::new(),
@@ -311,7 +342,6 @@ pub fn unix_sockets(failure: &Failure, file: Option<&Path>) -> Vec<Obstacle> {
         Some(Address::Abstract(name)) => format!("@{}", String::from_utf8_lossy(name)),
         _ => String::new(),
     };
-    let bound = failure.binds.last();
     let obstacles = listed.into_iter().map(|(inode, listens)| {
         let processes = holders.of.get(&inode).cloned().unwrap_or_default();
         Obstacle {
@@ -327,7 +357,7 @@ pub fn unix_sockets(failure: &Failure, file: Option<&Path>) -> Vec<Obstacle> {
             user: None,
             relation: processes.iter().find_map(|holder| failure.relation(holder.pid)),
             seconds_left: None,
-            bound: bound.map(|bind| seen(bind, inode)),
+            bound: seen(failure, failure.binds.iter(), inode, &processes),
             listens,
             has_process: true,
             processes,
@@ -341,10 +371,11 @@ pub fn unix_sockets(failure: &Failure, file: Option<&Path>) -> Vec<Obstacle> {
 fn stop_command(failure: &Failure, question: &Question, socket: &Socket) -> Option<String> {
     let own = holders::process(failure.pid);
     let is_shared = |holder: &Holder| {
-        failure.relation(holder.pid).is_some()
-            || own
-                .as_ref()
-                .is_some_and(|own| (&own.unit, &own.container) == (&holder.unit, &holder.container))
+        let is_where = |own: &Holder| {
+            (own.unit.is_some() || own.container.is_some())
+                && (&own.unit, &own.container) == (&holder.unit, &holder.container)
+        };
+        failure.relation(holder.pid).is_some() || own.as_ref().is_some_and(is_where)
     };
     let advised = match advice::stop(question, &[socket]) {
         Some(Help::Stop { command } | Help::Find { command }) => Some(command),
@@ -355,12 +386,13 @@ fn stop_command(failure: &Failure, question: &Question, socket: &Socket) -> Opti
     advised.filter(is_whole).or_else(|| kill_command(&socket.processes))
 }
 
-/// The command that ends the holders: of several, those whose parents are none, as nginx's master.
+/// The command that ends the holders. A worker ends with its master, as nginx's: it is a child of the same
+/// program.
 pub fn kill_command(holders: &[Holder]) -> Option<String> {
-    let pids: BTreeMap<i32, &Holder> = holders.iter().map(|holder| (holder.pid, holder)).collect();
-    let top: BTreeSet<&Holder> =
-        holders.iter().filter(|holder| !pids.contains_key(&holder.parent)).collect();
-    (!top.is_empty()).then(|| advice::kill(&top))
+    let is_first =
+        |it: &&Holder| !holders.iter().any(|other| other.pid == it.parent && other.name == it.name);
+    let those: BTreeSet<&Holder> = holders.iter().filter(is_first).collect();
+    (!those.is_empty()).then(|| advice::kill(&those))
 }
 
 /// Whether the program's file has capabilities (setcap(8)).

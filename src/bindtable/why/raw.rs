@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use nix::libc;
-use rustix::fd::IntoRawFd;
+use rustix::fd::{AsFd, AsRawFd, IntoRawFd};
 use rustix::io::Errno;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::ptr::null_mut;
@@ -57,6 +57,18 @@ pub fn install(filter: &[libc::sock_filter]) -> Result<(), Errno> {
         0 => Ok(()),
         _ => Err(last_error()),
     }
+}
+
+/// IP_LOCAL_PORT_RANGE of a socket, its first and last port, if one of them is set: ip(7), Linux 6.3. nix and
+/// rustix do not have it.
+pub fn port_range(socket: &impl AsFd) -> Option<[u16; 2]> {
+    const IP_LOCAL_PORT_RANGE: i32 = 51;
+    let (mut range, mut length) = (0_u32, size_of::<u32>() as libc::socklen_t);
+    let (level, fd) = (libc::IPPROTO_IP, socket.as_fd().as_raw_fd());
+    let (to, size) = ((&raw mut range).cast(), &raw mut length);
+    // SAFETY: the kernel writes `length` bytes at most, and `range` has as many.
+    let done = unsafe { libc::getsockopt(fd, level, IP_LOCAL_PORT_RANGE, to, size) };
+    (done == 0 && range != 0).then_some([range as u16, (range >> 16) as u16])
 }
 
 /// The errno of the C library's last call.

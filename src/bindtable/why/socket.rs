@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
 /// What the socket speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
     Tcp,
@@ -73,17 +73,27 @@ pub struct Subject {
     pub device: Option<(String, u32)>,
     /// Where it is bound already.
     pub local: Option<SocketAddr>,
+    /// IP_LOCAL_PORT_RANGE, if it is set: ip(7).
+    pub port_range: Option<[u16; 2]>,
 }
 
 impl Subject {
-    /// Reads what can be read of a descriptor.
-    pub fn new(process: i32, descriptor: i32, records: &Records) -> Self {
-        let copy = copy(process, descriptor);
+    /// Reads what can be read of a descriptor: the process's, or the thread's where the first one has ended.
+    pub fn new(process: i32, thread: i32, descriptor: i32, records: &Records) -> Self {
+        let copy = copy(process, descriptor).or_else(|_| copy_of(thread, THREAD, descriptor));
         let read = copy.ok().and_then(|copy| {
             let read = Self::of_copy(descriptor, &copy)?;
-            Some(Self { device: device(raw::into_std(copy)), ..read })
+            let port_range = raw::port_range(&copy);
+            Some(Self { device: device(raw::into_std(copy)), port_range, ..read })
         });
-        read.unwrap_or_else(|| Self::of_records(process, descriptor, records))
+        let read = read.unwrap_or_else(|| Self::of_records(process, descriptor, records));
+        Self {
+            inode: Some(read.inode)
+                .filter(|it| *it != 0)
+                .or_else(|| inode(thread, descriptor))
+                .unwrap_or(0),
+            ..read
+        }
     }
 
     fn of_copy(descriptor: i32, copy: &OwnedFd) -> Option<Self> {
@@ -105,6 +115,7 @@ impl Subject {
             broadcast: socket_broadcast(copy).ok(),
             device: None,
             local: local.filter(|local| local.port() != 0),
+            port_range: None,
         })
     }
 
@@ -141,6 +152,7 @@ impl Subject {
             broadcast: None,
             device: None,
             local: None,
+            port_range: None,
         }
     }
 
@@ -164,7 +176,14 @@ fn device(copy: std::os::fd::OwnedFd) -> Option<(String, u32)> {
 
 /// A copy of the descriptor: pidfd_getfd(2).
 pub fn copy(process: i32, descriptor: i32) -> Result<OwnedFd, Errno> {
-    let pidfd = pidfd_open(Pid::from_raw(process).ok_or(Errno::SRCH)?, PidfdFlags::empty())?;
+    copy_of(process, PidfdFlags::empty(), descriptor)
+}
+
+/// PIDFD_THREAD: Linux 6.9.
+const THREAD: PidfdFlags = PidfdFlags::from_bits_retain(libc::O_EXCL.cast_unsigned());
+
+fn copy_of(id: i32, kind: PidfdFlags, descriptor: i32) -> Result<OwnedFd, Errno> {
+    let pidfd = pidfd_open(Pid::from_raw(id).ok_or(Errno::SRCH)?, kind)?;
     pidfd_getfd(pidfd, descriptor, PidfdGetfdFlags::empty())
 }
 

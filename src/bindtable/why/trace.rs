@@ -5,7 +5,7 @@ use super::explain::{self, Failure};
 use super::raw::{self, Resume};
 use super::records::{Records, Refused, SocketOption};
 use super::sink::Sink;
-use super::socket::{Subject, inode, sockets_of};
+use super::socket::{Protocol, Subject, inode, sockets_of};
 use super::{Format, launch, print, words};
 use crate::port::holders::{numbers, status_field};
 use nix::libc;
@@ -39,8 +39,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: u16 = 10;
 const LAST_PAUSE: u16 = 10_000;
 
-/// Failures that look the same are explained once.
-type Key = (i32, Name, i32, Option<Address>, i32);
+/// Failures that look the same are explained once: the process, the call, listen's descriptor, the address, the
+/// error, and of the socket its protocol, SO_REUSEADDR and SO_REUSEPORT.
+type Key = (i32, Name, i32, Option<Address>, i32, (Protocol, [Option<bool>; 2]));
 
 /// A traced thread.
 struct Thread {
@@ -284,11 +285,6 @@ impl Tracer {
             its.calls_left = CALLS_AFTER;
         }
         let of_listen = if call.name == Name::Listen { descriptor } else { -1 };
-        let key: Key = (process, call.name, of_listen, address.clone(), errno.raw_os_error());
-        if let Some((count, _)) = self.again.get_mut(&key) {
-            *count += 1;
-            return;
-        }
         // Its parent's stop may not have been seen yet.
         if !self.records.parents.contains_key(&process)
             && let Some(parent) = number_of(process, "PPid:")
@@ -296,7 +292,14 @@ impl Tracer {
         {
             self.records.forked(parent, process);
         }
-        let subject = Subject::new(process, descriptor, &self.records);
+        let subject = Subject::new(process, thread, descriptor, &self.records);
+        let traits = (subject.protocol, [subject.reuseaddr, subject.reuseport]);
+        let number = errno.raw_os_error();
+        let key: Key = (process, call.name, of_listen, address.clone(), number, traits);
+        if let Some((count, _)) = self.again.get_mut(&key) {
+            *count += 1;
+            return;
+        }
         let place = address.clone().or(subject.local.map(Address::Inet));
         let binds = place.map_or(Vec::new(), |place| self.binds(&place));
         let elsewhere = self.option_elsewhere(process, &subject, call.name);
@@ -358,7 +361,7 @@ impl Tracer {
         let mut others = sockets_of(process);
         others.sort_unstable_by_key(|other| other.abs_diff(subject.descriptor));
         let others = others.into_iter().take(OTHERS);
-        let others = others.map(|other| Subject::new(process, other, &self.records));
+        let others = others.map(|other| Subject::new(process, process, other, &self.records));
         let others: Vec<Subject> = others
             .filter(|other| {
                 other.inode != 0

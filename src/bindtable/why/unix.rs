@@ -1,36 +1,47 @@
 //! The Unix sockets that this network namespace has: sock_diag(7), or else `/proc/net/unix`.
 
-use crate::sockets::ask;
+use crate::sockets::{ask, errno_of};
 use netlink_packet_core::Emitable;
 use netlink_packet_sock_diag::SockDiagMessage;
 use netlink_packet_sock_diag::unix::nlas::{Nla, UnixDiagName};
 use netlink_packet_sock_diag::unix::{ShowFlags, StateFlags, UnixRequest, UnixResponse};
+use nix::libc;
+use rustix::fs::{major, minor};
+use rustix::io::Errno;
+use std::fs::{Metadata, OpenOptions};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
 /// A Unix socket: its inode, and whether it listens.
 pub type Found = (u64, bool);
 
-/// The sockets that were bound to the file with this number and name, which is `path` in the `/proc` of
-/// a thread of that namespace.
-pub fn at_file(thread: i32, inode: u64, path: &Path) -> Vec<Found> {
+/// The sockets that were bound to this file, which is `path` in the `/proc` of a thread of that namespace.
+/// It may have been renamed since, as haproxy does.
+pub fn at_file(thread: i32, file: &Metadata, path: &Path) -> Vec<Found> {
+    let inode = file.ino();
+    let device = (major(file.dev()) << 20) | minor(file.dev()); // as the kernel has it: MKDEV
     let is_it = |found: &UnixResponse| {
-        // The library keeps `struct unix_diag_vfs` to itself: the inode's number comes first in it.
-        let number = found.nlas.iter().find_map(|nla| match nla {
+        // The library keeps `struct unix_diag_vfs` to itself: the inode's number, and the device's.
+        let vfs = found.nlas.iter().find_map(|nla| match nla {
             Nla::Vfs(vfs) => {
                 let mut bytes = [0; 8];
                 vfs.emit(&mut bytes);
-                bytes.first_chunk().map(|number| u32::from_ne_bytes(*number))
+                let [number, device] = [0, 4].map(|at| bytes[at..].first_chunk().copied());
+                Some((u32::from_ne_bytes(number?), u32::from_ne_bytes(device?)))
             }
             _ => None,
         });
-        // Of a file system without a device of its own, only the name tells it from another's.
-        let name = match found.name() {
-            Some(UnixDiagName::Pathname(name)) => Path::new(name).file_name(),
-            _ => None,
+        // Of a file system that tells users another device than its own, only the name tells.
+        let has_name = match found.name() {
+            Some(UnixDiagName::Pathname(name)) => Path::new(name).file_name() == path.file_name(),
+            _ => false,
         };
-        number.map(u64::from) == Some(inode & 0xffff_ffff) && name == path.file_name()
+        vfs.is_some_and(|(number, its)| {
+            u64::from(number) == inode & 0xffff_ffff && (has_name || its == device)
+        })
     };
     dump(is_it).unwrap_or_else(|_| {
         in_proc(thread, |name| {
@@ -43,6 +54,19 @@ pub fn at_file(thread: i32, inode: u64, path: &Path) -> Vec<Found> {
                 && (!name.starts_with('/') || is_the_file(name))
         })
     })
+}
+
+/// Whether a socket is bound to the file, in whatever namespace: unix_find_bsd. A connect of a datagram socket
+/// makes no connection. None, if that is not to be told.
+pub fn is_bound(path: &Path) -> Option<bool> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(path).ok()?;
+    let short = format!("/proc/self/fd/{}", file.as_raw_fd()); // 108 bytes at most
+    let tried = UnixDatagram::unbound().ok()?.connect(short);
+    match tried.map_err(errno_of) {
+        Ok(()) | Err(Errno::PROTOTYPE | Errno::PERM) => Some(true),
+        Err(Errno::CONNREFUSED) => Some(false),
+        Err(_) => None,
+    }
 }
 
 /// The sockets with this name of the abstract namespace, in the namespace of the thread.

@@ -172,6 +172,16 @@ pub(super) fn second_tracer(name: &str, pid: i32) -> String {
     )
 }
 
+/// The command is process 1, to which every orphan comes.
+pub(super) fn first_process() -> String {
+    say!(
+        "this command is process 1, so bindtable's tracer is a child of it: a program that waits for the \
+         last of its children waits forever. An init before it avoids that: docker run --init",
+        "这条命令是 1 号进程，bindtable 的跟踪进程会成为它的子进程：等待全部子进程结束的程序会一直等下去。\
+         在它前面加一个 init 就能避免：docker run --init"
+    )
+}
+
 /// A setuid program, or one with capabilities, has started without them.
 pub(super) fn lost_privilege(name: &str, pid: i32) -> String {
     say!(
@@ -388,8 +398,29 @@ pub(super) fn obstacle(old: &Obstacle, failure: &Failure) -> String {
             "，属于本进程，{descriptors}",
             descriptors = descriptors(own)
         );
-        if let Some(bound) = &old.bound {
-            text += &say!(", bound {ago} ago", "，{ago}前绑定", ago = ago(bound.milliseconds_ago));
+        match &old.bound {
+            Some(bound) if bound.pid == failure.pid => {
+                text +=
+                    &say!(", bound {ago} ago", "，{ago}前绑定", ago = ago(bound.milliseconds_ago));
+            }
+            Some(bound) => {
+                text += &say!(
+                    ", inherited: process {pid} bound it {ago} ago",
+                    "，是继承来的：进程 {pid} 在 {ago}前绑定了它",
+                    pid = bound.pid,
+                    ago = ago(bound.milliseconds_ago)
+                );
+            }
+            None => {}
+        }
+        let others = old.processes.len() - 1;
+        if others > 0 {
+            text += &match others {
+                1 => say!(", and one more process has it", "，另外 1 个进程也持有它"),
+                _ => {
+                    say!(", and {others} more processes have it", "，另外 {others} 个进程也持有它")
+                }
+            };
         }
     }
     let options =
@@ -540,26 +571,48 @@ pub(super) fn reason(explanation: &Explanation) -> Option<String> {
              meanwhile, or a policy refuses.",
             "从内核现在列出的套接字看不出原因：冲突的套接字可能已经消失，也可能是被策略拒绝。"
         ),
-        Reason::NoPortLeft { first, last } => say!(
-            "The program leaves the choice to the kernel, and every port of {first}-{last} is taken \
-             (inet_csk_find_open_port).",
-            "程序让内核选端口，而 {first}-{last} \
-             的端口已全部被占用（inet_csk_find_open_port）。"
+        Reason::NoPortLeft { first, last, ports } => say!(
+            "The program leaves the choice to the kernel, and every port of {first}-{last} that is not \
+             reserved is taken: {ports} ports ({any}).",
+            "程序让内核选端口，而 {first}-{last} 里未保留的 {ports} 个端口已全部被占用（{any}）。",
+            any = if is_udp { "udp_lib_get_port" } else { "inet_csk_find_open_port" }
         ),
-        Reason::NoPortToDestination { first, last, count } => say!(
+        Reason::NoPortToDestination { first, last, ports, count } => say!(
             "Each connection to one destination has a port of its own, and connect takes one of \
-             {first}-{last}: {range} ports, {count} connections (__inet_hash_connect).",
+             {first}-{last}: {ports} ports, {count} connections{others} (__inet_hash_connect).",
             "到同一目的地的每条连接各占一个端口，connect 从 {first}-{last} 里选：\
-             共 {range} 个端口，已有 {count} 条连接（__inet_hash_connect）。",
-            range = u32::from(last.saturating_sub(*first)) + 1
+             共 {ports} 个端口，已有 {count} 条连接{others}（__inet_hash_connect）。",
+            others = match count < ports {
+                true => words!(", and servers have the others", "，其余的被服务器占用"),
+                false => "",
+            }
+        ),
+        Reason::NoSource { ip } => say!(
+            "No address of this network namespace leads to {ip}, as where IPv6 is off \
+             (ipv6_dev_get_saddr).",
+            "本网络命名空间里，没有可以通往 {ip} 的源地址，例如 IPv6 已关闭（ipv6_dev_get_saddr）。"
+        ),
+        Reason::Tentative { ip, has_failed: false } => say!(
+            "{ip} is there, but still tentative: the kernel checks that no other machine has it \
+             (duplicate address detection).",
+            "{ip} 已经配置，但还处于 tentative 状态：内核还在检测有没有别的机器使用它（重复地址检测）。"
+        ),
+        Reason::Tentative { ip, has_failed: true } => say!(
+            "{ip} is there, but duplicate address detection has failed: another machine has it.",
+            "{ip} 已经配置，但重复地址检测失败：另一台机器也在用它。"
+        ),
+        Reason::OtherInterface { ip } => say!(
+            "{ip} is an address of another interface than the one that was named.",
+            "地址 {ip} 属于另一个网络接口，不是这里指定的那个。"
         ),
         Reason::SameConnection => say!(
             "A connection with the same four-tuple exists already (__inet_check_established).",
             "四元组相同的连接已经存在（__inet_check_established）。"
         ),
         Reason::NotThisMachine { ip } => say!(
-            "No interface of this network namespace has the address {ip} (inet_bind).",
-            "本网络命名空间里，没有网络接口配置了地址 {ip}（inet_bind）。"
+            "No interface of this network namespace has the address {ip} ({function}).",
+            "本网络命名空间里，没有网络接口配置了地址 {ip}（{function}）。",
+            function = if subject.is_ipv6 == Some(true) { "inet6_bind" } else { "inet_bind" }
         ),
         Reason::Privileged { first } => say!(
             "A port below {first} needs CAP_NET_BIND_SERVICE (ip_unprivileged_port_start).",
@@ -620,8 +673,9 @@ pub(super) fn reason(explanation: &Explanation) -> Option<String> {
         ),
         Reason::Policy => say!(
             "No socket refuses this, a policy does: a security module, a cgroup's BPF program, \
-             Landlock, or a packet filter.",
-            "拒绝的原因不是套接字，而是策略：安全模块、cgroup 的 BPF 程序、Landlock 或包过滤。"
+             Landlock, a packet filter, or a route (prohibit).",
+            "拒绝的原因不是套接字，而是策略：安全模块、cgroup 的 BPF 程序、Landlock、包过滤，\
+             或者路由（prohibit）。"
         ),
     };
     Some(text)
@@ -651,7 +705,21 @@ pub(super) fn mistakes(explanation: &Explanation) -> Vec<String> {
 pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
     let new = explanation.failure.subject.descriptor;
     match help {
-        Help::BindOnce { descriptor } => say!(
+        Help::BindOnce { descriptor, is_shared: true } => say!(
+            "Bind once. Closing descriptor {descriptor} is not enough: other processes have the same \
+             socket.",
+            "只绑定一次。关闭文件描述符 {descriptor} 还不够：别的进程也持有同一个套接字。"
+        ),
+        Help::BindPathOnce => say!(
+            "Bind once. Closing the first socket leaves the path: unlink(2) removes it.",
+            "只绑定一次。关闭前一个套接字，路径还在：要用 unlink(2) 删除。"
+        ),
+        Help::UseInherited { descriptor } => say!(
+            "This process has inherited it: use descriptor {descriptor}, without bind.",
+            "本进程继承了它：直接使用文件描述符 {descriptor}，不要再 bind。"
+        ),
+        Help::OneUser => say!("Run both as one user.", "让双方以同一用户的身份运行。"),
+        Help::BindOnce { descriptor, is_shared: false } => say!(
             "Bind once, or close descriptor {descriptor} first.",
             "只绑定一次，或者先关闭文件描述符 {descriptor}。"
         ),
@@ -701,9 +769,23 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
             "为了以后能立刻重启：使用这个端口的每个服务器，都要在 bind 之前设置 SO_REUSEADDR。"
         ),
         Help::OwnAddress { command } => say!(
-            "Bind one of this machine's addresses ({command}), or 0.0.0.0.",
-            "绑定本机的某个地址（用 {command} 查看），或者 0.0.0.0。"
+            "Bind one of this machine's addresses ({command}), or {any}.",
+            "绑定本机的某个地址（用 {command} 查看），或者 {any}。",
+            any = match explanation.failure.subject.is_ipv6 {
+                Some(true) => "::",
+                _ => "0.0.0.0",
+            }
         ),
+        Help::Addresses { command } => {
+            say!("Look at the addresses: {command}.", "查看地址：{command}。")
+        }
+        Help::Settle { command } => say!(
+            "Wait until it is no longer tentative ({command}), or set IPV6_FREEBIND.",
+            "等它离开 tentative 状态（{command}），或者设置 IPV6_FREEBIND。"
+        ),
+        Help::ChooseLater { command } if explanation.failure.subject.protocol == Protocol::Udp => {
+            say!("Widen the range: {command}.", "扩大端口范围：{command}。")
+        }
         Help::ChooseLater { command } => say!(
             "If connect follows, set IP_BIND_ADDRESS_NO_PORT before bind. Or widen the range: {command}.",
             "如果接着调用 connect，就在 bind 之前设置 IP_BIND_ADDRESS_NO_PORT。\
@@ -729,21 +811,27 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
             say!("Set SO_BROADCAST before connect.", "在 connect 之前设置 SO_BROADCAST。")
         }
         Help::NewSocket => say!("Use a new socket.", "改用新的套接字。"),
+        Help::OtherPort => say!(
+            "Bind another port, or leave bind out: then connect chooses.",
+            "绑定别的端口，或者不 bind，由 connect 选择。"
+        ),
         Help::BindFirst => say!("Call bind before listen.", "先调用 bind，再调用 listen。"),
         Help::Scope => say!(
             "Name the interface: sin6_scope_id, as in fe80::1%eth0.",
             "指明网络接口：sin6_scope_id，例如 fe80::1%eth0。"
         ),
-        Help::Unlink { path } => match Outside::from(path.as_str()).quoted() {
-            Some(path) => say!(
-                "Remove it: rm {path}. In the program: unlink(2) before bind.",
-                "删除它：rm {path}。在程序里：bind 之前先调用 unlink(2)。"
-            ),
-            None => say!(
-                "Remove it. In the program: unlink(2) before bind.",
-                "删除它。在程序里：bind 之前先调用 unlink(2)。"
-            ),
-        },
+        Help::Unlink { path } => {
+            match path.clone().map(Outside::from).as_ref().and_then(Outside::quoted) {
+                Some(path) => say!(
+                    "Remove it: rm {path}. In the program: unlink(2) before bind.",
+                    "删除它：rm {path}。在程序里：bind 之前先调用 unlink(2)。"
+                ),
+                None => say!(
+                    "Remove it. In the program: unlink(2) before bind.",
+                    "删除它。在程序里：bind 之前先调用 unlink(2)。"
+                ),
+            }
+        }
         Help::OtherPath => say!("Use another path.", "换一个路径。"),
         Help::Policy => say!(
             "Look at the logs: ausearch -m avc; journalctl -k | grep -i apparmor; systemctl show -p \
@@ -760,10 +848,6 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
 }
 
 // The commands that are advised; none is ever run.
-
-pub(super) fn widen_command() -> String {
-    "sysctl net.ipv4.ip_local_port_range='15000 65000'".to_owned()
-}
 
 pub(super) fn privilege_command(port: u16) -> String {
     format!("sysctl net.ipv4.ip_unprivileged_port_start={port}")
