@@ -97,7 +97,10 @@ def inherited_by_two():
     children = f"/proc/{shell.pid}/task/{shell.pid}/children"
     while not open(children).read():
         time.sleep(0.01)
-    print("children", shell.pid, open(children).read(), flush=True)
+    child = open(children).read().strip()
+    while open(f"/proc/{child}/comm").read() != "sleep\n":
+        time.sleep(0.01)
+    print("children", shell.pid, child, flush=True)
     tried(new(reuse=True).bind, LOOPBACK)
     os.killpg(shell.pid, 9)
     shell.wait()
