@@ -229,7 +229,7 @@ impl Thread {
     /// Whether it is a zombie, which has no descriptors.
     fn is_zombie(self) -> bool {
         let read = fs::read_to_string(self.file("stat")).ok();
-        read.and_then(|line| stat(&line)).is_some_and(|(_, state, ..)| matches!(state, 'Z' | 'X'))
+        read.and_then(|line| stat(&line)).is_some_and(|its| matches!(its.state, 'Z' | 'X'))
     }
 
     /// A descriptor of it: pidfd_open(2). Before Linux 6.9 there is none of a single thread.
@@ -376,7 +376,7 @@ pub fn process(pid: i32) -> Option<Holder> {
 fn holder(thread: Thread) -> Option<Holder> {
     let read = |file| fs::read(format!("/proc/{}/{file}", thread.pid)).ok();
     let read = |file| Some(String::from_utf8_lossy(&read(file)?).into_owned());
-    let (name, state, parent, _) = stat(&read("stat")?)?;
+    let Stat { name, state, parent, ignored, .. } = stat(&read("stat")?)?;
     // Of a leader that has ended its threads still have the memory.
     let command = fs::read(thread.file("cmdline")).unwrap_or_default();
     let command = String::from_utf8_lossy(&command).replace('\0', " ");
@@ -396,27 +396,33 @@ fn holder(thread: Thread) -> Option<Holder> {
         is_elsewhere: lines != *OWN_CGROUPS,
         is_stopped: state == 'T',
         is_traced: state == 't',
-        ignores_term: ignores(&thread.file("status"), Signal::TERM),
+        ignores_term: ignored & (1 << (Signal::TERM.as_raw() - 1)) != 0,
         cgroups: lines,
     })
 }
 
-/// Whether a process ignores that signal, by its status file: proc_pid_status(5).
-fn ignores(status: &str, signal: Signal) -> bool {
-    let ignored = fs::read_to_string(status).ok().and_then(|status| field(&status, "SigIgn:"));
-    let ignored = ignored.and_then(|set| u64::from_str_radix(&set, 16).ok()).unwrap_or_default();
-    ignored & (1 << (signal.as_raw() - 1)) != 0
+/// `PID (NAME) STATE PARENT ...`, where the name may have spaces and parentheses: proc_pid_stat(5).
+struct Stat {
+    name: Outside,
+    state: char,
+    parent: i32,
+    /// When the process began, in clock ticks.
+    began: u64,
+    /// The signals that it ignores, as bits.
+    ignored: u64,
 }
 
-/// `PID (NAME) STATE PARENT ...`, where the name may have spaces and parentheses, and field 22, when
-/// the process began, in clock ticks: proc_pid_stat(5).
-fn stat(stat: &str) -> Option<(Outside, char, i32, u64)> {
+fn stat(stat: &str) -> Option<Stat> {
     let (start, rest) = stat.rsplit_once(')')?;
     let (_, name) = start.split_once('(')?;
     let mut fields = rest.split_whitespace();
-    let state = fields.next()?.chars().next()?;
-    let parent = fields.next()?.parse().ok()?;
-    Some((name.into(), state, parent, fields.nth(17)?.parse().ok()?))
+    Some(Stat {
+        name: name.into(),
+        state: fields.next()?.chars().next()?,
+        parent: fields.next()?.parse().ok()?,
+        began: fields.nth(17)?.parse().ok()?,
+        ignored: fields.nth(10)?.parse().ok()?,
+    })
 }
 
 /// The main process of the holder's unit: the one of its cgroup that began first. A server that an
@@ -428,8 +434,7 @@ pub fn main_of_unit(holder: &Holder) -> Option<i32> {
         if String::from_utf8_lossy(&lines) != holder.cgroups {
             return None;
         }
-        let (.., began) = stat(&String::from_utf8_lossy(&read(*pid, "stat")?))?;
-        Some((began, *pid))
+        Some((stat(&String::from_utf8_lossy(&read(*pid, "stat")?))?.began, *pid))
     };
     processes().ok()?.filter_map(|pid| began(&pid)).min().map(|(_, pid)| pid)
 }
