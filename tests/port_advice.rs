@@ -18,7 +18,7 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -480,6 +480,29 @@ fn resists() {
         is_free();
         drop(debugger);
     }
+    // strace stops a process, too, and lets it go on at once.
+    let listener = OwnedFd::from(std_listener("127.0.0.1"));
+    let mut command = Command::new("yes");
+    let server = Process::start_with_stdin(command.stdout(Stdio::null()), listener.into());
+    drop(command); // with its copy of the listener
+    let pid = server.pid();
+    let strace = Process::start(Command::new("strace").args([
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-p",
+        &pid.to_string(),
+    ]));
+    let status = format!("/proc/{pid}/status");
+    wait_for("strace", || {
+        let status = fs::read_to_string(&status).ok()?;
+        (!status.contains("TracerPid:\t0\n")).then_some(())
+    });
+    for _ in 0..10 {
+        let (_, finding) = asked(&["3459"]);
+        assert!(!has_case(&finding, "resists"), "{finding}");
+    }
+    drop((server, strace));
 }
 
 /// A unit is stopped for its main process alone: not the one in which some program has started a server.

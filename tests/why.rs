@@ -20,7 +20,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use unicode_width::UnicodeWidthStr;
 
-const TRIALS: [(&str, fn()); 66] = [
+const TRIALS: [(&str, fn()); 70] = [
     ("why_input", input),
     ("why_exit_status", exit_status),
     ("why_quiet", quiet),
@@ -47,6 +47,10 @@ const TRIALS: [(&str, fn()); 66] = [
     ("why_workers", workers),
     ("why_first_thread_ended", first_thread_ended),
     ("why_process_1", process_1),
+    ("why_moved", moved),
+    ("why_udp_connected", udp_connected),
+    ("why_v6only", v6only),
+    ("why_port_range", port_range),
     ("why_no_ipv6", no_ipv6),
     ("why_tentative", tentative),
     ("why_unix_renamed", unix_renamed),
@@ -479,8 +483,7 @@ fn no_ports() {
          (__inet_hash_connect). what helps Wait",
             "sysctl net.ipv4.ip_local_port_range=",
             "bind to 127.0.0.1:0 fails: EADDRINUSE",
-            "every port of 40000-40003 that is not reserved is taken: 4 ports",
-            "(inet_csk_find_open_port)",
+            "no free port in 40000-40003: 4 ports that are not reserved (inet_csk_find_open_port)",
             "IP_BIND_ADDRESS_NO_PORT",
             "bind to 127.0.0.1:0 fails: EADDRINUSE this socket descriptor",
             "(udp_lib_get_port). what helps Widen the range: sysctl",
@@ -569,8 +572,11 @@ fn siblings() {
 fn inherited_by_two() {
     let output = fails(&["inherited_by_two"]);
     let both = output.stdout.lines().next().and_then(|line| line.strip_prefix("children "));
-    let both = both.unwrap_or_else(|| panic!("{}", output.stdout)).trim();
-    has(&output.stderr, &["a child", &format!("what helps kill {both}.")]);
+    let both = both.unwrap_or_else(|| panic!("{}", output.stdout)).split_whitespace();
+    let mut both: Vec<i32> = both.map(|pid| pid.parse().expect("a number")).collect();
+    both.sort_unstable();
+    let kill = format!("what helps kill {} {}.", both[0], both[1]);
+    has(&output.stderr, &["a child", &kill]);
 }
 
 /// What this process has got by exec it has not bound, and the parent has it, too.
@@ -585,7 +591,9 @@ fn inherited_by_exec() {
             "use descriptor 3, without bind",
         ],
     );
-    assert!(!flat(&told).contains("Bind once"), "{told}");
+    for words in ["Bind once", "SOCK_CLOEXEC"] {
+        assert!(!flat(&told).contains(words), "{told}");
+    }
 }
 
 /// A connection has been accepted, and not bound: its end frees nothing, the option does.
@@ -653,6 +661,51 @@ fn first_thread_ended() {
     let output = run(why(&[]).arg(compiled(&scratch, "leader", &["-pthread"])));
     let own = "LISTEN 127.0.0.1:3459, this same process, descriptor 3";
     has(&output.stderr, &["EADDRINUSE", own, "Bind once"]);
+}
+
+/// Who bound a socket has it by another descriptor now, and has not inherited it.
+fn moved() {
+    let told = fails(&["moved"]).stderr;
+    has(
+        &told,
+        &["LISTEN 127.0.0.1:3459", "descriptor 4, its parent, bound", "The parent has the port"],
+    );
+    assert!(!flat(&told).contains("inherited it"), "{told}");
+}
+
+/// A connected socket of UDP was bound, too.
+fn udp_connected() {
+    let told = fails(&["udp_connected"]).stderr;
+    has(
+        &told,
+        &["this same process, descriptor 3, bound", "Bind once, or close descriptor 3 first."],
+    );
+}
+
+/// The same bind, of a socket that has IPV6_V6ONLY now, is another failure.
+fn v6only() {
+    need(Need::Ipv6);
+    let told = fails(&["v6only"]).stderr;
+    has(&told, &["LISTEN 0.0.0.0:3459", "IPV6_V6ONLY on", "LISTEN [::1]:3459"]);
+    assert!(!told.contains("again"), "{told}");
+}
+
+/// The range is the socket's own, as far as the kernel takes it.
+fn port_range() {
+    need(Need::Sysctls);
+    let told = fails(&["port_range"]).stderr;
+    if harness::kernel() < (6, 3) {
+        return assert!(!told.contains("IP_LOCAL_PORT_RANGE"), "{told}");
+    }
+    has(
+        &told,
+        &[
+            "no free port in 40002-40002: 1 ports",
+            "setsockopt(IP_LOCAL_PORT_RANGE)",
+            "no free port in 40000-40003: 4 ports",
+            "sysctl net.ipv4.ip_local_port_range='1024 40003'",
+        ],
+    );
 }
 
 /// Process 1 gets the tracer for a child, and is told so.
@@ -766,6 +819,10 @@ fn unix_renamed() {
     let output = run(Command::new("sh").args(["-c", &kill]));
     assert!(output.status.success(), "{}", output.stderr);
     assert_eq!(fails(&words).stderr, "", "the path is free");
+    // No option lets two have a path.
+    let path = folder.path().join("other");
+    let told = fails(&["unix_worker", path.to_str().expect("it is in UTF-8")]).stderr;
+    has(&told, &["a process has it", "what helps Let one process bind the path"]);
 }
 
 fn unix_refused() {
@@ -773,6 +830,7 @@ fn unix_refused() {
     let folder = SharedFolder::new();
     let listener = std::os::unix::net::UnixListener::bind(folder.path().join("socket"));
     let _listener = listener.expect("the folder is ours");
+    drop(std::os::unix::net::UnixListener::bind(folder.path().join("left")));
     let copy = folder.copy(&program());
     let mut command = Command::new(AS_NOBODY[0]);
     command.args(&AS_NOBODY[1..]).arg(copy).args(["--lang", "en", "why", "--"]);
@@ -786,6 +844,9 @@ fn unix_refused() {
             "connect to",
             "/socket fails: EACCES",
             "connect needs write permission for",
+            "/left fails: EADDRINUSE",
+            "This user cannot find out whether a process has it",
+            "as root",
         ],
     );
 }

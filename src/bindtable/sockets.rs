@@ -139,9 +139,9 @@ pub fn listed(proto: Proto, port: u16, states: u32) -> io::Result<Vec<Listed>> {
     Ok(all)
 }
 
-/// The number of the error; 0 if it has none.
+/// The number of the error; EIO's if it has none.
 pub fn errno_of(error: io::Error) -> Errno {
-    Errno::from_raw_os_error(error.raw_os_error().unwrap_or_default())
+    error.raw_os_error().map_or(Errno::IO, Errno::from_raw_os_error)
 }
 
 /// The same error as std's: rustix does that itself only with std, which the ports must not get.

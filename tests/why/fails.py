@@ -192,6 +192,60 @@ def workers():
         os.wait()
 
 
+def moved():
+    """A server has moved its listener to another descriptor, and a child binds the same address."""
+    held = listener()
+    copy = os.dup(held.fileno())
+    held.close()
+    if os.fork() == 0:
+        os.close(copy)
+        tried(new().bind, LOOPBACK)
+        os._exit(0)
+    os.wait()
+
+
+def udp_connected():
+    held = new(kind=socket.SOCK_DGRAM)
+    held.bind(LOOPBACK)
+    held.connect(("127.0.0.1", PORT + 1))
+    tried(new(kind=socket.SOCK_DGRAM).bind, LOOPBACK)
+
+
+def v6only():
+    """The same bind fails for the sake of 0.0.0.0, and then, with IPV6_V6ONLY, for that of ::1."""
+    held = [listener(("0.0.0.0", PORT)), listener(("::1", PORT), socket.AF_INET6)]
+    made = new(socket.AF_INET6)
+    for on in (0, 1):
+        made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, on)
+        tried(made.bind, ("::", PORT))
+    for made in held:
+        made.close()
+
+
+def port_range():
+    """IP_LOCAL_PORT_RANGE: one port of the range; and bounds outside of it, which do not count."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", "w") as file:
+        file.write("40000 40003")
+    held = []
+    for port in range(40000, 40004):
+        held.append(new())
+        held[-1].bind(("127.0.0.1", port))
+    for first, last in ((40002, 40002), (50000, 50010)):
+        made = new()
+        made.setsockopt(socket.IPPROTO_IP, 51, struct.pack("=I", last << 16 | first))
+        tried(made.bind, ("127.0.0.1", 0))
+
+
+def unix_worker():
+    held = listener(sys.argv[2], socket.AF_UNIX)
+    sys.stdout.flush()
+    if os.fork() == 0:
+        held.close()
+        tried(new(socket.AF_UNIX).bind, sys.argv[2])
+        os._exit(0)
+    os.wait()
+
+
 def no_ipv6():
     with open("/proc/sys/net/ipv6/conf/all/disable_ipv6", "w") as file:
         file.write("1")
@@ -338,6 +392,7 @@ def closed_unix():
     folder = sys.argv[2]
     tried(new(socket.AF_UNIX).bind, os.path.join(folder, "other"))
     tried(new(socket.AF_UNIX).connect, os.path.join(folder, "socket"))
+    tried(new(socket.AF_UNIX).bind, os.path.join(folder, "left"))
 
 
 def addresses():

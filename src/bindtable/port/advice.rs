@@ -10,7 +10,7 @@ use crate::kernel::Proto;
 use crate::language::Language;
 use crate::printable::Outside;
 use crate::sockets::State;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
 
 /// Says what helps.
@@ -25,10 +25,13 @@ pub fn advise(finding: &mut Finding) {
             Case::Privileged { .. } => Help::Privilege {
                 command: format!("sysctl net.ipv4.ip_unprivileged_port_start={}", target.port),
             },
-            Case::NotThisMachine { .. } => {
+            Case::NotThisMachine { .. } | Case::OtherInterface { .. } => {
                 Help::OwnAddress { command: "ip -brief address".to_owned() }
             }
-            Case::Tentative { .. } => Help::Settle { command: "ip -6 address show".to_owned() },
+            Case::Tentative { has_failed, .. } => {
+                let command = "ip -6 address show".to_owned();
+                Help::Settle { command, has_failed: *has_failed }
+            }
             Case::Policy { .. } => find_policy(),
             _ => continue,
         };
@@ -38,7 +41,7 @@ pub fn advise(finding: &mut Finding) {
     }
     // Where each socket is listed, what refuses is none.
     let is_unseen = finding.verdicts.iter().any(|verdict| verdict.why == Some(Why::Unseen));
-    if is_unseen && !finding.unseen.contains(&Unseen::Bound) {
+    if is_unseen && !finding.unseen.contains(&Unseen::Bound) && !help.contains(&find_policy()) {
         help.push(find_policy());
     }
     if finding.status == Status::Free {
@@ -251,15 +254,16 @@ fn stop_unit(holders: &BTreeSet<&Holder>) -> Option<String> {
     if !is_service(unit) || holders.iter().any(|holder| holder.container.is_some()) {
         return None;
     }
-    let main = holders.first().and_then(|holder| holders::main_of_unit(holder))?;
+    let first = holders.first()?;
+    let main = holders::main_of_unit(first)?;
     // systemd.kill(5), systemd.unit(5)
-    let is_reached = match setting(unit, "KillMode").as_deref() {
+    let is_reached = match setting(first, unit, "KillMode").as_deref() {
         Some("none") => false,
         Some("process") => holders.len() == 1,
         _ => true,
     };
-    let refuses = setting(unit, "RefuseManualStop");
-    let refuses = refuses.is_some_and(|it| ["1", "yes", "true", "on"].contains(&&*it));
+    let refuses = setting(first, unit, "RefuseManualStop").map(|it| it.to_ascii_lowercase());
+    let refuses = refuses.is_some_and(|it| ["1", "yes", "y", "true", "t", "on"].contains(&&*it));
     if !is_reached || refuses || !holders.iter().any(|holder| holder.pid == main) {
         return None;
     }
@@ -268,20 +272,28 @@ fn stop_unit(holders: &BTreeSet<&Holder>) -> Option<String> {
     Some(format!("systemctl{option} stop {}", unit.quoted()?))
 }
 
-/// A setting of the unit, from its file and from its drop-ins (systemd.unit(5)).
-fn setting(unit: &Outside, name: &str) -> Option<String> {
-    let folders = ["/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system"];
+/// A setting of the holder's unit, from its file and from its drop-ins: systemd.unit(5).
+fn setting(holder: &Holder, unit: &Outside, name: &str) -> Option<String> {
+    let kind = if holder.is_users_unit { "user" } else { "system" };
+    let folders = ["/etc", "/run", "/usr/lib"].map(|folder| format!("{folder}/systemd/{kind}"));
     let template = unit.raw().split_once('@').map(|(name, _)| format!("{name}@.service"));
-    let names = [Some(unit.raw().to_owned()), template];
-    let names = names.iter().flatten();
-    let files: Vec<String> =
-        names.flat_map(|name| folders.map(|folder| format!("{folder}/{name}"))).collect();
+    let names: Vec<String> = std::iter::once(unit.raw().to_owned()).chain(template).collect();
+    let files: Vec<String> = names
+        .iter()
+        .flat_map(|name| folders.iter().map(move |folder| format!("{folder}/{name}")))
+        .collect();
     let own = files.iter().find_map(|file| std::fs::read_to_string(file).ok());
-    let folders = files.iter().filter_map(|file| std::fs::read_dir(format!("{file}.d")).ok());
-    let mut drop_ins: Vec<_> =
-        folders.flatten().filter_map(|entry| Some(entry.ok()?.path())).collect();
-    drop_ins.sort_by_key(|file| file.file_name().map(ToOwned::to_owned));
-    let drop_ins = drop_ins.iter().filter_map(|file| std::fs::read_to_string(file).ok());
+    // Of drop-ins with one name, that of the first folder counts; the last name has the last word.
+    let mut drop_ins = BTreeMap::new();
+    for file in &files {
+        for entry in std::fs::read_dir(format!("{file}.d")).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.extension().is_some_and(|end| end == "conf") {
+                drop_ins.entry(entry.file_name()).or_insert(path);
+            }
+        }
+    }
+    let drop_ins = drop_ins.values().filter_map(|file| std::fs::read_to_string(file).ok());
     let text: String = own.into_iter().chain(drop_ins).map(|text| text + "\n").collect();
     let mut values = text.lines().filter_map(|line| {
         let (key, value) = line.split_once('=')?;

@@ -2,14 +2,15 @@
 //! listens.
 //!
 //! 1. [`learn_options`], after the list: of the port itself, where a TIME_WAIT, or another connection
-//!    without a process, has it. Two at each such address, and some aside. `bindtable why` makes these, too,
-//!    and no others.
+//!    without a process, has it. Two at each such address, one where there are many, and some aside.
+//!    `bindtable why` makes these, too.
 //! 2. [`lists_bound`]: to a port of the kernel's choice.
 //! 3. [`before_the_port`], as each address is judged: to a port of the kernel's choice, and then once more,
 //!    which fails before it comes to the port that was asked for; and at an address that is not this machine's.
 //! 4. [`probe`]: of the port itself, for each verdict that is unknown then, and each refusal with
 //!    SO_REUSEPORT that a memory of the port's may undo. With `--probe`, where the kernel does not list every
 //!    socket, and beside a connection without a process.
+//! 5. [`has_source`], of `bindtable why`: none by name, but connect gives a socket of UDP a port.
 
 use super::finding::{self, Can, Finding, ServerOption, Unseen, Verdict, Why};
 use super::judge;
@@ -507,6 +508,13 @@ fn forget_group(finding: &Finding) -> bool {
 /// Binds the port without an option at an address that no client uses; whether that may be.
 fn bind_aside(question: &Question) -> bool {
     try_bind(question, LAST_OF_LOOPBACK.into(), ServerOption::Nothing).is_ok()
+}
+
+/// Whether some address of this network namespace leads there. A connect of UDP sends nothing.
+pub fn has_source(to: SocketAddr) -> bool {
+    let socket = new_socket(Proto::Udp, to.ip(), ServerOption::Nothing);
+    let tried = socket.and_then(|socket| socket.connect(&to.into()));
+    !tried.is_err_and(|error| errno_of(error) == Errno::ADDRNOTAVAIL)
 }
 
 /// The last address of the loopback, which no client uses.

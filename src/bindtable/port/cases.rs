@@ -29,7 +29,7 @@ pub fn recognise(finding: &mut Finding, beside: Beside) {
     }
     cases.extend(of_records(finding, true));
     cases.extend(beside.cases);
-    cases.extend(finding.verdicts.iter().filter_map(refusals::case));
+    cases.extend(finding.verdicts.iter().filter_map(|it| refusals::case(question, it)));
     for case in cases {
         if !finding.cases.contains(&case) {
             finding.cases.push(case);

@@ -288,6 +288,8 @@ pub enum Why {
     Privileged,
     /// Not an address of this machine.
     NotThisMachine,
+    /// Another interface has the address.
+    OtherInterface,
     /// A policy refuses: a security module, a cgroup's program, Landlock, seccomp.
     Policy,
     /// An address that duplicate address detection has not cleared.
@@ -409,6 +411,8 @@ pub enum Case {
     Privileged { first: u16 },
     /// EADDRNOTAVAIL: not an address of this machine.
     NotThisMachine { address: IpAddr },
+    /// EADDRNOTAVAIL: another interface has the address than the one that was named.
+    OtherInterface { address: IpAddr },
     /// EACCES, EPERM or another error that no socket and no missing privilege explains.
     Policy {
         #[serde(serialize_with = "name")]
@@ -456,8 +460,8 @@ pub enum Help {
     Privilege { command: String },
     /// One of this machine's addresses.
     OwnAddress { command: String },
-    /// Wait until the address is no longer tentative.
-    Settle { command: String },
+    /// Wait until the address is no longer tentative; or, where detection has failed, take it from one of both.
+    Settle { command: String, has_failed: bool },
     /// Find the policy that refuses.
     FindPolicy { command: String },
     /// Ask with `--probe`, or as root.

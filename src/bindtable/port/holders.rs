@@ -15,6 +15,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 /// A process that has a descriptor of a socket.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -395,9 +396,26 @@ fn holder(thread: Thread) -> Option<Holder> {
         container: in_cgroups(container),
         is_elsewhere: lines != *OWN_CGROUPS,
         is_stopped: state == 'T',
-        is_traced: state == 't',
+        is_traced: state == 't' && stands_still(thread),
         ignores_term: ignored & (1 << (Signal::TERM.as_raw() - 1)) != 0,
         cgroups: lines,
+    })
+}
+
+/// Whether a debugger holds the thread: strace stops it, too, at each call, and lets it go on at once; and so
+/// does `bindtable why`.
+fn stands_still(thread: Thread) -> bool {
+    const A_WHILE: Duration = Duration::from_millis(20);
+    let look = || {
+        let status = fs::read_to_string(thread.file("status")).ok()?;
+        let tracer = field(&status, "TracerPid:")?;
+        let name = fs::read_to_string(format!("/proc/{tracer}/comm")).unwrap_or_default();
+        let is_held = field(&status, "State:")?.starts_with('t') && name.trim() != "bindtable-why";
+        is_held.then(|| field(&status, "voluntary_ctxt_switches:")).flatten()
+    };
+    look().is_some_and(|before| {
+        std::thread::sleep(A_WHILE);
+        look() == Some(before)
     })
 }
 

@@ -17,8 +17,11 @@ impl Question {
     /// Why bind says that of `ip`, if no socket has made it.
     pub fn why_refused(&self, ip: IpAddr, errno: Errno) -> Why {
         match errno {
-            Errno::ADDRNOTAVAIL if tentative(ip).is_some() => Why::Tentative,
-            Errno::ADDRNOTAVAIL => Why::NotThisMachine,
+            Errno::ADDRNOTAVAIL => match trouble(ip, self.target.device_at(ip)) {
+                None => Why::NotThisMachine,
+                Some(Ipv6Trouble::OtherInterface) => Why::OtherInterface,
+                Some(Ipv6Trouble::Tentative { .. }) => Why::Tentative,
+            },
             Errno::INVAL | Errno::NODEV => Why::Other,
             _ => self.why_denied(errno),
         }
@@ -85,14 +88,18 @@ fn is_shortage(errno: Errno) -> bool {
 }
 
 /// The case of a server that is refused so.
-pub fn case(verdict: &Verdict) -> Option<Case> {
+pub fn case(question: &Question, verdict: &Verdict) -> Option<Case> {
     let Verdict { address, why, error, .. } = *verdict;
     match why? {
         Why::Privileged => Some(Case::Privileged { first: first_unprivileged() }),
         Why::NotThisMachine => Some(Case::NotThisMachine { address }),
-        Why::Tentative => {
-            tentative(address).map(|has_failed| Case::Tentative { address, has_failed })
-        }
+        Why::Tentative => match trouble(address, question.target.device_at(address)) {
+            Some(Ipv6Trouble::Tentative { has_failed }) => {
+                Some(Case::Tentative { address, has_failed })
+            }
+            _ => None,
+        },
+        Why::OtherInterface => Some(Case::OtherInterface { address }),
         Why::Policy => error.map(|error| Case::Policy { error }),
         Why::Other => error.map(|error| Case::Refused { address, error }),
         _ => None,
@@ -114,32 +121,54 @@ pub fn effective_capabilities(thread: &str) -> Option<u64> {
     u64::from_str_radix(&holders::status_field(thread, "CapEff:")?, 16).ok()
 }
 
-/// An IPv6 address of this network namespace.
-pub struct Ipv6Of {
+/// An interface that has an IPv6 address.
+struct Ipv6Of {
+    /// Its number.
+    index: u32,
     /// Duplicate address detection (RFC 4862) has not cleared it.
-    pub is_tentative: bool,
+    is_tentative: bool,
     /// And it has failed.
-    pub has_failed: bool,
+    has_failed: bool,
 }
 
-/// The interfaces that have that IPv6 address. `if_inet6_seq_show`: address, index, prefix length, scope, flags,
+/// The interfaces that have it. `if_inet6_seq_show`: address, index, prefix length, scope, flags,
 /// name.
-pub fn interfaces_of(ip: IpAddr) -> Vec<Ipv6Of> {
+fn interfaces_of(ip: IpAddr) -> Vec<Ipv6Of> {
     const IFA_F_DADFAILED: u32 = 0x08;
     const IFA_F_TENTATIVE: u32 = 0x40;
     let list = read_to_string("/proc/thread-self/net/if_inet6").unwrap_or_default();
     let its = list.lines().filter_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let bits = u128::from_str_radix(fields.first()?, 16).ok()?;
-        let flags = u32::from_str_radix(fields.get(4)?, 16).ok()?;
+        let [index, flags] = [1, 4].map(|at| u32::from_str_radix(fields.get(at)?, 16).ok());
+        let (index, flags) = (index?, flags?);
         let has_failed = flags & IFA_F_DADFAILED != 0;
         let is_tentative = has_failed || flags & IFA_F_TENTATIVE != 0;
-        (IpAddr::from(Ipv6Addr::from(bits)) == ip).then_some(Ipv6Of { is_tentative, has_failed })
+        (IpAddr::from(Ipv6Addr::from(bits)) == ip).then_some(Ipv6Of {
+            index,
+            is_tentative,
+            has_failed,
+        })
     });
     its.collect()
 }
 
-/// Of a tentative address, whether duplicate address detection has failed.
-fn tentative(ip: IpAddr) -> Option<bool> {
-    interfaces_of(ip).iter().find(|its| its.is_tentative).map(|its| its.has_failed)
+/// What bind has against an IPv6 address that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ipv6Trouble {
+    /// Another interface has it than the one that was named.
+    OtherInterface,
+    /// Duplicate address detection runs, or has failed.
+    Tentative { has_failed: bool },
+}
+
+/// What it is, at the interface with that number, or with 0 at any. None, if no interface has the address.
+pub fn trouble(ip: IpAddr, device: u32) -> Option<Ipv6Trouble> {
+    let all = interfaces_of(ip);
+    let mut named = all.iter().filter(|its| device == 0 || its.index == device).peekable();
+    if named.peek().is_none() {
+        return (!all.is_empty()).then_some(Ipv6Trouble::OtherInterface);
+    }
+    let tentative = named.find(|its| its.is_tentative)?;
+    Some(Ipv6Trouble::Tentative { has_failed: tentative.has_failed })
 }

@@ -10,6 +10,7 @@ use super::target::{self, Question, Target};
 use crate::kernel::Proto;
 use crate::sockets::State;
 use crate::{say, words};
+use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
 
@@ -91,8 +92,9 @@ pub(super) fn answer(finding: &Finding) -> String {
     let Some(first) = sockets.iter().min_by_key(|socket| weight(socket)) else {
         return match finding.status {
             Status::Free if target.ip.is_some() && !finding.sockets.is_empty() => say!(
-                "{what} is free: the sockets on this port have other addresses.",
-                "{what}空闲：这个端口上的套接字绑定的是别的地址。"
+                "{what} is free: the sockets on this port have other addresses.{but}",
+                "{what}空闲：这个端口上的套接字绑定的是别的地址。{but}",
+                but = but(finding)
             ),
             Status::Free => say!(
                 "{what} is free: no socket in this network namespace has it.{but}",
@@ -138,6 +140,11 @@ fn but(finding: &Finding) -> String {
         say!(
             " But the address is still tentative, so bind fails with EADDRNOTAVAIL.",
             "但这个地址还处于 tentative 状态，bind 会返回 EADDRNOTAVAIL。"
+        )
+    } else if is(Why::OtherInterface) {
+        say!(
+            " But another interface has the address, so bind fails with EADDRNOTAVAIL.",
+            "但这个地址属于另一个网络接口，bind 会返回 EADDRNOTAVAIL。"
         )
     } else if is(Why::Policy) {
         say!(" But a policy refuses it: bind fails.", "但有策略不允许绑定，bind 会失败。")
@@ -187,8 +194,8 @@ fn holds(socket: &Socket, finding: &Finding) -> String {
         }
         [holder] => named(holder),
         holders => {
-            let mut names: Vec<String> = holders.iter().map(|it| it.name.to_string()).collect();
-            names.dedup();
+            let names: BTreeSet<String> = holders.iter().map(|it| it.name.to_string()).collect();
+            let names: Vec<String> = names.into_iter().collect();
             say!(
                 "processes {pids} ({names})",
                 "进程 {pids}（{names}）",
@@ -418,6 +425,9 @@ pub(super) fn why(verdict: &Verdict) -> String {
             "{error}: the address is there, but still tentative.",
             "{error}：地址已配置，但还处于 tentative 状态（尚未通过重复地址检测）。"
         ),
+        Some(Why::OtherInterface) => {
+            say!("{error}: another interface has the address.", "{error}：地址属于另一个网络接口。")
+        }
         Some(Why::Untested) => {
             say!("A bind could not be tested: {error}.", "无法用 bind 试验：{error}。")
         }
@@ -712,6 +722,12 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
              无法指定被请求的地址），与 Address already in use 是两回事：\
              {address} 不是本机的地址，或者不属于本网络命名空间。"
         ),
+        Case::OtherInterface { address } => say!(
+            "bind fails with EADDRNOTAVAIL (Cannot assign requested address): {address} is an address \
+             of another interface than the one that was named.",
+            "bind 会返回 EADDRNOTAVAIL（Cannot assign requested address，无法指定被请求的地址）：\
+             {address} 属于另一个网络接口，不是这里指定的那个。"
+        ),
         Case::Policy { error } => say!(
             "bind fails with {error}, and neither a socket nor a missing privilege is \
              the reason: a policy refuses. It may be SELinux or AppArmor, a program of this cgroup \
@@ -853,7 +869,13 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
             "绑定本机已有的地址，可以用 {command} 列出。要绑定将来才有的地址，\
              就在服务器里设置 IP_FREEBIND，或者设置 net.ipv4.ip_nonlocal_bind。"
         ),
-        Help::Settle { command } => say!(
+        Help::Settle { command, has_failed: true } => say!(
+            "Take the address from one of the two machines, and add it here again ({command} shows \
+             it); or set IPV6_FREEBIND in the server.",
+            "从其中一台机器上去掉这个地址，再在本机重新添加（用 {command} 查看）；\
+             或者在服务器里设置 IPV6_FREEBIND。"
+        ),
+        Help::Settle { command, has_failed: false } => say!(
             "Wait until the address is no longer tentative ({command}), or set IPV6_FREEBIND in the \
              server.",
             "等地址离开 tentative 状态（{command}），或者在服务器里设置 IPV6_FREEBIND。"
@@ -954,10 +976,11 @@ pub(super) fn range_rule(proto: Proto) -> &'static str {
         ),
         Proto::Udp => words!(
             "bind to port 0, and connect or sendto without bind, need a port that no socket has at \
-             their address; or one whose sockets have SO_REUSEADDR, if the new one has it too, and \
-             then they share it.",
+             their address; or one whose sockets share with the new one (SO_REUSEADDR in all, or \
+             SO_REUSEPORT in all and one user), and then they share it.",
             "绑定端口 0，以及不 bind、直接 connect 或 sendto，内核选的端口在该地址上都不能有任何套接字；\
-             除非新旧套接字都设置了 SO_REUSEADDR，这时双方共用一个端口。"
+             除非可以与它们共用（新旧套接字都有 SO_REUSEADDR，或者都有 SO_REUSEPORT 且属于同一用户），\
+             这时双方共用一个端口。"
         ),
     }
 }

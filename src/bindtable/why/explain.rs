@@ -1,13 +1,14 @@
 //! A failed call, explained: which sockets were in the way, by which rule, and what helps.
 
 use super::calls::{Address, Name};
-use super::look::{self, Obstacle};
+use super::look::{self, Obstacle, Stop};
 use super::records::SocketOption;
 use super::socket::{Protocol, Subject};
 use super::{Format, launch, print, unix, words};
+use crate::port::binds;
 use crate::port::holders::status_field;
 use crate::kernel::Proto;
-use crate::port::refusals::{self, effective_capabilities, may_bind_privileged};
+use crate::port::refusals::{self, Ipv6Trouble, effective_capabilities, may_bind_privileged};
 use crate::port::target::{Question, Range, first_unprivileged};
 use crate::printable::Outside;
 use rustix::io::Errno;
@@ -164,6 +165,8 @@ pub enum Reason {
     NoScope { ip: IpAddr },
     /// A file that is a socket, or was one.
     PathTaken { listens: bool },
+    /// A socket's file, of which this user cannot find out whether a process has it.
+    PathUnknown,
     /// A file that is no socket.
     PathIsFile,
     /// The abstract name is taken.
@@ -178,68 +181,38 @@ pub enum Reason {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "do", rename_all = "kebab-case")]
 pub enum Help {
-    /// Another process has the same socket, if `is_shared`.
-    BindOnce {
-        descriptor: i32,
-        is_shared: bool,
-    },
-    /// The same of a path, which stays when the socket is closed.
+    BindOnce { descriptor: i32 },
+    BindOnceShared { descriptor: i32 },
     BindPathOnce,
-    UseInherited {
-        descriptor: i32,
-    },
+    UseInherited { descriptor: i32 },
     OneUser,
-    V6Only {
-        descriptor: i32,
-    },
+    V6Only { descriptor: i32 },
     ParentHasIt,
     SiblingHasIt,
-    Stop {
-        command: String,
-    },
+    Stop { command: String },
+    StopContainer,
     CloseOnExec,
-    SetNow {
-        option: SocketOption,
-    },
-    Wait {
-        seconds: u32,
-        once: bool,
-    },
+    SetNow { option: SocketOption },
+    Wait { seconds: u32, once: bool },
     WaitForPeer,
     SetBoth,
-    OwnAddress {
-        command: String,
-    },
-    Addresses {
-        command: String,
-    },
-    Settle {
-        command: String,
-    },
-    Widen {
-        command: String,
-    },
-    ChooseLater {
-        command: String,
-    },
-    Privilege {
-        command: String,
-    },
+    OwnAddress { command: String },
+    Addresses { command: String },
+    Settle { command: String },
+    TakeAddress { command: String },
+    Widen { command: String },
+    ChooseLater { command: String },
+    Privilege { command: String },
     NoNewPrivs,
     SetBroadcast,
     NewSocket,
     OtherPort,
     BindFirst,
     Scope,
-    /// None where a reader's shell has no name for it.
-    Unlink {
-        path: Option<String>,
-    },
+    Unlink { path: Option<String> },
     OtherPath,
     Policy,
-    Again {
-        command: String,
-    },
+    Again { command: String },
     AsRoot,
 }
 
@@ -411,10 +384,13 @@ impl Explanation<'_> {
     }
 
     /// What helps against the sockets in the way.
-    fn advise(&mut self, stop: Option<String>) {
+    fn advise(&mut self, stop: Option<Stop>) {
         let failure = self.failure;
         let first = &self.in_the_way[0];
-        let stop = stop.map(|command| Help::Stop { command });
+        let stop = stop.map(|stop| match stop {
+            Stop::Command(command) => Help::Stop { command },
+            Stop::Container => Help::StopContainer,
+        });
         let mut help = Vec::new();
         if self.would_help[0] == Some(true) {
             help.push(Help::SetNow { option: SocketOption::ReuseAddr });
@@ -424,7 +400,8 @@ impl Explanation<'_> {
             .processes
             .iter()
             .find_map(|holder| Some((holder.pid, failure.relation(holder.pid)?)));
-        let is_connection = first.peer.is_some() && !first.listens;
+        let is_tcp = look::table_of(failure.subject.protocol) == Proto::Tcp;
+        let is_connection = is_tcp && first.peer.is_some() && !first.listens;
         // Another process bound it, and has closed its own or is gone, or this one has its descriptor by exec.
         let bound = first.bound.as_ref();
         let from = bound
@@ -443,9 +420,8 @@ impl Explanation<'_> {
                 self.mistakes.push(Mistake::Inherited { pid, from: bound.pid });
                 match own {
                     Some(own) => help.push(Help::UseInherited { descriptor: own.descriptors[0] }),
-                    None => help.extend(stop),
+                    None => help.extend(stop.into_iter().chain([Help::CloseOnExec])),
                 }
-                help.push(Help::CloseOnExec);
             }
             (Some(_), _) if own.is_some() => return self.advise_itself(),
             (Some((pid, relation)), _) => {
@@ -502,11 +478,11 @@ impl Explanation<'_> {
             return;
         }
         let is_path = matches!(failure.address, Some(Address::Path(_)));
-        let is_shared = first.processes.len() > 1;
         self.mistakes.push(Mistake::BoundTwice { descriptor });
-        self.help = vec![match is_path {
-            true => Help::BindPathOnce,
-            false => Help::BindOnce { descriptor, is_shared },
+        self.help = vec![match first.processes.len() {
+            _ if is_path => Help::BindPathOnce,
+            1 => Help::BindOnce { descriptor },
+            _ => Help::BindOnceShared { descriptor },
         }];
     }
 
@@ -524,19 +500,25 @@ impl Explanation<'_> {
         let ip = address.ip();
         if failure.call != Name::Connect {
             let command = "ip -brief address".to_owned();
-            match refusals::interfaces_of(ip).first() {
+            let device = look::device(&failure.subject, address);
+            match refusals::trouble(ip, device) {
                 None => self.say(Reason::NotThisMachine { ip }, [Help::OwnAddress { command }]),
-                Some(its) if its.is_tentative => {
-                    let command = "ip -6 address show".to_owned();
-                    let has_failed = its.has_failed;
-                    self.say(Reason::Tentative { ip, has_failed }, [Help::Settle { command }]);
+                Some(Ipv6Trouble::OtherInterface) => {
+                    self.say(Reason::OtherInterface { ip }, [Help::Addresses { command }]);
                 }
-                Some(_) => self.say(Reason::OtherInterface { ip }, [Help::Addresses { command }]),
+                Some(Ipv6Trouble::Tentative { has_failed }) => {
+                    let command = "ip -6 address show".to_owned();
+                    let help = match has_failed {
+                        true => Help::TakeAddress { command },
+                        false => Help::Settle { command },
+                    };
+                    self.say(Reason::Tentative { ip, has_failed }, [help]);
+                }
             }
             return;
         }
         let is_udp = look::table_of(failure.subject.protocol) == Proto::Udp;
-        if !look::has_source(address) {
+        if !binds::has_source(address) {
             let command = format!("ip address; ip route get {ip}");
             self.say(Reason::NoSource { ip }, [Help::Addresses { command }]);
             return;
@@ -564,18 +546,24 @@ impl Explanation<'_> {
     /// The range from which the kernel chooses a port for this socket (IP_LOCAL_PORT_RANGE).
     fn range(&self) -> Range {
         let mut range = Range::read();
-        if let Some([first, last]) = self.failure.subject.port_range {
-            range.first = range.first.max(first);
-            range.last = if last == 0 { range.last } else { range.last.min(last) };
+        let all = range.first..=range.last;
+        // inet_sk_get_local_port_range: a bound outside of the range does not count.
+        let [first, last] = self.failure.subject.port_range.unwrap_or_default();
+        if all.contains(&first) {
+            range.first = first;
+        }
+        if all.contains(&last) {
+            range.last = last;
         }
         range
     }
 
     /// What widens it; of a range of the socket's own, the option.
     fn widen_command(&self, range: &Range) -> String {
-        match self.failure.subject.port_range {
-            Some(_) => "setsockopt(IP_LOCAL_PORT_RANGE)".to_owned(),
-            None => range.widen_command(),
+        let all = Range::read();
+        match (range.first, range.last) == (all.first, all.last) {
+            true => range.widen_command(),
+            false => "setsockopt(IP_LOCAL_PORT_RANGE)".to_owned(),
         }
     }
 
@@ -652,34 +640,16 @@ impl Explanation<'_> {
                 let is_socket = std::fs::metadata(&file).is_ok_and(|file| {
                     rustix::fs::FileType::from_raw_mode(file.mode()) == rustix::fs::FileType::Socket
                 });
-                let seen = self.in_the_way.iter().any(|old| old.has_process);
-                let listens = seen || unix::is_bound(&file) != Some(false);
-                let path = shown(failure, path);
-                match (is_socket, listens) {
-                    (false, _) => self.say(Reason::PathIsFile, [Help::OtherPath]),
-                    (true, false) => {
-                        self.say(Reason::PathTaken { listens }, [Help::Unlink { path }]);
-                    }
-                    (true, true) => {
-                        self.reason = Some(Reason::PathTaken { listens });
-                        let path = path.map(Outside::from);
-                        let path = path.as_ref().and_then(Outside::quoted);
-                        if let Some(first) = self.in_the_way.first() {
-                            // The path stays, unless the process removes it.
-                            let kill = look::kill_command(&first.processes);
-                            let stop =
-                                kill.zip(path).map(|(kill, path)| format!("{kill}; rm -f {path}"));
-                            self.advise(stop);
-                        }
-                    }
-                }
+                let is_seen = !self.in_the_way.is_empty();
+                let is_bound = if is_seen { Some(true) } else { unix::is_bound(&file) };
+                self.of_path(shown(failure, path), is_socket, is_bound);
             }
             (Errno::ADDRINUSE, _) => {
                 self.in_the_way = look::unix_sockets(failure, None);
                 self.reason = Some(Reason::NameTaken);
                 if let Some(first) = self.in_the_way.first() {
                     let stop = look::kill_command(&first.processes);
-                    self.advise(stop);
+                    self.advise(stop.map(Stop::Command));
                 }
             }
             (Errno::ACCESS, Some(Address::Path(path))) => {
@@ -697,6 +667,32 @@ impl Explanation<'_> {
     }
 }
 
+impl Explanation<'_> {
+    /// EADDRINUSE of a path, which may have a name for a reader's shell.
+    fn of_path(&mut self, path: Option<String>, is_socket: bool, is_bound: Option<bool>) {
+        match is_bound {
+            _ if !is_socket => self.say(Reason::PathIsFile, [Help::OtherPath]),
+            None => self.say(Reason::PathUnknown, [Help::AsRoot]),
+            Some(false) => {
+                self.say(Reason::PathTaken { listens: false }, [Help::Unlink { path }]);
+            }
+            Some(true) => {
+                self.reason = Some(Reason::PathTaken { listens: true });
+                let Some(first) = self.in_the_way.first() else {
+                    self.help.push(Help::OtherPath);
+                    return;
+                };
+                // The path stays, unless the process removes it.
+                let path = path.map(Outside::from);
+                let remove = path.as_ref().and_then(Outside::quoted);
+                let remove = remove.map_or(String::new(), |path| format!("; rm -f {path}"));
+                let stop = look::kill_command(&first.processes).map(|kill| kill + &remove);
+                self.advise(stop.map(Stop::Command));
+            }
+        }
+    }
+}
+
 /// Where a path of the process is, for this one.
 fn path_of(failure: &Failure, path: &[u8]) -> PathBuf {
     let path = Path::new(std::ffi::OsStr::from_bytes(path));
@@ -707,7 +703,7 @@ fn path_of(failure: &Failure, path: &[u8]) -> PathBuf {
     }
 }
 
-/// The same from the process's own root folder.
+/// The same by an absolute name, for a process with the same root folder.
 fn inside(failure: &Failure, path: &[u8]) -> PathBuf {
     let path = Path::new(std::ffi::OsStr::from_bytes(path));
     let folder = std::fs::read_link(format!("/proc/{}/cwd", failure.thread));
@@ -715,14 +711,15 @@ fn inside(failure: &Failure, path: &[u8]) -> PathBuf {
     path.components().collect() // without `.`
 }
 
-/// The same for a reader's shell; none if the process has another root folder, or it is no text.
+/// The same for a reader's shell; none if that name is another file here, or no text.
 fn shown(failure: &Failure, path: &[u8]) -> Option<String> {
-    let root = |process: &str| {
-        let root = std::fs::metadata(format!("/proc/{process}/root/")).ok()?;
-        Some((root.dev(), root.ino()))
+    let file = |path: &Path| {
+        let file = std::fs::symlink_metadata(path).ok()?;
+        Some((file.dev(), file.ino()))
     };
-    let is_same = root("self") == root(&failure.thread.to_string());
-    inside(failure, path).to_str().filter(|_| is_same).map(str::to_owned)
+    let here = inside(failure, path);
+    let is_same = file(&here).is_some() && file(&here) == file(&path_of(failure, path));
+    here.to_str().filter(|_| is_same).map(str::to_owned)
 }
 
 /// What ps(1) calls the process.

@@ -3,7 +3,7 @@
 
 use super::calls::Address;
 use super::explain::{Bind, Failure, Relation};
-use super::socket::{Protocol, inode};
+use super::socket::{Protocol, Subject, inode};
 use super::unix;
 use crate::kernel::{Options, Proto};
 use crate::kernel::bind::{Rule, Sock};
@@ -18,8 +18,7 @@ use crate::sockets::{self, Listed, State};
 use rustix::fs::getxattr;
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -60,8 +59,16 @@ pub struct SeenBind {
     pub pid: i32,
     pub descriptor: i32,
     pub milliseconds_ago: u64,
-    /// Whether that descriptor of that process still is this socket.
+    /// Whether that process still has this socket.
     pub still_has_it: bool,
+}
+
+/// What stops those who hold a socket.
+pub enum Stop {
+    /// A command, which is never run.
+    Command(String),
+    /// From outside: it is process 1.
+    Container,
 }
 
 /// What was found of a port.
@@ -72,8 +79,8 @@ pub struct Found {
     pub is_unknown: bool,
     /// What decides is that the users differ.
     pub is_other_user: bool,
-    /// The command that stops those who hold the first.
-    pub stop: Option<String>,
+    /// What stops those who hold the first.
+    pub stop: Option<Stop>,
     /// Whether SO_REUSEADDR, and SO_REUSEPORT, would let the socket in.
     pub would_help: [Option<bool>; 2],
 }
@@ -136,7 +143,7 @@ pub fn look(failure: &Failure, address: SocketAddr) -> std::io::Result<Found> {
         Answer::No(..) => Some(false),
         Answer::Unknown(..) => None,
     };
-    let stop = decides.and_then(|at| stop_command(failure, &question, &sockets[at]));
+    let stop = decides.and_then(|at| stop(failure, &question, &sockets[at]));
     Ok(Found {
         stop,
         in_the_way,
@@ -229,19 +236,24 @@ fn new_socket(failure: &Failure, address: SocketAddr) -> Sock {
     let subject = &failure.subject;
     let user = subject.uid.unwrap_or_else(|| user_of(failure.thread));
     let v6only = subject.ipv6_only.unwrap_or(false);
-    // The scope of a link-local address is a device.
-    let scope = match address {
-        SocketAddr::V6(v6) => v6.scope_id(),
-        SocketAddr::V4(_) => 0,
-    };
     Sock {
         options: Options {
             reuseaddr: subject.reuseaddr.unwrap_or(false),
             reuseport: subject.reuseport.unwrap_or(false),
         },
-        device: subject.device.as_ref().map_or(scope, |device| device.1),
+        device: device(subject, address),
         ..judge::new_socket(address.ip(), ServerOption::Nothing, user, v6only)
     }
+}
+
+/// The number of the socket's network interface, 0 without one: SO_BINDTODEVICE's, or the scope of a link-local
+/// address.
+pub fn device(subject: &Subject, address: SocketAddr) -> u32 {
+    let scope = match address {
+        SocketAddr::V6(v6) => v6.scope_id(),
+        SocketAddr::V4(_) => 0,
+    };
+    subject.device.as_ref().map_or(scope, |device| device.1)
 }
 
 fn user_of(thread: i32) -> u32 {
@@ -258,6 +270,9 @@ impl Obstacle {
             _ => false,
         };
         let binds = failure.binds.iter().filter(is_its);
+        // A connection has its address from its listener, if nobody still has the descriptor that was bound.
+        let is_accepted = socket.peer.is_some() && table_of(failure.subject.protocol) == Proto::Tcp;
+        let processes = if is_accepted { &[][..] } else { &socket.processes };
         Self {
             state: socket.state.name(),
             address: socket.address,
@@ -271,12 +286,7 @@ impl Obstacle {
             user: socket.user.clone(),
             relation: socket.processes.iter().find_map(|holder| failure.relation(holder.pid)),
             seconds_left: socket.seconds_left,
-            // A connection was accepted, and not bound.
-            bound: socket
-                .peer
-                .is_none()
-                .then(|| seen(failure, binds, listed.inode, &socket.processes))
-                .flatten(),
+            bound: seen(failure, binds, listed.inode, processes),
             listens: socket.state == State::Listen,
             has_process: socket.has_inode,
             processes: socket.processes.clone(),
@@ -298,12 +308,14 @@ fn seen<'a>(
         milliseconds_ago: bind.milliseconds_ago,
         still_has_it: its != 0 && inode(bind.pid, bind.descriptor) == Some(its),
     };
+    let has_it = |bind: &SeenBind| holders.iter().any(|it| it.pid == bind.pid);
     let mut all: Vec<SeenBind> = binds.map(seen).collect();
     let comes_from =
         |bind: &SeenBind| holders.iter().any(|it| failure.comes_from(it.pid, bind.pid));
     let at = all.iter().rposition(|bind| bind.still_has_it);
     let at = at.or_else(|| all.iter().rposition(comes_from))?;
-    Some(all.swap_remove(at))
+    let bind = all.swap_remove(at);
+    Some(SeenBind { still_has_it: bind.still_has_it || has_it(&bind), ..bind }) // by another descriptor
 }
 
 /// The connections to the destination that connect(2) could not reach. It fails as [`look`] does.
@@ -313,16 +325,6 @@ pub fn to_destination(failure: &Failure, to: SocketAddr) -> std::io::Result<Vec<
     let obstacle =
         |its: &Listed| Obstacle::new(failure, &Socket::new(its, &Holders::default()), its);
     Ok(listed.iter().map(obstacle).collect())
-}
-
-/// Whether some address of this network namespace leads there. A connect of UDP sends nothing.
-pub fn has_source(to: SocketAddr) -> bool {
-    let any: IpAddr = match to {
-        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    let tried = UdpSocket::bind((any, 0)).and_then(|socket| socket.connect(to));
-    !tried.is_err_and(|error| error.kind() == ErrorKind::AddrNotAvailable)
 }
 
 /// The Unix sockets that have the path, or the abstract name, of the failed bind.
@@ -366,9 +368,9 @@ pub fn unix_sockets(failure: &Failure, file: Option<&Path>) -> Vec<Obstacle> {
     obstacles.collect()
 }
 
-/// The command that stops those who hold the socket, as `bindtable port` advises it: a service or a
-/// container, if it is not the one in which the failed call was made. It is never run.
-fn stop_command(failure: &Failure, question: &Question, socket: &Socket) -> Option<String> {
+/// What stops those who hold the socket, as `bindtable port` advises it: a service or a container, if it is not
+/// the one in which the failed call was made.
+fn stop(failure: &Failure, question: &Question, socket: &Socket) -> Option<Stop> {
     let own = holders::process(failure.pid);
     let is_shared = |holder: &Holder| {
         let is_where = |own: &Holder| {
@@ -379,11 +381,12 @@ fn stop_command(failure: &Failure, question: &Question, socket: &Socket) -> Opti
     };
     let advised = match advice::stop(question, &[socket]) {
         Some(Help::Stop { command } | Help::Find { command }) => Some(command),
+        Some(Help::StopContainer) => return Some(Stop::Container),
         _ => None,
     };
     let is_whole =
         |command: &String| !command.starts_with("kill ") && !socket.processes.iter().any(is_shared);
-    advised.filter(is_whole).or_else(|| kill_command(&socket.processes))
+    advised.filter(is_whole).or_else(|| kill_command(&socket.processes)).map(Stop::Command)
 }
 
 /// The command that ends the holders. A worker ends with its master, as nginx's: it is a child of the same

@@ -51,7 +51,7 @@ pub struct Arguments {
     output: Option<PathBuf>,
     #[arg(long, default_value = "text", value_parser = one_of::<Format>(), help = words!(
         "JSON has one event a line",
-        "输出格式"
+        "输出格式；JSON 每行一个事件"
     ))]
     format: Format,
     #[arg(last = true, value_name = "COMMAND", help = words!(

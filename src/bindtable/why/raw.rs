@@ -1,5 +1,5 @@
-//! What no library offers safely: three requests of ptrace(2) and seccomp(2), and what this process
-//! was given at its start. The only `unsafe` of `bindtable`.
+//! What no library offers safely: some requests of ptrace(2), seccomp(2), one option of a socket, and what this
+//! process was given at its start. The only `unsafe` of `bindtable`.
 #![allow(unsafe_code)]
 
 use nix::libc;
@@ -20,7 +20,8 @@ pub enum Resume {
     Listen = 0x4208,
 }
 
-/// Lets `thread` go on, and gives it `signal`; 0 is none. nix knows no real-time signal. It fails as ptrace(2): ESRCH if it has been killed meanwhile.
+/// Lets `thread` go on, and gives it `signal`; 0 is none. nix knows no real-time signal. It fails as ptrace(2)
+/// does: ESRCH if it has been killed meanwhile.
 pub fn resume(thread: i32, how: Resume, signal: i32) -> Result<(), Errno> {
     let data = signal as usize as *mut libc::c_void;
     // SAFETY: these requests touch no memory of this process: `addr` is ignored, `data` is a number.
@@ -46,7 +47,7 @@ pub fn syscall_info(thread: i32) -> Result<[u64; 11], Errno> {
 /// Installs a filter for this thread and all that it starts. Unlike a library's, it does not set
 /// no_new_privs, so that root's setuid programs stay what they are. Nor does it make the processor
 /// slower for them: before Linux 5.16 a filter turned speculation off (PR_SPEC_STORE_BYPASS). It
-/// fails with: seccomp(2): EACCES without CAP_SYS_ADMIN and no_new_privs; EINVAL on a kernel
+/// fails as seccomp(2) does: EACCES without CAP_SYS_ADMIN and no_new_privs; EINVAL on a kernel
 /// without filters.
 pub fn install(filter: &[libc::sock_filter]) -> Result<(), Errno> {
     let len = u16::try_from(filter.len()).map_err(|_| Errno::INVAL)?;

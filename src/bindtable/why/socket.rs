@@ -78,22 +78,18 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// Reads what can be read of a descriptor: the process's, or the thread's where the first one has ended.
+    /// Reads what can be read of a descriptor: the thread's, which may have a table of its own, or the last one.
     pub fn new(process: i32, thread: i32, descriptor: i32, records: &Records) -> Self {
-        let copy = copy(process, descriptor).or_else(|_| copy_of(thread, THREAD, descriptor));
+        let copy = copy_of(thread, THREAD, descriptor).or_else(|_| copy(process, descriptor));
         let read = copy.ok().and_then(|copy| {
             let read = Self::of_copy(descriptor, &copy)?;
             let port_range = raw::port_range(&copy);
             Some(Self { device: device(raw::into_std(copy)), port_range, ..read })
         });
-        let read = read.unwrap_or_else(|| Self::of_records(process, descriptor, records));
-        Self {
-            inode: Some(read.inode)
-                .filter(|it| *it != 0)
-                .or_else(|| inode(thread, descriptor))
-                .unwrap_or(0),
-            ..read
-        }
+        read.unwrap_or_else(|| {
+            let inode = inode(thread, descriptor).unwrap_or(0);
+            Self { inode, ..Self::of_records(process, descriptor, records) }
+        })
     }
 
     fn of_copy(descriptor: i32, copy: &OwnedFd) -> Option<Self> {
@@ -144,7 +140,7 @@ impl Subject {
             descriptor,
             protocol: from_call.unwrap_or(from_name),
             is_ipv6: kind.map(|kind| kind[0] == libc::AF_INET6).or(is_ipv6),
-            inode: inode(process, descriptor).unwrap_or(0),
+            inode: 0,
             uid: None,
             reuseaddr: option(SocketOption::ReuseAddr),
             reuseport: option(SocketOption::ReusePort),

@@ -40,8 +40,8 @@ const FIRST_PAUSE: u16 = 10;
 const LAST_PAUSE: u16 = 10_000;
 
 /// Failures that look the same are explained once: the process, the call, listen's descriptor, the address, the
-/// error, and of the socket its protocol, SO_REUSEADDR and SO_REUSEPORT.
-type Key = (i32, Name, i32, Option<Address>, i32, (Protocol, [Option<bool>; 2]));
+/// error, and of the socket its protocol, SO_REUSEADDR, SO_REUSEPORT and IPV6_V6ONLY.
+type Key = (i32, Name, i32, Option<Address>, i32, (Protocol, [Option<bool>; 3]));
 
 /// A traced thread.
 struct Thread {
@@ -293,7 +293,8 @@ impl Tracer {
             self.records.forked(parent, process);
         }
         let subject = Subject::new(process, thread, descriptor, &self.records);
-        let traits = (subject.protocol, [subject.reuseaddr, subject.reuseport]);
+        let options = [subject.reuseaddr, subject.reuseport, subject.ipv6_only];
+        let traits = (subject.protocol, options);
         let number = errno.raw_os_error();
         let key: Key = (process, call.name, of_listen, address.clone(), number, traits);
         if let Some((count, _)) = self.again.get_mut(&key) {

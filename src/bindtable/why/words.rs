@@ -572,9 +572,9 @@ pub(super) fn reason(explanation: &Explanation) -> Option<String> {
             "从内核现在列出的套接字看不出原因：冲突的套接字可能已经消失，也可能是被策略拒绝。"
         ),
         Reason::NoPortLeft { first, last, ports } => say!(
-            "The program leaves the choice to the kernel, and every port of {first}-{last} that is not \
-             reserved is taken: {ports} ports ({any}).",
-            "程序让内核选端口，而 {first}-{last} 里未保留的 {ports} 个端口已全部被占用（{any}）。",
+            "The program leaves the choice to the kernel, which found no free port in {first}-{last}: \
+             {ports} ports that are not reserved ({any}).",
+            "程序让内核选端口，而 {first}-{last} 里未保留的 {ports} 个端口中，找不到空闲的（{any}）。",
             any = if is_udp { "udp_lib_get_port" } else { "inet_csk_find_open_port" }
         ),
         Reason::NoPortToDestination { first, last, ports, count } => say!(
@@ -583,7 +583,7 @@ pub(super) fn reason(explanation: &Explanation) -> Option<String> {
             "到同一目的地的每条连接各占一个端口，connect 从 {first}-{last} 里选：\
              共 {ports} 个端口，已有 {count} 条连接{others}（__inet_hash_connect）。",
             others = match count < ports {
-                true => words!(", and servers have the others", "，其余的被服务器占用"),
+                true => words!(", and bound sockets have others", "，还有端口被绑定的套接字占用"),
                 false => "",
             }
         ),
@@ -653,6 +653,12 @@ pub(super) fn reason(explanation: &Explanation) -> Option<String> {
             "Unix 套接字绑定时要创建路径上的文件，而文件已经存在。没有进程在用，\
              是残留下来的（unix_bind_bsd）。"
         ),
+        Reason::PathUnknown => say!(
+            "A Unix socket makes its path, and the path is there. This user cannot find out whether a \
+             process has it (unix_bind_bsd).",
+            "Unix 套接字绑定时要创建路径上的文件，而文件已经存在。\
+             当前用户查不出还有没有进程在用（unix_bind_bsd）。"
+        ),
         Reason::PathIsFile => say!(
             "A Unix socket makes its path, and a file of another kind is there (unix_bind_bsd).",
             "Unix 套接字绑定时要创建路径上的文件，而那里已有别的文件（unix_bind_bsd）。"
@@ -704,8 +710,9 @@ pub(super) fn mistakes(explanation: &Explanation) -> Vec<String> {
 /// What helps, in a sentence or two.
 pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
     let new = explanation.failure.subject.descriptor;
+    let is_unix = explanation.failure.subject.protocol == Protocol::Unix;
     match help {
-        Help::BindOnce { descriptor, is_shared: true } => say!(
+        Help::BindOnceShared { descriptor } => say!(
             "Bind once. Closing descriptor {descriptor} is not enough: other processes have the same \
              socket.",
             "只绑定一次。关闭文件描述符 {descriptor} 还不够：别的进程也持有同一个套接字。"
@@ -719,7 +726,7 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
             "本进程继承了它：直接使用文件描述符 {descriptor}，不要再 bind。"
         ),
         Help::OneUser => say!("Run both as one user.", "让双方以同一用户的身份运行。"),
-        Help::BindOnce { descriptor, is_shared: false } => say!(
+        Help::BindOnce { descriptor } => say!(
             "Bind once, or close descriptor {descriptor} first.",
             "只绑定一次，或者先关闭文件描述符 {descriptor}。"
         ),
@@ -730,6 +737,10 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
         Help::V6Only { descriptor } => say!(
             "Set IPV6_V6ONLY on descriptor {descriptor} before its bind, or leave this bind out.",
             "在文件描述符 {descriptor} 上，bind 之前先设置 IPV6_V6ONLY，或者去掉这次 bind。"
+        ),
+        Help::ParentHasIt | Help::SiblingHasIt if is_unix => say!(
+            "Let one process bind the path, and the others inherit the socket.",
+            "只由一个进程绑定路径，其余的继承它的套接字。"
         ),
         Help::ParentHasIt => say!(
             "The parent has the port: let this process use what it inherits, or set SO_REUSEPORT in \
@@ -744,6 +755,10 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
              或者每个都在 bind 之前设置 SO_REUSEPORT。"
         ),
         Help::Stop { command } => say!("{command}.", "停掉占用它的进程：{command}。"),
+        Help::StopContainer => say!(
+            "Stop the container, from its host: this process is its process 1.",
+            "在宿主机上停掉容器：这个进程是容器的 1 号进程。"
+        ),
         Help::CloseOnExec => say!(
             "In the program: open the listener with SOCK_CLOEXEC.",
             "在程序里：创建监听套接字时加上 SOCK_CLOEXEC。"
@@ -779,6 +794,11 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
         Help::Addresses { command } => {
             say!("Look at the addresses: {command}.", "查看地址：{command}。")
         }
+        Help::TakeAddress { command } => say!(
+            "Take it from one of the two machines, and add it here again ({command}), or set \
+             IPV6_FREEBIND.",
+            "从其中一台机器上去掉它，再在本机重新添加（{command}）；或者设置 IPV6_FREEBIND。"
+        ),
         Help::Settle { command } => say!(
             "Wait until it is no longer tentative ({command}), or set IPV6_FREEBIND.",
             "等它离开 tentative 状态（{command}），或者设置 IPV6_FREEBIND。"
