@@ -40,8 +40,8 @@ const FIRST_PAUSE: u16 = 10;
 const LAST_PAUSE: u16 = 10_000;
 
 /// Failures that look the same are explained once: the process, the call, listen's descriptor, the address, the
-/// error, and of the socket its protocol, SO_REUSEADDR, SO_REUSEPORT and IPV6_V6ONLY.
-type Key = (i32, Name, i32, Option<Address>, i32, (Protocol, [Option<bool>; 3]));
+/// error, and of the socket its protocol, SO_REUSEADDR, SO_REUSEPORT, IPV6_V6ONLY and IP_LOCAL_PORT_RANGE.
+type Key = (i32, Name, i32, Option<Address>, i32, (Protocol, [Option<bool>; 3], Option<[u16; 2]>));
 
 /// A traced thread.
 struct Thread {
@@ -294,7 +294,7 @@ impl Tracer {
         }
         let subject = Subject::new(process, thread, descriptor, &self.records);
         let options = [subject.reuseaddr, subject.reuseport, subject.ipv6_only];
-        let traits = (subject.protocol, options);
+        let traits = (subject.protocol, options, subject.port_range);
         let number = errno.raw_os_error();
         let key: Key = (process, call.name, of_listen, address.clone(), number, traits);
         if let Some((count, _)) = self.again.get_mut(&key) {
