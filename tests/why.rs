@@ -226,6 +226,8 @@ fn input() {
     let refused = |arguments: &[&str]| refusal(&[&["why"], arguments].concat());
     assert!(refused(&[]).contains("there is no command"));
     assert!(refused(&["--"]).contains("there is no command"));
+    assert!(refused(&["ls", "-l"]).contains("as in: bindtable why -- ls"));
+    assert!(refused(&["-l"]).contains("unexpected argument '-l'"));
     assert!(refused(&["--pid", "1", "--", "true"]).contains("--pid"));
     assert!(refused(&["--pid", "x"]).contains("--pid"));
     assert!(refused(&["--format", "markdown", "--", "true"]).contains("markdown"));

@@ -281,6 +281,15 @@ pub fn parsed(arguments: Vec<OsString>) -> Result<Arguments, clap::Error> {
 
 /// What is wrong with the arguments.
 pub fn one_line(error: &clap::Error) -> String {
+    let get = |kind| error.get(kind).map(ToString::to_string).unwrap_or_default();
+    let (word, usage) = (get(ContextKind::InvalidArg), get(ContextKind::Usage));
+    let is_word = error.kind() == ErrorKind::UnknownArgument && !word.starts_with('-');
+    if is_word && usage.contains(" why ") {
+        return say!(
+            "'{word}' comes after --, as in: bindtable why -- {word}",
+            "“{word}”要写在 -- 之后，例如：bindtable why -- {word}"
+        );
+    }
     words!(english_line(error), chinese_line(error))
 }
 

@@ -32,8 +32,9 @@ tracer ignores TERM, INT and HUP, and stays until the last process that the comm
 If it is killed with KILL, these calls fail with ENOSYS from then on: restart the command. If it runs
 for an ordinary user, setuid programs and file capabilities have no effect; as root they have.
 If an old connection without a process is in the way, the tracer binds the port itself for a moment,
-to learn which option that connection kept. Within it strace and gdb cannot trace. With --pid each
-system call stops, which is slow; Ctrl+C ends it.
+to learn which option that connection kept. If the path of a Unix socket is, it asks by a connect, which
+makes no connection, whether a process has it. Within it strace and gdb cannot trace. With --pid each
+system call stops, which is slow; Ctrl+C ends it. If COMMAND is process 1, the tracer is a child of it.
 
 Not seen: calls that a filter of the program's own refuses, bind and connect by io_uring, and what
 another process does for COMMAND, as systemd does for systemctl and dockerd for docker.
@@ -52,8 +53,10 @@ EACCES、EPERM 或 EINVAL 时，先在标准错误上说明原因，再让程序
 命令由另一个进程跟踪（ptrace），过滤器（seccomp）只让上述调用停下来。跟踪进程忽略 TERM、INT 和 HUP，
 等命令启动的最后一个进程结束才退出。如果它被 KILL 杀掉，此后这些调用都会失败，返回 ENOSYS：请重新启动命令。
 以普通用户身份运行时，setuid 程序和文件的 capability 不生效；以 root 身份运行时照常生效。如果冲突的是没有
-进程的旧连接，跟踪进程会自己 bind 一下这个端口，随即释放，由此查出旧连接的选项。命令里面不能再用 strace 和
-gdb 跟踪。用 --pid 时，每个系统调用都要停一下，所以很慢；按 Ctrl+C 停止跟踪。
+进程的旧连接，跟踪进程会自己 bind 一下这个端口，随即释放，由此查出旧连接的选项；如果冲突的是 Unix
+套接字的路径，就用一次不建立连接的 connect 查出还有没有进程在用。命令里面不能再用 strace 和 gdb 跟踪。
+用 --pid 时，每个系统调用都要停一下，所以很慢；按 Ctrl+C 停止跟踪。COMMAND 是 1 号进程时，
+跟踪进程会成为它的子进程。
 
 看不到的有：被程序自己的过滤器拒绝的调用，通过 io_uring 发起的 bind 和 connect，以及别的进程替 COMMAND
 做的事：systemctl 背后是 systemd，docker 背后是 dockerd。
