@@ -868,6 +868,12 @@ fn addresses() {
             "This socket is bound to 127.0.0.1:3459 already",
             "connect to 127.255.255.255:3459 fails: EACCES",
             "SO_BROADCAST",
+            "fails: EINVAL",
+            "This socket is connected, and a connection cannot listen",
+            "bind to [::ffff:127.0.0.1]:3461 fails: EINVAL",
+            "IPV6_V6ONLY keeps this socket from it",
+            "bind to [ff02::1]:3461 fails: EINVAL",
+            "ff02::1 is link-local",
         ],
     );
 }

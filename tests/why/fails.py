@@ -402,6 +402,13 @@ def addresses():
     bound.bind(LOOPBACK)
     tried(bound.bind, ("127.0.0.1", PORT + 1))
     tried(new(kind=socket.SOCK_DGRAM).connect, ("127.255.255.255", PORT))
+    bound.listen()
+    client = socket.create_connection(LOOPBACK)
+    tried(client.listen)
+    alone = new(socket.AF_INET6)
+    alone.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    tried(alone.bind, ("::ffff:127.0.0.1", PORT + 2))
+    tried(new(socket.AF_INET6, socket.SOCK_DGRAM).bind, ("ff02::1", PORT + 2))
 
 
 def privileged():

@@ -18,7 +18,7 @@ use rustix::process::geteuid;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -163,6 +163,10 @@ pub enum Reason {
     Length { given: u32, needed: u32 },
     /// A link-local address without its interface.
     NoScope { ip: IpAddr },
+    /// The socket is connected.
+    Connected,
+    /// An address of IPv4, mapped, and IPV6_V6ONLY.
+    MappedAlone,
     /// A file that is a socket, or was one.
     PathTaken { listens: bool },
     /// A socket's file, of which this user cannot find out whether a process has it.
@@ -209,6 +213,7 @@ pub enum Help {
     OtherPort,
     BindFirst,
     Scope,
+    ClearV6Only,
     Unlink { path: Option<String> },
     OtherPath,
     Policy,
@@ -604,13 +609,15 @@ impl Explanation<'_> {
         let local = failure.subject.local;
         // SIN6_LEN_RFC2133, struct sockaddr_in
         let needed = if failure.subject.is_ipv6 == Some(true) { 24 } else { 16 };
+        let is_tcp = matches!(failure.subject.protocol, Protocol::Tcp | Protocol::Mptcp);
         let is_short = failure.call != Name::Listen
-            && matches!(failure.subject.protocol, Protocol::Tcp | Protocol::Udp | Protocol::Mptcp)
+            && (is_tcp || failure.subject.protocol == Protocol::Udp)
             && failure.address_length < needed;
-        let lacks_scope = failure.inet().filter(|address| match address {
-            SocketAddr::V6(v6) => v6.ip().is_unicast_link_local() && v6.scope_id() == 0,
-            SocketAddr::V4(_) => false,
-        });
+        let ipv6 = match failure.inet() {
+            Some(SocketAddr::V6(v6)) => Some((*v6.ip(), v6.scope_id())),
+            _ => None,
+        };
+        let is_ipv6_alone = failure.subject.ipv6_only == Some(true);
         match failure.call {
             _ if is_short => {
                 let given = failure.address_length;
@@ -622,11 +629,16 @@ impl Explanation<'_> {
             Name::Listen if local.is_none() && failure.subject.protocol == Protocol::Unix => {
                 self.say(Reason::NotBound, [Help::BindFirst]);
             }
-            _ => {
-                if let Some(address) = lacks_scope {
-                    self.say(Reason::NoScope { ip: address.ip() }, [Help::Scope]);
+            Name::Listen if is_tcp => self.say(Reason::Connected, [Help::NewSocket]),
+            _ => match ipv6 {
+                Some((ip, 0)) if ip.is_unicast_link_local() || is_link_multicast(ip) => {
+                    self.say(Reason::NoScope { ip: ip.into() }, [Help::Scope]);
                 }
-            }
+                Some((ip, _)) if ip.to_ipv4_mapped().is_some() && is_ipv6_alone => {
+                    self.say(Reason::MappedAlone, [Help::ClearV6Only]);
+                }
+                _ => {}
+            },
         }
     }
 
@@ -691,6 +703,11 @@ impl Explanation<'_> {
             }
         }
     }
+}
+
+/// Whether it is a multicast address of one link, or of one interface: RFC 4291, section 2.7.
+fn is_link_multicast(ip: Ipv6Addr) -> bool {
+    ip.is_multicast() && matches!(ip.octets()[1] & 0xf, 1 | 2)
 }
 
 /// Where a path of the process is, for this one.

@@ -645,6 +645,14 @@ pub(super) fn reason(explanation: &Explanation) -> Option<String> {
             "{ip} is link-local: without its interface (sin6_scope_id) it says nothing.",
             "{ip} 是链路本地地址：必须指明网络接口（sin6_scope_id）。"
         ),
+        Reason::Connected => say!(
+            "This socket is connected, and a connection cannot listen (inet_listen).",
+            "本套接字已经连接，有连接的套接字不能监听（inet_listen）。"
+        ),
+        Reason::MappedAlone => say!(
+            "The address is one of IPv4, and IPV6_V6ONLY keeps this socket from it (inet6_bind).",
+            "这是 IPv4 的地址，而本套接字开启了 IPV6_V6ONLY，只能使用 IPv6（inet6_bind）。"
+        ),
         Reason::PathTaken { listens: true } => say!(
             "A Unix socket makes its path, and the path is there: a process has it (unix_bind_bsd).",
             "Unix 套接字绑定时要创建路径上的文件，而文件已经存在，\
@@ -855,6 +863,10 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
                 ),
             }
         }
+        Help::ClearV6Only => say!(
+            "Clear IPV6_V6ONLY before bind, or use a socket of IPv4.",
+            "bind 之前关闭 IPV6_V6ONLY，或者改用 IPv4 的套接字。"
+        ),
         Help::OtherPath => say!("Use another path.", "换一个路径。"),
         Help::Policy => say!(
             "Look at the logs: ausearch -m avc; journalctl -k | grep -i apparmor; systemctl show -p \
