@@ -103,7 +103,7 @@ pub(super) fn answer(finding: &Finding) -> String {
             ),
             Status::InUse => say!(
                 "{what} is in use: bind is refused, and no socket that the kernel lists is the reason.",
-                "{what}被占用：bind 被拒绝，原因却不在内核列出的套接字里。"
+                "{what}被占用：bind 被拒绝，但不是内核列出的任何套接字造成的。"
             ),
         };
     };
@@ -458,7 +458,7 @@ pub(super) fn why(verdict: &Verdict) -> String {
         None => say!(
             "It depends on what cannot be read: an option of the old socket, or which socket was \
              bound last.",
-            "无法确定：取决于读不到的信息，即旧套接字的选项，或者哪个套接字最后绑定。"
+            "无法确定：取决于读不到的信息（旧套接字的某个选项，或者各套接字绑定的先后）。"
         ),
     }
 }
@@ -541,10 +541,10 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
              它也不会处理 SIGTERM 这样的信号。在它的终端里用 fg 恢复。"
         ),
         Case::Resists { pid, name, is_traced: true } => say!(
-            "Process {pid} ({name}) stands still under a debugger, as gdb or strace are: until that \
-             lets it go on, it sees no signal but SIGKILL.",
-            "进程 {pid}（{name}）被调试器（例如 gdb、strace）停住了：恢复运行之前，\
-             它只对 SIGKILL 有反应。"
+            "Process {pid} ({name}) stands still under a debugger, as gdb is one: until that lets it go \
+             on, it sees no signal but SIGKILL.",
+            "进程 {pid}（{name}）已被调试器（例如 gdb）暂停：调试器让它恢复运行之前，\
+             除 SIGKILL 外，它不处理任何信号。"
         ),
         Case::Resists { pid, name, is_traced: false } => say!(
             "Process {pid} ({name}) ignores SIGTERM, so a plain kill does not end it.",
@@ -701,7 +701,7 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
             let whole = Target { port, ip: None, interface: None };
             say!(
                 "{who} has {other} port {port}, which does not matter here: see {see}",
-                "{who}占用的是 {other} 端口 {port}，与这里无关：见 {see}",
+                "{who}占用的是 {other} 端口 {port}，与这里无关。查看：{see}",
                 who = self::who(who, finding),
                 other = other.name().to_uppercase(),
                 see = target::command(&whole, other).unwrap_or_default()
@@ -726,7 +726,7 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
             "bind fails with EADDRNOTAVAIL (Cannot assign requested address): {address} is an address \
              of another interface than the one that was named.",
             "bind 会返回 EADDRNOTAVAIL（Cannot assign requested address，无法指定被请求的地址）：\
-             {address} 属于另一个网络接口，不是这里指定的那个。"
+             {address} 属于另一个网络接口，不是命令里指定的那个。"
         ),
         Case::Policy { error } => say!(
             "bind fails with {error}, and neither a socket nor a missing privilege is \
@@ -749,8 +749,7 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
         Case::Tentative { address, has_failed: true } => say!(
             "bind fails with EADDRNOTAVAIL, though {address} is there: duplicate address detection \
              has failed. Another machine on the link has this address.",
-            "bind 返回 EADDRNOTAVAIL，尽管 {address} 已经配置：重复地址检测失败，\
-             链路上另一台机器也在用这个地址。"
+            "bind 返回 EADDRNOTAVAIL，尽管 {address} 已经配置：它没有通过重复地址检测，链路上另一台机器也在用这个地址。"
         ),
         Case::Refused { address: IpAddr::V6(ip), .. } if ip.is_unicast_link_local() => say!(
             "bind to {ip} fails without an interface: a link-local address needs one, as in \
@@ -855,8 +854,9 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
             "Give the server CAP_NET_BIND_SERVICE, which this root lacks: the root of a user \
              namespace has it only over a network namespace that was made there. Or allow all users, \
              as root of the machine: {command}",
-            "让服务器有 CAP_NET_BIND_SERVICE，这里的 root 没有它：用户命名空间里的 root，\
-             只对在其中新建的网络命名空间有这个特权。或者以本机 root 的身份对所有用户放开：{command}"
+            "给服务器授予 CAP_NET_BIND_SERVICE，这里的 root 没有这项特权：用户命名空间里的 root，\
+             只在该用户命名空间里新建的网络命名空间中才有。\
+             或者以宿主机的 root 身份对所有用户放开：{command}"
         ),
         Help::Privilege { command } => say!(
             "Run the server as root, give it CAP_NET_BIND_SERVICE, or allow all users: {command}",
@@ -870,15 +870,15 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
              就在服务器里设置 IP_FREEBIND，或者设置 net.ipv4.ip_nonlocal_bind。"
         ),
         Help::Settle { command, has_failed: true } => say!(
-            "Take the address from one of the two machines, and add it here again ({command} shows \
-             it); or set IPV6_FREEBIND in the server.",
-            "从其中一台机器上去掉这个地址，再在本机重新添加（用 {command} 查看）；\
+            "Take the address from the other machine, and then delete it here and add it again \
+             ({command} shows it); or set IPV6_FREEBIND in the server.",
+            "从另一台机器上去掉这个地址，再在本机删除并重新添加（用 {command} 查看）；\
              或者在服务器里设置 IPV6_FREEBIND。"
         ),
         Help::Settle { command, has_failed: false } => say!(
             "Wait until the address is no longer tentative ({command}), or set IPV6_FREEBIND in the \
              server.",
-            "等地址离开 tentative 状态（{command}），或者在服务器里设置 IPV6_FREEBIND。"
+            "等地址离开 tentative 状态（用 {command} 查看），或者在服务器里设置 IPV6_FREEBIND。"
         ),
         Help::FindPolicy { command } => say!(
             "Find the policy that refuses, as root: {command}",
@@ -971,16 +971,18 @@ pub(super) fn range_rule(proto: Proto) -> &'static str {
             "bind to port 0 needs a port that no socket has at its address, TIME_WAIT included. \
              connect without bind needs less: it may take a port that has a connection to another \
              peer.",
-            "绑定端口 0 时，内核选的端口在该地址上不能有任何套接字，TIME_WAIT 也算。\
-             不 bind、直接 connect，要求低一些：端口上即使已有连到其他对端的连接，也可以再用。"
+            "绑定端口 0 时，内核选的端口在所绑定的地址上不能有任何套接字，\
+             处于 TIME_WAIT 的也不行。不 bind、直接 connect 时要求低一些：\
+             端口上即使已有到其他对端的连接，也可以选用。"
         ),
         Proto::Udp => words!(
             "bind to port 0, and connect or sendto without bind, need a port that no socket has at \
              their address; or one whose sockets share with the new one (SO_REUSEADDR in all, or \
              SO_REUSEPORT in all and one user), and then they share it.",
-            "绑定端口 0，以及不 bind、直接 connect 或 sendto，内核选的端口在该地址上都不能有任何套接字；\
-             除非可以与它们共用（新旧套接字都有 SO_REUSEADDR，或者都有 SO_REUSEPORT 且属于同一用户），\
-             这时双方共用一个端口。"
+            "绑定端口 0 时，以及不 bind、直接 connect 或 sendto 时，\
+             内核选的端口在所用的地址上不能有任何套接字，除非已有的套接字都能与新套接字共用（\
+             全部设置了 SO_REUSEADDR，或者全部设置了 SO_REUSEPORT 且属于同一用户），\
+             这时它们共用这个端口。"
         ),
     }
 }
@@ -1008,8 +1010,8 @@ pub(super) fn unseen(unseen: &Unseen, finding: &Finding) -> String {
             "Not seen: the descriptors of some processes ({count}). Root needs the capability \
              CAP_SYS_PTRACE to read them, and in a container or under a policy (Landlock) it may lack \
              that: ask on the host.",
-            "看不到 {count} 个进程的文件描述符：root 也要有 CAP_SYS_PTRACE 才能读取，\
-             容器里或者在 Landlock 这样的策略下可能没有。请在宿主机上重新运行。"
+            "看不到 {count} 个进程的文件描述符：root 也要有 CAP_SYS_PTRACE 才能读取，而在容器里，或者受 Landlock 之类的策略限制时，\
+             可能没有这项 capability。请在宿主机上重新运行。"
         ),
         Unseen::Proc { error } => say!(
             "Not seen: the processes, since this command could not read /proc ({error}).",

@@ -52,9 +52,9 @@ EACCES、EPERM 或 EINVAL 时，先在标准错误上说明原因，再让程序
 
 命令由另一个进程跟踪（ptrace），过滤器（seccomp）只让上述调用停下来。跟踪进程忽略 TERM、INT 和 HUP，
 等命令启动的最后一个进程结束才退出。如果它被 KILL 杀掉，此后这些调用都会失败，返回 ENOSYS：请重新启动命令。
-以普通用户身份运行时，setuid 程序和文件的 capability 不生效；以 root 身份运行时照常生效。如果冲突的是没有
-进程的旧连接，跟踪进程会自己 bind 一下这个端口，随即释放，由此查出旧连接的选项；如果冲突的是 Unix
-套接字的路径，就用一次不建立连接的 connect 查出还有没有进程在用。命令里面不能再用 strace 和 gdb 跟踪。
+以普通用户身份运行时，setuid 程序和文件的 capability 不生效；以 root 身份运行时照常生效。如果冲突的是
+不属于任何进程的旧连接，跟踪进程会自己短暂绑定这个端口，随即释放，由此查出旧连接的选项；如果冲突的是
+Unix 套接字的路径，就用一次不建立连接的 connect 查出还有没有进程在用。被跟踪的命令里不能再用 strace 和 gdb。
 用 --pid 时，每个系统调用都要停一下，所以很慢；按 Ctrl+C 停止跟踪。COMMAND 是 1 号进程时，
 跟踪进程会成为它的子进程。
 
@@ -180,8 +180,9 @@ pub(super) fn first_process() -> String {
     say!(
         "this command is process 1, so bindtable's tracer is a child of it: a program that waits for the \
          last of its children waits forever. An init before it avoids that: docker run --init",
-        "这条命令是 1 号进程，bindtable 的跟踪进程会成为它的子进程：等待全部子进程结束的程序会一直等下去。\
-         在它前面加一个 init 就能避免：docker run --init"
+        "这条命令是 1 号进程，所以 bindtable 的跟踪进程会成为它的子进程；\
+         如果程序要等所有子进程都结束，就会一直等下去。让 init 当 1 号进程就能避免：\
+         docker run --init"
     )
 }
 
@@ -419,9 +420,12 @@ pub(super) fn obstacle(old: &Obstacle, failure: &Failure) -> String {
         let others = old.processes.len() - 1;
         if others > 0 {
             text += &match others {
-                1 => say!(", and one more process has it", "，另外 1 个进程也持有它"),
+                1 => say!(", and one more process has it", "；另外还有 1 个进程持有它"),
                 _ => {
-                    say!(", and {others} more processes have it", "，另外 {others} 个进程也持有它")
+                    say!(
+                        ", and {others} more processes have it",
+                        "；另外还有 {others} 个进程持有它"
+                    )
                 }
             };
         }
@@ -567,7 +571,7 @@ pub(super) fn reason(explanation: &Explanation) -> Option<String> {
         ),
         Reason::Unknown => say!(
             "It depends on what this user cannot read.",
-            "无法确定：取决于这个用户读不到的信息。"
+            "无法确定：取决于当前用户读不到的信息。"
         ),
         Reason::Gone => say!(
             "No socket that the kernel lists now explains it. The one that was in the way has gone \
@@ -577,7 +581,7 @@ pub(super) fn reason(explanation: &Explanation) -> Option<String> {
         Reason::NoPortLeft { first, last, ports } => say!(
             "The program leaves the choice to the kernel, which found no free port in {first}-{last}: \
              {ports} ports that are not reserved ({any}).",
-            "程序让内核选端口，而 {first}-{last} 里未保留的 {ports} 个端口中，找不到空闲的（{any}）。",
+            "程序让内核选端口，而 {first}-{last} 里未保留的 {ports} 个端口没有一个空闲（{any}）。",
             any = if is_udp { "udp_lib_get_port" } else { "inet_csk_find_open_port" }
         ),
         Reason::NoPortToDestination { first, last, ports, count } => say!(
@@ -586,14 +590,16 @@ pub(super) fn reason(explanation: &Explanation) -> Option<String> {
             "到同一目的地的每条连接各占一个端口，connect 从 {first}-{last} 里选：\
              共 {ports} 个端口，已有 {count} 条连接{others}（__inet_hash_connect）。",
             others = match count < ports {
-                true => words!(", and bound sockets have others", "，还有端口被绑定的套接字占用"),
+                true =>
+                    words!(", and bound sockets have others", "，另一些端口由已绑定的套接字占用"),
                 false => "",
             }
         ),
         Reason::NoSource { ip } => say!(
             "No address of this network namespace leads to {ip}, as where IPv6 is off \
              (ipv6_dev_get_saddr).",
-            "本网络命名空间里，没有可以通往 {ip} 的源地址，例如 IPv6 已关闭（ipv6_dev_get_saddr）。"
+            "本网络命名空间里没有可用来访问 {ip} 的源地址，IPv6 关闭时就会这样（\
+             ipv6_dev_get_saddr）。"
         ),
         Reason::Tentative { ip, has_failed: false } => say!(
             "{ip} is there, but still tentative: the kernel checks that no other machine has it \
@@ -602,11 +608,11 @@ pub(super) fn reason(explanation: &Explanation) -> Option<String> {
         ),
         Reason::Tentative { ip, has_failed: true } => say!(
             "{ip} is there, but duplicate address detection has failed: another machine has it.",
-            "{ip} 已经配置，但重复地址检测失败：另一台机器也在用它。"
+            "{ip} 已经配置，但没有通过重复地址检测：另一台机器也在用它。"
         ),
         Reason::OtherInterface { ip } => say!(
             "{ip} is an address of another interface than the one that was named.",
-            "地址 {ip} 属于另一个网络接口，不是这里指定的那个。"
+            "地址 {ip} 属于另一个网络接口，不是程序指定的那个。"
         ),
         Reason::SameConnection => say!(
             "A connection with the same four-tuple exists already (__inet_check_established).",
@@ -614,7 +620,7 @@ pub(super) fn reason(explanation: &Explanation) -> Option<String> {
         ),
         Reason::NotThisMachine { ip } => say!(
             "No interface of this network namespace has the address {ip} ({function}).",
-            "本网络命名空间里，没有网络接口配置了地址 {ip}（{function}）。",
+            "本网络命名空间里的网络接口都没有配置地址 {ip}（{function}）。",
             function = if subject.is_ipv6 == Some(true) { "inet6_bind" } else { "inet_bind" }
         ),
         Reason::Privileged { first } => say!(
@@ -650,29 +656,30 @@ pub(super) fn reason(explanation: &Explanation) -> Option<String> {
             "本套接字已经连接，有连接的套接字不能监听（inet_listen）。"
         ),
         Reason::MappedAlone => say!(
-            "The address is one of IPv4, and IPV6_V6ONLY keeps this socket from it (inet6_bind).",
-            "这是 IPv4 的地址，而本套接字开启了 IPV6_V6ONLY，只能使用 IPv6（inet6_bind）。"
+            "The address is a mapped one of IPv4, and IPV6_V6ONLY keeps this socket from it (inet6_bind).",
+            "这个地址是 IPv4 映射地址，而本套接字开启了 IPV6_V6ONLY，只能使用 IPv6（\
+             inet6_bind）。"
         ),
         Reason::PathTaken { listens: true } => say!(
             "A Unix socket makes its path, and the path is there: a process has it (unix_bind_bsd).",
-            "Unix 套接字绑定时要创建路径上的文件，而文件已经存在，\
+            "Unix 套接字绑定时要在这个路径上创建文件，而文件已经存在，\
              还有进程在用（unix_bind_bsd）。"
         ),
         Reason::PathTaken { listens: false } => say!(
             "A Unix socket makes its path, and the path is there. No process has it: it was left \
              behind (unix_bind_bsd).",
-            "Unix 套接字绑定时要创建路径上的文件，而文件已经存在。没有进程在用，\
+            "Unix 套接字绑定时要在这个路径上创建文件，而文件已经存在。没有进程在用，\
              是残留下来的（unix_bind_bsd）。"
         ),
         Reason::PathUnknown => say!(
-            "A Unix socket makes its path, and the path is there. This user cannot find out whether a \
-             process has it (unix_bind_bsd).",
-            "Unix 套接字绑定时要创建路径上的文件，而文件已经存在。\
-             当前用户查不出还有没有进程在用（unix_bind_bsd）。"
+            "A Unix socket makes its path, and the path is there (unix_bind_bsd). This user cannot find \
+             out whether a process has it.",
+            "Unix 套接字绑定时要在这个路径上创建文件，而文件已经存在（unix_bind_bsd）。\
+             当前用户查不出还有没有进程在用。"
         ),
         Reason::PathIsFile => say!(
             "A Unix socket makes its path, and a file of another kind is there (unix_bind_bsd).",
-            "Unix 套接字绑定时要创建路径上的文件，而那里已有别的文件（unix_bind_bsd）。"
+            "Unix 套接字绑定时要在这个路径上创建文件，而那里已有别的文件（unix_bind_bsd）。"
         ),
         Reason::NameTaken => say!(
             "An abstract name belongs to one socket (unix_bind_abstract).",
@@ -691,8 +698,8 @@ pub(super) fn reason(explanation: &Explanation) -> Option<String> {
         Reason::Policy => say!(
             "No socket refuses this, a policy does: a security module, a cgroup's BPF program, \
              Landlock, a packet filter, or a route (prohibit).",
-            "拒绝的原因不是套接字，而是策略：安全模块、cgroup 的 BPF 程序、Landlock、包过滤，\
-             或者路由（prohibit）。"
+            "拒绝的原因不是套接字冲突，而是策略：安全模块、cgroup 的 BPF 程序、Landlock、\
+             包过滤规则，或者路由（prohibit）。"
         ),
     };
     Some(text)
@@ -730,11 +737,11 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
         ),
         Help::BindPathOnce => say!(
             "Bind once. Closing the first socket leaves the path: unlink(2) removes it.",
-            "只绑定一次。关闭前一个套接字，路径还在：要用 unlink(2) 删除。"
+            "只绑定一次。第一个套接字关闭之后，路径仍然存在：要用 unlink(2) 删除。"
         ),
         Help::UseInherited { descriptor } => say!(
             "This process has inherited it: use descriptor {descriptor}, without bind.",
-            "本进程继承了它：直接使用文件描述符 {descriptor}，不要再 bind。"
+            "本进程已经继承了这个套接字：直接使用文件描述符 {descriptor}，不要再 bind。"
         ),
         Help::OneUser => say!("Run both as one user.", "让双方以同一用户的身份运行。"),
         Help::BindOnce { descriptor } => say!(
@@ -806,13 +813,14 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
             say!("Look at the addresses: {command}.", "查看地址：{command}。")
         }
         Help::TakeAddress { command } => say!(
-            "Take it from one of the two machines, and add it here again ({command}), or set \
-             IPV6_FREEBIND.",
-            "从其中一台机器上去掉它，再在本机重新添加（{command}）；或者设置 IPV6_FREEBIND。"
+            "Take it from the other machine, and then delete it here and add it again ({command} shows \
+             it); or set IPV6_FREEBIND.",
+            "从另一台机器上去掉它，再在本机删除并重新添加（用 {command} 查看）；\
+             或者设置 IPV6_FREEBIND。"
         ),
         Help::Settle { command } => say!(
-            "Wait until it is no longer tentative ({command}), or set IPV6_FREEBIND.",
-            "等它离开 tentative 状态（{command}），或者设置 IPV6_FREEBIND。"
+            "Wait until it is no longer tentative ({command} shows it), or set IPV6_FREEBIND.",
+            "等它离开 tentative 状态（用 {command} 查看），或者设置 IPV6_FREEBIND。"
         ),
         Help::ChooseLater { command } if explanation.failure.subject.protocol == Protocol::Udp => {
             say!("Widen the range: {command}.", "扩大端口范围：{command}。")
@@ -844,7 +852,7 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
         Help::NewSocket => say!("Use a new socket.", "改用新的套接字。"),
         Help::OtherPort => say!(
             "Bind another port, or leave bind out: then connect chooses.",
-            "绑定别的端口，或者不 bind，由 connect 选择。"
+            "绑定别的端口，或者不 bind，由 connect 选端口。"
         ),
         Help::BindFirst => say!("Call bind before listen.", "先调用 bind，再调用 listen。"),
         Help::Scope => say!(
@@ -855,11 +863,11 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
             match path.clone().map(Outside::from).as_ref().and_then(Outside::quoted) {
                 Some(path) => say!(
                     "Remove it: rm {path}. In the program: unlink(2) before bind.",
-                    "删除它：rm {path}。在程序里：bind 之前先调用 unlink(2)。"
+                    "删除这个文件：rm {path}。在程序里：bind 之前先调用 unlink(2)。"
                 ),
                 None => say!(
                     "Remove it. In the program: unlink(2) before bind.",
-                    "删除它。在程序里：bind 之前先调用 unlink(2)。"
+                    "删除这个文件。在程序里：bind 之前先调用 unlink(2)。"
                 ),
             }
         }
