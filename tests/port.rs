@@ -890,8 +890,13 @@ fn hostile_names() {
         ("x;id;\x1b[31mRED.service", &*kill),
         ("a\u{202e}b.service", &kill),
         ("--force.service", &kill),
-        ("x;id;.service", "systemctl stop 'x;id;.service'"),
-        ("$(id)'`.service", r#"systemctl stop '$(id)'"'"'`.service'"#),
+        ("x;id;.service", &kill),
+        ("$(id)'`.service", &kill),
+        // systemctl takes these for patterns, or for none of its names.
+        ("*.service", &kill),
+        ("[a-z]?.service", &kill),
+        (".service", &kill),
+        ("web@1.service", "systemctl stop web@1.service"),
         (r"dev-a\x2db.service", r#"systemctl stop "dev-a\\x2db.service""#),
     ] {
         let cgroup = format!("0::/{unit}");

@@ -528,7 +528,7 @@ fn supervised() {
     for (start, stop) in [
         ("exec runsv web", "sv down "),
         ("exec s6-supervise web", "s6-svc -d "),
-        ("exec supervisord --nodaemon --configuration supervisord.conf", "supervisorctl stop "),
+        ("exec supervisord --nodaemon --configuration supervisord.conf", "supervisorctl -c /"),
     ] {
         let scratch = Scratch::new();
         let folder = scratch.path();
@@ -683,7 +683,14 @@ fn words() {
         let pid = server.pid().as_raw();
         let kill = format!("kill -CONT {pid}; kill {pid}");
         for _ in 0..4 {
-            let word = random_word(&mut random).replace('\n', " ");
+            let word = match random.bool() {
+                true => random_word(&mut random).replace('\n', " "),
+                false => (0..8)
+                    .map(|_| {
+                        random.choice(['a', '1', ':', '_', '.', '\\', '@', '-']).expect("some")
+                    })
+                    .collect(),
+            };
             let unit = format!("{word}.service");
             for (at, (cgroup, stop)) in [
                 (format!("0::/system.slice/{unit}"), "systemctl stop "),
@@ -702,6 +709,7 @@ fn words() {
                     Some(words) => {
                         let own = if at == 0 { &unit } else { &word };
                         assert_eq!(printed(words), format!("{own}\x1e"), "SEED {SEED}");
+                        assert!(!own.contains(['*', '?', '[', ' ']), "{own} is a pattern");
                         quoted[at] += 1;
                     }
                 }

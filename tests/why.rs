@@ -20,7 +20,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use unicode_width::UnicodeWidthStr;
 
-const TRIALS: [(&str, fn()); 70] = [
+const TRIALS: [(&str, fn()); 71] = [
     ("why_input", input),
     ("why_exit_status", exit_status),
     ("why_quiet", quiet),
@@ -47,6 +47,7 @@ const TRIALS: [(&str, fn()); 70] = [
     ("why_workers", workers),
     ("why_first_thread_ended", first_thread_ended),
     ("why_process_1", process_1),
+    ("why_several", several),
     ("why_moved", moved),
     ("why_udp_connected", udp_connected),
     ("why_v6only", v6only),
@@ -309,7 +310,7 @@ pub fn are_explained(output: Output) {
             "LISTEN 127.0.0.1:3461: SO_REUSEADDR on.",
             "), descriptor 3, a child, has inherited it;",
             "ago and has closed its own",
-            "In the program: open the listener with SOCK_CLOEXEC.",
+            "In the program: close the listener in the child, after fork.",
             in_use,
             "connect to 127.0.0.1:3462 fails: EADDRNOTAVAIL",
             "in the way connections to 127.0.0.1:3462: 4 ESTABLISHED the rule",
@@ -607,11 +608,11 @@ fn connection() {
             "in the way ESTABLISHED 127.0.0.1:3459",
             "a child the rule",
             "The old one has it, this socket does not",
-            "what helps Set SO_REUSEADDR before bind: that is enough now. kill",
+            "what helps Set SO_REUSEADDR before bind: that is enough now.",
         ],
     );
     assert!(output.stdout.ends_with("done\n"), "{}", output.stdout);
-    for words in ["inherited", "SOCK_CLOEXEC", "Bind once"] {
+    for words in ["inherited", "SOCK_CLOEXEC", "Bind once", "kill"] {
         assert!(!flat(&output.stderr).contains(words), "{}", output.stderr);
     }
 }
@@ -727,14 +728,37 @@ fn other_process() {
     let holder = std::process::id();
     has(
         &output.stderr,
-        &["LISTEN 127.0.0.1:3459", &format!("({holder})"), &format!("kill {holder}.")],
+        &["LISTEN 127.0.0.1:3459", &format!("({holder})"), &format!("kill {holder}")],
     );
     for word in ["sibling", "parent", "a child"] {
         assert!(!output.stderr.contains(word), "{}", output.stderr);
     }
 }
 
-/// Of a parent and children that share a listener, the parent alone is to be stopped.
+/// Two are in the way of one: both are to be stopped. And both descriptors of one process are to be closed.
+fn several() {
+    let first = hold_port();
+    let second = Process::start(Command::new("nc.openbsd").args(["-l", "127.0.0.2", "3459"]));
+    let told = wait_for("both", || {
+        let told = flat(&fails(&["any_address"]).stderr);
+        told.contains("LISTEN 127.0.0.2:3459").then_some(told)
+    });
+    let kill = told.split_once("what helps kill ").expect("both are others").1;
+    let pids: Vec<&str> = kill.trim_end_matches('.').split(' ').collect();
+    for pid in [std::process::id().to_string(), second.pid().to_string()] {
+        assert!(pids.contains(&&*pid), "{told}");
+    }
+    drop((first, second));
+    wait_for("a free port", || TcpListener::bind("127.0.0.1:3459").ok());
+    let told = fails(&["two_own"]).stderr;
+    has(&told, &["Bind once, or close descriptors 3, 4, 5 first."]);
+    // A mapped address is one of IPv4: no IPV6_V6ONLY helps.
+    let told = fails(&["mapped"]).stderr;
+    has(&told, &["bind to [::ffff:127.0.0.1]:3459 fails", "close descriptor 3 first"]);
+    assert!(!told.contains("Set IPV6_V6ONLY"), "{told}");
+}
+
+/// Of a parent and children that share a listener, each is to be stopped: not every program's workers end with it.
 fn master() {
     let mut command = Command::new(python());
     let master = Process::start(command.arg(script()).arg("master"));
@@ -745,7 +769,7 @@ fn master() {
         &[
             "LISTEN 127.0.0.1:3459",
             &format!("({}), descriptors 3, 4", master.pid()),
-            &format!("what helps kill {}.", master.pid()),
+            &format!("what helps kill {} ", master.pid()),
         ],
     );
 }

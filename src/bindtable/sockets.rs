@@ -152,11 +152,15 @@ pub fn std_error(errno: Errno) -> io::Error {
 /// Every connection to that address: as the kernel lists them, or else from the tables below `folder`,
 /// as [`in_proc`]. It fails with what reading the tables says.
 pub fn connections_to(proto: Proto, peer: SocketAddr, folder: &str) -> io::Result<Vec<Listed>> {
-    let family = if peer.is_ipv4() { AF_INET } else { AF_INET6 };
     let ports = [0, peer.port()];
-    let all = dump(proto, family, ports, ALL_BUT_BOUND);
+    let all = dump(proto, AF_INET, ports, ALL_BUT_BOUND).map(|mut all| {
+        all.extend(dump(proto, AF_INET6, ports, ALL_BUT_BOUND).unwrap_or_default());
+        all
+    });
     let mut all = all.or_else(|_| in_proc(folder, proto, ports))?;
-    all.retain(|socket| socket.peer == Some((peer.ip(), peer.port())));
+    // An address of IPv4 is one, mapped or not.
+    let is_there = |ip: IpAddr| ip.to_canonical() == peer.ip().to_canonical();
+    all.retain(|socket| socket.peer.is_some_and(|(ip, _)| is_there(ip)));
     Ok(all)
 }
 

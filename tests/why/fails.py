@@ -192,6 +192,26 @@ def workers():
         os.wait()
 
 
+def any_address():
+    tried(new().bind, ("0.0.0.0", PORT))
+
+
+def two_own():
+    """Two sockets of this process are in the way, the first one by two descriptors."""
+    held = [listener(), new()]
+    os.dup(held[0].fileno())
+    held[1].bind(("127.0.0.2", PORT))
+    any_address()
+    for made in held:
+        made.close()
+
+
+def mapped():
+    held = listener()
+    tried(new(socket.AF_INET6).bind, ("::ffff:127.0.0.1", PORT))
+    held.close()
+
+
 def moved():
     """A server has moved its listener to another descriptor, and a child binds the same address."""
     held = listener()

@@ -1,6 +1,6 @@
 //! What helps, easiest first. No command is run.
 
-use super::cases::engine;
+use super::cases::{argument, engine};
 use super::finding::{
     Can, Case, Engine, Finding, Help, IfStill, ServerOption, Socket, Status, Unseen, Why,
 };
@@ -10,6 +10,7 @@ use crate::kernel::Proto;
 use crate::language::Language;
 use crate::printable::Outside;
 use crate::sockets::State;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -190,13 +191,21 @@ fn stop_activated(holders: &BTreeSet<&Holder>, port: u16) -> Option<String> {
     let systemd = holders.iter().find(|holder| is_systemd(holder))?;
     let systemctl = if systemd.pid == 1 { "systemctl" } else { "systemctl --user" };
     let others = holders.iter().filter(|holder| !is_systemd(holder));
-    let services = others.filter_map(|it| it.unit.as_ref().filter(|it| is_service(it))?.quoted());
+    let services = others.filter_map(|it| plain(it.unit.as_ref().filter(|it| is_service(it))?));
     let services: BTreeSet<String> = services.map(|unit| format!(" {unit}")).collect();
     Some(format!(
         "{systemctl} stop $({systemctl} list-sockets --no-legend | awk '$1 ~ /:{port}$/ {{print $2; \
          if ($3 != \"-\") print $3}}'){}",
         services.into_iter().collect::<String>()
     ))
+}
+
+/// The name of a unit or a container as one word for a shell; none where it is no such name: systemctl takes others
+/// for patterns (systemctl(1), VALID_CHARS of systemd's unit-name.h).
+fn plain(name: &Outside) -> Option<Cow<'_, str>> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || ":_.\\@-".contains(c);
+    let is_name = name.raw().chars().all(is_plain) && !name.raw().starts_with('.');
+    name.quoted().filter(|_| is_name)
 }
 
 /// Whether it is a service, and not the one in which a user's systemd runs.
@@ -219,7 +228,7 @@ fn stop_container(holders: &BTreeSet<&Holder>) -> Option<String> {
         ("machine-", "machinectl poweroff"),
     ];
     let (_, stop) = stop.iter().find(|(part, _)| cgroups.contains(part))?;
-    Some(format!("{stop} {}", container.quoted()?))
+    Some(format!("{stop} {}", plain(container)?))
 }
 
 /// The command for the supervisor that started the server, and would start it again after a kill.
@@ -230,8 +239,18 @@ fn stop_supervised(holders: &BTreeSet<&Holder>) -> Option<String> {
     let supervisor = holders::process(server.parent)?;
     let stop = match supervisor.name.raw() {
         "supervisord" => {
+            let file = ["-c", "--configuration"].iter().find_map(|it| argument(&supervisor, it));
+            let ctl = match file {
+                Some(file) => {
+                    let folder =
+                        std::fs::read_link(format!("/proc/{}/cwd", supervisor.pid)).ok()?;
+                    let file = Outside::from(folder.join(file.raw()).to_str()?);
+                    format!("supervisorctl -c {}", file.quoted()?)
+                }
+                None => "supervisorctl".to_owned(),
+            };
             return Some(format!(
-                "supervisorctl stop $(supervisorctl status | awk '/ pid {},/ {{print $1}}')",
+                "{ctl} stop $({ctl} status | awk '/ pid {},/ {{print $1}}')",
                 server.pid
             ));
         }
@@ -269,7 +288,7 @@ fn stop_unit(holders: &BTreeSet<&Holder>) -> Option<String> {
     }
     let is_users = holders.iter().all(|holder| holder.is_users_unit);
     let option = if is_users { " --user" } else { "" };
-    Some(format!("systemctl{option} stop {}", unit.quoted()?))
+    Some(format!("systemctl{option} stop {}", plain(unit)?))
 }
 
 /// A setting of the holder's unit, from its file and from its drop-ins: systemd.unit(5).

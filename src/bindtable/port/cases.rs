@@ -161,7 +161,7 @@ pub fn engine(holder: &Holder, port: u16) -> Option<Engine> {
 }
 
 /// The word after that option in the command line.
-fn argument(holder: &Holder, option: &str) -> Option<Outside> {
+pub fn argument(holder: &Holder, option: &str) -> Option<Outside> {
     let arguments = holder.command.raw().split_whitespace();
     arguments.skip_while(|argument| *argument != option).nth(1).map(Outside::from)
 }

@@ -106,10 +106,12 @@ pub fn case(question: &Question, verdict: &Verdict) -> Option<Case> {
     }
 }
 
+/// As a bit: capability.h.
+pub const CAP_NET_BIND_SERVICE: u64 = 1 << 10;
+
 /// Whether that thread in `/proc` has CAP_NET_BIND_SERVICE over its network namespace, which a user
 /// namespace's root does not have over its parent's: capabilities(7), user_namespaces(7).
 pub fn may_bind_privileged(thread: &str) -> bool {
-    const CAP_NET_BIND_SERVICE: u64 = 1 << 10;
     let map = read_to_string(format!("/proc/{thread}/uid_map")).unwrap_or_default();
     let is_first_namespace = map.split_whitespace().eq(["0", "0", "4294967295"]);
     is_first_namespace

@@ -865,9 +865,11 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
         ),
         Help::OwnAddress { command } => say!(
             "Bind an address that this machine has. This lists them: {command}. To bind one that is \
-             still to come, set IP_FREEBIND in the server, or net.ipv4.ip_nonlocal_bind.",
+             still to come, set IP_FREEBIND in the server (IPV6_FREEBIND of IPv6), or \
+             net.ipv4.ip_nonlocal_bind (net.ipv6.ip_nonlocal_bind).",
             "绑定本机已有的地址，可以用 {command} 列出。要绑定将来才有的地址，\
-             就在服务器里设置 IP_FREEBIND，或者设置 net.ipv4.ip_nonlocal_bind。"
+             就在服务器里设置 IP_FREEBIND（IPv6 是 IPV6_FREEBIND），或者设置 \
+             net.ipv4.ip_nonlocal_bind（IPv6 是 net.ipv6.ip_nonlocal_bind）。"
         ),
         Help::Settle { command, has_failed: true } => say!(
             "Take the address from the other machine, and then delete it here and add it again \

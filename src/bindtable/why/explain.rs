@@ -6,7 +6,7 @@ use super::records::SocketOption;
 use super::socket::{Protocol, Subject};
 use super::{Format, launch, print, unix, words};
 use crate::port::binds;
-use crate::port::holders::status_field;
+use crate::port::holders::{Holder, status_field};
 use crate::kernel::Proto;
 use crate::port::refusals::{self, Ipv6Trouble, effective_capabilities, may_bind_privileged};
 use crate::port::target::{Question, Range, first_unprivileged};
@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use nix::sched::{CloneFlags, setns};
 use serde::{Deserialize, Serialize};
 use rustix::process::geteuid;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -51,6 +51,8 @@ pub struct Failure {
     pub parents: BTreeMap<i32, i32>,
     /// The traced processes that run.
     pub traced: Vec<i32>,
+    /// Those that have executed a program since they were started.
+    pub executed: Vec<i32>,
     /// The command's process.
     pub first: i32,
 }
@@ -161,6 +163,8 @@ pub enum Reason {
     NotBound,
     /// The address is too short or too long.
     Length { given: u32, needed: u32 },
+    /// A path that is too long.
+    TooLong { given: u32, needed: u32 },
     /// A link-local address without its interface.
     NoScope { ip: IpAddr },
     /// The socket is connected.
@@ -185,8 +189,8 @@ pub enum Reason {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "do", rename_all = "kebab-case")]
 pub enum Help {
-    BindOnce { descriptor: i32 },
-    BindOnceShared { descriptor: i32 },
+    BindOnce { descriptors: Vec<i32> },
+    BindOnceShared { descriptors: Vec<i32> },
     BindPathOnce,
     UseInherited { descriptor: i32 },
     OneUser,
@@ -195,7 +199,9 @@ pub enum Help {
     SiblingHasIt,
     Stop { command: String },
     StopContainer,
+    WaitAfter,
     CloseOnExec,
+    CloseInChild,
     SetNow { option: SocketOption },
     Wait { seconds: u32, once: bool },
     WaitForPeer,
@@ -206,7 +212,9 @@ pub enum Help {
     TakeAddress { command: String },
     Widen { command: String },
     ChooseLater { command: String },
+    WidenOnly { command: String },
     Privilege { command: String },
+    PrivilegeOutside { command: String },
     NoNewPrivs,
     SetBroadcast,
     NewSocket,
@@ -216,6 +224,7 @@ pub enum Help {
     ClearV6Only,
     Unlink { path: Option<String> },
     OtherPath,
+    ShorterPath,
     Policy,
     Again { command: String },
     AsRoot,
@@ -347,6 +356,9 @@ impl Explanation<'_> {
     fn in_use(&mut self) {
         let failure = self.failure;
         let Some(address) = failure.inet() else { return };
+        if failure.subject.protocol == Protocol::Other {
+            return; // as UDP-Lite, which has ports of its own
+        }
         if address.port() == 0 {
             self.no_port_left();
             return;
@@ -413,7 +425,8 @@ impl Explanation<'_> {
             .filter(|bound| !bound.still_has_it || (own.is_some() && bound.pid != failure.pid));
         match (relation, from) {
             _ if is_connection || (relation.is_none() && !first.has_process) => {
-                help.extend(stop.filter(|_| own.is_none()));
+                let ends = stop.filter(|_| own.is_none() && help.is_empty());
+                help.extend(ends.into_iter().flat_map(|stop| [stop, Help::WaitAfter]));
                 help.extend(self.wait());
             }
             _ if self.reason == Some(Reason::OtherUser) => {
@@ -423,9 +436,13 @@ impl Explanation<'_> {
             (Some((pid, _)), Some(bound)) if own.is_none() || bound.pid != failure.pid => {
                 let pid = own.map_or(pid, |own| own.pid);
                 self.mistakes.push(Mistake::Inherited { pid, from: bound.pid });
+                let close = match failure.executed.contains(&pid) {
+                    true => Help::CloseOnExec,
+                    false => Help::CloseInChild,
+                };
                 match own {
                     Some(own) => help.push(Help::UseInherited { descriptor: own.descriptors[0] }),
-                    None => help.extend(stop.into_iter().chain([Help::CloseOnExec])),
+                    None => help.extend(stop.into_iter().chain([close])),
                 }
             }
             (Some(_), _) if own.is_some() => return self.advise_itself(),
@@ -470,9 +487,15 @@ impl Explanation<'_> {
     fn advise_itself(&mut self) {
         let failure = self.failure;
         let first = &self.in_the_way[0];
-        let own = first.processes.iter().find(|holder| holder.pid == failure.pid);
+        let is_own = |holder: &&Holder| holder.pid == failure.pid;
+        let own = self.in_the_way.iter().flat_map(|old| &old.processes).filter(is_own);
+        let mut descriptors: Vec<i32> = own.flat_map(|own| own.descriptors.clone()).collect();
+        descriptors.sort_unstable();
+        let own = first.processes.iter().find(is_own);
         let Some(descriptor) = own.and_then(|own| own.descriptors.first().copied()) else { return };
-        let differ = failure.inet().is_some_and(|new| new.is_ipv4() != first.address.is_ipv4());
+        // An address of IPv4 is one, mapped or not.
+        let is_ipv4 = |ip: IpAddr| ip.to_canonical().is_ipv4();
+        let differ = failure.inet().is_some_and(|new| is_ipv4(new.ip()) != is_ipv4(first.address));
         if differ {
             self.mistakes.push(Mistake::TwoFamilies { descriptor });
             let descriptor = match first.address {
@@ -486,8 +509,8 @@ impl Explanation<'_> {
         self.mistakes.push(Mistake::BoundTwice { descriptor });
         self.help = vec![match first.processes.len() {
             _ if is_path => Help::BindPathOnce,
-            1 => Help::BindOnce { descriptor },
-            _ => Help::BindOnceShared { descriptor },
+            1 => Help::BindOnce { descriptors },
+            _ => Help::BindOnceShared { descriptors },
         }];
     }
 
@@ -495,7 +518,11 @@ impl Explanation<'_> {
         let range = self.range();
         let (ports, command) = (range.ports().count(), self.widen_command(&range));
         let Range { first, last, .. } = range;
-        self.say(Reason::NoPortLeft { first, last, ports }, [Help::ChooseLater { command }]);
+        let help = match ports {
+            0 => Help::WidenOnly { command },
+            _ => Help::ChooseLater { command },
+        };
+        self.say(Reason::NoPortLeft { first, last, ports }, [help]);
     }
 
     /// EADDRNOTAVAIL.
@@ -537,7 +564,9 @@ impl Explanation<'_> {
         }
         let range = self.range();
         self.in_the_way = look::to_destination(failure, address).unwrap_or_default();
-        let (count, ports) = (self.in_the_way.len(), range.ports().count());
+        let ports: BTreeSet<u16> = range.ports().collect();
+        self.in_the_way.retain(|old| ports.contains(&old.port));
+        let (count, ports) = (self.in_the_way.len(), ports.len());
         let seconds = self.in_the_way.iter().filter_map(|old| old.seconds_left).min();
         let wait = seconds.map(|seconds| Help::Wait { seconds, once: false });
         let widen = Help::Widen { command: self.widen_command(&range) };
@@ -584,11 +613,15 @@ impl Explanation<'_> {
                     && !may_bind_privileged(&failure.thread.to_string()) =>
             {
                 let command = words::privilege_command(address.port());
-                let mut help = vec![Help::Privilege { command }];
-                if look::file_has_capability(failure.pid) {
-                    help.insert(0, Help::NoNewPrivs);
-                }
-                self.say(Reason::Privileged { first }, help);
+                let is_void = !geteuid().is_root() && look::file_has_capability(failure.pid);
+                let of_namespace = effective_capabilities(&failure.thread.to_string())
+                    .is_some_and(|set| set & refusals::CAP_NET_BIND_SERVICE != 0);
+                let help = match of_namespace {
+                    true => Help::PrivilegeOutside { command },
+                    false => Help::Privilege { command },
+                };
+                let first_help = is_void.then_some(Help::NoNewPrivs);
+                self.say(Reason::Privileged { first }, first_help.into_iter().chain([help]));
             }
             Some(address)
                 if failure.call == Name::Connect
@@ -671,6 +704,10 @@ impl Explanation<'_> {
                 let path = path.to_string_lossy().into_owned();
                 self.say(Reason::Permission { path, is_folder }, []);
             }
+            (Errno::INVAL, _) if failure.address_length > SUN_LENGTH => {
+                let (given, needed) = (failure.address_length, SUN_LENGTH);
+                self.say(Reason::TooLong { given, needed }, [Help::ShorterPath]);
+            }
             (Errno::INVAL, _) if failure.call == Name::Bind => {
                 self.say(Reason::BoundAlready { local: None }, [Help::NewSocket]);
             }
@@ -704,6 +741,9 @@ impl Explanation<'_> {
         }
     }
 }
+
+/// The size of `struct sockaddr_un`.
+const SUN_LENGTH: u32 = 110;
 
 /// Whether it is a multicast address of one link, or of one interface: RFC 4291, section 2.7.
 fn is_link_multicast(ip: Ipv6Addr) -> bool {

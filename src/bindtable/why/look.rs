@@ -79,7 +79,7 @@ pub struct Found {
     pub is_unknown: bool,
     /// What decides is that the users differ.
     pub is_other_user: bool,
-    /// What stops those who hold the first.
+    /// What stops those who hold them, a unit or a container if there is one socket.
     pub stop: Option<Stop>,
     /// Whether SO_REUSEADDR, and SO_REUSEPORT, would let the socket in.
     pub would_help: [Option<bool>; 2],
@@ -143,7 +143,11 @@ pub fn look(failure: &Failure, address: SocketAddr) -> std::io::Result<Found> {
         Answer::No(..) => Some(false),
         Answer::Unknown(..) => None,
     };
-    let stop = decides.and_then(|at| stop(failure, &question, &sockets[at]));
+    let of_one = decides.filter(|_| in_the_way.len() == 1);
+    let stop = match of_one.and_then(|at| stop(failure, &question, &sockets[at])) {
+        None => kill_command(in_the_way.iter().flat_map(|old| &old.processes)).map(Stop::Command),
+        stop => stop,
+    };
     Ok(Found {
         stop,
         in_the_way,
@@ -389,12 +393,17 @@ fn stop(failure: &Failure, question: &Question, socket: &Socket) -> Option<Stop>
     advised.filter(is_whole).or_else(|| kill_command(&socket.processes)).map(Stop::Command)
 }
 
-/// The command that ends the holders. A worker ends with its master, as nginx's: it is a child of the same
-/// program.
-pub fn kill_command(holders: &[Holder]) -> Option<String> {
-    let is_first =
-        |it: &&Holder| !holders.iter().any(|other| other.pid == it.parent && other.name == it.name);
-    let those: BTreeSet<&Holder> = holders.iter().filter(is_first).collect();
+/// Servers whose workers end with their master.
+const MASTERS: [&str; 5] = ["nginx", "haproxy", "apache2", "httpd", "gunicorn"];
+
+/// The command that ends the holders; of workers, their master alone where that ends them, too.
+pub fn kill_command<'a>(holders: impl IntoIterator<Item = &'a Holder>) -> Option<String> {
+    let all: BTreeSet<&Holder> = holders.into_iter().collect();
+    let is_worker = |it: &Holder| {
+        let is_master = |other: &&Holder| other.pid == it.parent && other.name == it.name;
+        MASTERS.contains(&it.name.raw()) && all.iter().any(is_master)
+    };
+    let those: BTreeSet<&Holder> = all.iter().copied().filter(|it| !is_worker(it)).collect();
     (!those.is_empty()).then(|| advice::kill(&those))
 }
 

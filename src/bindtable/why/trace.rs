@@ -16,7 +16,7 @@ use nix::sys::signalfd::SignalFd;
 use nix::unistd;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, WaitOptions, geteuid, pidfd_open, wait};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -70,6 +70,8 @@ pub struct Tracer {
     format: Format,
     /// How a thread goes on between the hooked calls.
     between: Resume,
+    /// The processes that have executed a program since they were started.
+    executed: BTreeSet<i32>,
     /// The command's process.
     first: i32,
     /// The command has ended, others go on, and somebody may read the explanations from a pipe.
@@ -87,6 +89,7 @@ impl Tracer {
             lost: 0,
             format,
             between: Resume::Continue,
+            executed: BTreeSet::new(),
             first,
             has_reader: false,
         }
@@ -318,6 +321,7 @@ impl Tracer {
             elsewhere,
             parents: self.records.parents.clone(),
             traced: self.threads.values().map(|thread| thread.process).collect(),
+            executed: self.executed.iter().copied().collect(),
             first: self.first,
         };
         let report = explain::report(&failure, self.format);
@@ -431,6 +435,7 @@ impl Tracer {
         if its.process == thread {
             self.say_again(|key| key.0 == thread);
             self.records.ended(thread);
+            self.executed.remove(&thread);
             if thread == self.first {
                 self.has_reader = true;
                 self.leave_reader();
@@ -480,6 +485,7 @@ impl Tracer {
             self.threads.remove(&(before as i32));
         }
         self.threads.insert(thread, Thread::new(thread));
+        self.executed.insert(thread);
         if !geteuid().is_root() && explain::lost_privilege(thread) {
             let note = words::lost_privilege(&explain::name_of(thread), thread);
             self.note(thread, "no-privilege", &note);

@@ -636,8 +636,8 @@ pub(super) fn reason(explanation: &Explanation) -> Option<String> {
             "本套接字已经绑定了 {local}，一个套接字只能绑定一次（inet_bind）。"
         ),
         Reason::BoundAlready { local: None } => say!(
-            "This socket is bound already, or the path is too long: 108 bytes at most (unix_bind).",
-            "本套接字已经绑定，或者路径太长：最多 108 字节（unix_bind）。"
+            "This socket is bound already, and a socket binds once (unix_bind).",
+            "本套接字已经绑定，一个套接字只能绑定一次（unix_bind）。"
         ),
         Reason::NotBound => say!(
             "A Unix socket listens at a path, and this one is not bound (unix_listen).",
@@ -646,6 +646,12 @@ pub(super) fn reason(explanation: &Explanation) -> Option<String> {
         Reason::Length { given, needed } => say!(
             "The address is {given} bytes long, and its family needs {needed}.",
             "传入的地址长 {given} 字节，而这个地址族需要 {needed} 字节。"
+        ),
+        Reason::TooLong { given, needed } => say!(
+            "The address is {given} bytes long, and a Unix socket's has {needed} at most: 108 for the \
+             path (unix_validate_addr).",
+            "传入的地址长 {given} 字节，而 Unix 套接字的地址最长 {needed} 字节，其中路径占 108 字节\
+             （unix_validate_addr）。"
         ),
         Reason::NoScope { ip } => say!(
             "{ip} is link-local: without its interface (sin6_scope_id) it says nothing.",
@@ -725,15 +731,25 @@ pub(super) fn mistakes(explanation: &Explanation) -> Vec<String> {
     explanation.mistakes.iter().filter_map(say).collect()
 }
 
+/// Descriptors, by their numbers.
+fn those(descriptors: &[i32]) -> String {
+    let numbers: Vec<String> = descriptors.iter().map(i32::to_string).collect();
+    let numbers = numbers.join(words!(", ", "、"));
+    match descriptors.len() {
+        1 => say!("descriptor {numbers}", "{numbers}"),
+        _ => say!("descriptors {numbers}", "{numbers}"),
+    }
+}
+
 /// What helps, in a sentence or two.
 pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
     let new = explanation.failure.subject.descriptor;
     let is_unix = explanation.failure.subject.protocol == Protocol::Unix;
     match help {
-        Help::BindOnceShared { descriptor } => say!(
-            "Bind once. Closing descriptor {descriptor} is not enough: other processes have the same \
-             socket.",
-            "只绑定一次。关闭文件描述符 {descriptor} 还不够：别的进程也持有同一个套接字。"
+        Help::BindOnceShared { descriptors } => say!(
+            "Bind once. Closing {those} is not enough: other processes have the same socket.",
+            "只绑定一次。关闭文件描述符 {those} 还不够：别的进程也持有同一个套接字。",
+            those = those(descriptors)
         ),
         Help::BindPathOnce => say!(
             "Bind once. Closing the first socket leaves the path: unlink(2) removes it.",
@@ -744,9 +760,10 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
             "本进程已经继承了这个套接字：直接使用文件描述符 {descriptor}，不要再 bind。"
         ),
         Help::OneUser => say!("Run both as one user.", "让双方以同一用户的身份运行。"),
-        Help::BindOnce { descriptor } => say!(
-            "Bind once, or close descriptor {descriptor} first.",
-            "只绑定一次，或者先关闭文件描述符 {descriptor}。"
+        Help::BindOnce { descriptors } => say!(
+            "Bind once, or close {those} first.",
+            "只绑定一次，或者先关闭文件描述符 {those}。",
+            those = those(descriptors)
         ),
         Help::V6Only { descriptor } if *descriptor == new => say!(
             "Set IPV6_V6ONLY on descriptor {descriptor} before its bind, or leave the other out.",
@@ -777,6 +794,24 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
             "Stop the container, from its host: this process is its process 1.",
             "在宿主机上停掉容器：这个进程是容器的 1 号进程。"
         ),
+        Help::WaitAfter => say!(
+            "Then wait for what is left of the connection, for 60 seconds at most.",
+            "然后等连接留下的状态消失，最多 60 秒。"
+        ),
+        Help::CloseInChild => say!(
+            "In the program: close the listener in the child, after fork.",
+            "在程序里：fork 之后，子进程要关闭监听套接字。"
+        ),
+        Help::WidenOnly { command } => {
+            say!("Widen the range: {command}.", "扩大端口范围：{command}。")
+        }
+        Help::PrivilegeOutside { command } => say!(
+            "Use another port. This capability is a user namespace's, and counts only over network \
+             namespaces that were made there; or, as root of the machine: {command}.",
+            "换一个端口。这项 capability 属于用户命名空间，只在该用户命名空间里新建的网络命名空间中有效；\
+             或者以宿主机的 root 身份运行：{command}。"
+        ),
+        Help::ShorterPath => say!("Use a shorter path.", "换一个更短的路径。"),
         Help::CloseOnExec => say!(
             "In the program: open the listener with SOCK_CLOEXEC.",
             "在程序里：创建监听套接字时加上 SOCK_CLOEXEC。"
