@@ -88,6 +88,14 @@ impl Failure {
         parents.take(self.parents.len() + 1).any(|pid| pid == from)
     }
 
+    /// Whether a process has executed a program since `from` started it. Its stop may not have been seen yet,
+    /// but then it mostly runs another program.
+    fn has_executed(&self, pid: i32, from: i32) -> bool {
+        let program = |pid: i32| std::fs::read_link(format!("/proc/{pid}/exe")).ok();
+        let differ = program(pid).zip(program(from)).is_some_and(|(its, other)| its != other);
+        differ || self.executed.contains(&pid)
+    }
+
     /// What that process is to the one that failed, if both are traced.
     pub fn relation(&self, pid: i32) -> Option<Relation> {
         let parent = |pid: i32| self.parents.get(&pid).copied();
@@ -436,7 +444,7 @@ impl Explanation<'_> {
             (Some((pid, _)), Some(bound)) if own.is_none() || bound.pid != failure.pid => {
                 let pid = own.map_or(pid, |own| own.pid);
                 self.mistakes.push(Mistake::Inherited { pid, from: bound.pid });
-                let close = match failure.executed.contains(&pid) {
+                let close = match failure.has_executed(pid, bound.pid) {
                     true => Help::CloseOnExec,
                     false => Help::CloseInChild,
                 };
