@@ -238,6 +238,15 @@ pub enum Help {
     AsRoot,
 }
 
+impl From<Stop> for Help {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Command(command) => Self::Stop { command },
+            Stop::Container => Self::StopContainer,
+        }
+    }
+}
+
 /// What only the calls show.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "mistake", rename_all = "kebab-case")]
@@ -412,10 +421,7 @@ impl Explanation<'_> {
     fn advise(&mut self, stop: Option<Stop>) {
         let failure = self.failure;
         let first = &self.in_the_way[0];
-        let stop = stop.map(|stop| match stop {
-            Stop::Command(command) => Help::Stop { command },
-            Stop::Container => Help::StopContainer,
-        });
+        let stop = stop.map(Help::from);
         let mut help = Vec::new();
         if self.would_help[0] == Some(true) {
             help.push(Help::SetNow { option: SocketOption::ReuseAddr });

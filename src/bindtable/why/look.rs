@@ -99,11 +99,9 @@ pub fn look(failure: &Failure, address: SocketAddr) -> std::io::Result<Found> {
     let subject = &failure.subject;
     let proto = table_of(subject.protocol);
     let listed = others(failure, proto, address.port())?;
-    let inodes: BTreeSet<u64> =
-        listed.iter().map(|socket| socket.inode).filter(|inode| *inode != 0).collect();
-    let holders = holders_of(failure, &inodes);
-    let mut sockets: Vec<Socket> =
-        listed.iter().map(|socket| Socket::new(socket, &holders)).collect();
+    let inodes = listed.iter().map(|socket| socket.inode).filter(|inode| *inode != 0);
+    let holders = holders_of(failure, &inodes.collect());
+    let mut sockets: Vec<Socket> = listed.iter().map(|it| Socket::new(it, &holders)).collect();
     let new = new_socket(failure, address);
     let owner = |socket: &Socket| Owner::new(socket, ServerOption::Nothing);
     let conflicts = |socket: &Socket| owner(socket).conflicts_with(proto, &new);
@@ -144,10 +142,9 @@ pub fn look(failure: &Failure, address: SocketAddr) -> std::io::Result<Found> {
         Answer::Unknown(..) => None,
     };
     let of_one = decides.filter(|_| in_the_way.len() == 1);
-    let stop = match of_one.and_then(|at| stop(failure, &question, &sockets[at])) {
-        None => kill_command(in_the_way.iter().flat_map(|old| &old.processes)).map(Stop::Command),
-        stop => stop,
-    };
+    let stop = of_one.and_then(|at| stop(failure, &question, &sockets[at])).or_else(|| {
+        kill_command(in_the_way.iter().flat_map(|old| &old.processes)).map(Stop::Command)
+    });
     Ok(Found {
         stop,
         in_the_way,
