@@ -163,7 +163,9 @@ fn like_nfs() {
         let server = fresh(false, address.ip(), false, false, false).expect("it is a socket");
         bind(&server, &address).expect("the namespace is ours");
         listen(&server, 8).expect("it is bound");
-        let client = bound("127.0.0.1", false);
+        let client = fresh(false, address.ip(), false, false, false).expect("it is a socket");
+        // A process that another trial is starting may have a copy of the one before, closed by its peer.
+        wait_for("the port", || bind(&client, &local("127.0.0.1")).ok());
         connect(&client, &address).expect("it listens");
         let accepted = accept_with(&server, SocketFlags::CLOEXEC).expect("it came");
         let pair = in_flight(client);
