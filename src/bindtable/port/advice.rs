@@ -237,14 +237,13 @@ fn stop_supervised(holders: &BTreeSet<&Holder>) -> Option<String> {
     let firsts: Vec<&&Holder> = holders.iter().filter(is_first).collect();
     let [server] = firsts[..] else { return None };
     let supervisor = holders::process(server.parent)?;
+    let folder = || std::fs::read_link(format!("/proc/{}/cwd", supervisor.pid)).ok();
     let stop = match supervisor.name.raw() {
         "supervisord" => {
             let file = ["-c", "--configuration"].iter().find_map(|it| argument(&supervisor, it));
             let ctl = match file {
                 Some(file) => {
-                    let folder =
-                        std::fs::read_link(format!("/proc/{}/cwd", supervisor.pid)).ok()?;
-                    let file = Outside::from(folder.join(file.raw()).to_str()?);
+                    let file = Outside::from(folder()?.join(file.raw()).to_str()?);
                     format!("supervisorctl -c {}", file.quoted()?)
                 }
                 None => "supervisorctl".to_owned(),
@@ -260,8 +259,7 @@ fn stop_supervised(holders: &BTreeSet<&Holder>) -> Option<String> {
         _ => return None,
     };
     // Each runs in the folder of its service.
-    let folder = std::fs::read_link(format!("/proc/{}/cwd", supervisor.pid)).ok()?;
-    Some(format!("{stop} {}", Outside::from(folder.to_str()?).quoted()?))
+    Some(format!("{stop} {}", Outside::from(folder()?.to_str()?).quoted()?))
 }
 
 /// The command that stops the one service in which all of them run, if its main process is one of
@@ -276,12 +274,13 @@ fn stop_unit(holders: &BTreeSet<&Holder>) -> Option<String> {
     let first = holders.first()?;
     let main = holders::main_of_unit(first)?;
     // systemd.kill(5), systemd.unit(5)
-    let is_reached = match setting(first, unit, "KillMode").as_deref() {
+    let files = unit_files(first, unit);
+    let is_reached = match setting(&files, "KillMode") {
         Some("none") => false,
         Some("process") => holders.len() == 1,
         _ => true,
     };
-    let refuses = setting(first, unit, "RefuseManualStop").map(|it| it.to_ascii_lowercase());
+    let refuses = setting(&files, "RefuseManualStop").map(str::to_ascii_lowercase);
     let refuses = refuses.is_some_and(|it| ["1", "yes", "y", "true", "t", "on"].contains(&&*it));
     if !is_reached || refuses || !holders.iter().any(|holder| holder.pid == main) {
         return None;
@@ -291,8 +290,8 @@ fn stop_unit(holders: &BTreeSet<&Holder>) -> Option<String> {
     Some(format!("systemctl{option} stop {}", plain(unit)?))
 }
 
-/// A setting of the holder's unit, from its file and from its drop-ins: systemd.unit(5).
-fn setting(holder: &Holder, unit: &Outside, name: &str) -> Option<String> {
+/// What the holder's unit has in its file, and then in its drop-ins: systemd.unit(5).
+fn unit_files(holder: &Holder, unit: &Outside) -> String {
     let kind = if holder.is_users_unit { "user" } else { "system" };
     let folders = ["/etc", "/run", "/usr/lib"].map(|folder| format!("{folder}/systemd/{kind}"));
     let template = unit.raw().split_once('@').map(|(name, _)| format!("{name}@.service"));
@@ -313,10 +312,14 @@ fn setting(holder: &Holder, unit: &Outside, name: &str) -> Option<String> {
         }
     }
     let drop_ins = drop_ins.values().filter_map(|file| std::fs::read_to_string(file).ok());
-    let text: String = own.into_iter().chain(drop_ins).map(|text| text + "\n").collect();
-    let mut values = text.lines().filter_map(|line| {
+    own.into_iter().chain(drop_ins).map(|text| text + "\n").collect()
+}
+
+/// The last value of a setting.
+fn setting<'a>(files: &'a str, name: &str) -> Option<&'a str> {
+    let mut values = files.lines().filter_map(|line| {
         let (key, value) = line.split_once('=')?;
-        (key.trim() == name).then(|| value.trim().to_owned())
+        (key.trim() == name).then_some(value.trim())
     });
     values.next_back()
 }

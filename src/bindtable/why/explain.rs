@@ -450,13 +450,14 @@ impl Explanation<'_> {
             (Some((pid, _)), Some(bound)) if own.is_none() || bound.pid != failure.pid => {
                 let pid = own.map_or(pid, |own| own.pid);
                 self.mistakes.push(Mistake::Inherited { pid, from: bound.pid });
-                let close = match failure.has_executed(pid, bound.pid) {
-                    true => Help::CloseOnExec,
-                    false => Help::CloseInChild,
-                };
-                match own {
-                    Some(own) => help.push(Help::UseInherited { descriptor: own.descriptors[0] }),
-                    None => help.extend(stop.into_iter().chain([close])),
+                if let Some(own) = own {
+                    help.push(Help::UseInherited { descriptor: own.descriptors[0] });
+                } else {
+                    help.extend(stop);
+                    help.push(match failure.has_executed(pid, bound.pid) {
+                        true => Help::CloseOnExec,
+                        false => Help::CloseInChild,
+                    });
                 }
             }
             (Some(_), _) if own.is_some() => return self.advise_itself(),

@@ -183,8 +183,10 @@ fn holders_of(failure: &Failure, inodes: &BTreeSet<u64>) -> Holders {
     }
     let start = Instant::now();
     let mut seen: BTreeSet<i32> = failure.traced.iter().copied().collect();
-    // Its first thread may have ended.
-    holders.look_at_thread(failure.pid, failure.thread, inodes);
+    // The first thread, which is looked at below, may have ended.
+    if failure.thread != failure.pid {
+        holders.look_at_thread(failure.pid, failure.thread, inodes);
+    }
     seen.iter().for_each(|pid| holders.look_at_process(*pid, inodes));
     let is_complete = |holders: &Holders| holders.of.len() == inodes.len();
     if failure.binds.is_empty() || !is_complete(&holders) {

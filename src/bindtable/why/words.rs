@@ -744,7 +744,7 @@ fn those(descriptors: &[i32]) -> String {
 /// What helps, in a sentence or two.
 pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
     let new = explanation.failure.subject.descriptor;
-    let is_unix = explanation.failure.subject.protocol == Protocol::Unix;
+    let protocol = explanation.failure.subject.protocol;
     match help {
         Help::BindOnceShared { descriptors } => say!(
             "Bind once. Closing {those} is not enough: other processes have the same socket.",
@@ -773,7 +773,7 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
             "Set IPV6_V6ONLY on descriptor {descriptor} before its bind, or leave this bind out.",
             "在文件描述符 {descriptor} 上，bind 之前先设置 IPV6_V6ONLY，或者去掉这次 bind。"
         ),
-        Help::ParentHasIt | Help::SiblingHasIt if is_unix => say!(
+        Help::ParentHasIt | Help::SiblingHasIt if protocol == Protocol::Unix => say!(
             "Let one process bind the path, and the others inherit the socket.",
             "只由一个进程绑定路径，其余的继承它的套接字。"
         ),
@@ -802,9 +802,6 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
             "In the program: close the listener in the child, after fork.",
             "在程序里：fork 之后，子进程要关闭监听套接字。"
         ),
-        Help::WidenOnly { command } => {
-            say!("Widen the range: {command}.", "扩大端口范围：{command}。")
-        }
         Help::PrivilegeOutside { command } => say!(
             "Use another port. This capability is a user namespace's, and counts only over network \
              namespaces that were made there; or, as root of the machine: {command}.",
@@ -857,14 +854,14 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
             "Wait until it is no longer tentative ({command} shows it), or set IPV6_FREEBIND.",
             "等它离开 tentative 状态（用 {command} 查看），或者设置 IPV6_FREEBIND。"
         ),
-        Help::ChooseLater { command } if explanation.failure.subject.protocol == Protocol::Udp => {
-            say!("Widen the range: {command}.", "扩大端口范围：{command}。")
-        }
-        Help::ChooseLater { command } => say!(
+        Help::ChooseLater { command } if protocol != Protocol::Udp => say!(
             "If connect follows, set IP_BIND_ADDRESS_NO_PORT before bind. Or widen the range: {command}.",
             "如果接着调用 connect，就在 bind 之前设置 IP_BIND_ADDRESS_NO_PORT。\
              或者扩大端口范围：{command}。"
         ),
+        Help::ChooseLater { command } | Help::WidenOnly { command } => {
+            say!("Widen the range: {command}.", "扩大端口范围：{command}。")
+        }
         Help::Widen { command } => say!(
             "Keep connections open and use them again, or widen the range: {command}.",
             "保持长连接，重复使用；或者扩大端口范围：{command}。"
