@@ -6,8 +6,9 @@ use crate::harness::{
     set_sysctl, unprivileged, wait_for,
 };
 use crate::port::{
-    lists_bound, ODD_NAMES, OPTIONS, asked, can, case, connection_is_over, found, fresh, has_case,
-    help, holder, in_cgroup, list, listener, local, only, states, std_listener, text, time_wait,
+    lists_bound, ODD_NAMES, OPTIONS, as_user, asked, can, case, connection_is_over, flat, found,
+    fresh, has_case, help, holder, in_cgroup, list, listener, local, only, said, states,
+    std_listener, text, time_wait,
 };
 use nix::sys::signal::Signal;
 use rustix::net::sockopt::{set_socket_linger, set_socket_reuseaddr};
@@ -22,7 +23,7 @@ use std::process::{Command, Stdio};
 use std::sync::PoisonError;
 use std::time::Duration;
 
-pub const TRIALS: [(&str, fn()); 19] = [
+pub const TRIALS: [(&str, fn()); 21] = [
     ("port_leaves_alone", leaves_alone),
     ("port_leaves_alone_refused", leaves_alone_refused),
     ("port_probe_promises", probe_promises),
@@ -31,9 +32,11 @@ pub const TRIALS: [(&str, fn()); 19] = [
     ("port_one_option_each", one_option_each),
     ("port_workers", workers),
     ("port_kill", kill),
+    ("port_many_holders", many_holders),
     ("port_fg", fg),
     ("port_stops", stops),
     ("port_kill_mode", kill_mode),
+    ("port_engine_of_a_user", engine_of_a_user),
     ("port_activated", activated),
     ("port_resists", resists),
     ("port_not_main", not_main),
@@ -271,6 +274,41 @@ fn kill() {
     }
 }
 
+/// Of many processes a reader sees a few, and the command ends all.
+fn many_holders() {
+    let listener = OwnedFd::from(std_listener("127.0.0.1"));
+    let mut command = Command::new("sh");
+    let words = "exec 3<&0; trap '' TERM; for i in 1 2 3 4 5 6 7 8 9 10 11; do sleep 1000 0<&3 3<&- & done; exec \
+                 sleep 1000 3<&-";
+    let server = Process::start_with_stdin(command.args(["-c", words]), listener.into());
+    drop(command); // with its copy of the listener
+    let finding = wait_for("twelve of them", || {
+        let (_, finding) = asked(&["3459"]);
+        let all = list(&only(&finding)["processes"]);
+        (all.len() == 12 && all.iter().all(|it| it["name"] == "sleep")).then_some(finding)
+    });
+    let (_, told) = said(&["3459"]);
+    for part in
+        ["and 4 more (sleep) listen on", "and 4 more processes: see", "true of 9 more processes."]
+    {
+        assert!(flat(&told).contains(part), "{part}: {told}");
+    }
+    let command = text(&help(&finding, "stop")["command"]);
+    // Longer than a line, and whole on one, to be copied.
+    for language in ["en", "zh"] {
+        let told = run(Command::new(program()).args(["--lang", language, "port", "3459"])).stdout;
+        assert!(told.lines().any(|line| line.contains(command)), "{told}");
+    }
+    assert_eq!(
+        command.split(' ').filter(|word| word.parse::<u32>().is_ok()).count(),
+        12,
+        "{command}"
+    );
+    run_advice(command);
+    is_free();
+    drop(server);
+}
+
 /// Ctrl+Z stops a job, which holds its port until `fg` and Ctrl+C, or what is advised.
 fn fg() {
     let mut terminal = Terminal::new();
@@ -313,7 +351,7 @@ fn stand_ins(folder: &Path, pids: &str) {
          esac\n",
         log = quoted(&folder.join("log"))
     );
-    for name in ["systemctl", "docker", "podman", "crictl", "lxc-stop", "machinectl"] {
+    for name in ["systemctl", "docker", "podman", "crictl", "lxc-stop", "machinectl", "runuser"] {
         let file = folder.join(name);
         fs::write(&file, &script).expect("the folder is ours");
         fs::set_permissions(&file, Permissions::from_mode(0o755)).expect("it is ours");
@@ -342,7 +380,13 @@ fn stops() {
         (
             "server",
             "",
-            "0::/user.slice/user-1.slice/user@1.service/app.slice/own.service",
+            "0::/user.slice/user-54321.slice/user@54321.service/app.slice/own.service", // nobody's
+            "systemctl --user -M 54321@ stop own.service",
+        ),
+        (
+            "server",
+            "",
+            "0::/user.slice/user-0.slice/user@0.service/app.slice/own.service",
             "systemctl --user stop own.service",
         ),
         ("server", "", "0::/machine.slice/machine-x.scope", "machinectl poweroff x"),
@@ -360,9 +404,16 @@ fn stops() {
         (
             "systemd",
             "",
-            "0::/",
+            "0::/init.scope",
+            "systemctl list-sockets --no-legend;systemctl stop web.socket web.service",
+        ),
+        (
+            "systemd",
+            "",
+            "0::/user.slice/user-0.slice/user@0.service/init.scope",
             "systemctl --user list-sockets --no-legend;systemctl --user stop web.socket web.service",
         ),
+        ("systemd", "", "0::/machine.slice/machine-x.scope/init.scope", "machinectl poweroff x"),
     ] {
         let scratch = Scratch::new();
         let words: Vec<&str> = words.split_whitespace().collect();
@@ -374,6 +425,30 @@ fn stops() {
         assert_eq!(by_stand_ins(&scratch, &finding), expected);
         is_free();
     }
+}
+
+/// Root asks an engine as the user who has started the container. The program that serves a container under one name
+/// serves a virtual machine under another.
+fn engine_of_a_user() {
+    need(Need::SecondUser);
+    const USER: u32 = 1;
+    let name = run(Command::new("id").args(["-nu", &USER.to_string()])).stdout;
+    let scratch = Scratch::new();
+    let listener = as_user(Some(USER), || std_listener("127.0.0.1"));
+    let server = holder(&scratch, "conmon", listener, &[]);
+    stand_ins(scratch.path(), &server.pid().to_string());
+    let (_, finding) = asked(&["3459"]);
+    assert_eq!(
+        by_stand_ins(&scratch, &finding),
+        format!(
+            "runuser -l {} -c podman stop $(podman ps -q --filter publish=3459/tcp)",
+            name.trim()
+        )
+    );
+    is_free();
+    let scratch = Scratch::new();
+    let _server = holder(&scratch, "passt", std_listener("127.0.0.1"), &[]);
+    assert!(!has_case(&asked(&["3459"]).1, "published"));
 }
 
 /// A unit is stopped as a whole only where systemd then stops every process of it.
@@ -437,12 +512,13 @@ fn activated() {
         (processes.len() == 2).then(|| service["pid"].as_i64().expect("it is a number") as i32)
     });
     stand_ins(scratch.path(), &format!("{} {child}", both.pid()));
-    let mut command = in_cgroup(&scratch, "0::/system.slice/web.service", &[child]);
+    let pids = [both.pid().as_raw(), child];
+    let mut command = in_cgroup(&scratch, "0::/system.slice/web.service", &pids);
     let (_, finding) = found(command.args(["port", "3459", "--format", "json"]));
     case(&finding, "socket-activated");
     assert_eq!(
         by_stand_ins(&scratch, &finding),
-        "systemctl --user list-sockets --no-legend;systemctl --user stop web.socket web.service web.service"
+        "systemctl list-sockets --no-legend;systemctl stop web.socket web.service web.service"
     );
     is_free();
 }
@@ -456,29 +532,65 @@ const ATTACH: &str = "import ctypes, signal\n\
 /// A process that SIGTERM does not end: it ignores the signal, or a debugger has stopped it.
 fn resists() {
     need(Need::Tracing);
-    for is_traced in [false, true] {
+    let python =
+        |words: &str| format!("exec python3 -c 'import signal, time; {words}; time.sleep(1000)'");
+    let blocks = python("signal.pthread_sigmask(signal.SIG_BLOCK, [15])");
+    for (because, words) in [
+        ("ignores", "trap '' TERM; exec sleep 1000"),
+        ("blocks", &*blocks),
+        // The first process that this shell starts is process 1.
+        (
+            "is-init",
+            "exec unshare --pid sh -c 'exec 3<&0; sleep 1000 0<&3 3<&- & exec 0</dev/null 3<&-; wait'",
+        ),
+        ("traced", "exec sleep 1000"),
+    ] {
         let listener = OwnedFd::from(std_listener("127.0.0.1"));
-        let words = if is_traced { "exec sleep 1000" } else { "trap '' TERM; exec sleep 1000" };
         let mut command = Command::new("sh");
         let server = Process::start_with_stdin(command.args(["-c", words]), listener.into());
         drop(command); // with its copy of the listener
-        let pid = server.pid();
-        let debugger = is_traced.then(|| {
-            let script = format!("{ATTACH}\nptrace({pid})");
+        let debugger = (because == "traced").then(|| {
+            let script = format!("{ATTACH}\nptrace({})", server.pid());
             Process::start(Command::new("python3").args(["-c", &script]))
         });
         let finding = wait_for("its case", || {
             let (_, finding) = asked(&["3459"]);
             let is_alone = list(&only(&finding)["processes"]).len() == 1;
-            (is_alone && has_case(&finding, "resists")).then_some(finding)
+            let is_it = |its: &&Value| its["case"] == "resists" && its["because"] == because;
+            (is_alone && list(&finding["cases"]).iter().any(|its| is_it(&its))).then_some(finding)
         });
-        let case = case(&finding, "resists");
-        assert_eq!((&case["pid"], &case["is_traced"]), (&pid.as_raw().into(), &is_traced.into()));
+        let pid = &case(&finding, "resists")["pid"];
+        assert!(because == "is-init" || *pid == server.pid().as_raw(), "{finding}");
         let advised = text(&help(&finding, "stop")["command"]);
         assert_eq!(advised, format!("kill -KILL {pid}"));
         run_advice(advised);
         is_free();
         drop(debugger);
+    }
+    // Of one that blocks it, and reads it, nothing is said.
+    let waits =
+        python("signal.pthread_sigmask(signal.SIG_BLOCK, [15]); signal.sigwait([15]); exit()");
+    let reads = python(
+        "import ctypes, os; signal.pthread_sigmask(signal.SIG_BLOCK, [15]); \
+         os.read(ctypes.CDLL(None).signalfd(-1, (ctypes.c_ulong * 16)(1 << 14), 0), 128); exit()",
+    );
+    // rt_sigtimedwait, and read: asm/unistd.h.
+    let calls = if cfg!(target_arch = "x86_64") { ["128 ", "0 0x"] } else { ["137 ", "63 0x"] };
+    for (words, call) in [waits, reads].iter().zip(calls) {
+        let listener = OwnedFd::from(std_listener("127.0.0.1"));
+        let mut command = Command::new("sh");
+        let server = Process::start_with_stdin(command.args(["-c", words]), listener.into());
+        drop(command); // with its copy of the listener
+        let pid = server.pid();
+        wait_for("its wait for the signal", || {
+            let read = |file| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+            (read("comm") == "python3\n" && read("syscall").starts_with(call)).then_some(())
+        });
+        let (_, finding) = asked(&["3459"]);
+        let advised = text(&help(&finding, "stop")["command"]);
+        assert_eq!(advised, format!("kill {pid}"), "{finding}");
+        run_advice(advised);
+        is_free();
     }
     // strace stops a process, too, and lets it go on at once.
     let listener = OwnedFd::from(std_listener("127.0.0.1"));
@@ -521,45 +633,59 @@ fn not_main() {
     }
 }
 
-/// A supervisor starts its server again after a kill, so what is advised is for the supervisor.
+/// A supervisor starts its server again after a kill, so what is advised is for the supervisor; and for a server that
+/// a script of its has started, or that ignores SIGTERM, more is.
 fn supervised() {
     need(Need::Supervisors);
     let server = "nc.openbsd -lk 127.0.0.1 3459";
-    for (start, stop) in [
-        ("exec runsv web", "sv down "),
-        ("exec s6-supervise web", "s6-svc -d "),
-        ("exec supervisord --nodaemon --configuration supervisord.conf", "supervisorctl -c /"),
+    for (start, stop, stop_for_certain) in [
+        ("exec runsv web", "sv down ", "sv down "),
+        ("exec s6-supervise web", "s6-svc -d ", "s6-svc -dk "),
+        (
+            "exec supervisord --nodaemon --configuration supervisord.conf",
+            "supervisorctl -c /",
+            "supervisorctl -c /",
+        ),
     ] {
-        let scratch = Scratch::new();
-        let folder = scratch.path();
-        let script = folder.join("web/run");
-        fs::create_dir(folder.join("web")).expect("it is ours");
-        fs::write(&script, format!("#!/bin/sh\nexec {server}\n")).expect("it is ours");
-        fs::set_permissions(&script, Permissions::from_mode(0o755)).expect("it is ours");
-        let here = folder.display();
-        let config = format!(
-            "[unix_http_server]\nfile={here}/socket\n[supervisord]\nlogfile={here}/log\n\
-             pidfile={here}/pid\n[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory = \
-             supervisor.rpcinterface:make_main_rpcinterface\n[supervisorctl]\n\
-             serverurl=unix://{here}/socket\n[program:web]\ncommand={server}\n\
-             startsecs=0\n" // and so it is RUNNING, with its pid, at once
-        );
-        fs::write(folder.join("supervisord.conf"), config).expect("it is ours");
-        let mut command = Command::new("sh");
-        let mut supervisor = Process::start(command.args(["-c", start]).current_dir(folder));
-        let advised = wait_for("the advice", || {
-            let (status, finding) = asked(&["3459"]);
-            let command =
-                (status == 1).then(|| text(&help(&finding, "stop")["command"]).to_owned());
-            command.filter(|command| command.starts_with(stop))
-        });
-        let mut command = Command::new("sh");
-        let output = run(command.args(["-c", &advised]).current_dir(folder));
-        assert!(output.status.success(), "{advised}: {}{}", output.stdout, output.stderr);
-        is_free();
-        supervisor.signal(Signal::SIGTERM);
-        supervisor.wait();
-        assert!(states(PORT).is_empty(), "{start}: it has not started it again");
+        for (script, stop, kills) in [
+            (format!("exec {server}"), stop, false),
+            (format!("{server}; :"), stop, true),
+            (format!("trap \"\" TERM; exec {server}"), stop_for_certain, false),
+        ] {
+            let scratch = Scratch::new();
+            let folder = scratch.path();
+            let file = folder.join("web/run");
+            fs::create_dir(folder.join("web")).expect("it is ours");
+            fs::write(&file, format!("#!/bin/sh\n{script}\n")).expect("it is ours");
+            fs::set_permissions(&file, Permissions::from_mode(0o755)).expect("it is ours");
+            let here = folder.display();
+            let config = format!(
+                "[unix_http_server]\nfile={here}/socket\n[supervisord]\nlogfile={here}/log\n\
+                 pidfile={here}/pid\n[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory = \
+                 supervisor.rpcinterface:make_main_rpcinterface\n[supervisorctl]\n\
+                 serverurl=unix://{here}/socket\n[program:web]\ncommand={here}/web/run\n\
+                 stopwaitsecs=1\n\
+                 startsecs=0\n" // and so it is RUNNING, with its pid, at once
+            );
+            fs::write(folder.join("supervisord.conf"), config).expect("it is ours");
+            let mut command = Command::new("sh");
+            let mut supervisor = Process::start(command.args(["-c", start]).current_dir(folder));
+            let (advised, pid) = wait_for("the advice", || {
+                let (status, finding) = asked(&["3459"]);
+                let command =
+                    (status == 1).then(|| text(&help(&finding, "stop")["command"]).to_owned());
+                let command = command.filter(|command| command.starts_with(stop))?;
+                Some((command, only(&finding)["processes"][0]["pid"].clone()))
+            });
+            assert_eq!(advised.ends_with(&format!("; kill {pid}")), kills, "{advised}");
+            let mut command = Command::new("sh");
+            let output = run(command.args(["-c", &advised]).current_dir(folder));
+            assert!(output.status.success(), "{advised}: {}{}", output.stdout, output.stderr);
+            is_free();
+            supervisor.signal(Signal::SIGTERM);
+            supervisor.wait();
+            assert!(states(PORT).is_empty(), "{start}: it has not started it again");
+        }
     }
 }
 

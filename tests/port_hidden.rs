@@ -28,7 +28,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-pub const TRIALS: [(&str, fn()); 18] = [
+pub const TRIALS: [(&str, fn()); 19] = [
     ("port_thread_with_its_own_table", thread_with_its_own_table),
     ("port_thread_in_accept", thread_in_accept),
     ("port_held_by_the_kernel", held_by_the_kernel),
@@ -47,6 +47,7 @@ pub const TRIALS: [(&str, fn()); 18] = [
     ("port_root_without_ptrace", root_without_ptrace),
     ("port_if_still", if_still),
     ("port_zero", zero),
+    ("port_zero_of_two_families", zero_of_two_families),
 ];
 
 /// Another run of this program has a copy of a server's descriptor, as for the moment in which it reads the
@@ -434,6 +435,39 @@ fn any_udp(reuseaddr: bool, connects: bool) -> Result<fd::OwnedFd, Errno> {
     let here = |port| SocketAddr::new(local("127.0.0.1").ip(), port);
     let socket = fresh(true, here(0).ip(), false, reuseaddr, false).expect("it is a socket");
     if connects { connect(&socket, &here(9)) } else { bind(&socket, &here(0)) }.map(|()| socket)
+}
+
+/// A socket of the other family alone is not in the way.
+fn zero_of_two_families() {
+    let bind_here = |ip: &str, port, v6only| {
+        let address = SocketAddr::new(local(ip).ip(), port);
+        let socket = fresh(false, address.ip(), v6only, false, false).expect("it is a socket");
+        bind(&socket, &address).map(|()| socket)
+    };
+    need(Need::Ipv6);
+    set_sysctl("net.ipv4.ip_local_port_range", "40000 40001");
+    let range = [40_000, 40_001];
+    for (held, v6only, left) in [
+        ("::", true, [2, 0]),
+        ("::1", false, [2, 0]),
+        ("0.0.0.0", false, [0, 0]),
+        ("::", false, [0, 0]),
+    ] {
+        let held = range.map(|port| bind_here(held, port, v6only).expect("it is free"));
+        for (ip, free) in [("0.0.0.0", left[0]), ("::", left[1])] {
+            let (status, finding) = asked(&[&local(ip).to_string().replace("3459", "0")]);
+            assert_eq!((status, &finding["free"]), (i32::from(free == 0), &free.into()), "{ip}");
+            assert_eq!(bind_here(ip, 0, false).is_ok(), free > 0, "the kernel agrees: {ip}");
+        }
+        let (status, finding) = asked(&["0"]);
+        let free: Vec<&Value> =
+            list(&finding["addresses"]).iter().map(|its| &its["free"]).collect();
+        assert_eq!((status, &finding["free"]), (1, &0.into()));
+        assert_eq!(free, left.map(Value::from).each_ref());
+        let tells = said(&["0"]).1.contains("At 0.0.0.0, 2 are free.");
+        assert_eq!(tells, left[0] == 2);
+        drop(held);
+    }
 }
 
 /// Port 0 is answered for the range.

@@ -2,7 +2,7 @@
 
 use super::cases::{argument, engine};
 use super::finding::{
-    Can, Case, Engine, Finding, Help, IfStill, ServerOption, Socket, Status, Unseen, Why,
+    Can, Case, Engine, Finding, Help, IfStill, ServerOption, Socket, Status, Unseen, User, Why,
 };
 use super::holders::{self, Holder};
 use super::target::{self, Question, Target, reserved_ports};
@@ -152,34 +152,57 @@ fn free_address(finding: &Finding) -> Option<Help> {
 }
 
 /// What stops what holds the port.
-pub fn stop(question: &Question, in_the_way: &[&Socket]) -> Option<Help> {
+pub fn stop<'a>(question: &Question, in_the_way: &[&'a Socket]) -> Option<Help> {
     let holders: BTreeSet<&Holder> =
         in_the_way.iter().flat_map(|socket| &socket.processes).collect();
-    let listeners = in_the_way.iter().filter(|socket| !socket.is_connection());
+    let listeners = in_the_way.iter().copied().filter(|socket| !socket.is_connection());
     let (port, proto) = (question.target.port, question.proto.name());
-    let mut engines = listeners.flat_map(|it| &it.processes).filter_map(|it| engine(it, port));
-    let command = match engines.next() {
-        Some(Engine::Swarm) => {
+    let of_listener = |it: &'a Socket| {
+        let engines = it.processes.iter().filter_map(move |holder| engine(holder, port));
+        engines.map(|engine| (engine, it.user.as_ref()))
+    };
+    let command = match listeners.flat_map(of_listener).next() {
+        Some((Engine::Swarm, _)) => {
             let ps = format!("docker ps --filter publish={port}/{proto}");
             return Some(Help::Find { command: format!("{ps}; docker service ls") });
         }
-        Some(Engine::Docker) => {
-            format!("docker stop $(docker ps -q --filter publish={port}/{proto})")
-        }
-        Some(Engine::Podman) => {
-            format!("podman stop $(podman ps -q --filter publish={port}/{proto})")
+        Some((engine, its)) => {
+            let engine = if engine == Engine::Podman { "podman" } else { "docker" };
+            let stop = format!("{engine} stop $({engine} ps -q --filter publish={port}/{proto})");
+            of_its_user(stop, its, question)
         }
         None if holders.is_empty() => return None,
         None if holders.iter().any(|holder| holder.pid == 1 && !is_systemd(holder)) => {
             return Some(Help::StopContainer);
         }
-        None => stop_activated(&holders, port)
+        None => stop_activated(question, &holders)
             .or_else(|| stop_container(&holders))
             .or_else(|| stop_supervised(&holders))
-            .or_else(|| stop_unit(&holders))
+            .or_else(|| stop_unit(question, &holders))
             .unwrap_or_else(|| kill(&holders)),
     };
     Some(Help::Stop { command })
+}
+
+/// The engine's command, for root as the user who has started the container: an engine knows its own user's alone.
+fn of_its_user(command: String, its: Option<&User>, question: &Question) -> String {
+    let is_other = |its: &&User| its.uid != 0 && question.user.uid == 0;
+    match its.filter(is_other).and_then(|its| plain(its.name.as_ref()?)) {
+        Some(name) => format!("runuser -l {name} -c '{command}'"),
+        None => command,
+    }
+}
+
+/// The command that talks to the systemd of the holder's unit.
+fn systemctl(question: &Question, holder: &Holder) -> String {
+    match holder.unit_user.map(User::new) {
+        None => "systemctl".to_owned(),
+        Some(user) if user.uid == question.user.uid => "systemctl --user".to_owned(),
+        Some(user) => {
+            let name = user.name.as_ref().and_then(plain);
+            format!("systemctl --user -M {}@", name.unwrap_or(user.uid.to_string().into()))
+        }
+    }
 }
 
 fn is_systemd(holder: &Holder) -> bool {
@@ -187,9 +210,11 @@ fn is_systemd(holder: &Holder) -> bool {
 }
 
 /// The command that stops the socket unit of systemd, and the service that it has started.
-fn stop_activated(holders: &BTreeSet<&Holder>, port: u16) -> Option<String> {
-    let systemd = holders.iter().find(|holder| is_systemd(holder))?;
-    let systemctl = if systemd.pid == 1 { "systemctl" } else { "systemctl --user" };
+fn stop_activated(question: &Question, holders: &BTreeSet<&Holder>) -> Option<String> {
+    let is_here = |holder: &Holder| holder.container.is_none() || !holder.is_elsewhere;
+    let systemd = holders.iter().find(|holder| is_systemd(holder) && is_here(holder))?;
+    let systemctl = systemctl(question, systemd);
+    let port = question.target.port;
     let others = holders.iter().filter(|holder| !is_systemd(holder));
     let services = others.filter_map(|it| plain(it.unit.as_ref().filter(|it| is_service(it))?));
     let services: BTreeSet<String> = services.map(|unit| format!(" {unit}")).collect();
@@ -231,15 +256,22 @@ fn stop_container(holders: &BTreeSet<&Holder>) -> Option<String> {
     Some(format!("{stop} {}", plain(container)?))
 }
 
-/// The command for the supervisor that started the server, and would start it again after a kill.
+/// The commands for the supervisor that started the server, and would start it again after a kill; and for those
+/// that the supervisor does not reach.
 fn stop_supervised(holders: &BTreeSet<&Holder>) -> Option<String> {
     let is_first = |holder: &&&Holder| !holders.iter().any(|other| other.pid == holder.parent);
     let firsts: Vec<&&Holder> = holders.iter().filter(is_first).collect();
     let [server] = firsts[..] else { return None };
-    let supervisor = holders::process(server.parent)?;
-    let folder = || std::fs::read_link(format!("/proc/{}/cwd", supervisor.pid)).ok();
-    let stop = match supervisor.name.raw() {
-        "supervisord" => {
+    let (supervised, supervisor) = holders::supervised(server, &SUPERVISORS)?;
+    let folder = std::fs::read_link(format!("/proc/{}/cwd", supervisor.pid)).ok();
+    let folder = || folder.as_deref();
+    // SIGTERM goes to the process that was started alone, and SIGKILL follows only if it is asked for.
+    let others: BTreeSet<&Holder> =
+        holders.iter().copied().filter(|holder| holder.pid != supervised.pid).collect();
+    let kill = if others.is_empty() { String::new() } else { format!("; {}", kill(&others)) };
+    let resists = supervised.resists.is_some();
+    let stop = match (supervisor.name.raw(), resists) {
+        ("supervisord", _) => {
             let file = ["-c", "--configuration"].iter().find_map(|it| argument(&supervisor, it));
             let ctl = match file {
                 Some(file) => {
@@ -248,23 +280,31 @@ fn stop_supervised(holders: &BTreeSet<&Holder>) -> Option<String> {
                 }
                 None => "supervisorctl".to_owned(),
             };
+            let pid = supervised.pid;
             return Some(format!(
-                "{ctl} stop $({ctl} status | awk '/ pid {},/ {{print $1}}')",
-                server.pid
+                "{ctl} stop $({ctl} status | awk '/ pid {pid},/ {{print $1}}'){kill}"
             ));
         }
-        "runsv" => "sv down",
-        "s6-supervise" => "s6-svc -d",
-        "supervise" => "svc -d",
-        _ => return None,
+        ("runsv", false) => "sv down",
+        ("runsv", true) => "sv kill", // after down
+        ("s6-supervise", false) => "s6-svc -d",
+        ("s6-supervise", true) => "s6-svc -dk",
+        (_, false) => "svc -d",
+        (_, true) => "svc -dk",
     };
     // Each runs in the folder of its service.
-    Some(format!("{stop} {}", Outside::from(folder()?.to_str()?).quoted()?))
+    let its = Outside::from(folder()?.to_str()?);
+    let its = its.quoted()?;
+    let first = if stop == "sv kill" { format!("sv down {its}; ") } else { String::new() };
+    Some(format!("{first}{stop} {its}{kill}"))
 }
+
+/// Programs that start a server again when it ends: supervisord(1), runsv(8), s6-supervise, supervise(8).
+const SUPERVISORS: [&str; 4] = ["supervisord", "runsv", "s6-supervise", "supervise"];
 
 /// The command that stops the one service in which all of them run, if its main process is one of
 /// them: a session of ssh, a job of cron or the terminal of an editor is no service of theirs.
-fn stop_unit(holders: &BTreeSet<&Holder>) -> Option<String> {
+fn stop_unit(question: &Question, holders: &BTreeSet<&Holder>) -> Option<String> {
     let units: BTreeSet<Option<&Outside>> =
         holders.iter().map(|holder| holder.unit.as_ref()).collect();
     let unit = units.first().copied().flatten().filter(|_| units.len() == 1)?;
@@ -285,14 +325,12 @@ fn stop_unit(holders: &BTreeSet<&Holder>) -> Option<String> {
     if !is_reached || refuses || !holders.iter().any(|holder| holder.pid == main) {
         return None;
     }
-    let is_users = holders.iter().all(|holder| holder.is_users_unit);
-    let option = if is_users { " --user" } else { "" };
-    Some(format!("systemctl{option} stop {}", plain(unit)?))
+    Some(format!("{} stop {}", systemctl(question, first), plain(unit)?))
 }
 
 /// What the holder's unit has in its file, and then in its drop-ins: systemd.unit(5).
 fn unit_files(holder: &Holder, unit: &Outside) -> String {
-    let kind = if holder.is_users_unit { "user" } else { "system" };
+    let kind = if holder.unit_user.is_some() { "user" } else { "system" };
     let folders = ["/etc", "/run", "/usr/lib"].map(|folder| format!("{folder}/systemd/{kind}"));
     let template = unit.raw().split_once('@').map(|(name, _)| format!("{name}@.service"));
     let names: Vec<String> = std::iter::once(unit.raw().to_owned()).chain(template).collect();
@@ -324,18 +362,26 @@ fn setting<'a>(files: &'a str, name: &str) -> Option<&'a str> {
     values.next_back()
 }
 
-/// A stopped process meets SIGTERM only when it continues.
+/// Servers whose workers end with their master.
+const MASTERS: [&str; 5] = ["nginx", "haproxy", "apache2", "httpd", "gunicorn"];
+
+/// The command that ends them; of workers, their master alone where that ends them, too. A stopped process meets
+/// SIGTERM only when it continues.
 pub fn kill(holders: &BTreeSet<&Holder>) -> String {
+    let is_worker = |it: &Holder| {
+        let is_master = |other: &&Holder| other.pid == it.parent && other.name == it.name;
+        MASTERS.contains(&it.name.raw()) && holders.iter().any(is_master)
+    };
     let command = |kill: &str, are_wanted: fn(&Holder) -> bool| {
-        let pids: BTreeSet<i32> =
-            holders.iter().filter(|it| are_wanted(it)).map(|holder| holder.pid).collect();
+        let those = holders.iter().filter(|it| are_wanted(it) && !is_worker(it));
+        let pids: BTreeSet<i32> = those.map(|holder| holder.pid).collect();
         let pids: Vec<String> = pids.iter().map(i32::to_string).collect();
         (!pids.is_empty()).then(|| format!("{kill} {}", pids.join(" ")))
     };
     let commands = [
-        command("kill -KILL", Holder::resists),
-        command("kill -CONT", |it| it.is_stopped && !it.resists()),
-        command("kill", |it| !it.resists()),
+        command("kill -KILL", |it| it.resists.is_some()),
+        command("kill -CONT", |it| it.is_stopped && it.resists.is_none()),
+        command("kill", |it| it.resists.is_none()),
     ];
     commands.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }

@@ -67,11 +67,10 @@ fn of_socket(
     let question = &finding.question;
     let is_over = !socket.has_inode;
     cases.extend(socket.processes.iter().filter_map(|holder| {
-        let Holder { pid, is_traced, .. } = *holder;
-        let name = holder.name.clone();
+        let (pid, name) = (holder.pid, holder.name.clone());
         match holder.is_stopped {
             true => Some(Case::Stopped { pid, name }),
-            false => holder.resists().then_some(Case::Resists { pid, name, is_traced }),
+            false => holder.resists.map(|because| Case::Resists { pid, name, because }),
         }
     }));
     if socket.has_inode && socket.processes.is_empty() && finding.nobody() != Nobody::Unseen {
@@ -156,8 +155,17 @@ pub fn engine(holder: &Holder, port: u16) -> Option<Engine> {
         }
         "dockerd" if !OF_DOCKERD.contains(&port) => Some(Engine::Swarm),
         "rootlesskit" => Some(Engine::Docker),
-        name => OF_PODMAN.contains(&name).then_some(Engine::Podman),
+        // The same program serves a virtual machine, under its own name.
+        name => {
+            (OF_PODMAN.contains(&name) && !is_called(holder, "passt")).then_some(Engine::Podman)
+        }
     }
+}
+
+/// Whether the command line begins with that program.
+fn is_called(holder: &Holder, name: &str) -> bool {
+    let first = holder.command.raw().split_whitespace().next().unwrap_or_default();
+    first.rsplit('/').next() == Some(name)
 }
 
 /// The word after that option in the command line.

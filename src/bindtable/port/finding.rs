@@ -1,6 +1,6 @@
 //! The answer: the sockets, the verdicts, the puzzling cases, what helps, and what was not seen.
 
-use super::holders::{self, Holder, Holders};
+use super::holders::{self, Holder, Holders, Resists};
 use super::target::Question;
 use crate::kernel::{self, Options};
 use crate::named::named;
@@ -365,8 +365,8 @@ pub enum Case {
     InAccept { pid: i32, name: Outside },
     /// The process is stopped, as by Ctrl+Z.
     Stopped { pid: i32, name: Outside },
-    /// SIGTERM does not end the process: a debugger holds it, or it ignores the signal.
-    Resists { pid: i32, name: Outside, is_traced: bool },
+    /// SIGTERM does not end the process.
+    Resists { pid: i32, name: Outside, because: Resists },
     /// A connection on a port of the ephemeral range, where nobody listens; or what is left of it.
     Outgoing {
         #[serde(flatten)]

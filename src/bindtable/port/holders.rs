@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -32,9 +32,9 @@ pub struct Holder {
     pub descriptors: Vec<i32>,
     /// The systemd unit, from its cgroup.
     pub unit: Option<Outside>,
-    /// Whether that is a unit of a user's systemd.
+    /// The user whose own systemd has that unit.
     #[serde(skip)]
-    pub is_users_unit: bool,
+    pub unit_user: Option<u32>,
     /// The container's name or number, from its cgroup.
     pub container: Option<Outside>,
     /// Whether the container is another one than this process's own.
@@ -43,22 +43,26 @@ pub struct Holder {
     /// Whether it is stopped, as by Ctrl+Z: it does not see SIGTERM until it continues.
     #[serde(skip)]
     pub is_stopped: bool,
-    /// Whether it stands still for the process that traces it, a debugger: ptrace(2).
+    /// Why SIGTERM does not end it.
     #[serde(skip)]
-    pub is_traced: bool,
-    /// Whether it ignores SIGTERM.
-    #[serde(skip)]
-    pub ignores_term: bool,
+    pub resists: Option<Resists>,
     /// The lines of its cgroup file.
     #[serde(skip)]
     pub cgroups: String,
 }
 
-impl Holder {
-    /// Whether SIGKILL alone ends it.
-    pub fn resists(&self) -> bool {
-        self.is_traced || self.ignores_term
-    }
+/// Why SIGKILL alone ends a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Resists {
+    /// It ignores SIGTERM.
+    Ignores,
+    /// Each of its threads blocks SIGTERM, and none reads it: signalfd(2).
+    Blocks,
+    /// It is process 1 of a PID namespace, and does not handle SIGTERM: pid_namespaces(7).
+    IsInit,
+    /// It stands still for the process that traces it, a debugger: ptrace(2).
+    Traced,
 }
 
 /// SO_REUSEADDR, SO_REUSEPORT and, of IPv6, IPV6_V6ONLY of a socket.
@@ -361,7 +365,7 @@ fn is_own() -> Result<(), Trouble> {
 /// Whether this is the first PID namespace, which shows every process of the machine
 /// (`PROC_PID_INIT_INO` in `include/linux/proc_ns.h`).
 pub fn are_all_here() -> bool {
-    fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link.as_os_str() == "pid:[4026531836]")
+    OWN_PID_NAMESPACE.as_deref() == Some(Path::new("pid:[4026531836]"))
 }
 
 /// This process's own cgroups.
@@ -377,7 +381,9 @@ pub fn process(pid: i32) -> Option<Holder> {
 fn holder(thread: Thread) -> Option<Holder> {
     let read = |file| fs::read(format!("/proc/{}/{file}", thread.pid)).ok();
     let read = |file| Some(String::from_utf8_lossy(&read(file)?).into_owned());
-    let Stat { name, state, parent, ignored, .. } = stat(&read("stat")?)?;
+    let its = stat(&read("stat")?)?;
+    let resists = resists(thread, &its);
+    let Stat { name, state, parent, .. } = its;
     // Of a leader that has ended its threads still have the memory.
     let command = fs::read(thread.file("cmdline")).unwrap_or_default();
     let command = String::from_utf8_lossy(&command).replace('\0', " ");
@@ -392,14 +398,63 @@ fn holder(thread: Thread) -> Option<Holder> {
         command: command.into(),
         descriptors: Vec::new(),
         unit: in_cgroups(unit),
-        is_users_unit: cgroups.iter().any(|path| path.contains("/user@")),
+        unit_user: cgroups.iter().find_map(|path| {
+            let (_, rest) = path.split_once("/user@")?;
+            rest.split_once(".service")?.0.parse().ok()
+        }),
         container: in_cgroups(container),
         is_elsewhere: lines != *OWN_CGROUPS,
         is_stopped: state == 'T',
-        is_traced: state == 't' && stands_still(thread),
-        ignores_term: ignored & (1 << (Signal::TERM.as_raw() - 1)) != 0,
+        resists,
         cgroups: lines,
     })
+}
+
+/// SIGTERM as a bit of a set.
+const TERM: u64 = 1 << (Signal::TERM.as_raw() - 1);
+
+/// Why SIGTERM does not end the process of that thread.
+fn resists(thread: Thread, its: &Stat) -> Option<Resists> {
+    let Thread { pid, .. } = thread;
+    let is_of = |set: u64| set & TERM != 0;
+    let is_init = || {
+        // Its numbers, from the outermost PID namespace that is seen here to its own.
+        let numbers = status_field(&pid.to_string(), "NSpid:").unwrap_or_default();
+        numbers.split_whitespace().skip(1).last() == Some("1")
+    };
+    if is_of(its.ignored) {
+        Some(Resists::Ignores)
+    } else if !is_of(its.caught) && is_in_other_pid_namespace(pid) && is_init() {
+        Some(Resists::IsInit)
+    } else if is_of(its.blocked) && are_all_blocked(pid) {
+        Some(Resists::Blocks)
+    } else {
+        (its.state == 't' && stands_still(thread)).then_some(Resists::Traced)
+    }
+}
+
+/// This process's own PID namespace.
+static OWN_PID_NAMESPACE: LazyLock<Option<PathBuf>> =
+    LazyLock::new(|| fs::read_link("/proc/self/ns/pid").ok());
+
+/// Whether its PID namespace is for certain not this process's own.
+fn is_in_other_pid_namespace(pid: i32) -> bool {
+    let its = fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+    its.is_some() && OWN_PID_NAMESPACE.is_some() && its != *OWN_PID_NAMESPACE
+}
+
+/// Whether SIGTERM waits in vain: every thread blocks it, and no descriptor is there to read it by.
+fn are_all_blocked(pid: i32) -> bool {
+    let blocks = |tid: i32| {
+        let set = status_field(&format!("{pid}/task/{tid}"), "SigBlk:");
+        set.is_none_or(|set| u64::from_str_radix(&set, 16).is_ok_and(|set| set & TERM != 0))
+    };
+    let reads = |fd: i32| {
+        fs::read_link(format!("/proc/{pid}/fd/{fd}"))
+            .is_ok_and(|link| link.as_os_str() == "anon_inode:[signalfd]")
+    };
+    threads(pid).into_iter().flatten().all(blocks)
+        && numbers(&format!("/proc/{pid}/fd")).is_ok_and(|mut all| !all.any(reads))
 }
 
 /// Whether a debugger holds the thread: strace stops it, too, at each call, and lets it go on at once; and so
@@ -424,10 +479,15 @@ struct Stat {
     name: Outside,
     state: char,
     parent: i32,
+    session: i32,
+    /// The number of its terminal; 0 without one.
+    terminal: i32,
     /// When the process began, in clock ticks.
     began: u64,
-    /// The signals that it ignores, as bits.
+    /// The signals that its first thread blocks, and those that it ignores and handles, as bits.
+    blocked: u64,
     ignored: u64,
+    caught: u64,
 }
 
 fn stat(stat: &str) -> Option<Stat> {
@@ -438,8 +498,12 @@ fn stat(stat: &str) -> Option<Stat> {
         name: name.into(),
         state: fields.next()?.chars().next()?,
         parent: fields.next()?.parse().ok()?,
-        began: fields.nth(17)?.parse().ok()?,
-        ignored: fields.nth(10)?.parse().ok()?,
+        session: fields.nth(1)?.parse().ok()?,
+        terminal: fields.next()?.parse().ok()?,
+        began: fields.nth(14)?.parse().ok()?,
+        blocked: fields.nth(9)?.parse().ok()?,
+        ignored: fields.next()?.parse().ok()?,
+        caught: fields.next()?.parse().ok()?,
     })
 }
 
@@ -455,6 +519,28 @@ pub fn main_of_unit(holder: &Holder) -> Option<i32> {
         Some((stat(&String::from_utf8_lossy(&read(*pid, "stat")?))?.began, *pid))
     };
     processes().ok()?.filter_map(|pid| began(&pid)).min().map(|(_, pid)| pid)
+}
+
+/// The supervisor, one of those programs, from which the server descends, and the process of that line which it
+/// started: the server itself, or one of the same session without a terminal, as a script that runs it. A login
+/// and a job of cron have sessions of their own, though a supervisor may have started their daemons.
+pub fn supervised(server: &Holder, supervisors: &[&str]) -> Option<(Holder, Holder)> {
+    let session = |pid: i32| {
+        let its = stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
+        Some((its.session, its.terminal))
+    };
+    let own = session(server.pid)?;
+    let mut child = server.clone();
+    loop {
+        let parent = process(child.parent)?;
+        if supervisors.contains(&parent.name.raw()) {
+            return Some((child, parent));
+        }
+        if own.1 != 0 || session(parent.pid)? != own {
+            return None;
+        }
+        child = parent;
+    }
 }
 
 /// The path of a cgroup that tells where a process belongs, from a line of `/proc/PID/cgroup`:

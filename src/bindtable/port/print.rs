@@ -9,8 +9,8 @@ use textwrap::core::{Word, display_width};
 
 const WIDTH: usize = 80;
 
-/// How many listeners in other namespaces are named, and how many groups of sockets are shown.
-const NAMESPACES: usize = 3;
+/// How many cases of one kind are told, and how many groups of sockets are shown.
+const ALIKE: usize = 3;
 const GROUPS: usize = 20;
 
 /// The text for a reader: what there is of these parts, an empty line before each but the first.
@@ -65,20 +65,24 @@ fn sockets(finding: &Finding) -> String {
     text
 }
 
-/// The puzzling cases, of which those of other namespaces may be many.
+/// The puzzling cases. Those of processes that a signal does not end, and those of other namespaces, may be many.
 fn cases(finding: &Finding) -> String {
-    let (mut text, mut namespaces) = (String::new(), 0);
+    let (mut text, mut counts) = (String::new(), [0, 0]);
     for case in &finding.cases {
-        if matches!(case, Case::OtherNamespace { .. }) {
-            namespaces += 1;
-            if namespaces > NAMESPACES {
-                continue;
-            }
+        let count = match case {
+            Case::Stopped { .. } | Case::Resists { .. } => &mut counts[0],
+            Case::OtherNamespace { .. } => &mut counts[1],
+            _ => &mut 0,
+        };
+        *count += 1;
+        if *count <= ALIKE {
+            text += &wrapped(&words::case(case, finding), "- ", "  ");
         }
-        text += &wrapped(&words::case(case, finding), "- ", "  ");
     }
-    if namespaces > NAMESPACES {
-        text += &wrapped(&words::more_namespaces(namespaces - NAMESPACES), "- ", "  ");
+    for (count, more) in counts.into_iter().zip([words::more_processes, words::more_namespaces]) {
+        if count > ALIKE {
+            text += &wrapped(&more(count - ALIKE), "- ", "  ");
+        }
     }
     text
 }
@@ -104,7 +108,17 @@ pub fn json(finding: &Finding) -> String {
     format!("{document}\n")
 }
 
-/// The text in lines of 80 columns at most, the first one after `first`, and each other after `others`.
+/// A command in a sentence for [`wrapped`]: it stays on one line, so that a reader can copy it.
+pub fn whole(command: &str) -> String {
+    format!("{START}{command}{END}")
+}
+
+/// Around a command, where nothing printable is.
+const START: char = '\u{1}';
+const END: char = '\u{2}';
+
+/// The text in lines of 80 columns at most, the first one after `first`, and each other after `others`; only a
+/// command may be longer.
 pub fn wrapped(text: &str, first: &str, others: &str) -> String {
     let options = textwrap::Options::new(WIDTH)
         .initial_indent(first)
@@ -112,15 +126,19 @@ pub fn wrapped(text: &str, first: &str, others: &str) -> String {
         .break_words(false)
         .word_separator(textwrap::WordSeparator::Custom(parts))
         .word_splitter(textwrap::WordSplitter::NoHyphenation);
-    textwrap::fill(text, options) + "\n"
+    textwrap::fill(text, options).replace([START, END], "") + "\n"
 }
 
-/// Where a line may end: at a space, or beside a Chinese character where Unicode allows it (UAX 14).
+/// Where a line may end: at a space, or beside a Chinese character where Unicode allows it (UAX 14); in no command.
 fn parts(line: &str) -> Box<dyn Iterator<Item = Word<'_>> + '_> {
     let may_end = move |at: &usize| {
         let (before, after) = line.split_at(*at);
-        before.ends_with(|c: char| c == ' ' || !c.is_ascii())
-            || !after.starts_with(|c: char| c.is_ascii())
+        let words = before.trim_end_matches([START, END]);
+        // Before its first character a line may end, and after its last one.
+        let is_inside = before.matches(START).count() > before.matches(END).count();
+        (!is_inside || before.ends_with(START))
+            && (words.ends_with(|c: char| c == ' ' || !c.is_ascii())
+                || !after.starts_with(|c: char| c.is_ascii()))
     };
     let ends = unicode_linebreak::linebreaks(line).map(|(at, _)| at).filter(may_end);
     let mut start = 0;

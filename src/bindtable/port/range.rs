@@ -1,20 +1,22 @@
 //! `bindtable port 0`: how full the range is from which the kernel chooses a port.
 
-use super::finding::Status;
-use crate::kernel::Proto;
-use super::target::Range;
+use super::finding::{ServerOption, Socket, Status};
+use super::holders::Holders;
+use super::judge::Owner;
+use super::target::{Question, Range, Target};
 use super::words;
-use crate::sockets::{self, State};
+use crate::kernel::Proto;
+use crate::sockets::{self, Listed, State};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What is found of the range.
 #[derive(Debug, Serialize)]
 pub struct RangeFinding {
     pub protocol: Proto,
     port: u16,
-    /// The address that a server would bind; without one, every address.
+    /// The address that a server would bind; without one, each of the two wildcards.
     address: Option<IpAddr>,
     /// Whether a port is left that no socket has.
     pub status: Status,
@@ -24,13 +26,26 @@ pub struct RangeFinding {
     pub last: u16,
     /// How many of them `ip_local_reserved_ports` keeps out.
     pub reserved: usize,
-    /// How many of the others have a socket that would be in the way at the address.
-    pub in_use: usize,
-    pub free: usize,
+    /// Those that are left at the address; without one, at the wildcard that has fewer.
+    #[serde(flatten)]
+    pub fewest: Left,
+    /// At each of those addresses.
+    pub addresses: Vec<Left>,
     /// The sockets on them, by state.
     pub states: BTreeMap<State, usize>,
     /// What helps where few are left.
     pub help: Vec<RangeHelp>,
+}
+
+/// How many ports of the range are left.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Left {
+    /// Where a server would bind.
+    #[serde(rename = "at")]
+    pub address: IpAddr,
+    /// How many ports have a socket that would be in its way.
+    pub in_use: usize,
+    pub free: usize,
 }
 
 /// What helps where the range is full.
@@ -45,24 +60,44 @@ pub enum RangeHelp {
 }
 
 /// Counts the ports of the range. It fails if sock_diag(7) cannot be asked.
-pub fn look(address: Option<IpAddr>, proto: Proto) -> Result<RangeFinding, String> {
+pub fn look(target: Target, proto: Proto) -> Result<RangeFinding, String> {
+    let question = Question::new(target, proto, false);
+    let address = question.target.ip;
     let range = Range::read();
     let (first, last) = (range.first, range.last);
-    let is_near = |local: IpAddr| match (address.map(|ip| ip.to_canonical()), local.to_canonical())
-    {
-        (None, _) => true,
-        (Some(ip), local) => ip == local || ip.is_unspecified() || local.is_unspecified(),
-    };
     let sockets =
         sockets::listed(proto, 0, sockets::ALL).map_err(|error| words::no_sock_diag(&error))?;
     let ports: BTreeSet<u16> = range.ports().collect();
-    let mut states = BTreeMap::new();
-    let mut taken = BTreeSet::new();
-    for socket in sockets.iter().filter(|it| ports.contains(&it.port) && is_near(it.local)) {
-        taken.insert(socket.port);
-        *states.entry(socket.state).or_default() += 1;
-    }
-    let (in_use, free) = (taken.len(), ports.len() - taken.len());
+    let is_inside = |socket: &&Listed| socket.is_owner() && ports.contains(&socket.port);
+    let inside: Vec<&Listed> = sockets.iter().filter(is_inside).collect();
+    let any = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+    let (mut states, mut counted) = (BTreeMap::new(), BTreeSet::new());
+    let mut left = |ip: IpAddr| {
+        let new = question.server(ip, ServerOption::Nothing);
+        // The options that the new socket lacks are of no account.
+        let mut known = BTreeMap::new();
+        let mut conflicts = |it: &Listed| {
+            let owner = || {
+                let socket = Socket::new(it, &Holders::default());
+                Owner::new(&socket, ServerOption::Nothing).conflicts_with(proto, &new)
+            };
+            *known.entry((it.local, it.v6only, it.device)).or_insert_with(owner)
+        };
+        let mut taken = BTreeSet::new();
+        for (at, socket) in inside.iter().enumerate().filter(|(_, socket)| conflicts(socket)) {
+            taken.insert(socket.port);
+            if counted.insert(at) {
+                *states.entry(socket.state).or_default() += 1;
+            }
+        }
+        Left { address: ip, in_use: taken.len(), free: ports.len() - taken.len() }
+    };
+    let addresses: Vec<Left> = match address {
+        Some(ip) => vec![left(ip)],
+        None => any.into_iter().map(left).collect(),
+    };
+    let fewest = *addresses.iter().min_by_key(|left| left.free).expect("there is one");
+    let free = fewest.free;
     let mut help = Vec::new();
     if free <= ports.len() / 4 {
         if proto == Proto::Tcp {
@@ -81,8 +116,8 @@ pub fn look(address: Option<IpAddr>, proto: Proto) -> Result<RangeFinding, Strin
         first,
         last,
         reserved: usize::from(last - first) + 1 - ports.len(),
-        in_use,
-        free,
+        fewest,
+        addresses,
         states,
         help,
     };

@@ -5,7 +5,7 @@ use super::words;
 use crate::kernel::Proto;
 use crate::language::Language;
 use crate::printable::Outside;
-use rustix::net::netdevice::name_to_index;
+use rustix::net::netdevice::{index_to_name_inlined, name_to_index};
 use rustix::net::{AddressFamily, SocketType, socket};
 use rustix::process::geteuid;
 use std::collections::BTreeSet;
@@ -37,13 +37,15 @@ impl FromStr for Interface {
     type Err = String;
 
     fn from_str(typed: &str) -> Result<Self, String> {
-        let by_name = || {
-            // Not from /sys, which may be another network namespace's.
-            let any = socket(AddressFamily::INET, SocketType::DGRAM, None);
-            let index = any.and_then(|any| name_to_index(any, typed));
-            index.map_err(|_| words::no_interface(typed))
+        // Not from /sys, which may be another network namespace's. A name may be of digits alone.
+        let find = || {
+            let any = socket(AddressFamily::INET, SocketType::DGRAM, None).ok()?;
+            name_to_index(&any, typed).ok().or_else(|| {
+                let index = typed.parse().ok()?;
+                index_to_name_inlined(&any, index).ok().map(|_| index)
+            })
         };
-        let index = typed.parse().or_else(|_| by_name())?;
+        let index = find().ok_or_else(|| words::no_interface(typed))?;
         Ok(Self { typed: typed.into(), index })
     }
 }

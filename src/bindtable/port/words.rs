@@ -1,11 +1,12 @@
 //! Every sentence that `bindtable port` says to its reader, in each language, and nothing else.
 
-use super::holders::Holder;
+use super::holders::{Holder, Resists};
 use super::finding::{
     Can, Candidate, Case, Engine, Finding, Help, IfStill, InKernel, Nobody, ServerOption, Socket,
     Status, Unseen, User, Verdict, Who, Why, error_name,
 };
-use super::range::{RangeFinding, RangeHelp};
+use super::print::whole;
+use super::range::{Left, RangeFinding, RangeHelp};
 use super::target::{self, Question, Target};
 use crate::kernel::Proto;
 use crate::sockets::State;
@@ -276,9 +277,18 @@ pub fn user(user: &User) -> String {
     }
 }
 
+/// How many processes or descriptors are named.
+const NAMED: usize = 8;
+
 /// Numbers, one after the other.
-fn list(numbers: impl Iterator<Item = i32>) -> String {
-    numbers.map(|number| number.to_string()).collect::<Vec<_>>().join(words!(", ", "、"))
+fn list(numbers: impl ExactSizeIterator<Item = i32>) -> String {
+    let left = numbers.len().saturating_sub(NAMED);
+    let first: Vec<String> = numbers.take(NAMED).map(|number| number.to_string()).collect();
+    let first = first.join(words!(", ", "、"));
+    match left {
+        0 => first,
+        _ => say!("{first} and {left} more", "{first}，另有 {left} 个"),
+    }
 }
 
 fn named(holder: &Holder) -> String {
@@ -290,7 +300,15 @@ fn named(holder: &Holder) -> String {
 
 /// The lines below a socket.
 pub(super) fn about(socket: &Socket, count: usize) -> Vec<String> {
-    let mut lines: Vec<String> = socket.processes.iter().map(process).collect();
+    let mut lines: Vec<String> = socket.processes.iter().take(NAMED).map(process).collect();
+    match socket.processes.len().saturating_sub(NAMED) {
+        0 => {}
+        1 => lines.push(say!("and one more process", "另有 1 个进程")),
+        left => lines.push(say!(
+            "and {left} more processes: see --format json",
+            "另有 {left} 个进程，见 --format json"
+        )),
+    }
     if let (Some(waiting), Some(backlog)) = (socket.waiting, socket.backlog) {
         lines.push(say!(
             "{waiting} waiting to be accepted, backlog {backlog}",
@@ -370,6 +388,13 @@ pub(super) fn more_sockets(count: usize) -> String {
             "And {count} more sockets: see --format json.",
             "还有 {count} 个套接字，见 --format json。"
         ),
+    }
+}
+
+pub(super) fn more_processes(count: usize) -> String {
+    match count {
+        1 => say!("The same is true of one more process.", "另有 1 个进程也是如此。"),
+        _ => say!("The same is true of {count} more processes.", "另有 {count} 个进程也是如此。"),
     }
 }
 
@@ -492,7 +517,7 @@ fn candidates(candidates: &[Candidate]) -> String {
                 "一条尚未接收的消息，里面带着它的文件描述符（SCM_RIGHTS）"
             ),
         };
-        say!("{what}: {command}", "{what}：{command}")
+        say!("{what}: {command}", "{what}：{command}", command = whole(command))
     });
     names.collect::<Vec<_>>().join(words!("; or ", "；或者 "))
 }
@@ -540,15 +565,25 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
             "进程 {pid}（{name}）已暂停（例如按了 Ctrl+Z）：套接字还在它手里；恢复运行之前，\
              它也不会处理 SIGTERM 这样的信号。在它的终端里用 fg 恢复。"
         ),
-        Case::Resists { pid, name, is_traced: true } => say!(
+        Case::Resists { pid, name, because: Resists::Traced } => say!(
             "Process {pid} ({name}) stands still under a debugger, as gdb is one: until that lets it go \
              on, it sees no signal but SIGKILL.",
             "进程 {pid}（{name}）已被调试器（例如 gdb）暂停：调试器让它恢复运行之前，\
              除 SIGKILL 外，它不处理任何信号。"
         ),
-        Case::Resists { pid, name, is_traced: false } => say!(
+        Case::Resists { pid, name, because: Resists::Ignores } => say!(
             "Process {pid} ({name}) ignores SIGTERM, so a plain kill does not end it.",
             "进程 {pid}（{name}）忽略 SIGTERM，普通的 kill 停不掉它。"
+        ),
+        Case::Resists { pid, name, because: Resists::Blocks } => say!(
+            "Process {pid} ({name}) blocks SIGTERM, so a plain kill does not end it.",
+            "进程 {pid}（{name}）屏蔽了 SIGTERM，普通的 kill 停不掉它。"
+        ),
+        Case::Resists { pid, name, because: Resists::IsInit } => say!(
+            "Process {pid} ({name}) is process 1 of its PID namespace, and does not handle SIGTERM: so a \
+             plain kill does not end it.",
+            "进程 {pid}（{name}）是它所在 PID 命名空间的 1 号进程，又没有处理 SIGTERM，\
+             普通的 kill 停不掉它。"
         ),
         Case::Outgoing { is_over: true, first, last, .. } => say!(
             "An outgoing connection was here, it seems: no socket listens on port {port}, and the \
@@ -620,10 +655,13 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
         ),
         Case::OtherNamespace { pid, name, address } => say!(
             "Process {pid} ({name}) has port {port} on {address} in another network namespace. It \
-             is in nobody's way here. To look there: nsenter -t {pid} -n ss -{letter}anp",
+             is in nobody's way here. To look there: {look}",
             "进程 {pid}（{name}）在另一个网络命名空间里占用了 {address} 的端口 {port}，\
-             与这里的套接字不冲突。到那里查看：nsenter -t {pid} -n ss -{letter}anp",
-            letter = if finding.question.proto == Proto::Udp { 'u' } else { 't' }
+             与这里的套接字不冲突。到那里查看：{look}",
+            look = whole(&match finding.question.proto {
+                Proto::Udp => format!("nsenter -t {pid} -n ss -uanp"),
+                Proto::Tcp => format!("nsenter -t {pid} -n ss -tanp"),
+            })
         ),
         Case::LacksOption { count, seconds_left } => {
             let until = match seconds_left.map(seconds) {
@@ -698,13 +736,13 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
         ),
         Case::OtherProtocol(who) => {
             let other = finding.question.proto.other();
-            let whole = Target { port, ip: None, interface: None };
+            let every = Target { port, ip: None, interface: None };
             say!(
                 "{who} has {other} port {port}, which does not matter here: see {see}",
                 "{who}占用的是 {other} 端口 {port}，与这里无关。查看：{see}",
                 who = self::who(who, finding),
                 other = other.name().to_uppercase(),
-                see = target::command(&whole, other).unwrap_or_default()
+                see = whole(&target::command(&every, other).unwrap_or_default())
             )
         }
         Case::Privileged { first } => say!(
@@ -805,11 +843,13 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
             "Bind 127.0.0.1, or the machine's own address, instead of 0.0.0.0: systemd-resolved has \
              only 127.0.0.53 and 127.0.0.54. Or take the port from it, as root: {command}",
             "绑定 127.0.0.1 或者本机自己的地址，不要绑定 0.0.0.0：systemd-resolved 只占用 \
-             127.0.0.53 和 127.0.0.54。或者以 root 身份让它释放端口：{command}"
+             127.0.0.53 和 127.0.0.54。或者以 root 身份让它释放端口：{command}",
+            command = whole(command)
         ),
         Help::Find { command } => say!(
             "Find out what it belongs to, and stop that: {command}",
-            "查出它属于谁，再停掉：{command}"
+            "查出它属于谁，再停掉：{command}",
+            command = whole(command)
         ),
         Help::StopContainer => say!(
             "Stop the container, from its host: process 1 of a PID namespace gets no signal from \
@@ -818,7 +858,11 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
              内核就忽略容器内发给它的这个信号。"
         ),
         Help::Stop { command } => {
-            say!("Stop what holds it: {command}", "停掉占用它的进程：{command}")
+            say!(
+                "Stop what holds it: {command}",
+                "停掉占用它的进程：{command}",
+                command = whole(command)
+            )
         }
         Help::Wait { seconds: left, peer_is_open: false } => {
             say!("Wait {left}.", "等 {left}。", left = seconds(*left))
@@ -848,7 +892,8 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
         ),
         Help::Reserve { command } => say!(
             "Or keep this port out of that range, as root: {command}",
-            "或者以 root 身份把这个端口设为保留，出站连接就不会再用它：{command}"
+            "或者以 root 身份把这个端口设为保留，出站连接就不会再用它：{command}",
+            command = whole(command)
         ),
         Help::Privilege { command } if finding.question.user.uid == 0 => say!(
             "Give the server CAP_NET_BIND_SERVICE, which this root lacks: the root of a user \
@@ -856,12 +901,14 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
              as root of the machine: {command}",
             "给服务器授予 CAP_NET_BIND_SERVICE，这里的 root 没有这项特权：用户命名空间里的 root，\
              只在该用户命名空间里新建的网络命名空间中才有。\
-             或者以宿主机的 root 身份对所有用户放开：{command}"
+             或者以宿主机的 root 身份对所有用户放开：{command}",
+            command = whole(command)
         ),
         Help::Privilege { command } => say!(
             "Run the server as root, give it CAP_NET_BIND_SERVICE, or allow all users: {command}",
             "以 root 身份运行服务器，或者给它 CAP_NET_BIND_SERVICE，或者对所有用户放开：\
-             {command}"
+             {command}",
+            command = whole(command)
         ),
         Help::OwnAddress { command } => say!(
             "Bind an address that this machine has. This lists them: {command}. To bind one that is \
@@ -869,26 +916,31 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
              net.ipv4.ip_nonlocal_bind (net.ipv6.ip_nonlocal_bind).",
             "绑定本机已有的地址，可以用 {command} 列出。要绑定将来才有的地址，\
              就在服务器里设置 IP_FREEBIND（IPv6 是 IPV6_FREEBIND），或者设置 \
-             net.ipv4.ip_nonlocal_bind（IPv6 是 net.ipv6.ip_nonlocal_bind）。"
+             net.ipv4.ip_nonlocal_bind（IPv6 是 net.ipv6.ip_nonlocal_bind）。",
+            command = whole(command)
         ),
         Help::Settle { command, has_failed: true } => say!(
             "Take the address from the other machine, and then delete it here and add it again \
              ({command} shows it); or set IPV6_FREEBIND in the server.",
             "从另一台机器上去掉这个地址，再在本机删除并重新添加（用 {command} 查看）；\
-             或者在服务器里设置 IPV6_FREEBIND。"
+             或者在服务器里设置 IPV6_FREEBIND。",
+            command = whole(command)
         ),
         Help::Settle { command, has_failed: false } => say!(
             "Wait until the address is no longer tentative ({command}), or set IPV6_FREEBIND in the \
              server.",
-            "等地址离开 tentative 状态（用 {command} 查看），或者在服务器里设置 IPV6_FREEBIND。"
+            "等地址离开 tentative 状态（用 {command} 查看），或者在服务器里设置 IPV6_FREEBIND。",
+            command = whole(command)
         ),
         Help::FindPolicy { command } => say!(
             "Find the policy that refuses, as root: {command}",
-            "以 root 身份查出是哪个策略拒绝的：{command}"
+            "以 root 身份查出是哪个策略拒绝的：{command}",
+            command = whole(command)
         ),
         Help::Ask { command } => say!(
             "To find out what is unknown, by a real bind: {command}",
-            "未知的部分，用一次真正的 bind 查清：{command}"
+            "未知的部分，用一次真正的 bind 查清：{command}",
+            command = whole(command)
         ),
     }
 }
@@ -911,13 +963,18 @@ pub(super) fn if_still(reason: &IfStill) -> String {
              或者又启动了一个工作进程。"
         ),
         IfStill::OtherProtocol { command } => {
-            say!("It means the other protocol: {command}", "它用的是另一个协议：{command}")
+            say!(
+                "It means the other protocol: {command}",
+                "它用的是另一个协议：{command}",
+                command = whole(command)
+            )
         }
         IfStill::OtherNamespace { command } => say!(
             "It runs in a container or another network namespace, which has its own ports. Ask \
              there. This lists them: {command}",
             "它运行在容器或者另一个网络命名空间里，端口是独立的：请到那里查。\
-             列出这些命名空间：{command}"
+             列出这些命名空间：{command}",
+            command = whole(command)
         ),
         IfStill::Policy { command } => say!(
             "A policy refuses it (SELinux, a cgroup's program, Landlock), or under WSL Windows has \
@@ -926,25 +983,33 @@ pub(super) fn if_still(reason: &IfStill) -> String {
              也可能是 Windows 占用了端口。{ask}",
             ask = command.as_ref().map_or(String::new(), |command| say!(
                 " Ask as its user, in its unit: {command}",
-                "请以它的用户身份、在它的单元里查：{command}"
+                "请以它的用户身份、在它的单元里查：{command}",
+                command = whole(command)
             ))
         ),
         IfStill::PortZero { command } => say!(
             "It asks for port 0, any port, and none of the range is left: {command}",
-            "它绑定的是端口 0（由内核挑选），而范围里的端口已经用完：{command}"
+            "它绑定的是端口 0（由内核挑选），而范围里的端口已经用完：{command}",
+            command = whole(command)
         ),
         IfStill::UnixSocket { command } => say!(
             "It means a Unix socket. If no process has it, delete its file: {command}",
-            "它绑定的是 Unix 套接字。用 {command} 查看，没有进程持有的话，就删除套接字文件。"
+            "它绑定的是 Unix 套接字。用 {command} 查看，没有进程持有的话，就删除套接字文件。",
+            command = whole(command)
         ),
         IfStill::Forwarded { command } => say!(
             "Or it binds, and gets no clients: a rule may forward the port to a container, with no \
              socket here. As root: {command}",
             "或者绑定成功了，却没有客户端连上来：可能有规则把端口转发到容器，这里没有套接字。\
-             以 root 身份查看：{command}"
+             以 root 身份查看：{command}",
+            command = whole(command)
         ),
         IfStill::Why { command } => {
-            say!("This finds out which call fails: {command}", "查出是哪个调用失败：{command}")
+            say!(
+                "This finds out which call fails: {command}",
+                "查出是哪个调用失败：{command}",
+                command = whole(command)
+            )
         }
     }
 }
@@ -953,16 +1018,23 @@ pub(super) fn if_still(reason: &IfStill) -> String {
 
 /// How full the range is.
 pub(super) fn range_answer(finding: &RangeFinding) -> String {
-    let RangeFinding { first, last, reserved, in_use, free, .. } = finding;
+    let RangeFinding { first, last, reserved, fewest: Left { in_use, free, .. }, .. } = finding;
     let kept = match reserved {
         0 => String::new(),
         count => say!(", of which {count} are reserved", "（其中 {count} 个保留）"),
     };
+    let all = finding.addresses.iter();
+    let others: String = all
+        .filter(|left| left.free != *free)
+        .map(|Left { address, free, .. }| {
+            say!(" At {address}, {free} are free.", "绑定 {address} 的话，有 {free} 个空闲。")
+        })
+        .collect();
     say!(
         "{protocol} port 0 is no port: the kernel chooses one from {first} to {last}{kept}. {in_use} \
-         of them have a socket, and {free} have none.",
+         of them have a socket, and {free} have none.{others}",
         "{protocol} 端口 0 不是真正的端口：内核会在 {first} 到 {last}{kept}之间选一个。\
-         其中 {in_use} 个有套接字，{free} 个没有。",
+         其中 {in_use} 个有套接字，{free} 个没有。{others}",
         protocol = finding.protocol.name().to_uppercase()
     )
 }
@@ -999,7 +1071,8 @@ pub(super) fn range_help(help: &RangeHelp) -> String {
         ),
         RangeHelp::Widen { command } => say!(
             "Make the range wider, as root; reserve the ports of your servers in it: {command}",
-            "以 root 身份扩大范围，并把其中服务器要用的端口设为保留：{command}"
+            "以 root 身份扩大范围，并把其中服务器要用的端口设为保留：{command}",
+            command = whole(command)
         ),
     }
 }
@@ -1021,9 +1094,10 @@ pub(super) fn unseen(unseen: &Unseen, finding: &Finding) -> String {
         ),
         Unseen::OtherPidNamespace => say!(
             "Not seen: the processes. /proc is that of another PID namespace, so its numbers mean \
-             nothing here. Mount its own: mount -t proc proc /proc",
+             nothing here. Mount its own: {mount}",
             "看不到进程：/proc 属于另一个 PID 命名空间，其中的进程号在这里没有意义。\
-             请挂载本命名空间的 /proc：mount -t proc proc /proc"
+             请挂载本命名空间的 /proc：{mount}",
+            mount = whole("mount -t proc proc /proc")
         ),
         Unseen::Options { error } => say!(
             "Not seen: the options of a socket, whose descriptor could not be copied (pidfd_getfd: \

@@ -10,7 +10,7 @@ use crate::kernel::bind::{Rule, Sock};
 use crate::port::advice;
 use crate::port::binds;
 use crate::port::finding::{Help, ServerOption, Socket, User};
-use crate::port::holders::{self, Holder, Holders};
+use crate::port::holders::{self, Holder, Holders, Resists};
 use crate::port::judge::{self, Answer, Owner};
 use crate::port::target::Question;
 use crate::printable::Outside;
@@ -207,7 +207,7 @@ fn holders_of(failure: &Failure, inodes: &BTreeSet<u64>) -> Holders {
     for holder in holders.of.values_mut().flatten() {
         let is_ours = failure.traced.contains(&holder.pid);
         holder.is_stopped &= !is_ours;
-        holder.is_traced &= !is_ours;
+        holder.resists = holder.resists.filter(|it| !is_ours || *it != Resists::Traced);
     }
     holders.sort();
     holders
@@ -392,18 +392,10 @@ fn stop(failure: &Failure, question: &Question, socket: &Socket) -> Option<Stop>
     advised.filter(is_whole).or_else(|| kill_command(&socket.processes)).map(Stop::Command)
 }
 
-/// Servers whose workers end with their master.
-const MASTERS: [&str; 5] = ["nginx", "haproxy", "apache2", "httpd", "gunicorn"];
-
-/// The command that ends the holders; of workers, their master alone where that ends them, too.
+/// The command that ends the holders.
 pub fn kill_command<'a>(holders: impl IntoIterator<Item = &'a Holder>) -> Option<String> {
     let all: BTreeSet<&Holder> = holders.into_iter().collect();
-    let is_worker = |it: &Holder| {
-        let is_master = |other: &&Holder| other.pid == it.parent && other.name == it.name;
-        MASTERS.contains(&it.name.raw()) && all.iter().any(is_master)
-    };
-    let those: BTreeSet<&Holder> = all.iter().copied().filter(|it| !is_worker(it)).collect();
-    (!those.is_empty()).then(|| advice::kill(&those))
+    (!all.is_empty()).then(|| advice::kill(&all))
 }
 
 /// Whether the program's file has capabilities (setcap(8)).

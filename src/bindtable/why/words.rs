@@ -7,6 +7,7 @@ use super::records::SocketOption;
 use super::socket::Protocol;
 use crate::port::finding::{User, error_name};
 use crate::port::holders::{Holder, status_field};
+use crate::port::print::whole;
 use crate::port::words::option_is;
 use crate::printable::{Outside, printable};
 use crate::{say, words};
@@ -789,7 +790,9 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
             "这条命令启动了两个进程，绑定同一个端口。只由一个进程绑定，其余的继承它的套接字；\
              或者每个都在 bind 之前设置 SO_REUSEPORT。"
         ),
-        Help::Stop { command } => say!("{command}.", "停掉占用它的进程：{command}。"),
+        Help::Stop { command } => {
+            say!("{command}.", "停掉占用它的进程：{command}。", command = whole(command))
+        }
         Help::StopContainer => say!(
             "Stop the container, from its host: this process is its process 1.",
             "在宿主机上停掉容器：这个进程是容器的 1 号进程。"
@@ -806,7 +809,8 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
             "Use another port. This capability is a user namespace's, and counts only over network \
              namespaces that were made there; or, as root of the machine: {command}.",
             "换一个端口。这项 capability 属于用户命名空间，只在该用户命名空间里新建的网络命名空间中有效；\
-             或者以宿主机的 root 身份运行：{command}。"
+             或者以宿主机的 root 身份运行：{command}。",
+            command = whole(command)
         ),
         Help::ShorterPath => say!("Use a shorter path.", "换一个更短的路径。"),
         Help::CloseOnExec => say!(
@@ -839,38 +843,52 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
             any = match explanation.failure.subject.is_ipv6 {
                 Some(true) => "::",
                 _ => "0.0.0.0",
-            }
+            },
+            command = whole(command)
         ),
         Help::Addresses { command } => {
-            say!("Look at the addresses: {command}.", "查看地址：{command}。")
+            say!(
+                "Look at the addresses: {command}.",
+                "查看地址：{command}。",
+                command = whole(command)
+            )
         }
         Help::TakeAddress { command } => say!(
             "Take it from the other machine, and then delete it here and add it again ({command} shows \
              it); or set IPV6_FREEBIND.",
             "从另一台机器上去掉它，再在本机删除并重新添加（用 {command} 查看）；\
-             或者设置 IPV6_FREEBIND。"
+             或者设置 IPV6_FREEBIND。",
+            command = whole(command)
         ),
         Help::Settle { command } => say!(
             "Wait until it is no longer tentative ({command} shows it), or set IPV6_FREEBIND.",
-            "等它离开 tentative 状态（用 {command} 查看），或者设置 IPV6_FREEBIND。"
+            "等它离开 tentative 状态（用 {command} 查看），或者设置 IPV6_FREEBIND。",
+            command = whole(command)
         ),
         Help::ChooseLater { command } if protocol != Protocol::Udp => say!(
             "If connect follows, set IP_BIND_ADDRESS_NO_PORT before bind. Or widen the range: {command}.",
             "如果接着调用 connect，就在 bind 之前设置 IP_BIND_ADDRESS_NO_PORT。\
-             或者扩大端口范围：{command}。"
+             或者扩大端口范围：{command}。",
+            command = whole(command)
         ),
         Help::ChooseLater { command } | Help::WidenOnly { command } => {
-            say!("Widen the range: {command}.", "扩大端口范围：{command}。")
+            say!(
+                "Widen the range: {command}.",
+                "扩大端口范围：{command}。",
+                command = whole(command)
+            )
         }
         Help::Widen { command } => say!(
             "Keep connections open and use them again, or widen the range: {command}.",
-            "保持长连接，重复使用；或者扩大端口范围：{command}。"
+            "保持长连接，重复使用；或者扩大端口范围：{command}。",
+            command = whole(command)
         ),
         Help::Privilege { command } => say!(
             "Use another port, give the program the capability (setcap \
              cap_net_bind_service=+ep FILE), or: {command}.",
             "换一个端口；或者给程序这项 capability（setcap cap_net_bind_service=+ep FILE）；\
-             或者：{command}。"
+             或者：{command}。",
+            command = whole(command)
         ),
         Help::NoNewPrivs => say!(
             "The program's file has capabilities, which are void while an ordinary user traces: run \
@@ -894,8 +912,9 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
         Help::Unlink { path } => {
             match path.clone().map(Outside::from).as_ref().and_then(Outside::quoted) {
                 Some(path) => say!(
-                    "Remove it: rm {path}. In the program: unlink(2) before bind.",
-                    "删除这个文件：rm {path}。在程序里：bind 之前先调用 unlink(2)。"
+                    "Remove it: {remove}. In the program: unlink(2) before bind.",
+                    "删除这个文件：{remove}。在程序里：bind 之前先调用 unlink(2)。",
+                    remove = whole(&format!("rm {path}"))
                 ),
                 None => say!(
                     "Remove it. In the program: unlink(2) before bind.",
@@ -916,7 +935,8 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
         ),
         Help::Again { command } => say!(
             "Start it again. If it still fails: {command}.",
-            "重新启动一次。如果仍然失败：{command}。"
+            "重新启动一次。如果仍然失败：{command}。",
+            command = whole(command)
         ),
         Help::AsRoot => say!("Run bindtable why as root.", "请以 root 身份运行 bindtable why。"),
     }
