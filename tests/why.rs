@@ -1,8 +1,10 @@
 //! `bindtable why`: calls that fail, each explained while it fails; and the program notices nothing.
 
 use crate::bindtable::{is_chinese, refusal};
+use crate::port::states;
+use crate::port_refused;
 use crate::harness::{
-    self, AS_NOBODY, Client, Need, Output, Process, Program, Runtime, Scratch, SharedFolder,
+    self, AS_NOBODY, Client, Need, Output, PORT, Process, Program, Runtime, Scratch, SharedFolder,
     Stream, Switches, Terminal, Variant, bindtable as program, close_server_first, has_two_users,
     hold_port, need, project, quoted, set_sysctl, state, wait_for, which,
 };
@@ -20,7 +22,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use unicode_width::UnicodeWidthStr;
 
-const TRIALS: [(&str, fn()); 71] = [
+const TRIALS: [(&str, fn()); 76] = [
     ("why_input", input),
     ("why_exit_status", exit_status),
     ("why_quiet", quiet),
@@ -63,6 +65,7 @@ const TRIALS: [(&str, fn()); 71] = [
     ("why_addresses", addresses),
     ("why_privileged", privileged),
     ("why_retries", retries),
+    ("why_changes", changes),
     ("why_threads", threads),
     ("why_other_namespace", other_namespace),
     ("why_namespaces_of_a_user", namespaces_of_a_user),
@@ -73,6 +76,10 @@ const TRIALS: [(&str, fn()); 71] = [
     ("why_json", json),
     ("why_output", output),
     ("why_running", running),
+    ("why_running_again", running_again),
+    ("why_other_leader_ended", other_leader_ended),
+    ("why_no_ports_of_listeners", no_ports_of_listeners),
+    ("why_no_ports_of_another", no_ports_of_another),
     ("why_running_threads", running_threads),
     ("why_signals", signals),
     ("why_restarted", restarted),
@@ -495,6 +502,30 @@ fn no_ports() {
     assert_eq!(count(&output.stderr, "IP_BIND_ADDRESS_NO_PORT"), 1, "{}", output.stderr);
 }
 
+/// Listeners have the whole range: connect does not share their ports.
+fn no_ports_of_listeners() {
+    need(Need::Sysctls);
+    let told = fails(&["no_ports_of_listeners"]).stderr;
+    has(
+        &told,
+        &["bind to 127.0.0.1:0 fails", "no free port in 40000-40001", "Widen the range: sysctl"],
+    );
+    assert!(!told.contains("IP_BIND_ADDRESS_NO_PORT"), "{told}");
+}
+
+/// Of two addresses, one has used up the range; and the socket is bound to it, without a port.
+fn no_ports_of_another() {
+    need(Need::Sysctls);
+    has(
+        &fails(&["no_ports_of_another"]).stderr,
+        &[
+            "bound to 127.0.0.2 without a port, so connect chooses it",
+            "connections to 127.0.0.1:3459: 2 ESTABLISHED",
+            "40000-40001: 2 ports, 2 connections",
+        ],
+    );
+}
+
 /// Where sock_diag is refused, `/proc/net` has the connections, and the Unix sockets.
 fn without_sock_diag() {
     let (scratch, folder) = (Scratch::new(), SharedFolder::new());
@@ -664,6 +695,18 @@ fn first_thread_ended() {
     let output = run(why(&[]).arg(compiled(&scratch, "leader", &["-pthread"])));
     let own = "LISTEN 127.0.0.1:3459, this same process, descriptor 3";
     has(&output.stderr, &["EADDRINUSE", own, "Bind once"]);
+}
+
+/// Of another process, too.
+fn other_leader_ended() {
+    let scratch = Scratch::new();
+    let server = Process::start(&mut Command::new(port_refused::compiled(&scratch, "leader")));
+    let pid = server.pid();
+    wait_for("its listener, and the end of its leader", || {
+        (states(PORT) == [10] && state(pid) == Some('Z')).then_some(())
+    });
+    let held = format!("LISTEN 127.0.0.1:3459: SO_REUSEADDR off. leader ({pid}), descriptor 3");
+    has(&fails(&["once"]).stderr, &[&held, &format!("kill {pid}")]);
 }
 
 /// Who bound a socket has it by another descriptor now, and has not inherited it.
@@ -957,6 +1000,24 @@ fn retries() {
     assert!(start.elapsed() < Duration::from_secs(30));
 }
 
+/// A failure that has come again with another reason is explained anew.
+fn changes() {
+    let output = fails(&["changes"]);
+    has(
+        &output.stderr,
+        &[
+            "this same process, descriptor 3",
+            "fails: EADDRINUSE: again, 2 times",
+            "descriptor 3, a child, has inherited it",
+            "close the listener in the child",
+            "fails: EADDRINUSE: again, once",
+            "BOUND 127.0.0.1:3459",
+            "this same process, descriptor",
+        ],
+    );
+    assert_eq!(count(&output.stderr, "the rule"), 3, "{}", output.stderr);
+}
+
 fn threads() {
     let output = fails(&["thread"]);
     has(&output.stderr, &["bind to 127.0.0.1:3459", "this same process, descriptor 3"]);
@@ -1167,6 +1228,26 @@ fn running() {
             "after its bind failed",
         ],
     );
+}
+
+/// Ctrl+C ends `--pid`, which says before how often a failure has come again; an ignored signal does not end it.
+fn running_again() {
+    let mut command = Command::new(python());
+    command.arg(script()).arg("until_told_again").stdout(Stdio::piped());
+    let mut process = Process::start_with_stdin(&mut command, Stdio::piped());
+    process.stdout.wait_for("ready");
+    let script = "trap '' HUP; exec \"$0\" --lang en why --pid \"$1\"";
+    let mut command = Command::new("sh");
+    command.args(["-c", script]).arg(program()).arg(process.pid().to_string());
+    let mut traced = Process::start(&mut command);
+    wait_for("the tracer", || tracer_of(process.pid()));
+    traced.signal(Signal::SIGHUP);
+    process.tell(b"\n");
+    process.stdout.wait_for("told");
+    traced.signal(Signal::SIGINT);
+    assert_eq!(traced.wait(), -2);
+    has(&traced.stderr.to_end(), &["this same process", "fails: EADDRINUSE: again, 2 times"]);
+    assert_ne!(state(process.pid()), Some('Z'), "it runs on");
 }
 
 /// Ctrl+C ends `--pid`, and the process runs on.

@@ -353,6 +353,30 @@ def no_ports():
     tried(new(kind=socket.SOCK_DGRAM).bind, ("127.0.0.1", 0))
 
 
+def small_range():
+    with open("/proc/sys/net/ipv4/ip_local_port_range", "w") as file:
+        file.write("40000 40001")
+
+
+def no_ports_of_listeners():
+    small_range()
+    held = [listener(("127.0.0.1", port)) for port in (40000, 40001)]
+    tried(new().bind, ("127.0.0.1", 0))
+    del held
+
+
+def no_ports_of_another():
+    """Two connections from one address, and one from another, which the third of the first has nothing to do with."""
+    small_range()
+    server = listener()
+    clients = [new() for _ in range(4)]
+    for client, address in zip(clients, ("127.0.0.2", "127.0.0.2", "127.0.0.3", "127.0.0.2")):
+        client.setsockopt(socket.IPPROTO_IP, 24, 1)  # IP_BIND_ADDRESS_NO_PORT
+        client.bind((address, 0))
+        tried(client.connect, LOOPBACK)
+    server.close()
+
+
 def families():
     held = listener(("::", PORT), socket.AF_INET6)
     tried(new().bind, ("0.0.0.0", PORT))
@@ -447,6 +471,25 @@ def retries():
     tried(second.bind, LOOPBACK)
 
 
+def changes():
+    """What is in the way is closed each time, and the next bind finds something else there."""
+    held = listener()
+    second = new()
+    for _ in range(3):
+        tried(second.bind, LOOPBACK)
+    child = os.fork()
+    if child == 0:
+        time.sleep(100)
+    held.close()
+    for _ in range(2):
+        tried(second.bind, LOOPBACK)
+    os.kill(child, 9)
+    os.wait()
+    bound = new()
+    bound.bind(LOOPBACK)
+    tried(second.bind, LOOPBACK)
+
+
 def probe():
     """As the JDK: one socket that only shows whether the option exists."""
     with socket.socket() as probe:
@@ -492,6 +535,19 @@ def until_told(then="two_binds"):
     print("ready", flush=True)
     sys.stdin.readline()
     globals()[then]()
+
+
+def until_told_again():
+    """Fails three times when it is told, and goes on."""
+    held = listener()
+    print("ready", flush=True)
+    sys.stdin.readline()
+    second = new()
+    for _ in range(3):
+        tried(second.bind, LOOPBACK)
+    print("told", flush=True)
+    time.sleep(100)
+    held.close()
 
 
 def told_twice():

@@ -10,7 +10,7 @@
 //! 4. [`probe`]: of the port itself, for each verdict that is unknown then, and each refusal with
 //!    SO_REUSEPORT that a memory of the port's may undo. With `--probe`, where the kernel does not list every
 //!    socket, and beside a connection without a process.
-//! 5. [`has_source`], of `bindtable why`: none by name, but connect gives a socket of UDP a port.
+//! 5. [`source`], of `bindtable why`: none by name, but connect gives a socket of UDP a port.
 
 use super::finding::{self, Can, Finding, ServerOption, Unseen, Verdict, Why};
 use super::judge;
@@ -510,11 +510,18 @@ fn bind_aside(question: &Question) -> bool {
     try_bind(question, LAST_OF_LOOPBACK.into(), ServerOption::Nothing).is_ok()
 }
 
-/// Whether some address of this network namespace leads there. A connect of UDP sends nothing.
-pub fn has_source(to: SocketAddr) -> bool {
-    let socket = new_socket(Proto::Udp, to.ip(), ServerOption::Nothing);
-    let tried = socket.and_then(|socket| socket.connect(&to.into()));
-    !tried.is_err_and(|error| errno_of(error) == Errno::ADDRNOTAVAIL)
+/// The address of this network namespace that leads there, if that is to be found out. It fails with EADDRNOTAVAIL
+/// if none does. A connect of UDP sends nothing.
+pub fn source(to: SocketAddr) -> Result<Option<IpAddr>, Errno> {
+    let tried = || {
+        let socket = new_socket(Proto::Udp, to.ip(), ServerOption::Nothing)?;
+        socket.connect(&to.into())?;
+        Ok(socket.local_addr()?.as_socket().map(|own| own.ip()))
+    };
+    match tried().map_err(errno_of) {
+        Err(Errno::ADDRNOTAVAIL) => Err(Errno::ADDRNOTAVAIL),
+        tried => Ok(tried.ok().flatten()),
+    }
 }
 
 /// The last address of the loopback, which no client uses.

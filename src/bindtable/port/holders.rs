@@ -123,16 +123,19 @@ pub fn find(inodes: &BTreeSet<u64>) -> Holders {
 }
 
 impl Holders {
-    /// Looks at one process, and at its first thread's descriptors of the sockets `inodes`.
-    pub fn look_at_process(&mut self, pid: i32, inodes: &BTreeSet<u64>) {
-        self.look_at_thread(pid, pid, inodes);
+    /// Looks at one process, and at its first thread's descriptors of the sockets `inodes`. Whether it let them be
+    /// read.
+    pub fn look_at_process(&mut self, pid: i32, inodes: &BTreeSet<u64>) -> bool {
+        self.look_at_thread(pid, pid, inodes)
     }
 
     /// The same of another of its threads.
-    pub fn look_at_thread(&mut self, pid: i32, tid: i32, inodes: &BTreeSet<u64>) {
-        if let Err(trouble) = self.look_at(Thread { pid, tid }, inodes) {
+    pub fn look_at_thread(&mut self, pid: i32, tid: i32, inodes: &BTreeSet<u64>) -> bool {
+        let looked = self.look_at(Thread { pid, tid }, inodes);
+        looked.unwrap_or_else(|trouble| {
             self.trouble = Some(trouble);
-        }
+            false
+        })
     }
 
     /// Sorts each socket's processes by their numbers.
@@ -150,13 +153,18 @@ impl Holders {
                 readable.push(pid);
             }
         }
-        // A leader that has ended has no table, and a thread may have its own (CLONE_FILES).
+        self.look_at_threads(&readable, inodes)
+    }
+
+    /// Looks at the other threads of those processes for the sockets that nobody has shown: a leader that has ended
+    /// has no table, and a thread may have its own (CLONE_FILES).
+    pub fn look_at_threads(&mut self, pids: &[i32], inodes: &BTreeSet<u64>) -> Result<(), Trouble> {
         let is_hidden = |inode: &u64| !self.of.contains_key(inode);
         let rest: BTreeSet<u64> = inodes.iter().copied().filter(is_hidden).collect();
         if rest.is_empty() {
             return Ok(());
         }
-        for &pid in &readable {
+        for &pid in pids {
             for tid in threads(pid)?.filter(|tid| *tid != pid) {
                 self.look_at(Thread { pid, tid }, &rest)?;
             }

@@ -96,11 +96,14 @@ pub fn look(target: Target, proto: Proto) -> Result<RangeFinding, String> {
         Some(ip) => vec![left(ip)],
         None => any.into_iter().map(left).collect(),
     };
+    // connect shares a port with connections alone.
+    let bound: BTreeSet<u16> =
+        inside.iter().filter(|it| it.peer.is_none()).map(|it| it.port).collect();
     let fewest = *addresses.iter().min_by_key(|left| left.free).expect("there is one");
     let free = fewest.free;
     let mut help = Vec::new();
     if free <= ports.len() / 4 {
-        if proto == Proto::Tcp {
+        if proto == Proto::Tcp && bound.len() < ports.len() {
             help.push(RangeHelp::BindAddressNoPort);
         }
         if first > Range::lowest() {

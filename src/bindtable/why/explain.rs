@@ -283,6 +283,9 @@ pub struct Explanation<'a> {
 pub struct Report {
     pub text: String,
     pub headline: String,
+    /// What the text rests on: the condition, and the sockets in the way with their processes. If it is the same
+    /// once more, there is nothing new to be said.
+    pub gist: String,
     /// SO_REUSEADDR, and SO_REUSEPORT, if it is known.
     pub helps: [Option<bool>; 2],
 }
@@ -532,11 +535,13 @@ impl Explanation<'_> {
     fn no_port_left(&mut self) {
         let range = self.range();
         let (ports, command) = (range.ports().count(), self.widen_command(&range));
-        let Range { first, last, .. } = range;
-        let help = match ports {
-            0 => Help::WidenOnly { command },
-            _ => Help::ChooseLater { command },
+        let held = look::without_peer(self.failure);
+        // connect shares a port with connections alone.
+        let help = match range.ports().all(|port| held.contains(&port)) {
+            true => Help::WidenOnly { command },
+            false => Help::ChooseLater { command },
         };
+        let Range { first, last, .. } = range;
         self.say(Reason::NoPortLeft { first, last, ports }, [help]);
     }
 
@@ -565,11 +570,11 @@ impl Explanation<'_> {
             return;
         }
         let is_udp = look::table_of(failure.subject.protocol) == Proto::Udp;
-        if !binds::has_source(address) {
+        let Ok(source) = binds::source(address) else {
             let command = format!("ip address; ip route get {ip}");
             self.say(Reason::NoSource { ip }, [Help::Addresses { command }]);
             return;
-        }
+        };
         if is_udp {
             return;
         }
@@ -580,7 +585,11 @@ impl Explanation<'_> {
         let range = self.range();
         self.in_the_way = look::to_destination(failure, address).unwrap_or_default();
         let ports: BTreeSet<u16> = range.ports().collect();
-        self.in_the_way.retain(|old| ports.contains(&old.port));
+        // A connection from another address has a four-tuple of its own.
+        let source = failure.subject.source.or(source).map(|ip| ip.to_canonical());
+        let is_from_there =
+            |old: &Obstacle| source.is_none_or(|ip| ip == old.address.to_canonical());
+        self.in_the_way.retain(|old| ports.contains(&old.port) && is_from_there(old));
         let (count, ports) = (self.in_the_way.len(), ports.len());
         let seconds = self.in_the_way.iter().filter_map(|old| old.seconds_left).min();
         let wait = seconds.map(|seconds| Help::Wait { seconds, once: false });

@@ -187,7 +187,8 @@ fn holders_of(failure: &Failure, inodes: &BTreeSet<u64>) -> Holders {
     if failure.thread != failure.pid {
         holders.look_at_thread(failure.pid, failure.thread, inodes);
     }
-    seen.iter().for_each(|pid| holders.look_at_process(*pid, inodes));
+    let mut readable: Vec<i32> = seen.iter().copied().collect();
+    readable.retain(|pid| holders.look_at_process(*pid, inodes));
     let is_complete = |holders: &Holders| holders.of.len() == inodes.len();
     if failure.binds.is_empty() || !is_complete(&holders) {
         let all = holders::processes().into_iter().flatten();
@@ -199,9 +200,12 @@ fn holders_of(failure: &Failure, inodes: &BTreeSet<u64>) -> Holders {
                 look_at_kin(&mut holders, &mut seen, inodes);
                 break;
             }
-            holders.look_at_process(pid, inodes);
+            if holders.look_at_process(pid, inodes) {
+                readable.push(pid);
+            }
             seen.insert(pid);
         }
+        let _ = holders.look_at_threads(&readable, inodes); // one that fails has been seen to fail
     }
     // What the tracer has stopped for a moment is no stopped job.
     for holder in holders.of.values_mut().flatten() {
@@ -230,7 +234,9 @@ fn look_at_kin(holders: &mut Holders, seen: &mut BTreeSet<i32>, inodes: &BTreeSe
         if new.is_empty() {
             break;
         }
-        new.into_iter().for_each(|pid| holders.look_at_process(pid, inodes));
+        for pid in new {
+            holders.look_at_process(pid, inodes);
+        }
     }
 }
 
@@ -319,6 +325,13 @@ fn seen<'a>(
     let at = at.or_else(|| all.iter().rposition(comes_from))?;
     let bind = all.swap_remove(at);
     Some(SeenBind { still_has_it: bind.still_has_it || has_it(&bind), ..bind }) // by another descriptor
+}
+
+/// The ports of sockets that are no connections; none, if they cannot be listed.
+pub fn without_peer(failure: &Failure) -> BTreeSet<u16> {
+    let proto = table_of(failure.subject.protocol);
+    let listed = sockets::listed(proto, 0, sockets::without_peer(proto));
+    listed.into_iter().flatten().map(|socket| socket.port).collect()
 }
 
 /// The connections to the destination that connect(2) could not reach. It fails as [`look`] does.

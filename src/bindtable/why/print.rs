@@ -2,12 +2,14 @@
 
 use super::calls::{Address, Name};
 use super::explain::{Explanation, Report};
+use super::look::Obstacle;
 use super::socket::Protocol;
 use super::{Format, words};
 use crate::port::finding::{User, error_name};
 use crate::port::print::{padded, wrapped};
 use crate::printable::make_printable;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use textwrap::core::display_width;
 
 /// How many sockets in the way are named.
@@ -20,7 +22,19 @@ pub fn report(explanation: &Explanation, format: Format) -> Report {
         Format::Json => format!("{}\n", json(explanation)),
         Format::Text => text(explanation, &headline),
     };
-    Report { text, headline, helps: explanation.would_help }
+    Report { text, headline, gist: gist(explanation), helps: explanation.would_help }
+}
+
+/// The condition, and what sort of sockets are in the way, with the oldest process of each.
+fn gist(explanation: &Explanation) -> String {
+    let reason = serde_json::to_value(&explanation.reason).unwrap_or_default();
+    let socket = |old: &Obstacle| {
+        let oldest = old.processes.first().map(|holder| holder.pid);
+        let options = [old.reuseaddr, old.reuseport];
+        json!([old.state, old.address, old.device, old.path, options, oldest]).to_string()
+    };
+    let sockets: BTreeSet<String> = explanation.in_the_way.iter().map(socket).collect();
+    json!([reason["reason"], sockets]).to_string()
 }
 
 /// One paragraph that begins with the program's name.

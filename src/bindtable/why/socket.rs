@@ -17,7 +17,7 @@ use rustix::net::sockopt::{
 use rustix::net::{AddressFamily, getsockname};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// What the socket speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -73,6 +73,8 @@ pub struct Subject {
     pub device: Option<(String, u32)>,
     /// Where it is bound already.
     pub local: Option<SocketAddr>,
+    /// The address that it is bound to without a port: IP_BIND_ADDRESS_NO_PORT of ip(7).
+    pub source: Option<IpAddr>,
     /// IP_LOCAL_PORT_RANGE, if it is set: ip(7).
     pub port_range: Option<[u16; 2]>,
 }
@@ -111,6 +113,9 @@ impl Subject {
             broadcast: socket_broadcast(copy).ok(),
             device: None,
             local: local.filter(|local| local.port() != 0),
+            source: local
+                .filter(|local| local.port() == 0 && !local.ip().is_unspecified())
+                .map(|local| local.ip()),
             port_range: None,
         })
     }
@@ -148,6 +153,7 @@ impl Subject {
             broadcast: None,
             device: None,
             local: None,
+            source: None,
             port_range: None,
         }
     }

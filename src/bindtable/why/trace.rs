@@ -9,9 +9,9 @@ use super::socket::{Protocol, Subject, inode, sockets_of};
 use super::{Format, launch, print, words};
 use crate::port::holders::{numbers, status_field};
 use nix::libc;
-use nix::poll::{PollFd, PollFlags, poll};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::ptrace;
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, Signal, raise};
 use nix::sys::signalfd::SignalFd;
 use nix::unistd;
 use rustix::io::Errno;
@@ -43,6 +43,30 @@ const LAST_PAUSE: u16 = 10_000;
 /// error, and of the socket its protocol, SO_REUSEADDR, SO_REUSEPORT, IPV6_V6ONLY and IP_LOCAL_PORT_RANGE.
 type Key = (i32, Name, i32, Option<Address>, i32, (Protocol, [Option<bool>; 3], Option<[u16; 2]>));
 
+/// How often a failure that has come again is looked at in any case, and how long is waited then between two looks.
+const LOOKS: u8 = 8;
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+
+/// A failure that was explained, and may come again.
+struct Explained {
+    /// The first line of the explanation.
+    headline: String,
+    /// What the explanation rests on.
+    gist: String,
+    /// How often it has come again.
+    count: usize,
+    /// How often it was looked at, and when last.
+    looks: u8,
+    at: Instant,
+}
+
+impl Explained {
+    /// Whether another look may find another reason, and costs the program little.
+    fn is_due(&self) -> bool {
+        self.looks < LOOKS || self.at.elapsed() >= BETWEEN_LOOKS
+    }
+}
+
 /// A traced thread.
 struct Thread {
     process: i32,
@@ -62,14 +86,15 @@ impl Thread {
 pub struct Tracer {
     threads: HashMap<i32, Thread>,
     records: Records,
-    /// How often each failure has come again, and its first line.
-    again: BTreeMap<Key, (usize, String)>,
+    explained: BTreeMap<Key, Explained>,
     sink: Sink,
     /// How many texts nobody has taken, since one was.
     lost: usize,
     format: Format,
     /// How a thread goes on between the hooked calls.
     between: Resume,
+    /// Whether the process ran before: whoever asked ends this one by a signal.
+    has_attached: bool,
     /// The processes that have executed a program since they were started.
     executed: BTreeSet<i32>,
     /// The command's process.
@@ -84,11 +109,12 @@ impl Tracer {
         Self {
             threads: HashMap::from([(first, Thread::new(first))]),
             records: Records::default(),
-            again: BTreeMap::new(),
+            explained: BTreeMap::new(),
             sink,
             lost: 0,
             format,
             between: Resume::Continue,
+            has_attached: false,
             executed: BTreeSet::new(),
             first,
             has_reader: false,
@@ -100,7 +126,7 @@ impl Tracer {
     pub fn of_running(first: i32, sink: Sink, format: Format) -> Result<Self, Errno> {
         let mut tracer = Self::new(first, sink, format);
         tracer.threads.clear();
-        tracer.between = Resume::ToCall;
+        (tracer.between, tracer.has_attached) = (Resume::ToCall, true);
         loop {
             // Again, until no thread has started meanwhile.
             let threads = numbers(&format!("/proc/{first}/task")).map_err(|_| Errno::SRCH)?;
@@ -124,28 +150,47 @@ impl Tracer {
         Ok(tracer)
     }
 
-    /// Follows the processes to the end of the last one.
+    /// Follows the processes to the end of the last one; those that ran before, until a signal ends this one.
     pub fn run(mut self) {
         let any = WaitOptions::from_bits_retain(libc::__WALL.cast_unsigned());
-        let children = SignalFd::new(&SigSet::from(Signal::SIGCHLD)).ok();
-        let mut pause = FIRST_PAUSE;
-        loop {
+        let mut signals = SigSet::from(Signal::SIGCHLD);
+        if self.has_attached {
+            // A blocked signal is not ignored, but this one was to ignore it: nohup(1).
+            let ignored = status_field("thread-self", "SigIgn:");
+            let ignored = ignored.and_then(|set| u64::from_str_radix(&set, 16).ok()).unwrap_or(0);
+            let ends = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM];
+            signals.extend(ends.into_iter().filter(|it| ignored & (1 << (*it as i32 - 1)) == 0));
+            let _ = signals.thread_block();
+        }
+        let received = SignalFd::new(&signals).ok();
+        let (mut pause, mut ended_by) = (FIRST_PAUSE, None);
+        while ended_by.is_none() {
             // A reader waits for the end of the pipe: then this waits with a limit.
-            let nobody = if self.has_reader { WaitOptions::NOHANG } else { WaitOptions::empty() };
+            let nobody = match self.has_reader || (self.has_attached && received.is_some()) {
+                true => WaitOptions::NOHANG,
+                false => WaitOptions::empty(),
+            };
             match wait(any | nobody) {
                 Ok(Some((thread, status))) => {
                     self.changed(thread.as_raw_nonzero().get(), status.as_raw());
                 }
                 Ok(None) => {
-                    let mut polled: Vec<PollFd> = children
+                    let mut polled: Vec<PollFd> = received
                         .iter()
                         .map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN))
                         .collect();
-                    if poll(&mut polled, pause) == Ok(0) {
+                    let limit = match self.has_reader {
+                        true => PollTimeout::from(pause),
+                        false => PollTimeout::NONE,
+                    };
+                    if poll(&mut polled, limit) == Ok(0) {
                         self.leave_reader();
                         pause = pause.saturating_mul(2).min(LAST_PAUSE);
-                    } else if let Some(children) = &children {
-                        let _ = children.read_signal();
+                    } else if let Some(Ok(Some(signal))) =
+                        received.as_ref().map(SignalFd::read_signal)
+                    {
+                        let signal = Signal::try_from(signal.ssi_signo as i32).ok();
+                        ended_by = signal.filter(|signal| *signal != Signal::SIGCHLD);
                     }
                 }
                 Err(Errno::INTR) => {}
@@ -153,6 +198,10 @@ impl Tracer {
             }
         }
         self.say_again(|_| true);
+        if let Some(signal) = ended_by {
+            let _ = signals.thread_unblock();
+            let _ = raise(signal);
+        }
     }
 
     /// A thread has ended, or has stopped. `status` is raw: a signal in it may be a real-time one.
@@ -300,8 +349,10 @@ impl Tracer {
         let traits = (subject.protocol, options, subject.port_range);
         let number = errno.raw_os_error();
         let key: Key = (process, call.name, of_listen, address.clone(), number, traits);
-        if let Some((count, _)) = self.again.get_mut(&key) {
-            *count += 1;
+        if let Some(explained) = self.explained.get_mut(&key)
+            && !explained.is_due()
+        {
+            explained.count += 1;
             return;
         }
         let place = address.clone().or(subject.local.map(Address::Inet));
@@ -325,7 +376,19 @@ impl Tracer {
             first: self.first,
         };
         let report = explain::report(&failure, self.format);
-        self.again.insert(key, (0, report.headline));
+        let mut looks = 1;
+        if let Some(explained) = self.explained.get_mut(&key) {
+            looks = LOOKS.min(explained.looks + 1);
+            if explained.gist == report.gist {
+                (explained.looks, explained.at) = (looks, Instant::now());
+                explained.count += 1;
+                return;
+            }
+            self.say_again(|its| *its == key);
+        }
+        let (headline, gist) = (report.headline, report.gist);
+        let explained = Explained { headline, gist, count: 0, looks, at: Instant::now() };
+        self.explained.insert(key, explained);
         if call.name == Name::Bind && errno == Errno::ADDRINUSE {
             self.records.refused(Refused {
                 process,
@@ -418,12 +481,14 @@ impl Tracer {
 
     /// Says how often those failures have come again.
     fn say_again(&mut self, is_wanted: impl Fn(&Key) -> bool) {
-        if self.again.is_empty() {
+        if self.explained.is_empty() {
             return;
         }
-        let keys: Vec<Key> = self.again.keys().filter(|key| is_wanted(key)).cloned().collect();
+        let keys: Vec<Key> = self.explained.keys().filter(|key| is_wanted(key)).cloned().collect();
         for key in keys {
-            if let Some((count @ 1.., headline)) = self.again.remove(&key) {
+            if let Some(Explained { count: count @ 1.., headline, .. }) =
+                self.explained.remove(&key)
+            {
                 let text = print::again(self.format, key.0, &headline, count);
                 self.write(&text);
             }

@@ -324,9 +324,13 @@ pub(super) fn subject(explanation: &Explanation) -> String {
     }
     if failure.call == Name::Connect {
         return text
-            + &match subject.local {
-                Some(local) => say!(": bound to {local}", "：已绑定 {local}"),
-                None => say!(
+            + &match (subject.local, subject.source) {
+                (Some(local), _) => say!(": bound to {local}", "：已绑定 {local}"),
+                (None, Some(ip)) => say!(
+                    ": bound to {ip} without a port, so connect chooses it",
+                    "：已绑定地址 {ip}，但没有端口，端口由 connect 选择"
+                ),
+                (None, None) => say!(
                     ": not bound, so connect chooses its port",
                     "：尚未绑定，端口由 connect 选择"
                 ),
