@@ -15,14 +15,14 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use std::fs::{self, File};
 use std::io::Write;
-use std::net::TcpListener;
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use unicode_width::UnicodeWidthStr;
 
-const TRIALS: [(&str, fn()); 76] = [
+const TRIALS: [(&str, fn()); 79] = [
     ("why_input", input),
     ("why_exit_status", exit_status),
     ("why_quiet", quiet),
@@ -44,6 +44,7 @@ const TRIALS: [(&str, fn()); 76] = [
     ("why_inherited_by_exec", inherited_by_exec),
     ("why_connection", connection),
     ("why_outsider", outsider),
+    ("why_beside_time_wait", beside_time_wait),
     ("why_both_protocols", both_protocols),
     ("why_other_user", other_user),
     ("why_workers", workers),
@@ -61,6 +62,7 @@ const TRIALS: [(&str, fn()); 76] = [
     ("why_udp", udp),
     ("why_mptcp", mptcp),
     ("why_unix", unix),
+    ("why_unix_elsewhere", unix_elsewhere),
     ("why_unix_refused", unix_refused),
     ("why_addresses", addresses),
     ("why_privileged", privileged),
@@ -68,6 +70,7 @@ const TRIALS: [(&str, fn()); 76] = [
     ("why_changes", changes),
     ("why_threads", threads),
     ("why_other_namespace", other_namespace),
+    ("why_socket_of_another_namespace", socket_of_another_namespace),
     ("why_namespaces_of_a_user", namespaces_of_a_user),
     ("why_ordinary_user", ordinary_user),
     ("why_setuid", setuid),
@@ -493,7 +496,7 @@ fn no_ports() {
          (__inet_hash_connect). what helps Wait",
             "sysctl net.ipv4.ip_local_port_range=",
             "bind to 127.0.0.1:0 fails: EADDRINUSE",
-            "no free port in 40000-40003: 4 ports that are not reserved (inet_csk_find_open_port)",
+            "no free port in 40000-40003: 4 ports, the reserved ones left out (inet_csk_find_open_port)",
             "IP_BIND_ADDRESS_NO_PORT",
             "bind to 127.0.0.1:0 fails: EADDRINUSE this socket descriptor",
             "(udp_lib_get_port). what helps Widen the range: sysctl",
@@ -594,6 +597,12 @@ fn worker() {
     let output = fails(&["worker"]);
     has(&output.stderr, &["LISTEN 127.0.0.1:3459", "its parent", "The parent has the port"]);
     assert!(!flat(&output.stderr).contains("kill "), "{}", output.stderr);
+    need(Need::SecondUser);
+    let told = fails(&["worker", "of_another_user"]).stderr;
+    has(
+        &told,
+        &["its parent", "what helps Let one process bind, and the others inherit the socket."],
+    );
 }
 
 fn siblings() {
@@ -662,6 +671,26 @@ fn outsider() {
     let told = process.stderr.to_end();
     has(&told, &["LISTEN 127.0.0.1:3459", &format!("({})", std::process::id())]);
     assert!(!flat(&told).contains("inherited"), "{told}");
+}
+
+/// A listener, and what one of its connections has left: when the one is stopped, the other is still in the way.
+fn beside_time_wait() {
+    let listener = hold_port();
+    let client = TcpStream::connect(("127.0.0.1", PORT)).expect("it listens");
+    let (server, _) = listener.accept().expect("it came");
+    server.shutdown(Shutdown::Write).expect("it is connected");
+    drop((server, client));
+    wait_for("TIME_WAIT", || states(PORT).contains(&6).then_some(()));
+    let told = fails(&["once"]).stderr;
+    has(
+        &told,
+        &[
+            "LISTEN 127.0.0.1:3459",
+            "TIME_WAIT 127.0.0.1:3459",
+            "kill",
+            "Then wait for what is left",
+        ],
+    );
 }
 
 /// Another protocol, or another option, is another failure.
@@ -746,7 +775,7 @@ fn port_range() {
     has(
         &told,
         &[
-            "no free port in 40002-40002: 1 ports",
+            "no free port in 40002-40002: 1 port,",
             "setsockopt(IP_LOCAL_PORT_RANGE)",
             "no free port in 40000-40003: 4 ports",
             "sysctl net.ipv4.ip_local_port_range='1024 40003'",
@@ -892,6 +921,23 @@ fn unix_renamed() {
     let path = folder.path().join("other");
     let told = fails(&["unix_worker", path.to_str().expect("it is in UTF-8")]).stderr;
     has(&told, &["a process has it", "what helps Let one process bind the path"]);
+}
+
+/// The path is the reader's, whatever it is for the program; if the reader has none, it is the program's.
+fn unix_elsewhere() {
+    let shared = SharedFolder::new();
+    let folder = shared.path().to_str().expect("it is a text");
+    for how in ["path", "chroot", "link"] {
+        has(
+            &fails(&["unix_left", folder, how]).stderr,
+            &["left behind", &format!("rm {folder}/{how}.")],
+        );
+    }
+    let mut command = why(&[]);
+    let script = "mount -t tmpfs none \"$3\" && exec \"$0\" \"$@\"";
+    command.args(["unshare", "--mount", "sh", "-c", script]).args([python(), self::script()]);
+    let told = run(command.args(["unix_left", folder, "mounted"])).stderr;
+    has(&told, &["left behind", &format!("Remove {folder}/mounted where this program runs")]);
 }
 
 fn unix_refused() {
@@ -1043,6 +1089,16 @@ fn other_namespace() {
             "this same process, descriptor 3",
             "after its bind failed",
         ],
+    );
+}
+
+/// A socket is looked for where it is, and not where its process is now.
+fn socket_of_another_namespace() {
+    let output = fails(&["two_namespaces"]);
+    assert_eq!(output.stdout, format!("{IN_USE}done\n"), "{}", output.stderr);
+    has(
+        &output.stderr,
+        &["LISTEN 127.0.0.1:3459, this same process, descriptor 3, bound", "Bind once"],
     );
 }
 

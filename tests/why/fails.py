@@ -300,6 +300,8 @@ def worker():
     sys.stdout.flush()
     if os.fork() == 0:
         held.close()
+        if "of_another_user" in sys.argv:
+            os.setuid(1)
         tried(new().bind, LOOPBACK)
         os._exit(0)
     os.wait()
@@ -351,6 +353,17 @@ def no_ports():
         made.bind(("127.0.0.1", 0))
         clients.append(made)
     tried(new(kind=socket.SOCK_DGRAM).bind, ("127.0.0.1", 0))
+
+
+def two_namespaces():
+    """A socket stays in its network namespace, though its process has gone to another."""
+    held, second = listener(), new()
+    CLONE_NEWNET = 0x4000_0000
+    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET):
+        sys.exit(os.strerror(ctypes.get_errno()))
+    tried(second.bind, LOOPBACK)
+    tried(new().bind, LOOPBACK)
+    held.close()
 
 
 def small_range():
@@ -430,6 +443,19 @@ def unix_renamed():
 
 def unix_once():
     tried(new(socket.AF_UNIX).bind, sys.argv[2])
+
+
+def unix_left():
+    """A path with nobody behind it: as it is, of a process with another root folder, through a link of /proc."""
+    folder, how = sys.argv[2:]
+    path = os.path.join(folder, how)
+    if how == "chroot":
+        os.chroot(folder)
+        path = "/chroot"
+    elif how == "link":
+        path = f"/proc/self/fd/{os.open(folder, os.O_RDONLY)}/link"
+    listener(path, socket.AF_UNIX).close()
+    tried(new(socket.AF_UNIX).bind, path)
 
 
 def closed_unix():

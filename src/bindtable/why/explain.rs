@@ -3,8 +3,8 @@
 use super::calls::{Address, Name};
 use super::look::{self, Obstacle, Stop};
 use super::records::SocketOption;
-use super::socket::{Protocol, Subject};
-use super::{Format, launch, print, unix, words};
+use super::socket::{Protocol, Subject, copy_in};
+use super::{Format, launch, print, raw, unix, words};
 use crate::port::binds;
 use crate::port::holders::{Holder, status_field};
 use crate::kernel::Proto;
@@ -205,6 +205,7 @@ pub enum Help {
     V6Only { descriptor: i32 },
     ParentHasIt,
     SiblingHasIt,
+    BindInOne,
     Stop { command: String },
     StopContainer,
     WaitAfter,
@@ -231,6 +232,7 @@ pub enum Help {
     Scope,
     ClearV6Only,
     Unlink { path: Option<String> },
+    UnlinkThere { path: String },
     OtherPath,
     ShorterPath,
     Policy,
@@ -290,19 +292,23 @@ pub struct Report {
     pub helps: [Option<bool>; 2],
 }
 
-/// Explains a failure, in the network namespace of its process.
+/// Explains a failure, in the network namespace of its socket.
 pub fn report(failure: &Failure, format: Format) -> Report {
-    let is_here = network_of("thread-self").is_none_or(|here| {
-        network_of(&failure.thread.to_string()).is_none_or(|there| there == here)
-    });
+    let number = |file: std::io::Result<File>| Some(file.ok()?.metadata().ok()?.ino());
+    let here = number(File::open("/proc/thread-self/ns/net"));
+    let is_here = here.is_none_or(|here| number(network_of(failure)).is_none_or(|its| its == here));
     if is_here {
         return print::report(&explain(failure), format);
     }
     report_there(failure, format).unwrap_or_else(|| print::report(&without_look(failure), format))
 }
 
-fn network_of(process: &str) -> Option<PathBuf> {
-    std::fs::read_link(format!("/proc/{process}/ns/net")).ok()
+/// The network namespace of the socket, which may be another one than its process is in now; or the process's, where
+/// the socket does not tell. It fails as open(2) does.
+fn network_of(failure: &Failure) -> std::io::Result<File> {
+    let Failure { pid, thread, subject, .. } = failure;
+    let its = copy_in(*pid, *thread, subject.descriptor).and_then(|copy| raw::network_of(&copy));
+    its.map(File::from).or_else(|_| File::open(format!("/proc/{thread}/ns/net")))
 }
 
 /// A helper joins the network namespace, and explains there.
@@ -325,10 +331,9 @@ pub fn help(format: Format) -> Result<(), String> {
     let mut input = Vec::new();
     std::io::stdin().read_to_end(&mut input).map_err(|error| error.to_string())?;
     let failure: Failure = serde_json::from_slice(&input).map_err(|error| error.to_string())?;
-    let namespace = |kind: &str| {
-        File::open(format!("/proc/{}/ns/{kind}", failure.thread)).map_err(|error| error.to_string())
-    };
-    let (network, user) = (namespace("net")?, namespace("user")?);
+    let network = network_of(&failure).map_err(|error| error.to_string())?;
+    let user = File::open(format!("/proc/{}/ns/user", failure.thread));
+    let user = user.map_err(|error| error.to_string())?;
     // A user may join a network that is owned by a user namespace of his own.
     setns(&network, CloneFlags::CLONE_NEWNET)
         .or_else(|_| {
@@ -469,7 +474,12 @@ impl Explanation<'_> {
                 if self.would_help[1] == Some(true) {
                     help.push(Help::SetNow { option: SocketOption::ReusePort });
                 }
+                // A path is no port: nothing lets two have it.
+                let is_unix = failure.subject.protocol == Protocol::Unix;
+                let users = first.user.as_ref().map(|user| user.uid).zip(failure.subject.uid);
+                let is_other_user = users.is_some_and(|(its, own)| its != own);
                 help.push(match relation {
+                    _ if is_unix || is_other_user => Help::BindInOne,
                     Relation::Parent => Help::ParentHasIt,
                     _ => Help::SiblingHasIt,
                 });
@@ -477,6 +487,9 @@ impl Explanation<'_> {
             (None, _) => {
                 let is_unseen = stop.is_none() && first.processes.is_empty();
                 help.extend(stop);
+                help.extend(
+                    self.in_the_way.iter().any(|old| !old.has_process).then_some(Help::WaitAfter),
+                );
                 help.extend((is_unseen && !geteuid().is_root()).then_some(Help::AsRoot));
             }
         }
@@ -742,12 +755,16 @@ impl Explanation<'_> {
 
 impl Explanation<'_> {
     /// EADDRINUSE of a path, which may have a name for a reader's shell.
-    fn of_path(&mut self, path: Option<String>, is_socket: bool, is_bound: Option<bool>) {
+    fn of_path(&mut self, path: Option<(String, bool)>, is_socket: bool, is_bound: Option<bool>) {
         match is_bound {
             _ if !is_socket => self.say(Reason::PathIsFile, [Help::OtherPath]),
             None => self.say(Reason::PathUnknown, [Help::AsRoot]),
             Some(false) => {
-                self.say(Reason::PathTaken { listens: false }, [Help::Unlink { path }]);
+                let help = match path {
+                    Some((path, false)) => Help::UnlinkThere { path },
+                    path => Help::Unlink { path: path.map(|(path, _)| path) },
+                };
+                self.say(Reason::PathTaken { listens: false }, [help]);
             }
             Some(true) => {
                 self.reason = Some(Reason::PathTaken { listens: true });
@@ -756,7 +773,8 @@ impl Explanation<'_> {
                     return;
                 };
                 // The path stays, unless the process removes it.
-                let path = path.map(Outside::from);
+                let path =
+                    path.filter(|(_, is_here)| *is_here).map(|(path, _)| Outside::from(path));
                 let remove = path.as_ref().and_then(Outside::quoted);
                 let remove = remove.map_or(String::new(), |path| format!("; rm -f {path}"));
                 let stop = look::kill_command(&first.processes).map(|kill| kill + &remove);
@@ -778,6 +796,12 @@ fn is_link_multicast(ip: Ipv6Addr) -> bool {
 fn path_of(failure: &Failure, path: &[u8]) -> PathBuf {
     let path = Path::new(std::ffi::OsStr::from_bytes(path));
     let of = |folder: &str| PathBuf::from(format!("/proc/{}/{folder}", failure.thread));
+    // Here these would be this process's own.
+    for (own, folder) in [("/proc/self", "."), ("/proc/thread-self", "."), ("/dev/fd", "fd")] {
+        if let Ok(rest) = path.strip_prefix(own) {
+            return of(folder).join(rest);
+        }
+    }
     match path.strip_prefix("/") {
         Ok(path) => of("root").join(path),
         Err(_) => of("cwd").join(path),
@@ -792,15 +816,22 @@ fn inside(failure: &Failure, path: &[u8]) -> PathBuf {
     path.components().collect() // without `.`
 }
 
-/// The same for a reader's shell; none if that name is another file here, or no text.
-fn shown(failure: &Failure, path: &[u8]) -> Option<String> {
+/// The same for a reader's shell, and whether that shell has the file under this name: a process may be in another
+/// mount namespace. None, if it is no text.
+fn shown(failure: &Failure, path: &[u8]) -> Option<(String, bool)> {
     let file = |path: &Path| {
         let file = std::fs::symlink_metadata(path).ok()?;
         Some((file.dev(), file.ino()))
     };
-    let here = inside(failure, path);
-    let is_same = file(&here).is_some() && file(&here) == file(&path_of(failure, path));
-    here.to_str().filter(|_| is_same).map(str::to_owned)
+    let (there, inside) = (path_of(failure, path), inside(failure, path));
+    // Of a process with another root folder, the name begins with that.
+    let folder = there.parent().and_then(|folder| folder.canonicalize().ok());
+    let outside = folder.zip(there.file_name()).map(|(folder, name)| folder.join(name));
+    let is_it = |here: &&Path| file(here).is_some() && file(here) == file(&there);
+    match [Some(&*inside), outside.as_deref()].into_iter().flatten().find(is_it) {
+        Some(here) => Some((here.to_str()?.to_owned(), true)),
+        None => Some((inside.to_str()?.to_owned(), false)),
+    }
 }
 
 /// What ps(1) calls the process.

@@ -99,6 +99,14 @@ fn json(explanation: &Explanation) -> Value {
         Some(Address::Abstract(name)) => Some(format!("@{}", String::from_utf8_lossy(name))),
         _ => None,
     };
+    // Of a Unix socket these say nothing.
+    let sockets = explanation.in_the_way.iter().map(|old| {
+        let mut old = json!(old);
+        if !old["path"].is_null() {
+            (old["address"], old["port"]) = (Value::Null, Value::Null);
+        }
+        old
+    });
     let mut value = json!({
         "event": "failure",
         "pid": failure.pid,
@@ -116,7 +124,7 @@ fn json(explanation: &Explanation) -> Value {
         "reuseport": subject.reuseport,
         "ipv6_only": subject.ipv6_only,
         "device": subject.device.as_ref().map(|device| &device.0),
-        "sockets": explanation.in_the_way,
+        "sockets": sockets.collect::<Vec<Value>>(),
         "rule": explanation.reason,
         "answer": words::reason(explanation),
         "mistakes": explanation.mistakes,

@@ -72,6 +72,18 @@ pub fn port_range(socket: &impl AsFd) -> Option<[u16; 2]> {
     (done == 0 && range != 0).then_some([range as u16, (range >> 16) as u16])
 }
 
+/// The network namespace of a socket: SIOCGSKNS of `include/uapi/linux/sockios.h`. It fails as ioctl(2) does: EPERM
+/// without CAP_NET_ADMIN there.
+pub fn network_of(socket: &impl AsFd) -> Result<OwnedFd, Errno> {
+    const SIOCGSKNS: u32 = 0x894c;
+    // SAFETY: the request takes no argument.
+    match unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), SIOCGSKNS as _) } {
+        -1 => Err(last_error()),
+        // SAFETY: the kernel has made this descriptor for the call, so nobody else owns it.
+        made => Ok(unsafe { OwnedFd::from_raw_fd(made) }),
+    }
+}
+
 /// The errno of the C library's last call.
 fn last_error() -> Errno {
     Errno::from_raw_os_error(nix::Error::last_raw())

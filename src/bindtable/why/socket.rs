@@ -82,8 +82,7 @@ pub struct Subject {
 impl Subject {
     /// Reads what can be read of a descriptor: the thread's, which may have a table of its own, or the last one.
     pub fn new(process: i32, thread: i32, descriptor: i32, records: &Records) -> Self {
-        let copy = copy_of(thread, THREAD, descriptor).or_else(|_| copy(process, descriptor));
-        let read = copy.ok().and_then(|copy| {
+        let read = copy_in(process, thread, descriptor).ok().and_then(|copy| {
             let read = Self::of_copy(descriptor, &copy)?;
             let port_range = raw::port_range(&copy);
             Some(Self { device: device(raw::into_std(copy)), port_range, ..read })
@@ -179,6 +178,11 @@ fn device(copy: std::os::fd::OwnedFd) -> Option<(String, u32)> {
 /// A copy of the descriptor: pidfd_getfd(2).
 pub fn copy(process: i32, descriptor: i32) -> Result<OwnedFd, Errno> {
     copy_of(process, PidfdFlags::empty(), descriptor)
+}
+
+/// The same of the thread's descriptor, which may be of a table of its own; or of the last thread's.
+pub fn copy_in(process: i32, thread: i32, descriptor: i32) -> Result<OwnedFd, Errno> {
+    copy_of(thread, THREAD, descriptor).or_else(|_| copy(process, descriptor))
 }
 
 /// PIDFD_THREAD: Linux 6.9.

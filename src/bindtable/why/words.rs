@@ -525,6 +525,13 @@ pub(super) fn connections(old: &[Obstacle]) -> Option<String> {
     Some(say!("connections to {peer}: {states}", "到 {peer} 的连接：{states}"))
 }
 
+fn count_of_ports(count: usize) -> String {
+    match count {
+        1 => say!("1 port", "1 个端口"),
+        _ => say!("{count} ports", "{count} 个端口"),
+    }
+}
+
 /// The condition in a sentence, and the kernel's function.
 pub(super) fn reason(explanation: &Explanation) -> Option<String> {
     let failure = explanation.failure;
@@ -585,15 +592,21 @@ pub(super) fn reason(explanation: &Explanation) -> Option<String> {
         ),
         Reason::NoPortLeft { first, last, ports } => say!(
             "The program leaves the choice to the kernel, which found no free port in {first}-{last}: \
-             {ports} ports that are not reserved ({any}).",
-            "程序让内核选端口，而 {first}-{last} 里未保留的 {ports} 个端口没有一个空闲（{any}）。",
+             {count}, the reserved ones left out ({any}).",
+            "程序让内核选端口，而 {first}-{last} 里除去保留的共 {count}，没有一个空闲（{any}）。",
+            count = count_of_ports(*ports),
             any = if is_udp { "udp_lib_get_port" } else { "inet_csk_find_open_port" }
         ),
         Reason::NoPortToDestination { first, last, ports, count } => say!(
             "Each connection to one destination has a port of its own, and connect takes one of \
-             {first}-{last}: {ports} ports, {count} connections{others} (__inet_hash_connect).",
+             {first}-{last}: {all}, {connections}{others} (__inet_hash_connect).",
             "到同一目的地的每条连接各占一个端口，connect 从 {first}-{last} 里选：\
-             共 {ports} 个端口，已有 {count} 条连接{others}（__inet_hash_connect）。",
+             共 {all}，已有 {connections}{others}（__inet_hash_connect）。",
+            all = count_of_ports(*ports),
+            connections = match count {
+                1 => say!("1 connection", "1 条连接"),
+                _ => say!("{count} connections", "{count} 条连接"),
+            },
             others = match count < ports {
                 true =>
                     words!(", and bound sockets have others", "，另一些端口由已绑定的套接字占用"),
@@ -778,9 +791,13 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
             "Set IPV6_V6ONLY on descriptor {descriptor} before its bind, or leave this bind out.",
             "在文件描述符 {descriptor} 上，bind 之前先设置 IPV6_V6ONLY，或者去掉这次 bind。"
         ),
-        Help::ParentHasIt | Help::SiblingHasIt if protocol == Protocol::Unix => say!(
+        Help::BindInOne if protocol == Protocol::Unix => say!(
             "Let one process bind the path, and the others inherit the socket.",
             "只由一个进程绑定路径，其余的继承它的套接字。"
+        ),
+        Help::BindInOne => say!(
+            "Let one process bind, and the others inherit the socket.",
+            "只由一个进程绑定，其余的继承它的套接字。"
         ),
         Help::ParentHasIt => say!(
             "The parent has the port: let this process use what it inherits, or set SO_REUSEPORT in \
@@ -926,6 +943,12 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
                 ),
             }
         }
+        Help::UnlinkThere { path } => say!(
+            "Remove {path} where this program runs, in its mount namespace. In the program: unlink(2) \
+             before bind.",
+            "在这个程序所在的挂载命名空间里删除 {path}。在程序里：bind 之前先调用 unlink(2)。",
+            path = printable(path)
+        ),
         Help::ClearV6Only => say!(
             "Clear IPV6_V6ONLY before bind, or use a socket of IPv4.",
             "bind 之前关闭 IPV6_V6ONLY，或者改用 IPv4 的套接字。"
