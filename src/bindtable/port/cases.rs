@@ -155,17 +155,12 @@ pub fn engine(holder: &Holder, port: u16) -> Option<Engine> {
         }
         "dockerd" if !OF_DOCKERD.contains(&port) => Some(Engine::Swarm),
         "rootlesskit" => Some(Engine::Docker),
-        // The same program serves a virtual machine, under its own name.
         name => {
-            (OF_PODMAN.contains(&name) && !is_called(holder, "passt")).then_some(Engine::Podman)
+            // The same program serves a virtual machine, under its own name.
+            let is_passt = holder.started_as.raw().rsplit('/').next() == Some("passt");
+            (OF_PODMAN.contains(&name) && !is_passt).then_some(Engine::Podman)
         }
     }
-}
-
-/// Whether the command line begins with that program.
-fn is_called(holder: &Holder, name: &str) -> bool {
-    let first = holder.command.raw().split_whitespace().next().unwrap_or_default();
-    first.rsplit('/').next() == Some(name)
 }
 
 /// The word after that option in the command line.

@@ -28,6 +28,9 @@ pub struct Holder {
     pub name: Outside,
     /// Its command line, words between spaces.
     pub command: Outside,
+    /// The first of those words: what it was started as.
+    #[serde(skip)]
+    pub started_as: Outside,
     /// Its descriptors of the socket; none, if a thread waits in accept on one that is closed.
     pub descriptors: Vec<i32>,
     /// The systemd unit, from its cgroup.
@@ -394,7 +397,7 @@ fn holder(thread: Thread) -> Option<Holder> {
     let Stat { name, state, parent, .. } = its;
     // Of a leader that has ended its threads still have the memory.
     let command = fs::read(thread.file("cmdline")).unwrap_or_default();
-    let command = String::from_utf8_lossy(&command).replace('\0', " ");
+    let command = String::from_utf8_lossy(&command);
     let lines = fs::read(thread.file("cgroup")).unwrap_or_default();
     let lines = String::from_utf8_lossy(&lines).into_owned();
     let cgroups: Vec<&str> = lines.lines().filter_map(home).collect();
@@ -403,7 +406,8 @@ fn holder(thread: Thread) -> Option<Holder> {
         pid: thread.pid,
         parent,
         name,
-        command: command.into(),
+        started_as: command.split('\0').next().unwrap_or_default().into(),
+        command: command.replace('\0', " ").into(),
         descriptors: Vec::new(),
         unit: in_cgroups(unit),
         unit_user: cgroups.iter().find_map(|path| {
