@@ -1,131 +1,21 @@
 //! A failed call, explained: which sockets were in the way, by which rule, and what helps.
 
 use super::calls::{Address, Name};
+use super::failure::{Failure, Relation};
 use super::look::{self, Obstacle, Stop};
 use super::records::SocketOption;
-use super::socket::{Protocol, Subject, copy_in};
-use super::{Format, launch, print, raw, unix, words};
-use crate::port::binds;
-use crate::port::holders::{Holder, status_field};
+use super::socket::Protocol;
+use super::words;
 use crate::kernel::Proto;
+use crate::port::binds;
+use crate::port::holders::Holder;
 use crate::port::refusals::{self, Ipv6Trouble, effective_capabilities, may_bind_privileged};
 use crate::port::target::{Question, Range, first_unprivileged};
-use crate::printable::Outside;
 use rustix::io::Errno;
-use nix::sched::{CloneFlags, setns};
-use serde::{Deserialize, Serialize};
 use rustix::process::geteuid;
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{Read, Write};
+use serde::Serialize;
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
-
-/// A failed call, with all that the tracer knows of it.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Failure {
-    /// The process, under its number here.
-    pub pid: i32,
-    /// The thread that called, and stands still.
-    pub thread: i32,
-    /// What ps(1) calls the process.
-    pub name: String,
-    /// Its number in a PID namespace of its own.
-    pub pid_inside: Option<i32>,
-    pub call: Name,
-    /// The address of bind or connect.
-    pub address: Option<Address>,
-    /// How long the call said that it is, in bytes.
-    pub address_length: u32,
-    /// Its error: errno(3).
-    pub errno: i32,
-    pub subject: Subject,
-    /// The binds of this port or path that were seen, the latest last.
-    pub binds: Vec<Bind>,
-    /// Another descriptor that has the option, which this one lacks.
-    pub elsewhere: Option<(i32, SocketOption)>,
-    /// The traced processes, each with its parent.
-    pub parents: BTreeMap<i32, i32>,
-    /// The traced processes that run.
-    pub traced: Vec<i32>,
-    /// Those that have executed a program since they were started.
-    pub executed: Vec<i32>,
-    /// The command's process.
-    pub first: i32,
-}
-
-/// A successful bind that was seen.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Bind {
-    pub pid: i32,
-    pub descriptor: i32,
-    pub address: Address,
-    pub milliseconds_ago: u64,
-}
-
-impl Failure {
-    /// The error, as rustix has it.
-    pub fn errno(&self) -> Errno {
-        Errno::from_raw_os_error(self.errno)
-    }
-
-    /// The address of the call; of listen, the one that the socket is bound to.
-    pub fn inet(&self) -> Option<SocketAddr> {
-        match &self.address {
-            Some(Address::Inet(address)) => Some(*address),
-            Some(_) => None,
-            None => self.subject.local,
-        }
-    }
-
-    /// Whether the traced process `pid` is `from`, or descends from it.
-    pub fn comes_from(&self, pid: i32, from: i32) -> bool {
-        let parents = std::iter::successors(Some(pid), |pid| self.parents.get(pid).copied());
-        // A number may be another process's by now: then the way need not end.
-        parents.take(self.parents.len() + 1).any(|pid| pid == from)
-    }
-
-    /// Whether a process has executed a program since `from` started it. Its stop may not have been seen yet,
-    /// but then it mostly runs another program.
-    fn has_executed(&self, pid: i32, from: i32) -> bool {
-        let program = |pid: i32| std::fs::read_link(format!("/proc/{pid}/exe")).ok();
-        let differ = program(pid).zip(program(from)).is_some_and(|(its, other)| its != other);
-        differ || self.executed.contains(&pid)
-    }
-
-    /// What that process is to the one that failed, if both are traced.
-    pub fn relation(&self, pid: i32) -> Option<Relation> {
-        let parent = |pid: i32| self.parents.get(&pid).copied();
-        if pid == self.pid {
-            Some(Relation::Same)
-        } else if parent(pid) == Some(self.pid) {
-            Some(Relation::Child)
-        } else if parent(self.pid) == Some(pid) {
-            Some(Relation::Parent)
-        } else if parent(pid).is_some() && parent(pid) == parent(self.pid) {
-            Some(Relation::Sibling)
-        } else if pid == self.first || parent(pid).is_some() {
-            Some(Relation::Started)
-        } else {
-            None
-        }
-    }
-}
-
-/// What a process is to the one that failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Relation {
-    Same,
-    Child,
-    Parent,
-    Sibling,
-    /// It was started by the same command.
-    Started,
-}
 
 /// The condition that made the call fail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -280,74 +170,8 @@ pub struct Explanation<'a> {
     pub would_help: [Option<bool>; 2],
 }
 
-/// The text of one failure, its first line, and which option would have helped.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Report {
-    pub text: String,
-    pub headline: String,
-    /// What the text rests on: the condition, and the sockets in the way with their processes. If it is the same
-    /// once more, there is nothing new to be said.
-    pub gist: String,
-    /// SO_REUSEADDR, and SO_REUSEPORT, if it is known.
-    pub helps: [Option<bool>; 2],
-}
-
-/// Explains a failure, in the network namespace of its socket.
-pub fn report(failure: &Failure, format: Format) -> Report {
-    let number = |file: std::io::Result<File>| Some(file.ok()?.metadata().ok()?.ino());
-    let here = number(File::open("/proc/thread-self/ns/net"));
-    let is_here = here.is_none_or(|here| number(network_of(failure)).is_none_or(|its| its == here));
-    if is_here {
-        return print::report(&explain(failure), format);
-    }
-    report_there(failure, format).unwrap_or_else(|| print::report(&without_look(failure), format))
-}
-
-/// The network namespace of the socket, which may be another one than its process is in now; or the process's, where
-/// the socket does not tell. It fails as open(2) does.
-fn network_of(failure: &Failure) -> std::io::Result<File> {
-    let Failure { pid, thread, subject, .. } = failure;
-    let its = copy_in(*pid, *thread, subject.descriptor).and_then(|copy| raw::network_of(&copy));
-    its.map(File::from).or_else(|_| File::open(format!("/proc/{thread}/ns/net")))
-}
-
-/// A helper joins the network namespace, and explains there.
-fn report_there(failure: &Failure, format: Format) -> Option<Report> {
-    let mut helper = launch::of_this_program(format, &["--helper"]).ok()?;
-    let helper = helper.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut helper = helper.spawn().ok()?;
-    let written = serde_json::to_vec(failure).ok().and_then(|failure| {
-        let mut input = helper.stdin.take()?;
-        input.write_all(&failure).ok()
-    });
-    let output = helper.wait_with_output().ok()?;
-    written?;
-    serde_json::from_slice(&output.stdout).ok()
-}
-
-/// The helper: reads a failure, and writes its report. It fails if the input is no failure, or if the
-/// namespace cannot be joined.
-pub fn help(format: Format) -> Result<(), String> {
-    let mut input = Vec::new();
-    std::io::stdin().read_to_end(&mut input).map_err(|error| error.to_string())?;
-    let failure: Failure = serde_json::from_slice(&input).map_err(|error| error.to_string())?;
-    let network = network_of(&failure).map_err(|error| error.to_string())?;
-    let user = File::open(format!("/proc/{}/ns/user", failure.thread));
-    let user = user.map_err(|error| error.to_string())?;
-    // A user may join a network that is owned by a user namespace of his own.
-    setns(&network, CloneFlags::CLONE_NEWNET)
-        .or_else(|_| {
-            setns(&user, CloneFlags::CLONE_NEWUSER)?;
-            setns(&network, CloneFlags::CLONE_NEWNET)
-        })
-        .map_err(|errno| errno.to_string())?;
-    let report = print::report(&explain(&failure), format);
-    let report = serde_json::to_vec(&report).map_err(|error| error.to_string())?;
-    std::io::stdout().write_all(&report).map_err(|error| error.to_string())
-}
-
 /// What can be said without a look at other sockets.
-fn without_look(failure: &Failure) -> Explanation<'_> {
+pub fn without_look(failure: &Failure) -> Explanation<'_> {
     Explanation {
         failure,
         in_the_way: Vec::new(),
@@ -358,7 +182,8 @@ fn without_look(failure: &Failure) -> Explanation<'_> {
     }
 }
 
-fn explain(failure: &Failure) -> Explanation<'_> {
+/// Why it failed, as seen from this process's network namespace.
+pub fn explain(failure: &Failure) -> Explanation<'_> {
     let mut explanation = without_look(failure);
     let is_unix = matches!(failure.address, Some(Address::Path(_) | Address::Abstract(_)));
     match failure.errno() {
@@ -372,7 +197,7 @@ fn explain(failure: &Failure) -> Explanation<'_> {
 }
 
 impl Explanation<'_> {
-    fn say(&mut self, reason: Reason, help: impl IntoIterator<Item = Help>) {
+    pub fn say(&mut self, reason: Reason, help: impl IntoIterator<Item = Help>) {
         self.reason = Some(reason);
         self.help.extend(help);
     }
@@ -426,7 +251,7 @@ impl Explanation<'_> {
     }
 
     /// What helps against the sockets in the way.
-    fn advise(&mut self, stop: Option<Stop>) {
+    pub fn advise(&mut self, stop: Option<Stop>) {
         let failure = self.failure;
         let first = &self.in_the_way[0];
         let stop = stop.map(Help::from);
@@ -439,14 +264,12 @@ impl Explanation<'_> {
             .processes
             .iter()
             .find_map(|holder| Some((holder.pid, failure.relation(holder.pid)?)));
-        let is_tcp = look::table_of(failure.subject.protocol) == Proto::Tcp;
-        let is_connection = is_tcp && first.peer.is_some() && !first.listens;
         // Another process bound it, and has closed its own or is gone, or this one has its descriptor by exec.
         let bound = first.bound.as_ref();
         let from = bound
             .filter(|bound| !bound.still_has_it || (own.is_some() && bound.pid != failure.pid));
         match (relation, from) {
-            _ if is_connection || (relation.is_none() && !first.has_process) => {
+            _ if first.is_connection || (relation.is_none() && !first.has_process) => {
                 let ends = stop.filter(|_| own.is_none() && help.is_empty());
                 help.extend(ends.into_iter().flat_map(|stop| [stop, Help::WaitAfter]));
                 help.extend(self.wait());
@@ -711,151 +534,9 @@ impl Explanation<'_> {
             },
         }
     }
-
-    /// Any error of a Unix socket.
-    fn of_unix(&mut self) {
-        let failure = self.failure;
-        match (failure.errno(), &failure.address) {
-            (Errno::ADDRINUSE, Some(Address::Path(path))) => {
-                let file = path_of(failure, path);
-                self.in_the_way = look::unix_sockets(failure, Some(&file));
-                let is_socket = std::fs::metadata(&file).is_ok_and(|file| {
-                    rustix::fs::FileType::from_raw_mode(file.mode()) == rustix::fs::FileType::Socket
-                });
-                let is_seen = !self.in_the_way.is_empty();
-                let is_bound = if is_seen { Some(true) } else { unix::is_bound(&file) };
-                self.of_path(shown(failure, path), is_socket, is_bound);
-            }
-            (Errno::ADDRINUSE, _) => {
-                self.in_the_way = look::unix_sockets(failure, None);
-                self.reason = Some(Reason::NameTaken);
-                if let Some(first) = self.in_the_way.first() {
-                    let stop = look::kill_command(&first.processes);
-                    self.advise(stop.map(Stop::Command));
-                }
-            }
-            (Errno::ACCESS, Some(Address::Path(path))) => {
-                let is_folder = failure.call == Name::Bind;
-                let path = inside(failure, path);
-                let path = if is_folder { path.parent().unwrap_or(&path) } else { &path };
-                let path = path.to_string_lossy().into_owned();
-                self.say(Reason::Permission { path, is_folder }, []);
-            }
-            (Errno::INVAL, _) if failure.address_length > SUN_LENGTH => {
-                let (given, needed) = (failure.address_length, SUN_LENGTH);
-                self.say(Reason::TooLong { given, needed }, [Help::ShorterPath]);
-            }
-            (Errno::INVAL, _) if failure.call == Name::Bind => {
-                self.say(Reason::BoundAlready { local: None }, [Help::NewSocket]);
-            }
-            _ => {}
-        }
-    }
 }
-
-impl Explanation<'_> {
-    /// EADDRINUSE of a path, which may have a name for a reader's shell.
-    fn of_path(&mut self, path: Option<(String, bool)>, is_socket: bool, is_bound: Option<bool>) {
-        match is_bound {
-            _ if !is_socket => self.say(Reason::PathIsFile, [Help::OtherPath]),
-            None => self.say(Reason::PathUnknown, [Help::AsRoot]),
-            Some(false) => {
-                let help = match path {
-                    Some((path, false)) => Help::UnlinkThere { path },
-                    path => Help::Unlink { path: path.map(|(path, _)| path) },
-                };
-                self.say(Reason::PathTaken { listens: false }, [help]);
-            }
-            Some(true) => {
-                self.reason = Some(Reason::PathTaken { listens: true });
-                let Some(first) = self.in_the_way.first() else {
-                    self.help.push(Help::OtherPath);
-                    return;
-                };
-                // The path stays, unless the process removes it.
-                let path =
-                    path.filter(|(_, is_here)| *is_here).map(|(path, _)| Outside::from(path));
-                let remove = path.as_ref().and_then(Outside::quoted);
-                let remove = remove.map_or(String::new(), |path| format!("; rm -f {path}"));
-                let stop = look::kill_command(&first.processes).map(|kill| kill + &remove);
-                self.advise(stop.map(Stop::Command));
-            }
-        }
-    }
-}
-
-/// The size of `struct sockaddr_un`.
-const SUN_LENGTH: u32 = 110;
 
 /// Whether it is a multicast address of one link, or of one interface: RFC 4291, section 2.7.
 fn is_link_multicast(ip: Ipv6Addr) -> bool {
     ip.is_multicast() && matches!(ip.octets()[1] & 0xf, 1 | 2)
-}
-
-/// Where a path of the process is, for this one.
-fn path_of(failure: &Failure, path: &[u8]) -> PathBuf {
-    let path = Path::new(std::ffi::OsStr::from_bytes(path));
-    let of = |folder: &str| PathBuf::from(format!("/proc/{}/{folder}", failure.thread));
-    // Here these would be this process's own.
-    for (own, folder) in [("/proc/self", "."), ("/proc/thread-self", "."), ("/dev/fd", "fd")] {
-        if let Ok(rest) = path.strip_prefix(own) {
-            return of(folder).join(rest);
-        }
-    }
-    match path.strip_prefix("/") {
-        Ok(path) => of("root").join(path),
-        Err(_) => of("cwd").join(path),
-    }
-}
-
-/// The same by an absolute name, for a process with the same root folder.
-fn inside(failure: &Failure, path: &[u8]) -> PathBuf {
-    let path = Path::new(std::ffi::OsStr::from_bytes(path));
-    let folder = std::fs::read_link(format!("/proc/{}/cwd", failure.thread));
-    let path = folder.map_or_else(|_| path.to_owned(), |folder| folder.join(path));
-    path.components().collect() // without `.`
-}
-
-/// The same for a reader's shell, and whether that shell has the file under this name: a process may be in another
-/// mount namespace. None, if it is no text.
-fn shown(failure: &Failure, path: &[u8]) -> Option<(String, bool)> {
-    let file = |path: &Path| {
-        let file = std::fs::symlink_metadata(path).ok()?;
-        Some((file.dev(), file.ino()))
-    };
-    let (there, inside) = (path_of(failure, path), inside(failure, path));
-    // Of a process with another root folder, the name begins with that.
-    let folder = there.parent().and_then(|folder| folder.canonicalize().ok());
-    let outside = folder.zip(there.file_name()).map(|(folder, name)| folder.join(name));
-    let is_it = |here: &&Path| file(here).is_some() && file(here) == file(&there);
-    match [Some(&*inside), outside.as_deref()].into_iter().flatten().find(is_it) {
-        Some(here) => Some((here.to_str()?.to_owned(), true)),
-        None => Some((inside.to_str()?.to_owned(), false)),
-    }
-}
-
-/// What ps(1) calls the process.
-pub fn name_of(process: i32) -> String {
-    let name = std::fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default();
-    crate::printable::printable(&name)
-}
-
-/// The number of the process in the innermost PID namespace, if that is another.
-pub fn pid_inside(process: i32) -> Option<i32> {
-    let numbers = status_field(&process.to_string(), "NSpid:")?;
-    let inside = numbers.split_whitespace().next_back()?.parse().ok()?;
-    (inside != process).then_some(inside)
-}
-
-/// Whether the program that a process has just executed is setuid, or has capabilities, and got
-/// neither: not where no_new_privs is set, nor where an ordinary user traces.
-pub fn lost_privilege(process: i32) -> bool {
-    let program = format!("/proc/{process}/exe");
-    let Ok(file) = std::fs::metadata(&program) else { return false };
-    const SETUID: u32 = 0o4000;
-    if file.mode() & SETUID != 0 {
-        let user = std::fs::metadata(format!("/proc/{process}/stat")).map(|stat| stat.uid());
-        return user.is_ok_and(|user| user != file.uid());
-    }
-    look::file_has_capability(process) && effective_capabilities(&process.to_string()) == Some(0)
 }

@@ -2,7 +2,7 @@
 //! device. One list of the kernel's, and one pass over the processes.
 
 use super::calls::Address;
-use super::explain::{Bind, Failure, Relation};
+use super::failure::{Bind, Failure, Relation};
 use super::socket::{Protocol, Subject, inode};
 use super::unix;
 use crate::kernel::{Options, Proto};
@@ -49,6 +49,9 @@ pub struct Obstacle {
     pub bound: Option<SeenBind>,
     #[serde(skip)]
     pub listens: bool,
+    /// Of TCP: one end of a connection, or what is left of it.
+    #[serde(skip)]
+    pub is_connection: bool,
     #[serde(skip)]
     pub has_process: bool,
 }
@@ -280,8 +283,9 @@ impl Obstacle {
         };
         let binds = failure.binds.iter().filter(is_its);
         // A connection has its address from its listener, if nobody still has the descriptor that was bound.
-        let is_accepted = socket.peer.is_some() && table_of(failure.subject.protocol) == Proto::Tcp;
-        let processes = if is_accepted { &[][..] } else { &socket.processes };
+        let is_connection =
+            socket.is_connection() && table_of(failure.subject.protocol) == Proto::Tcp;
+        let processes = if is_connection { &[][..] } else { &socket.processes };
         Self {
             state: socket.state.name(),
             address: socket.address,
@@ -297,6 +301,7 @@ impl Obstacle {
             seconds_left: socket.seconds_left,
             bound: seen(failure, binds, listed.inode, processes),
             listens: socket.state == State::Listen,
+            is_connection,
             has_process: socket.has_inode,
             processes: socket.processes.clone(),
         }
@@ -377,6 +382,7 @@ pub fn unix_sockets(failure: &Failure, file: Option<&Path>) -> Vec<Obstacle> {
             seconds_left: None,
             bound: seen(failure, failure.binds.iter(), inode, &processes),
             listens,
+            is_connection: false,
             has_process: true,
             processes,
         }

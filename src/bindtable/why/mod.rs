@@ -2,15 +2,18 @@
 //! moment at which it fails.
 //!
 //! [`launch`] starts the command with the tracer beside it. [`trace`] waits for the calls that
-//! [`filter`] stops, and keeps what they show ([`records`]). Of a failed one, [`explain`] says why,
-//! from its own socket ([`socket`]) and from the others ([`look`]). [`print`] lays it out, and
-//! [`sink`] writes it; every sentence is in [`words`]. What no library does safely is in [`raw`].
+//! [`filter`] stops, and keeps what they show ([`records`]). A failed one ([`failure`]) is explained in its
+//! [`namespace`]: [`explain`], and [`path`] for Unix sockets, say why, from its own socket ([`socket`]) and from
+//! the others ([`look`]). [`print`] lays it out, and [`sink`] writes it; every sentence is in [`words`]. What no library does safely is in [`raw`].
 
 mod calls;
 mod explain;
+mod failure;
 mod filter;
 mod launch;
 mod look;
+mod namespace;
+mod path;
 mod print;
 mod raw;
 mod records;
@@ -86,7 +89,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Trouble> {
     });
     let output = output.transpose()?.map(OwnedFd::from);
     match (arguments.trace, arguments.pid) {
-        _ if arguments.helper => explain::help(format).map_err(|line| Trouble { status: 2, line }),
+        _ if arguments.helper => {
+            namespace::help(format).map_err(|line| Trouble { status: 2, line })
+        }
         (Some(traced), _) if arguments.middle => launch::be_the_middle(traced, format),
         (Some(traced), _) => {
             // The other side has heard why it failed.

@@ -1,19 +1,32 @@
 //! Lays an explanation out: for a reader with 80 columns, or one line of JSON.
 
 use super::calls::{Address, Name};
-use super::explain::{Explanation, Report};
+use super::explain::Explanation;
 use super::look::Obstacle;
 use super::socket::Protocol;
 use super::{Format, words};
 use crate::port::finding::{User, error_name};
 use crate::port::print::{padded, wrapped};
 use crate::printable::make_printable;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use textwrap::core::display_width;
 
 /// How many sockets in the way are named.
 const SHOWN: usize = 3;
+
+/// The text of one failure, its first line, and which option would have helped.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Report {
+    pub text: String,
+    pub headline: String,
+    /// What the text rests on: the condition, and the sockets in the way with their processes. If it is the same
+    /// once more, there is nothing new to be said.
+    pub gist: String,
+    /// SO_REUSEADDR, and SO_REUSEPORT, if it is known.
+    pub helps: [Option<bool>; 2],
+}
 
 /// The text of an explanation, and what the tracer keeps of it.
 pub fn report(explanation: &Explanation, format: Format) -> Report {

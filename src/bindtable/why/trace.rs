@@ -1,12 +1,12 @@
 //! The tracer: a loop around wait(2), which stops at the hooked calls alone.
 
 use super::calls::{Address, Call, Name, read};
-use super::explain::{self, Failure};
+use super::failure::{self, Failure};
 use super::raw::{self, Resume};
 use super::records::{Records, Refused, SocketOption};
 use super::sink::Sink;
 use super::socket::{Protocol, Subject, inode, sockets_of};
-use super::{Format, launch, print, words};
+use super::{Format, launch, namespace, print, words};
 use crate::port::holders::{numbers, status_field};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -319,7 +319,7 @@ impl Tracer {
                 self.failed(thread, process, call, errno);
             }
             (Name::Ptrace, Err(Errno::PERM)) => {
-                let note = words::second_tracer(&explain::name_of(process), process);
+                let note = words::second_tracer(&failure::name_of(process), process);
                 self.note(process, "second-tracer", &note);
             }
             _ => {}
@@ -361,8 +361,8 @@ impl Tracer {
         let failure = Failure {
             pid: process,
             thread,
-            name: explain::name_of(process),
-            pid_inside: explain::pid_inside(process),
+            name: failure::name_of(process),
+            pid_inside: failure::pid_inside(process),
             call: call.name,
             address,
             address_length: (call.args[2] & 0xffff_ffff) as u32,
@@ -375,7 +375,7 @@ impl Tracer {
             executed: self.executed.iter().copied().collect(),
             first: self.first,
         };
-        let report = explain::report(&failure, self.format);
+        let report = namespace::report(&failure, self.format);
         let mut looks = 1;
         if let Some(explained) = self.explained.get_mut(&key) {
             looks = LOOKS.min(explained.looks + 1);
@@ -401,9 +401,9 @@ impl Tracer {
     }
 
     /// The binds of that place by traced processes.
-    fn binds(&self, place: &Address) -> Vec<explain::Bind> {
+    fn binds(&self, place: &Address) -> Vec<failure::Bind> {
         let now = Instant::now();
-        let binds = self.records.binds(place).map(|bound| explain::Bind {
+        let binds = self.records.binds(place).map(|bound| failure::Bind {
             pid: bound.process,
             descriptor: bound.descriptor,
             address: bound.address.clone(),
@@ -453,7 +453,7 @@ impl Tracer {
         };
         let Some(refused) = self.records.take_refused(process, descriptor) else { return };
         if refused.inode != 0 && inode(process, descriptor) == Some(refused.inode) {
-            let name = explain::name_of(process);
+            let name = failure::name_of(process);
             let note = words::late_option(&name, process, descriptor, option, refused.helps[at]);
             self.note(process, "option-after-bind", &note);
         }
@@ -551,8 +551,8 @@ impl Tracer {
         }
         self.threads.insert(thread, Thread::new(thread));
         self.executed.insert(thread);
-        if !geteuid().is_root() && explain::lost_privilege(thread) {
-            let note = words::lost_privilege(&explain::name_of(thread), thread);
+        if !geteuid().is_root() && failure::lost_privilege(thread) {
+            let note = words::lost_privilege(&failure::name_of(thread), thread);
             self.note(thread, "no-privilege", &note);
         }
     }

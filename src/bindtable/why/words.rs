@@ -1,7 +1,8 @@
 //! Every sentence that `bindtable why` says to its reader, in each language, and nothing else.
 
 use super::calls::{Address, Name};
-use super::explain::{Explanation, Failure, Help, Mistake, Reason, Relation};
+use super::explain::{Explanation, Help, Mistake, Reason};
+use super::failure::{Failure, Relation, name_of};
 use super::look::Obstacle;
 use super::records::SocketOption;
 use super::socket::Protocol;
@@ -125,7 +126,7 @@ pub(super) fn no_trace(process: i32, errno: Errno) -> String {
         (Errno::PERM, Some(tracer @ 1..), _) => say!(
             "it cannot be traced: {name} ({tracer}) traces it already, and a process has one tracer",
             "无法跟踪：{name}（{tracer}）已经在跟踪它，一个进程只能有一个跟踪者",
-            name = super::explain::name_of(tracer)
+            name = name_of(tracer)
         ),
         (Errno::PERM, _, scope @ ("1" | "2" | "3")) if scope == "3" || !geteuid().is_root() => {
             say!(
