@@ -287,7 +287,7 @@ fn list(numbers: impl ExactSizeIterator<Item = i32>) -> String {
     let first = first.join(words!(", ", "、"));
     match left {
         0 => first,
-        _ => say!("{first} and {left} more", "{first}，另有 {left} 个"),
+        _ => say!("{first} and {left} more", "{first} 和另外 {left} 个"),
     }
 }
 
@@ -303,10 +303,10 @@ pub(super) fn about(socket: &Socket, count: usize) -> Vec<String> {
     let mut lines: Vec<String> = socket.processes.iter().take(NAMED).map(process).collect();
     match socket.processes.len().saturating_sub(NAMED) {
         0 => {}
-        1 => lines.push(say!("and one more process", "另有 1 个进程")),
+        1 => lines.push(say!("and one more process", "还有 1 个进程")),
         left => lines.push(say!(
             "and {left} more processes: see --format json",
-            "另有 {left} 个进程，见 --format json"
+            "还有 {left} 个进程，见 --format json"
         )),
     }
     if let (Some(waiting), Some(backlog)) = (socket.waiting, socket.backlog) {
@@ -393,8 +393,8 @@ pub(super) fn more_sockets(count: usize) -> String {
 
 pub(super) fn more_processes(count: usize) -> String {
     match count {
-        1 => say!("The same is true of one more process.", "另有 1 个进程也是如此。"),
-        _ => say!("The same is true of {count} more processes.", "另有 {count} 个进程也是如此。"),
+        1 => say!("The same is true of one more process.", "还有 1 个进程也是如此。"),
+        _ => say!("The same is true of {count} more processes.", "还有 {count} 个进程也是如此。"),
     }
 }
 
@@ -582,7 +582,7 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
         Case::Resists { pid, name, because: Resists::IsInit } => say!(
             "Process {pid} ({name}) is process 1 of its PID namespace, and does not handle SIGTERM: so a \
              plain kill does not end it.",
-            "进程 {pid}（{name}）是它所在 PID 命名空间的 1 号进程，又没有处理 SIGTERM，\
+            "进程 {pid}（{name}）是所在 PID 命名空间的 1 号进程，又没有给 SIGTERM 设置处理函数，\
              普通的 kill 停不掉它。"
         ),
         Case::Outgoing { is_over: true, first, last, .. } => say!(
@@ -657,7 +657,7 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
             "Process {pid} ({name}) has port {port} on {address} in another network namespace. It \
              is in nobody's way here. To look there: {look}",
             "进程 {pid}（{name}）在另一个网络命名空间里占用了 {address} 的端口 {port}，\
-             与这里的套接字不冲突。到那里查看：{look}",
+             与这里的套接字不冲突。进入那个命名空间查看：{look}",
             look = whole(&match finding.question.proto {
                 Proto::Udp => format!("nsenter -t {pid} -n ss -uanp"),
                 Proto::Tcp => format!("nsenter -t {pid} -n ss -tanp"),
@@ -848,7 +848,7 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
         ),
         Help::Find { command } => say!(
             "Find out what it belongs to, and stop that: {command}",
-            "查出它属于谁，再停掉：{command}",
+            "先查出占用者是什么，再停掉它。查找命令：{command}",
             command = whole(command)
         ),
         Help::StopContainer => say!(
@@ -858,11 +858,7 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
              内核就忽略容器内发给它的这个信号。"
         ),
         Help::Stop { command } => {
-            say!(
-                "Stop what holds it: {command}",
-                "停掉占用它的进程：{command}",
-                command = whole(command)
-            )
+            say!("Stop what holds it: {command}", "停掉占用者：{command}", command = whole(command))
         }
         Help::Wait { seconds: left, peer_is_open: false } => {
             say!("Wait {left}.", "等 {left}。", left = seconds(*left))
@@ -892,21 +888,21 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
         ),
         Help::Reserve { command } => say!(
             "Or keep this port out of that range, as root: {command}",
-            "或者以 root 身份把这个端口设为保留，出站连接就不会再用它：{command}",
+            "或者以 root 身份把这个端口设为保留端口，内核就不再把它分配给出站连接：{command}",
             command = whole(command)
         ),
         Help::Privilege { command } if finding.question.user.uid == 0 => say!(
             "Give the server CAP_NET_BIND_SERVICE, which this root lacks: the root of a user \
              namespace has it only over a network namespace that was made there. Or allow all users, \
              as root of the machine: {command}",
-            "给服务器授予 CAP_NET_BIND_SERVICE，这里的 root 没有这项特权：用户命名空间里的 root，\
-             只在该用户命名空间里新建的网络命名空间中才有。\
-             或者以宿主机的 root 身份对所有用户放开：{command}",
+            "给服务器授予 CAP_NET_BIND_SERVICE（这里的 root 没有：用户命名空间里的 root，\
+             只在该用户命名空间里新建的网络命名空间中才有这项 capability）；\
+             或者以宿主机的 root 身份，允许所有用户绑定这个端口：{command}",
             command = whole(command)
         ),
         Help::Privilege { command } => say!(
             "Run the server as root, give it CAP_NET_BIND_SERVICE, or allow all users: {command}",
-            "以 root 身份运行服务器，或者给它 CAP_NET_BIND_SERVICE，或者对所有用户放开：\
+            "以 root 身份运行服务器，或者给它 CAP_NET_BIND_SERVICE，或者允许所有用户绑定这个端口：\
              {command}",
             command = whole(command)
         ),
@@ -915,21 +911,21 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
              still to come, set IP_FREEBIND in the server (IPV6_FREEBIND of IPv6), or \
              net.ipv4.ip_nonlocal_bind (net.ipv6.ip_nonlocal_bind).",
             "绑定本机已有的地址，可以用 {command} 列出。要绑定将来才有的地址，\
-             就在服务器里设置 IP_FREEBIND（IPv6 是 IPV6_FREEBIND），或者设置 \
-             net.ipv4.ip_nonlocal_bind（IPv6 是 net.ipv6.ip_nonlocal_bind）。",
+             就在服务器里设置 IP_FREEBIND（IPv6 是 IPV6_FREEBIND），\
+             或者开启内核参数 net.ipv4.ip_nonlocal_bind（IPv6 是 net.ipv6.ip_nonlocal_bind）。",
             command = whole(command)
         ),
         Help::Settle { command, has_failed: true } => say!(
             "Take the address from the other machine, and then delete it here and add it again \
              ({command} shows it); or set IPV6_FREEBIND in the server.",
-            "从另一台机器上去掉这个地址，再在本机删除并重新添加（用 {command} 查看）；\
+            "从另一台机器上删除这个地址，再在本机删除并重新添加（地址状态用 {command} 查看）；\
              或者在服务器里设置 IPV6_FREEBIND。",
             command = whole(command)
         ),
         Help::Settle { command, has_failed: false } => say!(
             "Wait until the address is no longer tentative ({command}), or set IPV6_FREEBIND in the \
              server.",
-            "等地址离开 tentative 状态（用 {command} 查看），或者在服务器里设置 IPV6_FREEBIND。",
+            "等地址不再处于 tentative 状态（用 {command} 查看），或者在服务器里设置 IPV6_FREEBIND。",
             command = whole(command)
         ),
         Help::FindPolicy { command } => say!(
@@ -965,14 +961,14 @@ pub(super) fn if_still(reason: &IfStill) -> String {
         IfStill::OtherProtocol { command } => {
             say!(
                 "It means the other protocol: {command}",
-                "它用的是另一个协议：{command}",
+                "它用的是另一个协议。查看：{command}",
                 command = whole(command)
             )
         }
         IfStill::OtherNamespace { command } => say!(
             "It runs in a container or another network namespace, which has its own ports. Ask \
              there. This lists them: {command}",
-            "它运行在容器或者另一个网络命名空间里，端口是独立的：请到那里查。\
+            "它运行在容器或者另一个网络命名空间里，那里的端口是独立的，请进到里面查。\
              列出这些命名空间：{command}",
             command = whole(command)
         ),
@@ -983,31 +979,31 @@ pub(super) fn if_still(reason: &IfStill) -> String {
              也可能是 Windows 占用了端口。{ask}",
             ask = command.as_ref().map_or(String::new(), |command| say!(
                 " Ask as its user, in its unit: {command}",
-                "请以它的用户身份、在它的单元里查：{command}",
+                "请以服务器的用户身份、在服务器所在的单元里再查一次：{command}",
                 command = whole(command)
             ))
         ),
         IfStill::PortZero { command } => say!(
             "It asks for port 0, any port, and none of the range is left: {command}",
-            "它绑定的是端口 0（由内核挑选），而范围里的端口已经用完：{command}",
+            "它绑定的是端口 0（由内核选端口），而可选范围里的端口已经用完。查看：{command}",
             command = whole(command)
         ),
         IfStill::UnixSocket { command } => say!(
             "It means a Unix socket. If no process has it, delete its file: {command}",
-            "它绑定的是 Unix 套接字。用 {command} 查看，没有进程持有的话，就删除套接字文件。",
+            "它绑定的是 Unix 套接字。用 {command} 查看：如果没有进程持有，就删除套接字文件。",
             command = whole(command)
         ),
         IfStill::Forwarded { command } => say!(
             "Or it binds, and gets no clients: a rule may forward the port to a container, with no \
              socket here. As root: {command}",
-            "或者绑定成功了，却没有客户端连上来：可能有规则把端口转发到容器，这里没有套接字。\
-             以 root 身份查看：{command}",
+            "或者绑定成功了，却没有客户端连上来：可能有规则把这个端口转发到了容器，\
+             这种转发在这里没有对应的套接字。以 root 身份查看：{command}",
             command = whole(command)
         ),
         IfStill::Why { command } => {
             say!(
                 "This finds out which call fails: {command}",
-                "查出是哪个调用失败：{command}",
+                "查出失败的是哪个调用：{command}",
                 command = whole(command)
             )
         }
@@ -1027,14 +1023,14 @@ pub(super) fn range_answer(finding: &RangeFinding) -> String {
     let others: String = all
         .filter(|left| left.free != *free)
         .map(|Left { address, free, .. }| {
-            say!(" At {address}, {free} are free.", "绑定 {address} 的话，有 {free} 个空闲。")
+            say!(" At {address}, {free} are free.", "绑定 {address} 时，空闲的有 {free} 个。")
         })
         .collect();
     say!(
         "{protocol} port 0 is no port: the kernel chooses one from {first} to {last}{kept}. {in_use} \
          of them have a socket, and {free} have none.{others}",
-        "{protocol} 端口 0 不是真正的端口：内核会在 {first} 到 {last}{kept}之间选一个。\
-         其中 {in_use} 个有套接字，{free} 个没有。{others}",
+        "{protocol} 端口 0 不是真正的端口：内核会从 {first} 到 {last} 的范围{kept}里选一个。\
+         这个范围里，{in_use} 个端口有套接字，{free} 个没有。{others}",
         protocol = finding.protocol.name().to_uppercase()
     )
 }
@@ -1071,7 +1067,7 @@ pub(super) fn range_help(help: &RangeHelp) -> String {
         ),
         RangeHelp::Widen { command } => say!(
             "Make the range wider, as root; reserve the ports of your servers in it: {command}",
-            "以 root 身份扩大范围，并把其中服务器要用的端口设为保留：{command}",
+            "以 root 身份扩大端口范围，并把其中服务器要用的端口设为保留端口：{command}",
             command = whole(command)
         ),
     }

@@ -329,7 +329,7 @@ pub(super) fn subject(explanation: &Explanation) -> String {
                 (Some(local), _) => say!(": bound to {local}", "：已绑定 {local}"),
                 (None, Some(ip)) => say!(
                     ": bound to {ip} without a port, so connect chooses it",
-                    "：已绑定地址 {ip}，但没有端口，端口由 connect 选择"
+                    "：只绑定了地址 {ip}，端口由 connect 选择"
                 ),
                 (None, None) => say!(
                     ": not bound, so connect chooses its port",
@@ -594,15 +594,16 @@ pub(super) fn reason(explanation: &Explanation) -> Option<String> {
         Reason::NoPortLeft { first, last, ports } => say!(
             "The program leaves the choice to the kernel, which found no free port in {first}-{last}: \
              {count}, the reserved ones left out ({any}).",
-            "程序让内核选端口，而 {first}-{last} 里除去保留的共 {count}，没有一个空闲（{any}）。",
+            "程序让内核选端口，而 {first} 到 {last} 之间，除去保留端口，共有 {count}，\
+             没有空闲的（{any}）。",
             count = count_of_ports(*ports),
             any = if is_udp { "udp_lib_get_port" } else { "inet_csk_find_open_port" }
         ),
         Reason::NoPortToDestination { first, last, ports, count } => say!(
             "Each connection to one destination has a port of its own, and connect takes one of \
              {first}-{last}: {all}, {connections}{others} (__inet_hash_connect).",
-            "到同一目的地的每条连接各占一个端口，connect 从 {first}-{last} 里选：\
-             共 {all}，已有 {connections}{others}（__inet_hash_connect）。",
+            "到同一目的地的连接各占一个端口，connect 在 {first} 到 {last} 之间选：共 {all}，\
+             已有 {connections}{others}（__inet_hash_connect）。",
             all = count_of_ports(*ports),
             connections = match count {
                 1 => say!("1 connection", "1 条连接"),
@@ -794,11 +795,11 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
         ),
         Help::BindInOne if protocol == Protocol::Unix => say!(
             "Let one process bind the path, and the others inherit the socket.",
-            "只由一个进程绑定路径，其余的继承它的套接字。"
+            "只让一个进程绑定路径，其余进程继承这个套接字。"
         ),
         Help::BindInOne => say!(
             "Let one process bind, and the others inherit the socket.",
-            "只由一个进程绑定，其余的继承它的套接字。"
+            "只让一个进程绑定，其余进程继承这个套接字。"
         ),
         Help::ParentHasIt => say!(
             "The parent has the port: let this process use what it inherits, or set SO_REUSEPORT in \
@@ -809,11 +810,11 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
         Help::SiblingHasIt => say!(
             "This command starts two that bind the same port. Let one process bind, and the others \
              inherit the socket; or set SO_REUSEPORT in each before bind.",
-            "这条命令启动了两个进程，绑定同一个端口。只由一个进程绑定，其余的继承它的套接字；\
+            "这条命令启动了两个进程，绑定同一个端口。只让一个进程绑定，其余进程继承这个套接字；\
              或者每个都在 bind 之前设置 SO_REUSEPORT。"
         ),
         Help::Stop { command } => {
-            say!("{command}.", "停掉占用它的进程：{command}。", command = whole(command))
+            say!("{command}.", "停掉占用者：{command}。", command = whole(command))
         }
         Help::StopContainer => say!(
             "Stop the container, from its host: this process is its process 1.",
@@ -830,8 +831,8 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
         Help::PrivilegeOutside { command } => say!(
             "Use another port. This capability is a user namespace's, and counts only over network \
              namespaces that were made there; or, as root of the machine: {command}.",
-            "换一个端口。这项 capability 属于用户命名空间，只在该用户命名空间里新建的网络命名空间中有效；\
-             或者以宿主机的 root 身份运行：{command}。",
+            "这项 capability 属于用户命名空间，只在该用户命名空间里新建的网络命名空间中有效。\
+             换一个端口；或者以宿主机的 root 身份运行：{command}。",
             command = whole(command)
         ),
         Help::ShorterPath => say!("Use a shorter path.", "换一个更短的路径。"),
@@ -878,13 +879,13 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
         Help::TakeAddress { command } => say!(
             "Take it from the other machine, and then delete it here and add it again ({command} shows \
              it); or set IPV6_FREEBIND.",
-            "从另一台机器上去掉它，再在本机删除并重新添加（用 {command} 查看）；\
+            "从另一台机器上删除这个地址，再在本机删除并重新添加（地址状态用 {command} 查看）；\
              或者设置 IPV6_FREEBIND。",
             command = whole(command)
         ),
         Help::Settle { command } => say!(
             "Wait until it is no longer tentative ({command} shows it), or set IPV6_FREEBIND.",
-            "等它离开 tentative 状态（用 {command} 查看），或者设置 IPV6_FREEBIND。",
+            "等这个地址不再处于 tentative 状态（用 {command} 查看），或者设置 IPV6_FREEBIND。",
             command = whole(command)
         ),
         Help::ChooseLater { command } if protocol != Protocol::Udp => say!(
@@ -902,14 +903,14 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
         }
         Help::Widen { command } => say!(
             "Keep connections open and use them again, or widen the range: {command}.",
-            "保持长连接，重复使用；或者扩大端口范围：{command}。",
+            "使用长连接，复用已有的连接；或者扩大端口范围：{command}。",
             command = whole(command)
         ),
         Help::Privilege { command } => say!(
             "Use another port, give the program the capability (setcap \
              cap_net_bind_service=+ep FILE), or: {command}.",
-            "换一个端口；或者给程序这项 capability（setcap cap_net_bind_service=+ep FILE）；\
-             或者：{command}。",
+            "换一个端口；或者给程序文件加上这项 capability（setcap cap_net_bind_service=+ep FILE）；\
+             或者允许所有用户绑定这个端口：{command}。",
             command = whole(command)
         ),
         Help::NoNewPrivs => say!(
@@ -935,19 +936,19 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
             match path.clone().map(Outside::from).as_ref().and_then(Outside::quoted) {
                 Some(path) => say!(
                     "Remove it: {remove}. In the program: unlink(2) before bind.",
-                    "删除这个文件：{remove}。在程序里：bind 之前先调用 unlink(2)。",
+                    "删除这个文件：{remove}。程序里，应当在 bind 之前先调用 unlink(2)。",
                     remove = whole(&format!("rm {path}"))
                 ),
                 None => say!(
                     "Remove it. In the program: unlink(2) before bind.",
-                    "删除这个文件。在程序里：bind 之前先调用 unlink(2)。"
+                    "删除这个文件。程序里，应当在 bind 之前先调用 unlink(2)。"
                 ),
             }
         }
         Help::UnlinkThere { path } => say!(
             "Remove {path} where this program runs, in its mount namespace. In the program: unlink(2) \
              before bind.",
-            "在这个程序所在的挂载命名空间里删除 {path}。在程序里：bind 之前先调用 unlink(2)。",
+            "在这个程序所在的挂载命名空间里删除 {path}。程序里，应当在 bind 之前先调用 unlink(2)。",
             path = printable(path)
         ),
         Help::ClearV6Only => say!(
@@ -963,7 +964,7 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
         ),
         Help::Again { command } => say!(
             "Start it again. If it still fails: {command}.",
-            "重新启动一次。如果仍然失败：{command}。",
+            "重新启动一次。如果仍然失败，就运行：{command}。",
             command = whole(command)
         ),
         Help::AsRoot => say!("Run bindtable why as root.", "请以 root 身份运行 bindtable why。"),
