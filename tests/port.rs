@@ -228,14 +228,17 @@ fn without_processes(text: &str) -> String {
 /// Each line fits, but for a word that is too long by itself, as the name of a unit may be; and for a command, which
 /// begins a line and is whole.
 pub(crate) fn is_narrow(text: &str) {
+    assert_ne!(text, "");
+    assert!(text.lines().all(fits), "{text}");
+}
+
+/// Whether it is narrow, or begins with a command, or has a very long word.
+pub(crate) fn fits(line: &str) -> bool {
     const COMMANDS: [&str; 7] =
         ["(nft ", "ausearch ", "docker ", "kill ", "podman ", "systemctl ", "sysctl "];
-    assert_ne!(text, "");
-    for line in text.lines() {
-        let longest = line.split(' ').map(|word| word.width()).max().expect("it has a word");
-        let is_command = COMMANDS.iter().any(|name| line.trim_start().starts_with(name));
-        assert!(line.width() <= 80 || longest > 50 || is_command, "{text}");
-    }
+    let longest = line.split(' ').map(|word| word.width()).max().unwrap_or(0);
+    let is_command = COMMANDS.iter().any(|name| line.trim_start().starts_with(name));
+    line.width() <= 80 || longest > 50 || is_command
 }
 
 /// The words of a text, on one line.
@@ -1236,6 +1239,11 @@ fn interface() {
         assert_eq!(finding["address"], "fe80::1");
     }
     set(&["77", "up"]);
+    // It is its name, and no number: of the interface with that number nothing is known.
+    let output =
+        run(Command::new("ip").args(["address", "add", "fe80::1/64", "dev", "77", "nodad"]));
+    assert_eq!(output.stderr, "");
+    assert_eq!(can(&asked(&["[fe80::1%77]:3459"]).1, "fe80::1", "none"), "yes");
     assert!(refusal(&["port", "[fe80::1%lo]:3459"]).contains("'lo' is no network interface"));
     let (_, told) = said(&["[fe80::1]:3459"]);
     assert!(told.contains("a link-local address needs one, as in [fe80::1%eth0]:3459"), "{told}");

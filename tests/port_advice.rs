@@ -10,7 +10,9 @@ use crate::port::{
     fresh, has_case, help, holder, in_cgroup, list, listener, local, only, said, states,
     std_listener, text, time_wait,
 };
-use nix::sys::signal::Signal;
+use nix::sys::signal::{self, Signal};
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 use rustix::net::sockopt::{set_socket_linger, set_socket_reuseaddr};
 use rustix::net::{SocketFlags, accept_with, bind, listen};
 use serde_json::Value;
@@ -23,7 +25,7 @@ use std::process::{Command, Stdio};
 use std::sync::PoisonError;
 use std::time::Duration;
 
-pub const TRIALS: [(&str, fn()); 21] = [
+pub const TRIALS: [(&str, fn()); 22] = [
     ("port_leaves_alone", leaves_alone),
     ("port_leaves_alone_refused", leaves_alone_refused),
     ("port_probe_promises", probe_promises),
@@ -39,6 +41,7 @@ pub const TRIALS: [(&str, fn()); 21] = [
     ("port_engine_of_a_user", engine_of_a_user),
     ("port_activated", activated),
     ("port_resists", resists),
+    ("port_master_resists", master_resists),
     ("port_not_main", not_main),
     ("port_supervised", supervised),
     ("port_sysctls", sysctls),
@@ -278,19 +281,21 @@ fn kill() {
 fn many_holders() {
     let listener = OwnedFd::from(std_listener("127.0.0.1"));
     let mut command = Command::new("sh");
-    let words = "exec 3<&0; trap '' TERM; for i in 1 2 3 4 5 6 7 8 9 10 11; do sleep 1000 0<&3 3<&- & done; exec \
+    let words = "exec 3<&0; trap '' TERM; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19; do sleep 1000 0<&3 3<&- & done; exec \
                  sleep 1000 3<&-";
     let server = Process::start_with_stdin(command.args(["-c", words]), listener.into());
     drop(command); // with its copy of the listener
-    let finding = wait_for("twelve of them", || {
+    let finding = wait_for("twenty of them", || {
         let (_, finding) = asked(&["3459"]);
         let all = list(&only(&finding)["processes"]);
-        (all.len() == 12 && all.iter().all(|it| it["name"] == "sleep")).then_some(finding)
+        (all.len() == 20 && all.iter().all(|it| it["name"] == "sleep")).then_some(finding)
     });
     let (_, told) = said(&["3459"]);
-    for part in
-        ["and 4 more (sleep) listen on", "and 4 more processes: see", "true of 9 more processes."]
-    {
+    for part in [
+        "and 12 more (sleep) listen on",
+        "and 12 more processes: see",
+        "SIGTERM does not end 17 more processes either",
+    ] {
         assert!(flat(&told).contains(part), "{part}: {told}");
     }
     let command = text(&help(&finding, "stop")["command"]);
@@ -301,7 +306,7 @@ fn many_holders() {
     }
     assert_eq!(
         command.split(' ').filter(|word| word.parse::<u32>().is_ok()).count(),
-        12,
+        20,
         "{command}"
     );
     run_advice(command);
@@ -432,19 +437,21 @@ fn stops() {
 fn engine_of_a_user() {
     need(Need::SecondUser);
     const USER: u32 = 1;
-    let name = run(Command::new("id").args(["-nu", &USER.to_string()])).stdout;
     let scratch = Scratch::new();
     let listener = as_user(Some(USER), || std_listener("127.0.0.1"));
     let server = holder(&scratch, "conmon", listener, &[]);
     stand_ins(scratch.path(), &server.pid().to_string());
     let (_, finding) = asked(&["3459"]);
-    assert_eq!(
-        by_stand_ins(&scratch, &finding),
-        format!(
-            "runuser -l {} -c podman stop $(podman ps -q --filter publish=3459/tcp)",
-            name.trim()
-        )
-    );
+    let user = &only(&finding)["user"];
+    assert_eq!(user["uid"], USER);
+    // Without a name, the engine's own command.
+    let stop = "podman stop $(podman ps -q --filter publish=3459/tcp)";
+    let Some(name) = user["name"].as_str() else {
+        return assert_eq!(help(&finding, "stop")["command"], stop);
+    };
+    let as_user = format!("runuser -l -s /bin/sh {name} -c");
+    assert_eq!(by_stand_ins(&scratch, &finding), format!("{as_user} {stop}"));
+    run_advice(&format!("{as_user} 'exit 0'"));
     is_free();
     let scratch = Scratch::new();
     let _server = holder(&scratch, "passt", std_listener("127.0.0.1"), &[]);
@@ -567,31 +574,7 @@ fn resists() {
         is_free();
         drop(debugger);
     }
-    // Of one that blocks it, and reads it, nothing is said.
-    let waits =
-        python("signal.pthread_sigmask(signal.SIG_BLOCK, [15]); signal.sigwait([15]); exit()");
-    let reads = python(
-        "import ctypes, os; signal.pthread_sigmask(signal.SIG_BLOCK, [15]); \
-         os.read(ctypes.CDLL(None).signalfd(-1, (ctypes.c_ulong * 16)(1 << 14), 0), 128); exit()",
-    );
-    // rt_sigtimedwait, and read: asm/unistd.h.
-    let calls = if cfg!(target_arch = "x86_64") { ["128 ", "0 0x"] } else { ["137 ", "63 0x"] };
-    for (words, call) in [waits, reads].iter().zip(calls) {
-        let listener = OwnedFd::from(std_listener("127.0.0.1"));
-        let mut command = Command::new("sh");
-        let server = Process::start_with_stdin(command.args(["-c", words]), listener.into());
-        drop(command); // with its copy of the listener
-        let pid = server.pid();
-        wait_for("its wait for the signal", || {
-            let read = |file| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
-            (read("comm") == "python3\n" && read("syscall").starts_with(call)).then_some(())
-        });
-        let (_, finding) = asked(&["3459"]);
-        let advised = text(&help(&finding, "stop")["command"]);
-        assert_eq!(advised, format!("kill {pid}"), "{finding}");
-        run_advice(advised);
-        is_free();
-    }
+    takes_the_signal(python);
     // strace stops a process, too, and lets it go on at once.
     let listener = OwnedFd::from(std_listener("127.0.0.1"));
     let mut command = Command::new("yes");
@@ -615,6 +598,86 @@ fn resists() {
         assert!(!has_case(&finding, "resists"), "{finding}");
     }
     drop((server, strace));
+}
+
+/// Of a process that takes SIGTERM, though it blocks it or is process 1, nothing is said.
+fn takes_the_signal(python: fn(&str) -> String) {
+    let waits =
+        python("signal.pthread_sigmask(signal.SIG_BLOCK, [15]); signal.sigwait([15]); exit()");
+    let reads = python(
+        "import ctypes, os; signal.pthread_sigmask(signal.SIG_BLOCK, [15]); \
+         os.read(ctypes.CDLL(None).signalfd(-1, (ctypes.c_ulong * 16)(1 << 14), 0), 128); exit()",
+    );
+    // One with a handler blocks the signal while it works.
+    let handles = python(
+        "signal.signal(15, lambda *_: exit()); signal.pthread_sigmask(signal.SIG_BLOCK, [15]); \
+         signal.sigwait([10]); signal.pthread_sigmask(signal.SIG_UNBLOCK, [15])",
+    );
+    let first =
+        format!("exec unshare --pid --fork --kill-child {}", waits.trim_start_matches("exec "));
+    // rt_sigtimedwait, and read: asm/unistd.h.
+    let calls = if cfg!(target_arch = "x86_64") { ["128 ", "0 0x"] } else { ["137 ", "63 0x"] };
+    for (words, call, blocked) in [
+        (&waits, calls[0], "0000"), // for as long as it waits, the signal is out of the set
+        (&first, calls[0], "0000"),
+        (&handles, calls[0], "4000"),
+        (&reads, calls[1], "4000"),
+    ] {
+        let listener = OwnedFd::from(std_listener("127.0.0.1"));
+        let mut command = Command::new("sh");
+        let server = Process::start_with_stdin(command.args(["-c", words]), listener.into());
+        drop(command); // with its copy of the listener
+        let pid = match words == &first {
+            true => wait_for("process 1", || server.descendant()),
+            false => server.pid(),
+        };
+        wait_for("its wait for the signal", || {
+            let read = |file| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+            let is_set = read("status").contains(&format!("SigBlk:\t000000000000{blocked}\n"));
+            (read("comm") == "python3\n" && read("syscall").starts_with(call) && is_set)
+                .then_some(())
+        });
+        let (_, finding) = asked(&["3459"]);
+        let advised = text(&help(&finding, "stop")["command"]);
+        let own = format!("kill {pid}");
+        assert!(
+            advised == own || words == &first && !advised.contains(&format!("-KILL {pid}")),
+            "{finding}"
+        );
+        if words == &handles {
+            signal::kill(pid, Signal::SIGUSR1).expect("it runs");
+        }
+        run_advice(&own);
+        wait_for("its end", || states(PORT).is_empty().then_some(()));
+    }
+}
+
+/// Workers end with their master, unless that gets SIGKILL.
+fn master_resists() {
+    let scratch = Scratch::new();
+    let link = scratch.path().join("nginx");
+    std::os::unix::fs::symlink("/bin/sh", &link).expect("the folder is ours");
+    let fifo = scratch.path().join("fifo");
+    mkfifo(&fifo, Mode::S_IRWXU).expect("the folder is ours");
+    for (trap, expected) in [("trap '' TERM", "kill -KILL {0} {1}"), ("trap - TERM", "kill {0}")] {
+        let mut command = Command::new(&link);
+        let words = format!("{trap}; exec 3<&0; (read x <\"$0\") & wait");
+        command.args(["-c", &words]).arg(&fifo);
+        let listener = OwnedFd::from(std_listener("127.0.0.1"));
+        let server = Process::start_with_stdin(&mut command, listener.into());
+        drop(command); // with its copy of the listener
+        let finding = wait_for("both", || {
+            let (_, finding) = asked(&["3459"]);
+            (list(&only(&finding)["processes"]).len() == 2).then_some(finding)
+        });
+        let child = server.descendant().expect("it is there");
+        let expected = expected.replace("{0}", &server.pid().to_string());
+        let expected = expected.replace("{1}", &child.to_string());
+        assert_eq!(help(&finding, "stop")["command"], expected, "{finding}");
+        let _ = signal::kill(child, Signal::SIGKILL);
+        drop(server);
+        is_free();
+    }
 }
 
 /// A unit is stopped for its main process alone: not the one in which some program has started a server.

@@ -464,7 +464,8 @@ fn zero_of_two_families() {
             list(&finding["addresses"]).iter().map(|its| &its["free"]).collect();
         assert_eq!((status, &finding["free"]), (1, &0.into()));
         assert_eq!(free, left.map(Value::from).each_ref());
-        let tells = said(&["0"]).1.contains("At 0.0.0.0, 2 are free.");
+        let tells =
+            said(&["0"]).1.contains("At 0.0.0.0: 0 in use, 2 free. At ::: 2 in use, 0 free.");
         assert_eq!(tells, left[0] == 2);
         drop(held);
     }
@@ -486,7 +487,7 @@ fn zero() {
     assert!(!finding.to_string().contains("bind-address-no-port"), "listeners have all: {finding}");
     assert!(text(&help(&finding, "widen")["command"]).contains("ip_local_port_range='1024 40003'"));
     let (_, told) = said(&["0"]);
-    assert!(told.contains("3 of them have a socket, and 0 have none"), "{told}");
+    assert!(told.contains("of which 1 are reserved. In use: 3; free: 0."), "{told}");
     assert_eq!(asked(&["127.0.0.2:0"]).0, 0, "at another address they are free");
     drop(rest);
     let server = std_listener("127.0.0.1");

@@ -1,7 +1,7 @@
 //! `bindtable why`: calls that fail, each explained while it fails; and the program notices nothing.
 
 use crate::bindtable::{is_chinese, refusal};
-use crate::port::states;
+use crate::port::{fits, states};
 use crate::port_refused;
 use crate::harness::{
     self, AS_NOBODY, Client, Need, Output, PORT, Process, Program, Runtime, Scratch, SharedFolder,
@@ -22,7 +22,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use unicode_width::UnicodeWidthStr;
 
-const TRIALS: [(&str, fn()); 79] = [
+const TRIALS: [(&str, fn()); 80] = [
     ("why_input", input),
     ("why_exit_status", exit_status),
     ("why_quiet", quiet),
@@ -68,6 +68,7 @@ const TRIALS: [(&str, fn()); 79] = [
     ("why_privileged", privileged),
     ("why_retries", retries),
     ("why_changes", changes),
+    ("why_retries_beside_clients", retries_beside_clients),
     ("why_threads", threads),
     ("why_other_namespace", other_namespace),
     ("why_socket_of_another_namespace", socket_of_another_namespace),
@@ -204,11 +205,11 @@ fn compiled(scratch: &Scratch, name: &str, options: &[&str]) -> PathBuf {
 
 /// What was said, on one line; of an explanation no line is wider than a terminal, but for a command.
 fn flat(text: &str) -> String {
-    for label in ["this socket", "in the way", "the rule", "what helps"] {
-        let is_before = |line: &&str| !line.trim_start().starts_with(label);
-        let rest = text.lines().skip_while(is_before).enumerate();
-        let its = rest.take_while(|(at, line)| *at == 0 || line.starts_with(&" ".repeat(16)));
-        its.for_each(|(_, line)| assert!(line.width() <= 80 || label == "what helps", "{text}"));
+    const LABELS: [&str; 4] = ["  this socket", "  in the way", "  the rule", "  what helps"];
+    for line in text.lines() {
+        let its = LABELS.iter().find_map(|label| line.strip_prefix(label));
+        let is_ours = its.is_some() || line.starts_with(&" ".repeat(16));
+        assert!(!is_ours || line.width() <= 80 || fits(its.unwrap_or(line)), "{text}");
     }
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -1050,6 +1051,12 @@ fn retries() {
     assert!(start.elapsed() < Duration::from_secs(30));
 }
 
+fn retries_beside_clients() {
+    let told = fails(&["retries_beside_clients"]).stderr;
+    assert_eq!(count(&told, "the rule"), 1, "{told}");
+    has(&told, &["LISTEN 0.0.0.0:3459", "fails: EADDRINUSE: again, 4 times"]);
+}
+
 /// A failure that has come again with another reason is explained anew.
 fn changes() {
     let output = fails(&["changes"]);
@@ -1296,14 +1303,14 @@ fn running_again() {
     command.arg(script()).arg("until_told_again").stdout(Stdio::piped());
     let mut process = Process::start_with_stdin(&mut command, Stdio::piped());
     process.stdout.wait_for("ready");
-    let script = "trap '' HUP; exec \"$0\" --lang en why --pid \"$1\"";
+    let script = "trap '' HUP CHLD; exec \"$0\" --lang en why --pid \"$1\"";
     let mut command = Command::new("sh");
     command.args(["-c", script]).arg(program()).arg(process.pid().to_string());
     let mut traced = Process::start(&mut command);
     wait_for("the tracer", || tracer_of(process.pid()));
-    traced.signal(Signal::SIGHUP);
     process.tell(b"\n");
     process.stdout.wait_for("told");
+    traced.signal(Signal::SIGHUP);
     traced.signal(Signal::SIGINT);
     assert_eq!(traced.wait(), -2);
     has(&traced.stderr.to_end(), &["this same process", "fails: EADDRINUSE: again, 2 times"]);

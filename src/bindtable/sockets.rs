@@ -149,15 +149,14 @@ pub fn std_error(errno: Errno) -> io::Error {
     io::Error::from_raw_os_error(errno.raw_os_error())
 }
 
-/// Every connection to that address: as the kernel lists them, or else from the tables below `folder`,
-/// as [`in_proc`]. It fails with what reading the tables says.
-pub fn connections_to(proto: Proto, peer: SocketAddr, folder: &str) -> io::Result<Vec<Listed>> {
+/// Every connection to that address: as the kernel lists them, or else as [`in_proc`] has it. It fails with what reading the tables says.
+pub fn connections_to(proto: Proto, peer: SocketAddr) -> io::Result<Vec<Listed>> {
     let ports = [0, peer.port()];
     let all = dump(proto, AF_INET, ports, ALL_BUT_BOUND).map(|mut all| {
         all.extend(dump(proto, AF_INET6, ports, ALL_BUT_BOUND).unwrap_or_default());
         all
     });
-    let mut all = all.or_else(|_| in_proc(folder, proto, ports))?;
+    let mut all = all.or_else(|_| in_proc("/proc/thread-self/net", proto, ports))?;
     // An address of IPv4 is one, mapped or not.
     let is_there = |ip: IpAddr| ip.to_canonical() == peer.ip().to_canonical();
     all.retain(|socket| socket.peer.is_some_and(|(ip, _)| is_there(ip)));

@@ -497,6 +497,18 @@ def retries():
     tried(second.bind, LOOPBACK)
 
 
+def retries_beside_clients():
+    """Connections come and go, which changes nothing."""
+    held = listener(("0.0.0.0", PORT))
+    second, clients = new(), []
+    for _ in range(5):
+        tried(second.bind, ("0.0.0.0", PORT))
+        clients.append((socket.create_connection(LOOPBACK), held.accept()))
+        if len(clients) > 2:
+            clients.pop(0)[1][0].close()
+    held.close()
+
+
 def changes():
     """What is in the way is closed each time, and the next bind finds something else there."""
     held = listener()

@@ -188,7 +188,7 @@ pub fn stop<'a>(question: &Question, in_the_way: &[&'a Socket]) -> Option<Help> 
 fn of_its_user(command: String, its: Option<&User>, question: &Question) -> String {
     let is_other = |its: &&User| its.uid != 0 && question.user.uid == 0;
     match its.filter(is_other).and_then(|its| plain(its.name.as_ref()?)) {
-        Some(name) => format!("runuser -l {name} -c '{command}'"),
+        Some(name) => format!("runuser -l -s /bin/sh {name} -c '{command}'"),
         None => command,
     }
 }
@@ -264,10 +264,10 @@ fn stop_supervised(holders: &BTreeSet<&Holder>) -> Option<String> {
     let [server] = firsts[..] else { return None };
     let (supervised, supervisor) = holders::supervised(server, &SUPERVISORS)?;
     let folder = std::fs::read_link(format!("/proc/{}/cwd", supervisor.pid)).ok();
-    let folder = || folder.as_deref();
-    // SIGTERM goes to the process that was started alone, and SIGKILL follows only if it is asked for.
-    let others: BTreeSet<&Holder> =
-        holders.iter().copied().filter(|holder| holder.pid != supervised.pid).collect();
+    let folder = folder.as_deref();
+    // SIGTERM goes to the process that was started alone; and of runsv, s6 and daemontools no SIGKILL follows it.
+    let is_other = |it: &&Holder| it.pid != supervised.pid && !is_worker(it, holders);
+    let others: BTreeSet<&Holder> = holders.iter().copied().filter(is_other).collect();
     let kill = if others.is_empty() { String::new() } else { format!("; {}", kill(&others)) };
     let resists = supervised.resists.is_some();
     let stop = match (supervisor.name.raw(), resists) {
@@ -275,7 +275,7 @@ fn stop_supervised(holders: &BTreeSet<&Holder>) -> Option<String> {
             let file = ["-c", "--configuration"].iter().find_map(|it| argument(&supervisor, it));
             let ctl = match file {
                 Some(file) => {
-                    let file = Outside::from(folder()?.join(file.raw()).to_str()?);
+                    let file = Outside::from(folder?.join(file.raw()).to_str()?);
                     format!("supervisorctl -c {}", file.quoted()?)
                 }
                 None => "supervisorctl".to_owned(),
@@ -293,7 +293,7 @@ fn stop_supervised(holders: &BTreeSet<&Holder>) -> Option<String> {
         (_, true) => "svc -dk",
     };
     // Each runs in the folder of its service.
-    let its = Outside::from(folder()?.to_str()?);
+    let its = Outside::from(folder?.to_str()?);
     let its = its.quoted()?;
     let first = if stop == "sv kill" { format!("sv down {its}; ") } else { String::new() };
     Some(format!("{first}{stop} {its}{kill}"))
@@ -365,15 +365,19 @@ fn setting<'a>(files: &'a str, name: &str) -> Option<&'a str> {
 /// Servers whose workers end with their master.
 const MASTERS: [&str; 5] = ["nginx", "haproxy", "apache2", "httpd", "gunicorn"];
 
+/// Whether it ends with its master, which is one of the others and gets SIGTERM.
+fn is_worker(it: &Holder, holders: &BTreeSet<&Holder>) -> bool {
+    let is_master = |other: &&Holder| {
+        other.pid == it.parent && other.name == it.name && other.resists.is_none()
+    };
+    MASTERS.contains(&it.name.raw()) && holders.iter().any(is_master)
+}
+
 /// The command that ends them; of workers, their master alone where that ends them, too. A stopped process meets
 /// SIGTERM only when it continues.
 pub fn kill(holders: &BTreeSet<&Holder>) -> String {
-    let is_worker = |it: &Holder| {
-        let is_master = |other: &&Holder| other.pid == it.parent && other.name == it.name;
-        MASTERS.contains(&it.name.raw()) && holders.iter().any(is_master)
-    };
     let command = |kill: &str, are_wanted: fn(&Holder) -> bool| {
-        let those = holders.iter().filter(|it| are_wanted(it) && !is_worker(it));
+        let those = holders.iter().filter(|it| are_wanted(it) && !is_worker(it, holders));
         let pids: BTreeSet<i32> = those.map(|holder| holder.pid).collect();
         let pids: Vec<String> = pids.iter().map(i32::to_string).collect();
         (!pids.is_empty()).then(|| format!("{kill} {}", pids.join(" ")))

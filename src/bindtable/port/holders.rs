@@ -54,13 +54,13 @@ pub struct Holder {
     pub cgroups: String,
 }
 
-/// Why SIGKILL alone ends a process.
+/// Why SIGTERM does not end a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Resists {
     /// It ignores SIGTERM.
     Ignores,
-    /// Each of its threads blocks SIGTERM, and none reads it: signalfd(2).
+    /// Each of its threads blocks SIGTERM, and it has no signalfd(2).
     Blocks,
     /// It is process 1 of a PID namespace, and does not handle SIGTERM: pid_namespaces(7).
     IsInit,
@@ -429,20 +429,23 @@ const TERM: u64 = 1 << (Signal::TERM.as_raw() - 1);
 fn resists(thread: Thread, its: &Stat) -> Option<Resists> {
     let Thread { pid, .. } = thread;
     let is_of = |set: u64| set & TERM != 0;
-    let is_init = || {
-        // Its numbers, from the outermost PID namespace that is seen here to its own.
-        let numbers = status_field(&pid.to_string(), "NSpid:").unwrap_or_default();
-        numbers.split_whitespace().skip(1).last() == Some("1")
-    };
+    let may_wait = !is_of(its.caught); // what has a handler may block the signal for a moment
     if is_of(its.ignored) {
         Some(Resists::Ignores)
-    } else if !is_of(its.caught) && is_in_other_pid_namespace(pid) && is_init() {
-        Some(Resists::IsInit)
-    } else if is_of(its.blocked) && are_all_blocked(pid) {
+    } else if may_wait && is_of(its.blocked) && are_all_blocked(pid) && !reads_signals(pid) {
         Some(Resists::Blocks)
+    } else if may_wait && is_in_other_pid_namespace(pid) && is_init(pid) && !reads_signals(pid) {
+        Some(Resists::IsInit)
     } else {
         (its.state == 't' && stands_still(thread)).then_some(Resists::Traced)
     }
+}
+
+/// Whether it is process 1 of another PID namespace than this one: its numbers, from the outermost one that is seen
+/// here to its own.
+fn is_init(pid: i32) -> bool {
+    let numbers = status_field(&pid.to_string(), "NSpid:").unwrap_or_default();
+    numbers.split_whitespace().skip(1).last() == Some("1")
 }
 
 /// This process's own PID namespace.
@@ -455,18 +458,30 @@ fn is_in_other_pid_namespace(pid: i32) -> bool {
     its.is_some() && OWN_PID_NAMESPACE.is_some() && its != *OWN_PID_NAMESPACE
 }
 
-/// Whether SIGTERM waits in vain: every thread blocks it, and no descriptor is there to read it by.
+/// Whether every thread blocks SIGTERM.
 fn are_all_blocked(pid: i32) -> bool {
     let blocks = |tid: i32| {
         let set = status_field(&format!("{pid}/task/{tid}"), "SigBlk:");
         set.is_none_or(|set| u64::from_str_radix(&set, 16).is_ok_and(|set| set & TERM != 0))
     };
-    let reads = |fd: i32| {
+    threads(pid).into_iter().flatten().all(blocks)
+}
+
+/// Whether it may take a signal without a handler: by a descriptor, signalfd(2), or in a thread that waits for one,
+/// sigwaitinfo(2).
+fn reads_signals(pid: i32) -> bool {
+    /// rt_sigtimedwait, by `asm/unistd.h`.
+    const WAIT: &str = if cfg!(target_arch = "x86_64") { "128 " } else { "137 " };
+    let is_signalfd = |fd: i32| {
         fs::read_link(format!("/proc/{pid}/fd/{fd}"))
             .is_ok_and(|link| link.as_os_str() == "anon_inode:[signalfd]")
     };
-    threads(pid).into_iter().flatten().all(blocks)
-        && numbers(&format!("/proc/{pid}/fd")).is_ok_and(|mut all| !all.any(reads))
+    let waits = |tid: i32| {
+        let call = fs::read_to_string(format!("/proc/{pid}/task/{tid}/syscall"));
+        call.is_ok_and(|call| call.starts_with(WAIT))
+    };
+    numbers(&format!("/proc/{pid}/fd")).is_ok_and(|mut all| all.any(is_signalfd))
+        || threads(pid).into_iter().flatten().any(waits)
 }
 
 /// Whether a debugger holds the thread: strace stops it, too, at each call, and lets it go on at once; and so

@@ -118,7 +118,7 @@ const START: char = '\u{1}';
 const END: char = '\u{2}';
 
 /// The text in lines of 80 columns at most, the first one after `first`, and each other after `others`; only a
-/// command may be longer.
+/// command or a word may be longer.
 pub fn wrapped(text: &str, first: &str, others: &str) -> String {
     let options = textwrap::Options::new(WIDTH)
         .initial_indent(first)

@@ -17,8 +17,8 @@ pub struct RangeFinding {
     pub protocol: Proto,
     port: u16,
     /// The address that a server would bind; without one, each of the two wildcards.
-    address: Option<IpAddr>,
-    /// Whether a port is left that no socket has.
+    pub address: Option<IpAddr>,
+    /// Whether a port is left where the fewest are.
     pub status: Status,
     answer: String,
     /// The first and the last port of `ip_local_port_range`.

@@ -300,14 +300,15 @@ fn named(holder: &Holder) -> String {
 
 /// The lines below a socket.
 pub(super) fn about(socket: &Socket, count: usize) -> Vec<String> {
-    let mut lines: Vec<String> = socket.processes.iter().take(NAMED).map(process).collect();
-    match socket.processes.len().saturating_sub(NAMED) {
-        0 => {}
-        1 => lines.push(say!("and one more process", "还有 1 个进程")),
-        left => lines.push(say!(
+    let all = &socket.processes;
+    let shown = if all.len() > NAMED + 1 { NAMED } else { all.len() };
+    let mut lines: Vec<String> = all.iter().take(shown).map(process).collect();
+    if all.len() > shown {
+        lines.push(say!(
             "and {left} more processes: see --format json",
-            "还有 {left} 个进程，见 --format json"
-        )),
+            "还有 {left} 个进程，见 --format json",
+            left = all.len() - shown
+        ));
     }
     if let (Some(waiting), Some(backlog)) = (socket.waiting, socket.backlog) {
         lines.push(say!(
@@ -393,8 +394,14 @@ pub(super) fn more_sockets(count: usize) -> String {
 
 pub(super) fn more_processes(count: usize) -> String {
     match count {
-        1 => say!("The same is true of one more process.", "还有 1 个进程也是如此。"),
-        _ => say!("The same is true of {count} more processes.", "还有 {count} 个进程也是如此。"),
+        1 => say!(
+            "SIGTERM does not end one more process either: see --format json.",
+            "另外还有 1 个进程，SIGTERM 也停不掉：见 --format json。"
+        ),
+        _ => say!(
+            "SIGTERM does not end {count} more processes either: see --format json.",
+            "另外还有 {count} 个进程，SIGTERM 也停不掉：见 --format json。"
+        ),
     }
 }
 
@@ -1014,24 +1021,25 @@ pub(super) fn if_still(reason: &IfStill) -> String {
 
 /// How full the range is.
 pub(super) fn range_answer(finding: &RangeFinding) -> String {
-    let RangeFinding { first, last, reserved, fewest: Left { in_use, free, .. }, .. } = finding;
+    let RangeFinding { first, last, reserved, addresses, .. } = finding;
     let kept = match reserved {
         0 => String::new(),
         count => say!(", of which {count} are reserved", "（其中 {count} 个保留）"),
     };
-    let all = finding.addresses.iter();
-    let others: String = all
-        .filter(|left| left.free != *free)
-        .map(|Left { address, free, .. }| {
-            say!(" At {address}, {free} are free.", "绑定 {address} 时，空闲的有 {free} 个。")
-        })
-        .collect();
+    let differ = addresses.iter().any(|left| left.free != finding.fewest.free);
+    let left = |Left { address, in_use, free }: &Left| match differ || finding.address.is_some() {
+        true => say!(
+            " At {address}: {in_use} in use, {free} free.",
+            "绑定 {address} 时：占用 {in_use} 个，空闲 {free} 个。"
+        ),
+        false => say!(" In use: {in_use}; free: {free}.", "占用 {in_use} 个，空闲 {free} 个。"),
+    };
+    let shown = if differ { &addresses[..] } else { &addresses[..1] };
     say!(
-        "{protocol} port 0 is no port: the kernel chooses one from {first} to {last}{kept}. {in_use} \
-         of them have a socket, and {free} have none.{others}",
-        "{protocol} 端口 0 不是真正的端口：内核会从 {first} 到 {last} 的范围{kept}里选一个。\
-         这个范围里，{in_use} 个端口有套接字，{free} 个没有。{others}",
-        protocol = finding.protocol.name().to_uppercase()
+        "{protocol} port 0 is no port: the kernel chooses one from {first} to {last}{kept}.{left}",
+        "{protocol} 端口 0 不是真正的端口：内核会从 {first} 到 {last} 的范围{kept}里选一个。{left}",
+        protocol = finding.protocol.name().to_uppercase(),
+        left = shown.iter().map(left).collect::<String>()
     )
 }
 

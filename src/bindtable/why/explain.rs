@@ -309,10 +309,9 @@ impl Explanation<'_> {
             }
             (None, _) => {
                 let is_unseen = stop.is_none() && first.processes.is_empty();
+                let is_left = stop.is_some() && self.in_the_way.iter().any(|old| !old.has_process);
                 help.extend(stop);
-                help.extend(
-                    self.in_the_way.iter().any(|old| !old.has_process).then_some(Help::WaitAfter),
-                );
+                help.extend(is_left.then_some(Help::WaitAfter));
                 help.extend((is_unseen && !geteuid().is_root()).then_some(Help::AsRoot));
             }
         }
@@ -421,11 +420,13 @@ impl Explanation<'_> {
         let range = self.range();
         self.in_the_way = look::to_destination(failure, address).unwrap_or_default();
         let ports: BTreeSet<u16> = range.ports().collect();
-        // A connection from another address has a four-tuple of its own.
+        self.in_the_way.retain(|old| ports.contains(&old.port));
+        // A connection from another address has a four-tuple of its own. A device or a mark may lead elsewhere.
         let source = failure.subject.source.or(source).map(|ip| ip.to_canonical());
-        let is_from_there =
-            |old: &Obstacle| source.is_none_or(|ip| ip == old.address.to_canonical());
-        self.in_the_way.retain(|old| ports.contains(&old.port) && is_from_there(old));
+        let is_from_there = |old: &Obstacle| Some(old.address.to_canonical()) == source;
+        if self.in_the_way.iter().any(is_from_there) {
+            self.in_the_way.retain(is_from_there);
+        }
         let (count, ports) = (self.in_the_way.len(), ports.len());
         let seconds = self.in_the_way.iter().filter_map(|old| old.seconds_left).min();
         let wait = seconds.map(|seconds| Help::Wait { seconds, once: false });

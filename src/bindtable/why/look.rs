@@ -163,9 +163,8 @@ pub fn look(failure: &Failure, address: SocketAddr) -> std::io::Result<Found> {
 /// The owners of the port but the failed socket. It fails as [`look`] does.
 fn others(failure: &Failure, proto: Proto, port: u16) -> std::io::Result<Vec<Listed>> {
     let own = failure.subject.inode;
-    let mut all = sockets::listed(proto, port, sockets::ALL).or_else(|_| {
-        sockets::in_proc(&format!("/proc/{}/net", failure.thread), proto, [port, 0])
-    })?;
+    let mut all = sockets::listed(proto, port, sockets::ALL)
+        .or_else(|_| sockets::in_proc("/proc/thread-self/net", proto, [port, 0]))?;
     all.retain(|socket| socket.is_owner() && (socket.inode == 0 || socket.inode != own));
     Ok(all)
 }
@@ -178,7 +177,7 @@ const ENOUGH: Duration = Duration::from_millis(10);
 /// The traced ones come first. If one of them was seen to bind the port, and each socket has been
 /// found, no other can have it: descriptors are inherited. The others follow, from both ends: a server
 /// was mostly started just now, or long ago. If each socket has been found and enough time has gone,
-/// only the kin of those that hold it are looked at.
+/// only the kin of those that hold it are looked at. For what nobody has shown then, the other threads are.
 fn holders_of(failure: &Failure, inodes: &BTreeSet<u64>) -> Holders {
     let mut holders = Holders::default();
     if inodes.is_empty() {
@@ -208,7 +207,7 @@ fn holders_of(failure: &Failure, inodes: &BTreeSet<u64>) -> Holders {
             }
             seen.insert(pid);
         }
-        let _ = holders.look_at_threads(&readable, inodes); // one that fails has been seen to fail
+        let _ = holders.look_at_threads(&readable, inodes); // what cannot be read is left out
     }
     // What the tracer has stopped for a moment is no stopped job.
     for holder in holders.of.values_mut().flatten() {
@@ -341,8 +340,7 @@ pub fn without_peer(failure: &Failure) -> BTreeSet<u16> {
 
 /// The connections to the destination that connect(2) could not reach. It fails as [`look`] does.
 pub fn to_destination(failure: &Failure, to: SocketAddr) -> std::io::Result<Vec<Obstacle>> {
-    let folder = format!("/proc/{}/net", failure.thread);
-    let listed = sockets::connections_to(table_of(failure.subject.protocol), to, &folder)?;
+    let listed = sockets::connections_to(table_of(failure.subject.protocol), to)?;
     let obstacle =
         |its: &Listed| Obstacle::new(failure, &Socket::new(its, &Holders::default()), its);
     Ok(listed.iter().map(obstacle).collect())
@@ -355,7 +353,7 @@ pub fn unix_sockets(failure: &Failure, file: Option<&Path>) -> Vec<Obstacle> {
             let Ok(found) = std::fs::metadata(file) else { return Vec::new() };
             unix::at_file(failure.thread, &found, file)
         }
-        (Some(Address::Abstract(name)), _) => unix::named(failure.thread, name),
+        (Some(Address::Abstract(name)), _) => unix::named(name),
         _ => return Vec::new(),
     };
     let inodes: BTreeSet<u64> = listed.iter().map(|(inode, _)| *inode).collect();

@@ -13,13 +13,14 @@ use std::process::Stdio;
 
 /// Explains a failure, in the network namespace of its socket.
 pub fn report(failure: &Failure, format: Format) -> Report {
-    let number = |file: std::io::Result<File>| Some(file.ok()?.metadata().ok()?.ino());
-    let here = number(File::open("/proc/thread-self/ns/net"));
-    let is_here = here.is_none_or(|here| number(network_of(failure)).is_none_or(|its| its == here));
-    if is_here {
-        return print::report(&explain(failure), format);
+    let here = std::fs::metadata("/proc/thread-self/ns/net").map(|file| file.ino()).ok();
+    let network = network_of(failure).ok();
+    let there = network.as_ref().and_then(|file| Some(file.metadata().ok()?.ino()));
+    match network.filter(|_| here.is_some() && here != there) {
+        None => print::report(&explain(failure), format),
+        Some(network) => report_there(failure, format, network)
+            .unwrap_or_else(|| print::report(&without_look(failure), format)),
     }
-    report_there(failure, format).unwrap_or_else(|| print::report(&without_look(failure), format))
 }
 
 /// The network namespace of the socket, which may be another one than its process is in now; or the process's, where
@@ -30,10 +31,10 @@ fn network_of(failure: &Failure) -> std::io::Result<File> {
     its.map(File::from).or_else(|_| File::open(format!("/proc/{thread}/ns/net")))
 }
 
-/// A helper joins the network namespace, and explains there.
-fn report_there(failure: &Failure, format: Format) -> Option<Report> {
+/// A helper joins the network namespace, which it gets as its standard error, and explains there.
+fn report_there(failure: &Failure, format: Format, network: File) -> Option<Report> {
     let mut helper = launch::of_this_program(format, &["--helper"]).ok()?;
-    let helper = helper.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let helper = helper.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(network);
     let mut helper = helper.spawn().ok()?;
     let written = serde_json::to_vec(failure).ok().and_then(|failure| {
         let mut input = helper.stdin.take()?;
@@ -50,7 +51,7 @@ pub fn help(format: Format) -> Result<(), String> {
     let mut input = Vec::new();
     std::io::stdin().read_to_end(&mut input).map_err(|error| error.to_string())?;
     let failure: Failure = serde_json::from_slice(&input).map_err(|error| error.to_string())?;
-    let network = network_of(&failure).map_err(|error| error.to_string())?;
+    let network = std::io::stderr();
     let user = File::open(format!("/proc/{}/ns/user", failure.thread));
     let user = user.map_err(|error| error.to_string())?;
     // A user may join a network that is owned by a user namespace of his own.

@@ -21,8 +21,8 @@ const SHOWN: usize = 3;
 pub struct Report {
     pub text: String,
     pub headline: String,
-    /// What the text rests on: the condition, and the sockets in the way with their processes. If it is the same
-    /// once more, there is nothing new to be said.
+    /// What the text rests on: the condition, and the sockets in the way with the first process of each. If it is the
+    /// same once more, nothing is said but how often.
     pub gist: String,
     /// SO_REUSEADDR, and SO_REUSEPORT, if it is known.
     pub helps: [Option<bool>; 2],
@@ -38,15 +38,24 @@ pub fn report(explanation: &Explanation, format: Format) -> Report {
     Report { text, headline, gist: gist(explanation), helps: explanation.would_help }
 }
 
-/// The condition, and what sort of sockets are in the way, with the oldest process of each.
+/// The condition, and what sort of sockets are in the way, with the first process of each. Connections come and go:
+/// one of them decides, or none counts.
 fn gist(explanation: &Explanation) -> String {
     let reason = serde_json::to_value(&explanation.reason).unwrap_or_default();
     let socket = |old: &Obstacle| {
-        let oldest = old.processes.first().map(|holder| holder.pid);
+        let first = old.processes.first().map(|holder| holder.pid);
         let options = [old.reuseaddr, old.reuseport];
-        json!([old.state, old.address, old.device, old.path, options, oldest]).to_string()
+        match old.is_connection {
+            true => json!([first, options]),
+            false => json!([old.state, old.address, old.device, old.path, options, first]),
+        }
     };
-    let sockets: BTreeSet<String> = explanation.in_the_way.iter().map(socket).collect();
+    let counts = |(at, old): &(usize, &Obstacle)| *at == 0 || !old.is_connection;
+    let sockets = explanation.in_the_way.iter().enumerate().filter(counts);
+    let sockets: BTreeSet<String> = match explanation.failure.call {
+        Name::Connect => BTreeSet::new(),
+        _ => sockets.map(|(_, old)| socket(old).to_string()).collect(),
+    };
     json!([reason["reason"], sockets]).to_string()
 }
 

@@ -84,6 +84,12 @@ pub fn network_of(socket: &impl AsFd) -> Result<OwnedFd, Errno> {
     }
 }
 
+/// Lets SIGCHLD tell of traced threads, which it does not where it is ignored: wait(2).
+pub fn hear_children() {
+    // SAFETY: no handler is set, and none is replaced that this program has.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+}
+
 /// The errno of the C library's last call.
 fn last_error() -> Errno {
     Errno::from_raw_os_error(nix::Error::last_raw())

@@ -12,7 +12,7 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::ptrace;
 use nix::sys::signal::{SigSet, Signal, raise};
-use nix::sys::signalfd::SignalFd;
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, WaitOptions, geteuid, pidfd_open, wait};
@@ -43,7 +43,7 @@ const LAST_PAUSE: u16 = 10_000;
 /// error, and of the socket its protocol, SO_REUSEADDR, SO_REUSEPORT, IPV6_V6ONLY and IP_LOCAL_PORT_RANGE.
 type Key = (i32, Name, i32, Option<Address>, i32, (Protocol, [Option<bool>; 3], Option<[u16; 2]>));
 
-/// How often a failure that has come again is looked at in any case, and how long is waited then between two looks.
+/// How often the same failure is looked at in any case, and how long is waited then between two looks.
 const LOOKS: u8 = 8;
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
@@ -153,6 +153,7 @@ impl Tracer {
     /// Follows the processes to the end of the last one; those that ran before, until a signal ends this one.
     pub fn run(mut self) {
         let any = WaitOptions::from_bits_retain(libc::__WALL.cast_unsigned());
+        raw::hear_children();
         let mut signals = SigSet::from(Signal::SIGCHLD);
         if self.has_attached {
             // A blocked signal is not ignored, but this one was to ignore it: nohup(1).
@@ -160,16 +161,16 @@ impl Tracer {
             let ignored = ignored.and_then(|set| u64::from_str_radix(&set, 16).ok()).unwrap_or(0);
             let ends = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM];
             signals.extend(ends.into_iter().filter(|it| ignored & (1 << (*it as i32 - 1)) == 0));
+        }
+        let received = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK).ok();
+        if received.is_some() {
             let _ = signals.thread_block();
         }
-        let received = SignalFd::new(&signals).ok();
         let (mut pause, mut ended_by) = (FIRST_PAUSE, None);
         while ended_by.is_none() {
             // A reader waits for the end of the pipe: then this waits with a limit.
-            let nobody = match self.has_reader || (self.has_attached && received.is_some()) {
-                true => WaitOptions::NOHANG,
-                false => WaitOptions::empty(),
-            };
+            let looks_up = self.has_reader || (self.has_attached && received.is_some());
+            let nobody = if looks_up { WaitOptions::NOHANG } else { WaitOptions::empty() };
             match wait(any | nobody) {
                 Ok(Some((thread, status))) => {
                     self.changed(thread.as_raw_nonzero().get(), status.as_raw());
@@ -186,15 +187,16 @@ impl Tracer {
                     if poll(&mut polled, limit) == Ok(0) {
                         self.leave_reader();
                         pause = pause.saturating_mul(2).min(LAST_PAUSE);
-                    } else if let Some(Ok(Some(signal))) =
-                        received.as_ref().map(SignalFd::read_signal)
-                    {
-                        let signal = Signal::try_from(signal.ssi_signo as i32).ok();
-                        ended_by = signal.filter(|signal| *signal != Signal::SIGCHLD);
                     }
                 }
                 Err(Errno::INTR) => {}
                 Err(_) => break, // ECHILD: nobody is left
+            }
+            // In each turn: a thread may always have stopped.
+            if looks_up && let Some(Ok(Some(signal))) = received.as_ref().map(SignalFd::read_signal)
+            {
+                let signal = Signal::try_from(signal.ssi_signo as i32).ok();
+                ended_by = signal.filter(|signal| *signal != Signal::SIGCHLD);
             }
         }
         self.say_again(|_| true);
@@ -378,7 +380,7 @@ impl Tracer {
         let report = namespace::report(&failure, self.format);
         let mut looks = 1;
         if let Some(explained) = self.explained.get_mut(&key) {
-            looks = LOOKS.min(explained.looks + 1);
+            looks = explained.looks.saturating_add(1);
             if explained.gist == report.gist {
                 (explained.looks, explained.at) = (looks, Instant::now());
                 explained.count += 1;

@@ -44,7 +44,7 @@ pub fn at_file(thread: i32, file: &Metadata, path: &Path) -> Vec<Found> {
         })
     };
     dump(is_it).unwrap_or_else(|_| {
-        in_proc(thread, |name| {
+        in_proc(|name| {
             let is_the_file = |name| {
                 let file = std::fs::metadata(format!("/proc/{thread}/root{name}"));
                 file.is_ok_and(|file| file.ino() == inode)
@@ -69,15 +69,15 @@ pub fn is_bound(path: &Path) -> Option<bool> {
     }
 }
 
-/// The sockets with this name of the abstract namespace, in the namespace of the thread.
-pub fn named(thread: i32, name: &[u8]) -> Vec<Found> {
+/// The sockets with this name of the abstract namespace.
+pub fn named(name: &[u8]) -> Vec<Found> {
     let is_it = |found: &UnixResponse| match found.name() {
         Some(UnixDiagName::Abstract(its)) => its == name,
         _ => false,
     };
     dump(is_it).unwrap_or_else(|_| {
         let shown = String::from_utf8_lossy(name).replace('\0', "@");
-        in_proc(thread, |name| name.strip_prefix('@') == Some(&shown))
+        in_proc(|name| name.strip_prefix('@') == Some(&shown))
     })
 }
 
@@ -100,9 +100,9 @@ fn dump(is_wanted: impl Fn(&UnixResponse) -> bool) -> io::Result<Vec<Found>> {
 }
 
 /// The rows of unix_seq_show: address, count, protocol, flags, type, state, inode, name.
-fn in_proc(thread: i32, is_wanted: impl Fn(&str) -> bool) -> Vec<Found> {
+fn in_proc(is_wanted: impl Fn(&str) -> bool) -> Vec<Found> {
     const SO_ACCEPTCON: &str = "00010000";
-    let table = std::fs::read(format!("/proc/{thread}/net/unix")).unwrap_or_default();
+    let table = std::fs::read("/proc/thread-self/net/unix").unwrap_or_default();
     let row = |line: &str| {
         let (mut fields, mut rest) = ([""; 7], line);
         for field in &mut fields {
