@@ -25,7 +25,7 @@ use std::process::{Command, Stdio};
 use std::sync::PoisonError;
 use std::time::Duration;
 
-pub const TRIALS: [(&str, fn()); 22] = [
+pub const TRIALS: [(&str, fn()); 23] = [
     ("port_leaves_alone", leaves_alone),
     ("port_leaves_alone_refused", leaves_alone_refused),
     ("port_probe_promises", probe_promises),
@@ -44,6 +44,7 @@ pub const TRIALS: [(&str, fn()); 22] = [
     ("port_master_resists", master_resists),
     ("port_not_main", not_main),
     ("port_supervised", supervised),
+    ("port_parents", parents),
     ("port_sysctls", sysctls),
     ("port_engines", engines),
     ("port_free_address", free_address),
@@ -395,6 +396,12 @@ fn stops() {
             "systemctl --user stop own.service",
         ),
         ("server", "", "0::/machine.slice/machine-x.scope", "machinectl poweroff x"),
+        (
+            "server",
+            "",
+            "0::/machine.slice/systemd-nspawn@x.service/payload/system.slice/web.service",
+            "machinectl poweroff x",
+        ),
         ("server", "", "0::/lxc.payload.box/init.scope", "lxc-stop -n box"),
         ("server", "", &docker, "docker stop 0123456789ab"),
         ("server", "", &libpod, "podman stop 0123456789ab"),
@@ -542,9 +549,15 @@ fn resists() {
     let python =
         |words: &str| format!("exec python3 -c 'import signal, time; {words}; time.sleep(1000)'");
     let blocks = python("signal.pthread_sigmask(signal.SIG_BLOCK, [15])");
+    // A signalfd of another signal does not read it.
+    let other = python(
+        "import ctypes; signal.pthread_sigmask(signal.SIG_BLOCK, [15]); \
+         ctypes.CDLL(None).signalfd(-1, (ctypes.c_ulong * 16)(1 << 9), 0)",
+    );
     for (because, words) in [
         ("ignores", "trap '' TERM; exec sleep 1000"),
         ("blocks", &*blocks),
+        ("blocks", &*other),
         // The first process that this shell starts is process 1.
         (
             "is-init",
@@ -699,57 +712,94 @@ fn not_main() {
 /// A supervisor starts its server again after a kill, so what is advised is for the supervisor; and for a server that
 /// a script of its has started, or that ignores SIGTERM, more is.
 fn supervised() {
+    const SERVER: &str = "nc.openbsd -lk 127.0.0.1 3459";
     need(Need::Supervisors);
-    let server = "nc.openbsd -lk 127.0.0.1 3459";
+    let direct = format!("exec {SERVER}");
+    let ignores = format!("trap \"\" TERM; exec {SERVER}");
     for (start, stop, stop_for_certain) in [
-        ("exec runsv web", "sv down ", "sv down "),
-        ("exec s6-supervise web", "s6-svc -d ", "s6-svc -dk "),
-        (
-            "exec supervisord --nodaemon --configuration supervisord.conf",
-            "supervisorctl -c /",
-            "supervisorctl -c /",
-        ),
+        ("runsv web", "sv down /", "sv down /"),
+        ("s6-supervise web", "s6-svc -d /", "s6-svc -dk /"),
+        ("supervisord -nc supervisord.conf", "supervisorctl -c /", "supervisorctl -c /"),
     ] {
-        for (script, stop, kills) in [
-            (format!("exec {server}"), stop, false),
-            (format!("{server}; :"), stop, true),
-            (format!("trap \"\" TERM; exec {server}"), stop_for_certain, false),
-        ] {
-            let scratch = Scratch::new();
-            let folder = scratch.path();
-            let file = folder.join("web/run");
-            fs::create_dir(folder.join("web")).expect("it is ours");
-            fs::write(&file, format!("#!/bin/sh\n{script}\n")).expect("it is ours");
-            fs::set_permissions(&file, Permissions::from_mode(0o755)).expect("it is ours");
-            let here = folder.display();
-            let config = format!(
-                "[unix_http_server]\nfile={here}/socket\n[supervisord]\nlogfile={here}/log\n\
-                 pidfile={here}/pid\n[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory = \
-                 supervisor.rpcinterface:make_main_rpcinterface\n[supervisorctl]\n\
-                 serverurl=unix://{here}/socket\n[program:web]\ncommand={here}/web/run\n\
-                 stopwaitsecs=1\n\
-                 startsecs=0\n" // and so it is RUNNING, with its pid, at once
-            );
-            fs::write(folder.join("supervisord.conf"), config).expect("it is ours");
-            let mut command = Command::new("sh");
-            let mut supervisor = Process::start(command.args(["-c", start]).current_dir(folder));
-            let (advised, pid) = wait_for("the advice", || {
-                let (status, finding) = asked(&["3459"]);
-                let command =
-                    (status == 1).then(|| text(&help(&finding, "stop")["command"]).to_owned());
-                let command = command.filter(|command| command.starts_with(stop))?;
-                Some((command, only(&finding)["processes"][0]["pid"].clone()))
-            });
-            assert_eq!(advised.ends_with(&format!("; kill {pid}")), kills, "{advised}");
-            let mut command = Command::new("sh");
-            let output = run(command.args(["-c", &advised]).current_dir(folder));
-            assert!(output.status.success(), "{advised}: {}{}", output.stdout, output.stderr);
-            is_free();
-            supervisor.signal(Signal::SIGTERM);
-            supervisor.wait();
-            assert!(states(PORT).is_empty(), "{start}: it has not started it again");
-        }
+        is_supervised(start, &direct, stop, false);
+        is_supervised(start, &format!("{SERVER}; :"), stop, true);
+        is_supervised(start, &format!("setsid {SERVER}; :"), stop, true);
+        is_supervised(start, &ignores, stop_for_certain, false);
+        // Where its paths and numbers are others.
+        let there = format!("unshare --mount --pid --fork --kill-child --mount-proc {start}");
+        is_supervised(&there, &direct, "nsenter -t ", false);
     }
+    for start in [
+        "supervisord --nodaemon --configuration=supervisord.conf",
+        "supervisord -n -csupervisord.conf",
+        "supervisord -n", // which finds it
+    ] {
+        is_supervised(start, &direct, "supervisorctl -c /", false);
+    }
+    // Its supervisorctl has nothing to talk to.
+    is_supervised("supervisord -nc alone.conf", &direct, "kill ", false);
+}
+
+/// Starts the supervisor with that script as its service; what is advised begins with `stop`, and ends the server for
+/// good. `kills`: with a kill of the server, too.
+fn is_supervised(start: &str, script: &str, stop: &str, kills: bool) {
+    let scratch = Scratch::new();
+    let folder = scratch.path();
+    let file = folder.join("web/run");
+    fs::create_dir(folder.join("web")).expect("it is ours");
+    fs::write(&file, format!("#!/bin/sh\n{script}\n")).expect("it is ours");
+    fs::set_permissions(&file, Permissions::from_mode(0o755)).expect("it is ours");
+    let here = folder.display();
+    let alone = format!(
+        "[supervisord]\nlogfile={here}/log\npidfile={here}/pid\n\
+         [program:web]\ncommand={here}/web/run\nstopwaitsecs=1\n\
+         startsecs=0\n" // and so it is RUNNING, with its pid, at once
+    );
+    let config = format!(
+        "{alone}[unix_http_server]\nfile={here}/socket\n[rpcinterface:supervisor]\n\
+         supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface\n\
+         [supervisorctl]\nserverurl=unix://{here}/socket\n"
+    );
+    fs::write(folder.join("alone.conf"), alone).expect("it is ours");
+    fs::write(folder.join("supervisord.conf"), config).expect("it is ours");
+    let mut command = Command::new("sh");
+    let start = format!("exec {start}");
+    let supervisor = Process::start(command.args(["-c", &start]).current_dir(folder));
+    let (advised, pid) = wait_for("the advice", || {
+        let (status, finding) = asked(&["3459"]);
+        let command = (status == 1).then(|| text(&help(&finding, "stop")["command"]).to_owned());
+        let command = command.filter(|command| command.starts_with(stop))?;
+        Some((command, only(&finding)["processes"][0]["pid"].clone()))
+    });
+    assert_eq!(advised.ends_with(&format!("; kill {pid}")), kills, "{advised}");
+    let mut command = Command::new("sh");
+    let output = run(command.args(["-c", &advised]).current_dir(folder));
+    assert!(output.status.success(), "{advised}: {}{}", output.stdout, output.stderr);
+    is_free();
+    drop(supervisor);
+    assert!(states(PORT).is_empty(), "{start}: it has not started it again");
+}
+
+/// What may start a server again is named, unless it has started this program, too.
+fn parents() {
+    let scratch = Scratch::new();
+    let script = scratch.path().join("again");
+    let loop_ = "#!/bin/sh\nwhile :; do nc.openbsd -lk 127.0.0.1 3459; done\n";
+    fs::write(&script, loop_).expect("the folder is ours");
+    fs::set_permissions(&script, Permissions::from_mode(0o755)).expect("it is ours");
+    let parent = Process::start(&mut Command::new(&script));
+    let stop = wait_for("the server", || {
+        let (status, finding) = asked(&["3459"]);
+        (status == 1).then(|| help(&finding, "stop").clone())
+    });
+    assert_eq!(stop["parent"]["pid"], parent.pid().as_raw(), "{stop}");
+    let word = format!("its parent, process {} (again), may start it again: kill ", parent.pid());
+    assert!(said(&["3459"]).1.contains(&word));
+    drop(parent);
+    let _ = run(Command::new("sh").args(["-c", text(&stop["command"])]));
+    is_free();
+    let _server = holder(&scratch, "server", std_listener("127.0.0.1"), &[]);
+    assert_eq!(help(&asked(&["3459"]).1, "stop")["parent"], Value::Null);
 }
 
 /// What is advised for a privileged port, for a port of the ephemeral range, and for a full range.

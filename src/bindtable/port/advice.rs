@@ -1,10 +1,11 @@
 //! What helps, easiest first. No command is run.
 
-use super::cases::{argument, engine};
+use super::cases::engine;
 use super::finding::{
-    Can, Case, Engine, Finding, Help, IfStill, ServerOption, Socket, Status, Unseen, User, Why,
+    Can, Case, Engine, Finding, Help, IfStill, ServerOption, Socket, Status, Unseen, User, Who, Why,
 };
 use super::holders::{self, Holder};
+use super::supervisors;
 use super::target::{self, Question, Target, reserved_ports};
 use crate::kernel::Proto;
 use crate::language::Language;
@@ -175,13 +176,29 @@ pub fn stop<'a>(question: &Question, in_the_way: &[&'a Socket]) -> Option<Help> 
         None if holders.iter().any(|holder| holder.pid == 1 && !is_systemd(holder)) => {
             return Some(Help::StopContainer);
         }
-        None => stop_activated(question, &holders)
-            .or_else(|| stop_container(&holders))
-            .or_else(|| stop_supervised(&holders))
-            .or_else(|| stop_unit(question, &holders))
-            .unwrap_or_else(|| kill(&holders)),
+        None => {
+            let whole = stop_activated(question, &holders)
+                .or_else(|| stop_container(question, &holders))
+                .or_else(|| supervisors::stop(&holders))
+                .or_else(|| stop_unit(question, &holders));
+            let parent = if whole.is_none() { starts_again(&holders) } else { None };
+            return Some(Help::Stop { command: whole.unwrap_or_else(|| kill(&holders)), parent });
+        }
     };
-    Some(Help::Stop { command })
+    Some(Help::Stop { command, parent: None })
+}
+
+/// The parent that may start them again: one without a terminal, which has not started this process, too.
+fn starts_again(holders: &BTreeSet<&Holder>) -> Option<Who> {
+    let parents: BTreeSet<i32> = holders.iter().map(|holder| holder.parent).collect();
+    let parents = parents.into_iter().filter(|pid| !holders.iter().any(|it| it.pid == *pid));
+    let [pid] = parents.collect::<Vec<_>>()[..] else { return None };
+    let parent = holders::process(pid).filter(|it| pid > 1 && !is_systemd(it))?;
+    let up = |it: &Holder| holders::process(it.parent);
+    let mut own = std::iter::successors(holders::process(std::process::id() as i32), up);
+    let is_own = own.any(|it| it.pid == pid);
+    (!is_own && holders::session(pid)?.1 == 0)
+        .then(|| Who { pid: Some(pid), name: Some(parent.name) })
 }
 
 /// The engine's command, for root as the user who has started the container: an engine knows its own user's alone.
@@ -239,7 +256,7 @@ fn is_service(unit: &Outside) -> bool {
 }
 
 /// The command that stops the container, of which the engine is known, from outside.
-fn stop_container(holders: &BTreeSet<&Holder>) -> Option<String> {
+fn stop_container(question: &Question, holders: &BTreeSet<&Holder>) -> Option<String> {
     let containers: BTreeSet<(Option<&Outside>, &str)> =
         holders.iter().map(|holder| (holder.container.as_ref(), &*holder.cgroups)).collect();
     let (container, cgroups) = containers.first().filter(|_| containers.len() == 1)?;
@@ -251,56 +268,14 @@ fn stop_container(holders: &BTreeSet<&Holder>) -> Option<String> {
         ("crio-", "crictl stop"),
         ("lxc.payload.", "lxc-stop -n"),
         ("machine-", "machinectl poweroff"),
+        ("systemd-nspawn@", "machinectl poweroff"),
     ];
     let (_, stop) = stop.iter().find(|(part, _)| cgroups.contains(part))?;
-    Some(format!("{stop} {}", plain(container)?))
+    let stop = format!("{stop} {}", plain(container)?);
+    // The cgroup tells whose engine it is; the user of a process may be one of the container's.
+    let its = holders.iter().find_map(|holder| holder.unit_user).map(User::new);
+    Some(of_its_user(stop, its.as_ref(), question))
 }
-
-/// The commands for the supervisor that started the server, and would start it again after a kill; and for those
-/// that the supervisor does not reach.
-fn stop_supervised(holders: &BTreeSet<&Holder>) -> Option<String> {
-    let is_first = |holder: &&&Holder| !holders.iter().any(|other| other.pid == holder.parent);
-    let firsts: Vec<&&Holder> = holders.iter().filter(is_first).collect();
-    let [server] = firsts[..] else { return None };
-    let (supervised, supervisor) = holders::supervised(server, &SUPERVISORS)?;
-    let folder = std::fs::read_link(format!("/proc/{}/cwd", supervisor.pid)).ok();
-    let folder = folder.as_deref();
-    // SIGTERM goes to the process that was started alone; and of runsv, s6 and daemontools no SIGKILL follows it.
-    let is_other = |it: &&Holder| it.pid != supervised.pid && !is_worker(it, holders);
-    let others: BTreeSet<&Holder> = holders.iter().copied().filter(is_other).collect();
-    let kill = if others.is_empty() { String::new() } else { format!("; {}", kill(&others)) };
-    let resists = supervised.resists.is_some();
-    let stop = match (supervisor.name.raw(), resists) {
-        ("supervisord", _) => {
-            let file = ["-c", "--configuration"].iter().find_map(|it| argument(&supervisor, it));
-            let ctl = match file {
-                Some(file) => {
-                    let file = Outside::from(folder?.join(file.raw()).to_str()?);
-                    format!("supervisorctl -c {}", file.quoted()?)
-                }
-                None => "supervisorctl".to_owned(),
-            };
-            let pid = supervised.pid;
-            return Some(format!(
-                "{ctl} stop $({ctl} status | awk '/ pid {pid},/ {{print $1}}'){kill}"
-            ));
-        }
-        ("runsv", false) => "sv down",
-        ("runsv", true) => "sv kill", // after down
-        ("s6-supervise", false) => "s6-svc -d",
-        ("s6-supervise", true) => "s6-svc -dk",
-        (_, false) => "svc -d",
-        (_, true) => "svc -dk",
-    };
-    // Each runs in the folder of its service.
-    let its = Outside::from(folder?.to_str()?);
-    let its = its.quoted()?;
-    let first = if stop == "sv kill" { format!("sv down {its}; ") } else { String::new() };
-    Some(format!("{first}{stop} {its}{kill}"))
-}
-
-/// Programs that start a server again when it ends: supervisord(1), runsv(8), s6-supervise, supervise(8).
-const SUPERVISORS: [&str; 4] = ["supervisord", "runsv", "s6-supervise", "supervise"];
 
 /// The command that stops the one service in which all of them run, if its main process is one of
 /// them: a session of ssh, a job of cron or the terminal of an editor is no service of theirs.
@@ -366,7 +341,7 @@ fn setting<'a>(files: &'a str, name: &str) -> Option<&'a str> {
 const MASTERS: [&str; 5] = ["nginx", "haproxy", "apache2", "httpd", "gunicorn"];
 
 /// Whether it ends with its master, which is one of the others and gets SIGTERM.
-fn is_worker(it: &Holder, holders: &BTreeSet<&Holder>) -> bool {
+pub fn is_worker(it: &Holder, holders: &BTreeSet<&Holder>) -> bool {
     let is_master = |other: &&Holder| {
         other.pid == it.parent && other.name == it.name && other.resists.is_none()
     };

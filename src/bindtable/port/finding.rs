@@ -439,7 +439,11 @@ pub enum Help {
     /// An address beside systemd-resolved, or its listener off.
     Resolved { command: String },
     /// Stop what holds it.
-    Stop { command: String },
+    Stop {
+        command: String,
+        /// What may start it again.
+        parent: Option<Who>,
+    },
     /// Find out what it belongs to, and stop that.
     Find { command: String },
     /// Stop the container from outside: the holder is its process 1.

@@ -473,8 +473,9 @@ fn reads_signals(pid: i32) -> bool {
     /// rt_sigtimedwait, by `asm/unistd.h`.
     const WAIT: &str = if cfg!(target_arch = "x86_64") { "128 " } else { "137 " };
     let is_signalfd = |fd: i32| {
-        fs::read_link(format!("/proc/{pid}/fd/{fd}"))
-            .is_ok_and(|link| link.as_os_str() == "anon_inode:[signalfd]")
+        let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/{fd}")).unwrap_or_default();
+        let set = field(&info, "sigmask:").and_then(|set| u64::from_str_radix(&set, 16).ok());
+        set.is_some_and(|set| set & TERM != 0)
     };
     let waits = |tid: i32| {
         let call = fs::read_to_string(format!("/proc/{pid}/task/{tid}/syscall"));
@@ -548,26 +549,10 @@ pub fn main_of_unit(holder: &Holder) -> Option<i32> {
     processes().ok()?.filter_map(|pid| began(&pid)).min().map(|(_, pid)| pid)
 }
 
-/// The supervisor, one of those programs, from which the server descends, and the process of that line which it
-/// started: the server itself, or one of the same session without a terminal, as a script that runs it. A login
-/// and a job of cron have sessions of their own, though a supervisor may have started their daemons.
-pub fn supervised(server: &Holder, supervisors: &[&str]) -> Option<(Holder, Holder)> {
-    let session = |pid: i32| {
-        let its = stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
-        Some((its.session, its.terminal))
-    };
-    let own = session(server.pid)?;
-    let mut child = server.clone();
-    loop {
-        let parent = process(child.parent)?;
-        if supervisors.contains(&parent.name.raw()) {
-            return Some((child, parent));
-        }
-        if own.1 != 0 || session(parent.pid)? != own {
-            return None;
-        }
-        child = parent;
-    }
+/// The session of a process, and the number of its terminal, 0 without one.
+pub fn session(pid: i32) -> Option<(i32, i32)> {
+    let its = stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
+    Some((its.session, its.terminal))
 }
 
 /// The path of a cgroup that tells where a process belongs, from a line of `/proc/PID/cgroup`:
@@ -577,7 +562,8 @@ fn home(line: &str) -> Option<&str> {
     let (hierarchy, rest) = line.split_once(':')?;
     let (controllers, path) = rest.split_once(':')?;
     let is_systemds = controllers.split(',').any(|name| name == "name=systemd");
-    (hierarchy == "0" || is_systemds).then_some(path)
+    // One outside of this process's own cgroup namespace tells nothing of its units here.
+    ((hierarchy == "0" || is_systemds) && !path.starts_with("/../")).then_some(path)
 }
 
 /// The innermost service or scope of a cgroup's path.
@@ -589,7 +575,7 @@ fn unit(path: &str) -> Option<Outside> {
 
 /// The container of a cgroup's path: Docker, containerd, CRI-O and Podman use 64 hexadecimal
 /// digits, as in `/docker/ID` and `docker-ID.scope`; LXC has `lxc.payload.NAME`, and
-/// systemd-nspawn `machine-NAME.scope`.
+/// systemd-nspawn `machine-NAME.scope` or `systemd-nspawn@NAME.service`.
 fn container(path: &str) -> Option<Outside> {
     path.rsplit('/').find_map(|part| {
         let part = part.strip_suffix(".scope").unwrap_or(part);
@@ -597,8 +583,10 @@ fn container(path: &str) -> Option<Outside> {
         if id.len() == 64 && id.bytes().all(|digit| digit.is_ascii_hexdigit()) {
             return Some(id[..12].into());
         }
+        let of_template =
+            part.strip_prefix("systemd-nspawn@").and_then(|it| it.strip_suffix(".service"));
         let name = ["lxc.payload.", "machine-"].iter().find_map(|start| part.strip_prefix(start));
-        name.map(Outside::from)
+        name.or(of_template).map(Outside::from)
     })
 }
 

@@ -16,6 +16,7 @@ pub mod judge;
 pub mod print;
 pub mod range;
 pub mod refusals;
+mod supervisors;
 pub mod target;
 pub mod words;
 

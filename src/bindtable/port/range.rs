@@ -3,6 +3,7 @@
 use super::finding::{ServerOption, Socket, Status};
 use super::holders::Holders;
 use super::judge::Owner;
+use crate::kernel::bind::Sock;
 use super::target::{Question, Range, Target};
 use super::words;
 use crate::kernel::Proto;
@@ -43,6 +44,8 @@ pub struct Left {
     /// Where a server would bind.
     #[serde(rename = "at")]
     pub address: IpAddr,
+    /// Whether it takes IPv6 alone.
+    pub ipv6_only: bool,
     /// How many ports have a socket that would be in its way.
     pub in_use: usize,
     pub free: usize,
@@ -70,10 +73,9 @@ pub fn look(target: Target, proto: Proto) -> Result<RangeFinding, String> {
     let ports: BTreeSet<u16> = range.ports().collect();
     let is_inside = |socket: &&Listed| socket.is_owner() && ports.contains(&socket.port);
     let inside: Vec<&Listed> = sockets.iter().filter(is_inside).collect();
-    let any = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
     let (mut states, mut counted) = (BTreeMap::new(), BTreeSet::new());
-    let mut left = |ip: IpAddr| {
-        let new = question.server(ip, ServerOption::Nothing);
+    let mut left = |(ip, ipv6_only): (IpAddr, bool)| {
+        let new = Sock { v6only: ipv6_only, ..question.server(ip, ServerOption::Nothing) };
         // The options that the new socket lacks are of no account.
         let mut known = BTreeMap::new();
         let mut conflicts = |it: &Listed| {
@@ -90,12 +92,17 @@ pub fn look(target: Target, proto: Proto) -> Result<RangeFinding, String> {
                 *states.entry(socket.state).or_default() += 1;
             }
         }
-        Left { address: ip, in_use: taken.len(), free: ports.len() - taken.len() }
+        Left { address: ip, ipv6_only, in_use: taken.len(), free: ports.len() - taken.len() }
     };
-    let addresses: Vec<Left> = match address {
-        Some(ip) => vec![left(ip)],
-        None => any.into_iter().map(left).collect(),
-    };
+    let any = IpAddr::from(Ipv6Addr::UNSPECIFIED);
+    let mut places = vec![(address.unwrap_or(any), question.v6only_default)];
+    if address.is_none() {
+        places.insert(0, (Ipv4Addr::UNSPECIFIED.into(), false));
+    }
+    if places.contains(&(any, false)) {
+        places.push((any, true));
+    }
+    let addresses: Vec<Left> = places.into_iter().map(&mut left).collect();
     // connect shares a port with connections alone.
     let bound: BTreeSet<u16> =
         inside.iter().filter(|it| it.peer.is_none()).map(|it| it.port).collect();

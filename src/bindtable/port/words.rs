@@ -864,7 +864,12 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
             "在宿主机上停掉容器：容器里的 1 号进程如果没有给某个信号设置处理函数，\
              内核就忽略容器内发给它的这个信号。"
         ),
-        Help::Stop { command } => {
+        Help::Stop { command, parent: Some(Who { pid: Some(pid), name: Some(name) }) } => say!(
+            "Stop what holds it; its parent, process {pid} ({name}), may start it again: {command}",
+            "停掉占用者，不过它的父进程 {pid}（{name}）可能会再次启动它：{command}",
+            command = whole(command)
+        ),
+        Help::Stop { command, .. } => {
             say!("Stop what holds it: {command}", "停掉占用者：{command}", command = whole(command))
         }
         Help::Wait { seconds: left, peer_is_open: false } => {
@@ -1027,7 +1032,12 @@ pub(super) fn range_answer(finding: &RangeFinding) -> String {
         count => say!(", of which {count} are reserved", "（其中 {count} 个保留）"),
     };
     let differ = addresses.iter().any(|left| left.free != finding.fewest.free);
-    let left = |Left { address, in_use, free }: &Left| match differ || finding.address.is_some() {
+    let has_place = differ || finding.address.is_some();
+    let left = |Left { address, ipv6_only, in_use, free }: &Left| match has_place {
+        true if *ipv6_only => say!(
+            " At {address} with IPV6_V6ONLY: {in_use} in use, {free} free.",
+            "绑定 {address} 且设置 IPV6_V6ONLY 时：占用 {in_use} 个，空闲 {free} 个。"
+        ),
         true => say!(
             " At {address}: {in_use} in use, {free} free.",
             "绑定 {address} 时：占用 {in_use} 个，空闲 {free} 个。"

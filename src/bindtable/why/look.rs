@@ -400,7 +400,7 @@ fn stop(failure: &Failure, question: &Question, socket: &Socket) -> Option<Stop>
         failure.relation(holder.pid).is_some() || own.as_ref().is_some_and(is_where)
     };
     let advised = match advice::stop(question, &[socket]) {
-        Some(Help::Stop { command } | Help::Find { command }) => Some(command),
+        Some(Help::Stop { command, .. } | Help::Find { command }) => Some(command),
         Some(Help::StopContainer) => return Some(Stop::Container),
         _ => None,
     };

@@ -1,0 +1,155 @@
+//! Servers that a supervisor has started, and would start again after a kill: of runit, s6, daemontools and
+//! supervisord.
+
+use super::advice::{is_worker, kill};
+use super::holders::{self, Holder, status_field};
+use crate::printable::Outside;
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Their names: supervisord(1), runsv(8), s6-supervise, supervise(8).
+const SUPERVISORS: [&str; 4] = ["supervisord", "runsv", "s6-supervise", "supervise"];
+
+/// Programs that give what they run a session of its own, and are no login: a script, too, by setsid(1).
+const PASSING_ON: [&str; 9] =
+    ["su", "runuser", "sudo", "doas", "setsid", "sh", "bash", "dash", "busybox"];
+
+/// The commands for the supervisor of the holders, and for those of them that it does not reach.
+pub fn stop(holders: &BTreeSet<&Holder>) -> Option<String> {
+    let is_first = |holder: &&&Holder| !holders.iter().any(|other| other.pid == holder.parent);
+    let firsts: Vec<&&Holder> = holders.iter().filter(is_first).collect();
+    let [server] = firsts[..] else { return None };
+    let (supervised, supervisor) = supervised(server)?;
+    let control = control(&supervised, &supervisor)?;
+    let control = match is_elsewhere(supervisor.pid) {
+        true => {
+            let control = Outside::from(control);
+            format!("nsenter -t {} -a -r sh -c {}", supervisor.pid, control.quoted()?)
+        }
+        false => control,
+    };
+    // SIGTERM goes to the process that was started alone; and of runsv, s6 and daemontools no SIGKILL follows it.
+    let is_other = |it: &&Holder| it.pid != supervised.pid && !is_worker(it, holders);
+    let others: BTreeSet<&Holder> = holders.iter().copied().filter(is_other).collect();
+    match others.is_empty() {
+        true => Some(control),
+        false => Some(format!("{control}; {}", kill(&others))),
+    }
+}
+
+/// The process of the server's line that a supervisor has started, and the supervisor: the server itself, or what
+/// runs it, as a script. All of them are without a terminal, and of one session, but for what passes it on. A login
+/// and a job of cron are not the service's whose daemon has started them.
+fn supervised(server: &Holder) -> Option<(Holder, Holder)> {
+    let mut child = server.clone();
+    loop {
+        let parent = holders::process(child.parent)?;
+        if SUPERVISORS.contains(&parent.name.raw()) {
+            return Some((child, parent));
+        }
+        let [(its, its_terminal), (above, terminal)] =
+            [holders::session(child.pid)?, holders::session(parent.pid)?];
+        // A script has its own name, but the program of its shell.
+        let program = fs::read_link(format!("/proc/{}/exe", parent.pid)).unwrap_or_default();
+        let program = program.file_name().and_then(|name| name.to_str());
+        let is_one = its == above || program.is_some_and(|it| PASSING_ON.contains(&it));
+        if !is_one || its_terminal != 0 || terminal != 0 {
+            return None;
+        }
+        child = parent;
+    }
+}
+
+/// What the supervisor is told, where it runs.
+fn control(supervised: &Holder, supervisor: &Holder) -> Option<String> {
+    let stop = match (supervisor.name.raw(), supervised.resists.is_some()) {
+        ("supervisord", _) => return supervisorctl(supervised, supervisor),
+        ("runsv", false) => "sv down",
+        ("runsv", true) => "sv kill", // after down
+        ("s6-supervise", false) => "s6-svc -d",
+        ("s6-supervise", true) => "s6-svc -dk",
+        (_, false) => "svc -d",
+        (_, true) => "svc -dk",
+    };
+    // Each runs in the folder of its service.
+    let folder = Outside::from(folder(supervisor.pid)?.to_str()?);
+    let folder = folder.quoted()?;
+    let first = if stop == "sv kill" { format!("sv down {folder}; ") } else { String::new() };
+    Some(format!("{first}{stop} {folder}"))
+}
+
+/// supervisorctl, with the file of this supervisord; or, if that has none to talk to, its end: SIGTERM ends its
+/// programs, too.
+fn supervisorctl(supervised: &Holder, supervisor: &Holder) -> Option<String> {
+    let folder = folder(supervisor.pid)?;
+    let inside = |file: &Path| {
+        let file = file.strip_prefix("/").unwrap_or(file);
+        PathBuf::from(format!("/proc/{}/root", supervisor.pid)).join(file)
+    };
+    let usual = ["supervisord.conf", "etc/supervisord.conf"].map(|file| folder.join(file));
+    let file = named_file(supervisor.pid).map(|file| folder.join(file));
+    let file = file.or_else(|| usual.into_iter().find(|file| inside(file).exists()));
+    let text = file.as_ref().and_then(|file| fs::read_to_string(inside(file)).ok());
+    let can_talk =
+        |text: &String| text.contains("[supervisorctl]") && text.contains("_http_server]");
+    if text.is_some_and(|text| !can_talk(&text)) {
+        return Some(format!("kill {}", number_in(supervisor, supervisor)?));
+    }
+    let ctl = match file {
+        Some(file) => format!("supervisorctl -c {}", Outside::from(file.to_str()?).quoted()?),
+        None => "supervisorctl".to_owned(),
+    };
+    let pid = number_in(supervisor, supervised)?;
+    Some(format!("{ctl} stop $({ctl} status | awk '/ pid {pid},/ {{print $1}}')"))
+}
+
+/// The configuration file that supervisord(1) was given: `-c FILE`, `-cFILE`, `-nc FILE`, `--configuration=FILE`.
+fn named_file(pid: i32) -> Option<String> {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let line = String::from_utf8_lossy(&line);
+    let mut words = line.split('\0');
+    while let Some(word) = words.next() {
+        let rest = match word.strip_prefix("--configuration") {
+            Some(rest) => rest.strip_prefix('=').unwrap_or(rest),
+            None => {
+                let letters = word.strip_prefix('-').unwrap_or_default();
+                match letters.trim_start_matches(['n', 'h', 'k', 's', 't', 'v']).strip_prefix('c') {
+                    Some(rest) => rest,
+                    None => continue,
+                }
+            }
+        };
+        return if rest.is_empty() { words.next() } else { Some(rest) }.map(str::to_owned);
+    }
+    None
+}
+
+/// The folder in which it runs, from its own root folder.
+fn folder(pid: i32) -> Option<PathBuf> {
+    let [root, folder] =
+        ["root", "cwd"].map(|link| fs::read_link(format!("/proc/{pid}/{link}")).ok());
+    let (root, folder) = (root?, folder?);
+    Some(Path::new("/").join(folder.strip_prefix(root).ok()?))
+}
+
+/// The number of the process in the PID namespace of another one, from the outermost to its own: proc_pid_status(5).
+fn number_in(other: &Holder, process: &Holder) -> Option<i32> {
+    let numbers = |it: &Holder| status_field(&it.pid.to_string(), "NSpid:");
+    let depth = numbers(other)?.split_whitespace().count();
+    numbers(process)?.split_whitespace().nth(depth - 1)?.parse().ok()
+}
+
+/// Whether a path or a number there is another one here.
+fn is_elsewhere(pid: i32) -> bool {
+    let differ = |namespace: &str| {
+        let of = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/{namespace}")).ok();
+        of(&pid.to_string()) != of("self")
+    };
+    let root = |pid: &str| {
+        let folder = fs::metadata(format!("/proc/{pid}/root")).ok()?;
+        Some((folder.dev(), folder.ino()))
+    };
+    differ("mnt") || differ("pid") || root(&pid.to_string()) != root("self")
+}
