@@ -22,7 +22,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use unicode_width::UnicodeWidthStr;
 
-const TRIALS: [(&str, fn()); 80] = [
+const TRIALS: [(&str, fn()); 81] = [
     ("why_input", input),
     ("why_exit_status", exit_status),
     ("why_quiet", quiet),
@@ -45,6 +45,7 @@ const TRIALS: [(&str, fn()); 80] = [
     ("why_connection", connection),
     ("why_outsider", outsider),
     ("why_beside_time_wait", beside_time_wait),
+    ("why_own_and_left", own_and_left),
     ("why_both_protocols", both_protocols),
     ("why_other_user", other_user),
     ("why_workers", workers),
@@ -572,7 +573,8 @@ fn option_elsewhere() {
             "descriptor 5, TCP",
             "BOUND 127.0.0.1:3459, this same process, descriptor 4",
             "Both must have SO_REUSEADDR. Neither has it",
-            "SO_REUSEADDR is set on descriptor 3, another socket. bind was called on 5: set it there.",
+            "SO_REUSEADDR is set on descriptor 3, another socket than the 5 on which bind was called.",
+            "Here it would not be enough.",
         ],
     );
 }
@@ -696,6 +698,39 @@ fn beside_time_wait() {
             "Then wait for what is left",
         ],
     );
+}
+
+/// The process has a listener and a TIME_WAIT of it, or a connection and a TIME_WAIT: what it closes is not enough,
+/// where one of both had no SO_REUSEADDR.
+fn own_and_left() {
+    let option = |word: &str| -> &'static str { if word == "reuse" { "SO_REUSEADDR" } else { "" } };
+    let left =
+        |[what, old, new]: [&str; 3]| fails(&["left", what, option(old), option(new)]).stderr;
+    let lacks = "TIME_WAIT 127.0.0.1:3459";
+    let once = "Bind once, or close descriptor 3 first. Then wait for what is left";
+    for (words, parts) in [
+        (["stays", "none", "reuse"], ["LISTEN 127.0.0.1:3459", lacks, once]),
+        (["stays", "none", "none"], ["LISTEN 127.0.0.1:3459", lacks, once]),
+        (
+            ["goes", "none", "reuse"],
+            [lacks, "Close descriptor", "first. Then wait for what is left"],
+        ),
+        (
+            ["goes", "none", "none"],
+            [lacks, "Close descriptor", "first. Then wait for what is left"],
+        ),
+        (
+            ["goes", "reuse", "none"],
+            [lacks, "bind was called on", "Set SO_REUSEADDR before bind: that is enough now."],
+        ),
+    ] {
+        let told = left(words);
+        parts.iter().for_each(|part| has(&told, &[part]));
+        assert!(!flat(&told).contains("kill "), "{told}");
+    }
+    // Where both have it, the listener alone is in the way.
+    let told = left(["stays", "reuse", "reuse"]);
+    assert!(!told.contains("TIME_WAIT") && !told.contains("wait"), "{told}");
 }
 
 /// Another protocol, or another option, is another failure.

@@ -77,6 +77,32 @@ def elsewhere():
     other.close()
 
 
+def leave(words, stays=False):
+    """A server leaves a TIME_WAIT, and a connection that is still open; or it stays."""
+    server = with_options(words)
+    server.bind(LOOPBACK)
+    server.listen()
+    over, client = (socket.create_connection(LOOPBACK) for _ in range(2))
+    accepted, open_ = server.accept()[0], server.accept()[0]
+    accepted.close()
+    over.recv(1)
+    over.close()
+    if stays:
+        client.close()
+        return server
+    server.close()
+    return open_, client
+
+
+def left():
+    """What there is, and the option of the next: stays or goes, words of the old one, of the new one."""
+    held = leave(sys.argv[3], sys.argv[2] == "stays")
+    other = new(reuse=True)
+    tried(with_options(sys.argv[4]).bind, LOOPBACK)
+    other.close()
+    del held
+
+
 def inherited():
     held = listener(reuse=True)
     held.set_inheritable(True)

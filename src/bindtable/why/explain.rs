@@ -8,7 +8,6 @@ use super::socket::Protocol;
 use super::words;
 use crate::kernel::Proto;
 use crate::port::binds;
-use crate::port::holders::Holder;
 use crate::port::refusals::{self, Ipv6Trouble, effective_capabilities, may_bind_privileged};
 use crate::port::target::{Question, Range, first_unprivileged};
 use rustix::io::Errno;
@@ -89,6 +88,7 @@ pub enum Reason {
 pub enum Help {
     BindOnce { descriptors: Vec<i32> },
     BindOnceShared { descriptors: Vec<i32> },
+    CloseFirst { descriptors: Vec<i32> },
     BindPathOnce,
     UseInherited { descriptor: i32 },
     OneUser,
@@ -143,8 +143,8 @@ impl From<Stop> for Help {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "mistake", rename_all = "kebab-case")]
 pub enum Mistake {
-    /// The option was set on another socket.
-    OptionElsewhere { option: SocketOption, descriptor: i32 },
+    /// The option was set on another socket. On this one it may have been enough.
+    OptionElsewhere { option: SocketOption, descriptor: i32, is_enough: bool },
     /// This process has bound the port itself.
     BoundTwice { descriptor: i32 },
     /// `::`, and then 0.0.0.0; or the other way round.
@@ -217,7 +217,9 @@ impl Explanation<'_> {
         self.would_help = found.would_help;
         self.in_the_way = found.in_the_way;
         if let Some((descriptor, option)) = failure.elsewhere {
-            self.mistakes.push(Mistake::OptionElsewhere { option, descriptor });
+            let at = usize::from(option == SocketOption::ReusePort);
+            let is_enough = self.would_help[at] != Some(false);
+            self.mistakes.push(Mistake::OptionElsewhere { option, descriptor, is_enough });
         }
         let Some(first) = self.in_the_way.first() else {
             let proto = look::table_of(failure.subject.protocol);
@@ -270,8 +272,13 @@ impl Explanation<'_> {
             .filter(|bound| !bound.still_has_it || (own.is_some() && bound.pid != failure.pid));
         match (relation, from) {
             _ if first.is_connection || (relation.is_none() && !first.has_process) => {
-                let ends = stop.filter(|_| own.is_none() && help.is_empty());
-                help.extend(ends.into_iter().flat_map(|stop| [stop, Help::WaitAfter]));
+                let descriptors = self.own_descriptors();
+                let ends = match descriptors.is_empty() {
+                    true => stop,
+                    false => Some(Help::CloseFirst { descriptors }),
+                };
+                let ends = ends.filter(|_| help.is_empty());
+                help.extend(ends.into_iter().flat_map(|ends| [ends, Help::WaitAfter]));
                 help.extend(self.wait());
             }
             _ if self.reason == Some(Reason::OtherUser) => {
@@ -336,15 +343,21 @@ impl Explanation<'_> {
         help
     }
 
+    /// The descriptors of the process itself that are in the way.
+    fn own_descriptors(&self) -> Vec<i32> {
+        let all = self.in_the_way.iter().flat_map(|old| &old.processes);
+        let own = all.filter(|holder| holder.pid == self.failure.pid);
+        let mut descriptors: Vec<i32> = own.flat_map(|own| own.descriptors.clone()).collect();
+        descriptors.sort_unstable();
+        descriptors
+    }
+
     /// What helps where the process has the port or the path itself, by the first socket in the way.
     fn advise_itself(&mut self) {
         let failure = self.failure;
         let first = &self.in_the_way[0];
-        let is_own = |holder: &&Holder| holder.pid == failure.pid;
-        let own = self.in_the_way.iter().flat_map(|old| &old.processes).filter(is_own);
-        let mut descriptors: Vec<i32> = own.flat_map(|own| own.descriptors.clone()).collect();
-        descriptors.sort_unstable();
-        let own = first.processes.iter().find(is_own);
+        let descriptors = self.own_descriptors();
+        let own = first.processes.iter().find(|holder| holder.pid == failure.pid);
         let Some(descriptor) = own.and_then(|own| own.descriptors.first().copied()) else { return };
         // An address of IPv4 is one, mapped or not.
         let is_ipv4 = |ip: IpAddr| ip.to_canonical().is_ipv4();
@@ -365,6 +378,8 @@ impl Explanation<'_> {
             1 => Help::BindOnce { descriptors },
             _ => Help::BindOnceShared { descriptors },
         }];
+        let is_left = self.in_the_way.iter().any(|old| !old.has_process);
+        self.help.extend(is_left.then_some(Help::WaitAfter));
     }
 
     fn no_port_left(&mut self) {

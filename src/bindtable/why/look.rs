@@ -114,6 +114,7 @@ pub fn look(failure: &Failure, address: SocketAddr) -> std::io::Result<Found> {
         // Nobody can read the options of a TIME_WAIT, but a bind decides by them.
         binds::learn_options(&mut sockets, &question);
     }
+    infer_options(&mut sockets);
     let owners: Vec<Owner> = sockets.iter().map(owner).collect();
     let answer = judge::judge(proto, &new, &owners);
     let (decides, rule) = match answer {
@@ -146,7 +147,8 @@ pub fn look(failure: &Failure, address: SocketAddr) -> std::io::Result<Found> {
     };
     let of_one = decides.filter(|_| in_the_way.len() == 1);
     let stop = of_one.and_then(|at| stop(failure, &question, &sockets[at])).or_else(|| {
-        kill_command(in_the_way.iter().flat_map(|old| &old.processes)).map(Stop::Command)
+        let holders = in_the_way.iter().flat_map(|old| &old.processes);
+        kill_command(holders.filter(|holder| holder.pid != failure.pid)).map(Stop::Command)
     });
     Ok(Found {
         stop,
@@ -158,6 +160,23 @@ pub fn look(failure: &Failure, address: SocketAddr) -> std::io::Result<Found> {
             with(Options { reuseport: true, ..new.options }),
         ],
     })
+}
+
+/// What is left of a connection was of a server that could bind beside the sockets that are there, or they beside
+/// it: without SO_REUSEPORT, all of them have SO_REUSEADDR or none has.
+fn infer_options(sockets: &mut [Socket]) {
+    let known: Vec<(IpAddr, bool)> = sockets
+        .iter()
+        .filter(|socket| socket.has_inode && socket.reuseport == Some(false))
+        .filter_map(|socket| Some((socket.address.to_canonical(), socket.reuseaddr?)))
+        .collect();
+    for socket in sockets.iter_mut().filter(|it| !it.has_inode && it.all_have[0].is_none()) {
+        let ip = socket.address.to_canonical();
+        let is_near = |its: &IpAddr| *its == ip || its.is_unspecified();
+        let mut near = known.iter().filter(|(its, _)| is_near(its)).map(|(_, has_it)| *has_it);
+        let first = near.next();
+        socket.all_have[0] = first.filter(|first| near.all(|other| other == *first));
+    }
 }
 
 /// The owners of the port but the failed socket. It fails as [`look`] does.

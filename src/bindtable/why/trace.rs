@@ -30,7 +30,7 @@ const EXPLAINED: [Errno; 5] =
 const CALLS_AFTER: u8 = 64;
 
 /// How many other descriptors are looked at, for the option that the failed one lacks.
-const OTHERS: usize = 256;
+const OTHERS: usize = 64;
 
 /// How long a stopped program waits for a reader.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -124,13 +124,16 @@ impl Tracer {
     /// One that attaches itself to each thread of a process that runs: without a filter, so that
     /// each system call stops. It fails as ptrace(2) does; ESRCH: no such process.
     pub fn of_running(first: i32, sink: Sink, format: Format) -> Result<Self, Errno> {
+        let first = number_of(first, "Tgid:").ok_or(Errno::SRCH)?;
         let mut tracer = Self::new(first, sink, format);
         tracer.threads.clear();
         (tracer.between, tracer.has_attached) = (Resume::ToCall, true);
         loop {
             // Again, until no thread has started meanwhile.
             let threads = numbers(&format!("/proc/{first}/task")).map_err(|_| Errno::SRCH)?;
-            let new: Vec<i32> = threads.filter(|id| !tracer.threads.contains_key(id)).collect();
+            // A first thread that has ended stays as long as the others.
+            let is_new = |id: &i32| !tracer.threads.contains_key(id) && !has_ended(first, *id);
+            let new: Vec<i32> = threads.filter(is_new).collect();
             if new.is_empty() {
                 break;
             }
@@ -147,7 +150,7 @@ impl Tracer {
                 tracer.threads.insert(thread, Thread::new(first));
             }
         }
-        Ok(tracer)
+        if tracer.threads.is_empty() { Err(Errno::SRCH) } else { Ok(tracer) }
     }
 
     /// Follows the processes to the end of the last one; those that ran before, until a signal ends this one.
@@ -172,8 +175,17 @@ impl Tracer {
             let looks_up = self.has_reader || (self.has_attached && received.is_some());
             let nobody = if looks_up { WaitOptions::NOHANG } else { WaitOptions::empty() };
             match wait(any | nobody) {
-                Ok(Some((thread, status))) => {
-                    self.changed(thread.as_raw_nonzero().get(), status.as_raw());
+                Ok(Some(first)) => {
+                    // wait finds the first that has stopped: each gets its turn, before one gets another.
+                    let mut stops = vec![first];
+                    while self.threads.len() > 1
+                        && let Ok(Some(more)) = wait(any | WaitOptions::NOHANG)
+                    {
+                        stops.push(more);
+                    }
+                    for (thread, status) in stops {
+                        self.changed(thread.as_raw_nonzero().get(), status.as_raw());
+                    }
                 }
                 Ok(None) => {
                     let mut polled: Vec<PollFd> = received
@@ -568,6 +580,12 @@ fn is_process(id: i32) -> bool {
 /// The process of a thread.
 fn process_of(thread: i32) -> i32 {
     if is_process(thread) { thread } else { number_of(thread, "Tgid:").unwrap_or(thread) }
+}
+
+/// Whether the thread is a zombie.
+fn has_ended(process: i32, thread: i32) -> bool {
+    let state = status_field(&format!("{process}/task/{thread}"), "State:");
+    state.is_none_or(|state| state.starts_with(['Z', 'X']))
 }
 
 /// A number of `/proc/THREAD/status`.

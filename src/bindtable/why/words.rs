@@ -735,11 +735,18 @@ pub(super) fn reason(explanation: &Explanation) -> Option<String> {
 pub(super) fn mistakes(explanation: &Explanation) -> Vec<String> {
     let new = explanation.failure.subject.descriptor;
     let say = |mistake: &Mistake| match mistake {
-        Mistake::OptionElsewhere { option, descriptor } => Some(say!(
+        Mistake::OptionElsewhere { option, descriptor, is_enough: true } => Some(say!(
             "{option} is set on descriptor {descriptor}, another socket. bind was called on {new}: set \
              it there.",
             "{option} 设置在文件描述符 {descriptor} 上，那是另一个套接字。\
-             调用 bind 的是 {new}：要在 {new} 上设置。",
+             应当设置在调用 bind 的文件描述符 {new} 上。",
+            option = option.name()
+        )),
+        Mistake::OptionElsewhere { option, descriptor, is_enough: false } => Some(say!(
+            "{option} is set on descriptor {descriptor}, another socket than the {new} on which bind was \
+             called. Here it would not be enough.",
+            "{option} 设置在文件描述符 {descriptor} 上，而调用 bind 的是另一个套接字 {new}。\
+             不过在这里，只改这一处还不够。",
             option = option.name()
         )),
         Mistake::TwoFamilies { .. } => Some(say!(
@@ -771,6 +778,9 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
             "只绑定一次。关闭文件描述符 {those} 还不够：别的进程也持有同一个套接字。",
             those = those(descriptors)
         ),
+        Help::CloseFirst { descriptors } => {
+            say!("Close {those} first.", "先关闭文件描述符 {those}。", those = those(descriptors))
+        }
         Help::BindPathOnce => say!(
             "Bind once. Closing the first socket leaves the path: unlink(2) removes it.",
             "只绑定一次。第一个套接字关闭之后，路径仍然存在：要用 unlink(2) 删除。"
