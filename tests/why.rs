@@ -704,8 +704,14 @@ fn beside_time_wait() {
 /// where one of both had no SO_REUSEADDR.
 fn own_and_left() {
     let option = |word: &str| -> &'static str { if word == "reuse" { "SO_REUSEADDR" } else { "" } };
-    let left =
-        |[what, old, new]: [&str; 3]| fails(&["left", what, option(old), option(new)]).stderr;
+    let left = |[what, old, new]: [&str; 3]| {
+        let mut command = Command::new("unshare"); // where nothing is left of the one before
+        command
+            .args(["--net", "sh", "-c", "ip link set lo up && exec \"$0\" \"$@\""])
+            .arg(program());
+        command.args(["--lang", "en", "why", "--"]).args([python(), script()]);
+        run(command.args(["left", what, option(old), option(new)])).stderr
+    };
     let lacks = "TIME_WAIT 127.0.0.1:3459";
     let once = "Bind once, or close descriptor 3 first. Then wait for what is left";
     for (words, parts) in [
@@ -967,6 +973,13 @@ fn unix_renamed() {
 fn unix_elsewhere() {
     let shared = SharedFolder::new();
     let folder = shared.path().to_str().expect("it is a text");
+    fs::create_dir(shared.path().join("real")).expect("it is ours");
+    std::os::unix::fs::symlink("/real", shared.path().join("linked")).expect("it is ours");
+    // A link that begins with a slash, and more than one step up, end in the process's root folder.
+    for (how, real) in [("linked", "real/linked"), ("up", "up")] {
+        let told = fails(&["unix_left", folder, how]).stderr;
+        has(&told, &["left behind", &format!("rm {folder}/{real}.")]);
+    }
     for how in ["path", "chroot", "link"] {
         has(
             &fails(&["unix_left", folder, how]).stderr,
@@ -974,10 +987,21 @@ fn unix_elsewhere() {
         );
     }
     let mut command = why(&[]);
-    let script = "mount -t tmpfs none \"$3\" && exec \"$0\" \"$@\"";
-    command.args(["unshare", "--mount", "sh", "-c", script]).args([python(), self::script()]);
+    let mount = "mount -t tmpfs none \"$3\" && exec \"$0\" \"$@\"";
+    command.args(["unshare", "--mount", "sh", "-c", mount]).args([python(), script()]);
     let told = run(command.args(["unix_left", folder, "mounted"])).stderr;
     has(&told, &["left behind", &format!("Remove {folder}/mounted where this program runs")]);
+    // A holder in another network namespace shares the folder.
+    let path = shared.path().join("first");
+    let mut command = Command::new("unshare");
+    command.arg("--net").args([python(), script()]).arg("unix_renamed").arg(shared.path());
+    let holder = Process::start(&mut command);
+    holder.stdout.wait_for("ready");
+    let told =
+        fails(&["unix_once", path.with_file_name("name").to_str().expect("it is a text")]).stderr;
+    has(&told, &["a process has it", "Use another path"]); // renamed, so that nothing tells whose it is
+    let told = fails(&["unix_elsewhere", folder]).stderr;
+    has(&told, &["LISTEN", "a child", "a process has it"]);
 }
 
 fn unix_refused() {

@@ -478,10 +478,30 @@ def unix_left():
     if how == "chroot":
         os.chroot(folder)
         path = "/chroot"
+    elif how in ("linked", "up"):
+        os.chroot(folder)
+        path = {"linked": "/linked/linked", "up": "/../../up"}[how]
     elif how == "link":
         path = f"/proc/self/fd/{os.open(folder, os.O_RDONLY)}/link"
     listener(path, socket.AF_UNIX).close()
     tried(new(socket.AF_UNIX).bind, path)
+
+
+def unix_elsewhere():
+    """A child in another network namespace has the path."""
+    path = os.path.join(sys.argv[2], "elsewhere")
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        ctypes.CDLL(None).unshare(0x4000_0000)  # CLONE_NEWNET
+        held = listener(path, socket.AF_UNIX)
+        os.write(writing, b"x")
+        time.sleep(100)
+        held.close()
+    os.read(reading, 1)
+    tried(new(socket.AF_UNIX).bind, path)
+    os.kill(child, 9)
+    os.wait()
 
 
 def closed_unix():

@@ -549,6 +549,14 @@ pub fn main_of_unit(holder: &Holder) -> Option<i32> {
     processes().ok()?.filter_map(|pid| began(&pid)).min().map(|(_, pid)| pid)
 }
 
+/// The folder in which a process or thread runs, from its own root folder; none, if it is not below that.
+pub fn folder(id: i32) -> Option<PathBuf> {
+    let [root, folder] =
+        ["root", "cwd"].map(|link| fs::read_link(format!("/proc/{id}/{link}")).ok());
+    let (root, folder) = (root?, folder?);
+    Some(Path::new("/").join(folder.strip_prefix(root).ok()?))
+}
+
 /// The session of a process, and the number of its terminal, 0 without one.
 pub fn session(pid: i32) -> Option<(i32, i32)> {
     let its = stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;

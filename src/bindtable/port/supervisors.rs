@@ -74,7 +74,7 @@ fn control(supervised: &Holder, supervisor: &Holder) -> Option<String> {
         (_, true) => "svc -dk",
     };
     // Each runs in the folder of its service.
-    let folder = Outside::from(folder(supervisor.pid)?.to_str()?);
+    let folder = Outside::from(holders::folder(supervisor.pid)?.to_str()?);
     let folder = folder.quoted()?;
     let first = if stop == "sv kill" { format!("sv down {folder}; ") } else { String::new() };
     Some(format!("{first}{stop} {folder}"))
@@ -83,7 +83,7 @@ fn control(supervised: &Holder, supervisor: &Holder) -> Option<String> {
 /// supervisorctl, with the file of this supervisord; or, if that has none to talk to, its end: SIGTERM ends its
 /// programs, too.
 fn supervisorctl(supervised: &Holder, supervisor: &Holder) -> Option<String> {
-    let folder = folder(supervisor.pid)?;
+    let folder = holders::folder(supervisor.pid)?;
     let inside = |file: &Path| {
         let file = file.strip_prefix("/").unwrap_or(file);
         PathBuf::from(format!("/proc/{}/root", supervisor.pid)).join(file)
@@ -124,14 +124,6 @@ fn named_file(pid: i32) -> Option<String> {
         return if rest.is_empty() { words.next() } else { Some(rest) }.map(str::to_owned);
     }
     None
-}
-
-/// The folder in which it runs, from its own root folder.
-fn folder(pid: i32) -> Option<PathBuf> {
-    let [root, folder] =
-        ["root", "cwd"].map(|link| fs::read_link(format!("/proc/{pid}/{link}")).ok());
-    let (root, folder) = (root?, folder?);
-    Some(Path::new("/").join(folder.strip_prefix(root).ok()?))
 }
 
 /// The number of the process in the PID namespace of another one, from the outermost to its own: proc_pid_status(5).

@@ -18,7 +18,10 @@ use crate::sockets::{self, Listed, State};
 use rustix::fs::getxattr;
 use serde::Serialize;
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -366,11 +369,11 @@ pub fn to_destination(failure: &Failure, to: SocketAddr) -> std::io::Result<Vec<
 }
 
 /// The Unix sockets that have the path, or the abstract name, of the failed bind.
-pub fn unix_sockets(failure: &Failure, file: Option<&Path>) -> Vec<Obstacle> {
+pub fn unix_sockets(failure: &Failure, file: Option<&File>) -> Vec<Obstacle> {
     let listed = match (&failure.address, file) {
-        (Some(Address::Path(_)), Some(file)) => {
-            let Ok(found) = std::fs::metadata(file) else { return Vec::new() };
-            unix::at_file(failure.thread, &found, file)
+        (Some(Address::Path(path)), Some(file)) => {
+            let Ok(found) = file.metadata() else { return Vec::new() };
+            unix::at_file(&found, Path::new(OsStr::from_bytes(path)).file_name())
         }
         (Some(Address::Abstract(name)), _) => unix::named(name),
         _ => return Vec::new(),

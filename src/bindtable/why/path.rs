@@ -5,10 +5,16 @@ use super::explain::{Explanation, Help, Reason};
 use super::failure::Failure;
 use super::look::{self, Stop};
 use super::unix;
+use crate::port::holders;
 use crate::printable::Outside;
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
+use nix::libc;
+use nix::sys::stat::fstatat;
 use rustix::io::Errno;
+use std::fs::{File, OpenOptions};
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 impl Explanation<'_> {
@@ -17,13 +23,17 @@ impl Explanation<'_> {
         let failure = self.failure;
         match (failure.errno(), &failure.address) {
             (Errno::ADDRINUSE, Some(Address::Path(path))) => {
-                let file = path_of(failure, path);
-                self.in_the_way = look::unix_sockets(failure, Some(&file));
-                let is_socket = std::fs::metadata(&file).is_ok_and(|file| {
+                let path = Path::new(std::ffi::OsStr::from_bytes(path));
+                let file = open_there(failure, path);
+                self.in_the_way = look::unix_sockets(failure, file.as_ref());
+                let found = file.as_ref().and_then(|file| file.metadata().ok());
+                let is_socket = found.is_some_and(|file| {
                     rustix::fs::FileType::from_raw_mode(file.mode()) == rustix::fs::FileType::Socket
                 });
-                let is_seen = !self.in_the_way.is_empty();
-                let is_bound = if is_seen { Some(true) } else { unix::is_bound(&file) };
+                let is_bound = match self.in_the_way.is_empty() {
+                    true => file.as_ref().and_then(unix::is_bound),
+                    false => Some(true),
+                };
                 self.of_path(shown(failure, path), is_socket, is_bound);
             }
             (Errno::ADDRINUSE, _) => {
@@ -36,7 +46,7 @@ impl Explanation<'_> {
             }
             (Errno::ACCESS, Some(Address::Path(path))) => {
                 let is_folder = failure.call == Name::Bind;
-                let path = inside(failure, path);
+                let path = inside(failure, Path::new(std::ffi::OsStr::from_bytes(path)));
                 let path = if is_folder { path.parent().unwrap_or(&path) } else { &path };
                 let path = path.to_string_lossy().into_owned();
                 self.say(Reason::Permission { path, is_folder }, []);
@@ -85,25 +95,35 @@ impl Explanation<'_> {
 /// The size of `struct sockaddr_un`.
 const SUN_LENGTH: u32 = 110;
 
-/// Where a path of the process is, for this one.
-fn path_of(failure: &Failure, path: &[u8]) -> PathBuf {
-    let path = Path::new(std::ffi::OsStr::from_bytes(path));
-    let of = |folder: &str| PathBuf::from(format!("/proc/{}/{folder}", failure.thread));
+/// A descriptor that only names the file which the process would find at that path, by its own root folder: O_PATH of
+/// open(2).
+fn open_there(failure: &Failure, path: &Path) -> Option<File> {
+    let thread = failure.thread;
+    let open_here =
+        |path: &Path| OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(path).ok();
     // Here these would be this process's own.
-    for (own, folder) in [("/proc/self", "."), ("/proc/thread-self", "."), ("/dev/fd", "fd")] {
-        if let Ok(rest) = path.strip_prefix(own) {
-            return of(folder).join(rest);
+    let own = [("/proc/self", "."), ("/proc/thread-self", "."), ("/dev/fd", "fd")];
+    let of_itself = own.into_iter().find_map(|(link, folder)| {
+        Some(Path::new(&format!("/proc/{thread}/{folder}")).join(path.strip_prefix(link).ok()?))
+    });
+    let folder = match path.is_absolute() {
+        true => Some(PathBuf::from("/")),
+        false => holders::folder(thread),
+    };
+    match (of_itself, folder) {
+        (Some(path), _) => open_here(&path),
+        (None, Some(folder)) => {
+            let root = open_here(Path::new(&format!("/proc/{thread}/root")))?;
+            let path = folder.join(path);
+            let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC);
+            openat2(&root, &path, how.resolve(ResolveFlag::RESOLVE_IN_ROOT)).ok().map(File::from)
         }
-    }
-    match path.strip_prefix("/") {
-        Ok(path) => of("root").join(path),
-        Err(_) => of("cwd").join(path),
+        (None, None) => open_here(&Path::new(&format!("/proc/{thread}/cwd")).join(path)),
     }
 }
 
 /// The same by an absolute name, for a process with the same root folder.
-fn inside(failure: &Failure, path: &[u8]) -> PathBuf {
-    let path = Path::new(std::ffi::OsStr::from_bytes(path));
+fn inside(failure: &Failure, path: &Path) -> PathBuf {
     let folder = std::fs::read_link(format!("/proc/{}/cwd", failure.thread));
     let path = folder.map_or_else(|_| path.to_owned(), |folder| folder.join(path));
     path.components().collect() // without `.`
@@ -111,17 +131,24 @@ fn inside(failure: &Failure, path: &[u8]) -> PathBuf {
 
 /// The same for a reader's shell, and whether that shell has the file under this name: a process may be in another
 /// mount namespace. None, if it is no text.
-fn shown(failure: &Failure, path: &[u8]) -> Option<(String, bool)> {
-    let file = |path: &Path| {
-        let file = std::fs::symlink_metadata(path).ok()?;
-        Some((file.dev(), file.ino()))
+fn shown(failure: &Failure, path: &Path) -> Option<(String, bool)> {
+    let inside = inside(failure, path);
+    let folder = path.parent().and_then(|parent| match parent == Path::new("") {
+        true => open_there(failure, Path::new(".")),
+        false => open_there(failure, parent),
+    });
+    let there = folder.zip(path.file_name()).and_then(|(folder, name)| {
+        let file = fstatat(&folder, name, AtFlags::AT_SYMLINK_NOFOLLOW).ok()?;
+        // Of a process with another root folder, the name begins with that.
+        let folder = std::fs::read_link(format!("/proc/self/fd/{}", folder.as_raw_fd())).ok()?;
+        Some((folder.join(name), (file.st_dev, file.st_ino)))
+    });
+    let outside = there.as_ref().map(|(path, _)| &**path);
+    let is_it = |here: &&Path| {
+        let file = std::fs::symlink_metadata(here).ok().map(|file| (file.dev(), file.ino()));
+        file.is_some() && file == there.as_ref().map(|(_, file)| *file)
     };
-    let (there, inside) = (path_of(failure, path), inside(failure, path));
-    // Of a process with another root folder, the name begins with that.
-    let folder = there.parent().and_then(|folder| folder.canonicalize().ok());
-    let outside = folder.zip(there.file_name()).map(|(folder, name)| folder.join(name));
-    let is_it = |here: &&Path| file(here).is_some() && file(here) == file(&there);
-    match [Some(&*inside), outside.as_deref()].into_iter().flatten().find(is_it) {
+    match [Some(&*inside), outside].into_iter().flatten().find(is_it) {
         Some(here) => Some((here.to_str()?.to_owned(), true)),
         None => Some((inside.to_str()?.to_owned(), false)),
     }

@@ -1,26 +1,27 @@
 //! The Unix sockets that this network namespace has: sock_diag(7), or else `/proc/net/unix`.
 
+use crate::port::holders;
 use crate::sockets::{ask, errno_of};
 use netlink_packet_core::Emitable;
 use netlink_packet_sock_diag::SockDiagMessage;
 use netlink_packet_sock_diag::unix::nlas::{Nla, UnixDiagName};
 use netlink_packet_sock_diag::unix::{ShowFlags, StateFlags, UnixRequest, UnixResponse};
-use nix::libc;
 use rustix::fs::{major, minor};
 use rustix::io::Errno;
-use std::fs::{Metadata, OpenOptions};
+use std::ffi::OsStr;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
 /// A Unix socket: its inode, and whether it listens.
 pub type Found = (u64, bool);
 
-/// The sockets that were bound to this file, which is `path` in the `/proc` of a thread of that namespace.
-/// It may have been renamed since, as haproxy does.
-pub fn at_file(thread: i32, file: &Metadata, path: &Path) -> Vec<Found> {
+/// The sockets that were bound to this file, which had that name: it may have been renamed since, as haproxy does.
+/// Those of other network namespaces, if this one has none.
+pub fn at_file(file: &Metadata, name: Option<&OsStr>) -> Vec<Found> {
     let inode = file.ino();
     let device = (major(file.dev()) << 20) | minor(file.dev()); // as the kernel has it: MKDEV
     let is_it = |found: &UnixResponse| {
@@ -36,30 +37,37 @@ pub fn at_file(thread: i32, file: &Metadata, path: &Path) -> Vec<Found> {
         });
         // Of a file system that tells users another device than its own, only the name tells.
         let has_name = match found.name() {
-            Some(UnixDiagName::Pathname(name)) => Path::new(name).file_name() == path.file_name(),
+            Some(UnixDiagName::Pathname(its)) => Path::new(its).file_name() == name,
             _ => false,
         };
         vfs.is_some_and(|(number, its)| {
             u64::from(number) == inode & 0xffff_ffff && (has_name || its == device)
         })
     };
-    dump(is_it).unwrap_or_else(|_| {
-        in_proc(|name| {
-            let is_the_file = |name| {
-                let file = std::fs::metadata(format!("/proc/{thread}/root{name}"));
-                file.is_ok_and(|file| file.ino() == inode)
+    // Of what a relative name was relative to, nothing is told.
+    let listed = |process: &str| {
+        in_proc(process, |its| {
+            let is_the_file = || {
+                let other = std::fs::metadata(format!("/proc/{process}/root{its}"));
+                other.is_ok_and(|other| (other.dev(), other.ino()) == (file.dev(), inode))
             };
-            // Of what a relative name was relative to, nothing is told.
-            Path::new(name).file_name() == path.file_name()
-                && (!name.starts_with('/') || is_the_file(name))
+            let has_name = Path::new(its).file_name() == name;
+            if its.starts_with('/') { is_the_file() } else { has_name && process == HERE }
         })
-    })
+    };
+    let found = dump(is_it).unwrap_or_else(|_| listed(HERE));
+    if !found.is_empty() {
+        return found;
+    }
+    holders::namespaces().iter().flat_map(|pid| listed(&pid.to_string())).collect()
 }
+
+/// This thread, in `/proc`.
+const HERE: &str = "thread-self";
 
 /// Whether a socket is bound to the file, in whatever namespace: unix_find_bsd. A connect of a datagram socket
 /// makes no connection. None, if that is not to be told.
-pub fn is_bound(path: &Path) -> Option<bool> {
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(path).ok()?;
+pub fn is_bound(file: &File) -> Option<bool> {
     let short = format!("/proc/self/fd/{}", file.as_raw_fd()); // 108 bytes at most
     let tried = UnixDatagram::unbound().ok()?.connect(short);
     match tried.map_err(errno_of) {
@@ -77,7 +85,7 @@ pub fn named(name: &[u8]) -> Vec<Found> {
     };
     dump(is_it).unwrap_or_else(|_| {
         let shown = String::from_utf8_lossy(name).replace('\0', "@");
-        in_proc(|name| name.strip_prefix('@') == Some(&shown))
+        in_proc(HERE, |name| name.strip_prefix('@') == Some(&shown))
     })
 }
 
@@ -100,9 +108,9 @@ fn dump(is_wanted: impl Fn(&UnixResponse) -> bool) -> io::Result<Vec<Found>> {
 }
 
 /// The rows of unix_seq_show: address, count, protocol, flags, type, state, inode, name.
-fn in_proc(is_wanted: impl Fn(&str) -> bool) -> Vec<Found> {
+fn in_proc(process: &str, is_wanted: impl Fn(&str) -> bool) -> Vec<Found> {
     const SO_ACCEPTCON: &str = "00010000";
-    let table = std::fs::read("/proc/thread-self/net/unix").unwrap_or_default();
+    let table = std::fs::read(format!("/proc/{process}/net/unix")).unwrap_or_default();
     let row = |line: &str| {
         let (mut fields, mut rest) = ([""; 7], line);
         for field in &mut fields {
