@@ -198,7 +198,7 @@ fn starts_again(holders: &BTreeSet<&Holder>) -> Option<Who> {
     let mut own = std::iter::successors(holders::process(std::process::id() as i32), up);
     let is_own = own.any(|it| it.pid == pid);
     (!is_own && holders::session(pid)?.1 == 0)
-        .then(|| Who { pid: Some(pid), name: Some(parent.name) })
+        .then_some(Who { pid: Some(pid), name: Some(parent.name) })
 }
 
 /// The engine's command, for root as the user who has started the container: an engine knows its own user's alone.
