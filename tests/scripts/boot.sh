@@ -97,7 +97,8 @@ for at in "${!modules[@]}"; do
 done
 (cd "$room/root" && find . | cpio --quiet -o -H newc) >"$room/initrd"
 
-# The kernel hands what stands after "--" to init. On a slow machine its watchdog would write into the output. The machine ends with this script, whatever ends it.
+# The kernel hands what stands after "--" to init. On a slow machine its watchdog would write into the output. The
+# machine ends with this script, whatever ends it.
 setpriv --pdeathsig TERM timeout "$limit" setpriv --pdeathsig KILL \
     "${qemu[@]}" "${folders[@]}" -smp 2 -m 384 -nodefaults -display none -no-reboot \
     -kernel "$image" -initrd "$room/initrd" -serial "file:$room/console" \
