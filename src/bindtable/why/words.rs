@@ -27,7 +27,8 @@ pub fn notes() -> &'static str {
 It runs COMMAND as the shell would: the same process number, parent, group, terminal and exit status.
 When a bind, listen or connect of it, or of what it starts, fails with EADDRINUSE, EADDRNOTAVAIL,
 EACCES, EPERM or EINVAL, it says why on standard error, before the program itself hears of it. It says
-nothing else. The same failure again is counted: \"again, N times\".
+nothing else. The same failure again is counted: \"again, N times\". If something else is in the way by
+then, that is explained; of a program that tries again and again, once a second at most.
 
 A tracer (ptrace) stands beside the command, and a filter (seccomp) stops these calls for it. The
 tracer ignores TERM, INT and HUP, and stays until the last process that the command has started ends.
@@ -36,7 +37,8 @@ for an ordinary user, setuid programs and file capabilities have no effect; as r
 If an old connection without a process is in the way, the tracer binds the port itself for a moment,
 to learn which option that connection kept. If the path of a Unix socket is, it asks by a connect, which
 makes no connection, whether a process has it. Within it strace and gdb cannot trace. With --pid each
-system call stops, which is slow; Ctrl+C ends it. If COMMAND is process 1, the tracer is a child of it.
+system call stops, which is slow; Ctrl+C ends that, and while Ctrl+Z stops the tracer, the process
+stands still. If COMMAND is process 1, the tracer is a child of it.
 
 Not seen: calls that a filter of the program's own refuses, bind and connect by io_uring, and what
 another process does for COMMAND, as systemd does for systemctl and dockerd for docker.
@@ -50,15 +52,15 @@ be traced, 2 if the arguments are wrong.",
 运行 COMMAND，与直接在 shell 里运行没有区别：进程号、父进程、进程组、终端和退出状态都不受影响。
 COMMAND 或者它启动的进程调用 bind、listen、connect 失败，错误是 EADDRINUSE、EADDRNOTAVAIL、
 EACCES、EPERM 或 EINVAL 时，先在标准错误上说明原因，再让程序得到这个错误；其余时候什么也不输出。
-同样的失败再次发生，只计数：“又发生了 N 次”。
+同样的失败再次发生，只计数：“又发生了 N 次”。如果冲突的对象变了，就重新说明；程序反复重试时，每秒最多一次。
 
 命令由另一个进程跟踪（ptrace），过滤器（seccomp）只让上述调用停下来。跟踪进程忽略 TERM、INT 和 HUP，
 等命令启动的最后一个进程结束才退出。如果它被 KILL 杀掉，此后这些调用都会失败，返回 ENOSYS：请重新启动命令。
 以普通用户身份运行时，setuid 程序和文件的 capability 不生效；以 root 身份运行时照常生效。如果冲突的是
 不属于任何进程的旧连接，跟踪进程会自己短暂绑定这个端口，随即释放，由此查出旧连接的选项；如果冲突的是
 Unix 套接字的路径，就用一次不建立连接的 connect 查出还有没有进程在用。被跟踪的命令里不能再用 strace 和 gdb。
-用 --pid 时，每个系统调用都要停一下，所以很慢；按 Ctrl+C 停止跟踪。COMMAND 是 1 号进程时，
-跟踪进程会成为它的子进程。
+用 --pid 时，每个系统调用都要停一下，所以很慢；按 Ctrl+C 停止跟踪；如果按 Ctrl+Z 暂停跟踪进程，
+被跟踪的进程也会停住。COMMAND 是 1 号进程时，跟踪进程会成为它的子进程。
 
 看不到的有：被程序自己的过滤器拒绝的调用，通过 io_uring 发起的 bind 和 connect，以及别的进程替 COMMAND
 做的事：systemctl 背后是 systemd，docker 背后是 dockerd。
