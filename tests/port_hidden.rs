@@ -449,9 +449,9 @@ fn zero_of_two_families() {
     let range = [40_000, 40_001];
     let servers = [("0.0.0.0", false), ("::", false), ("::", true)];
     for (held, left, tells) in [
-        (("::", true), [2, 0, 0], "At 0.0.0.0: 0 in use, 2 free. At ::: 2 in use, 0 free."),
-        (("::1", false), [2, 0, 0], "At 0.0.0.0: 0 in use, 2 free. At ::: 2 in use, 0 free."),
-        (("0.0.0.0", false), [0, 0, 2], "At :: with IPV6_V6ONLY: 0 in use, 2 free."),
+        (("::", true), [2, 0, 0], "At 0.0.0.0, in use: 0; free: 2. At ::, in use: 2; free: 0."),
+        (("::1", false), [2, 0, 0], "At 0.0.0.0, in use: 0; free: 2. At ::, in use: 2; free: 0."),
+        (("0.0.0.0", false), [0, 0, 2], "At :: with IPV6_V6ONLY, in use: 0; free: 2."),
         (("::", false), [0, 0, 0], "In use: 2; free: 0."),
     ] {
         let held = range.map(|port| bind_here(held.0, port, held.1).expect("it is free"));
@@ -489,7 +489,7 @@ fn zero() {
     assert!(!finding.to_string().contains("bind-address-no-port"), "listeners have all: {finding}");
     assert!(text(&help(&finding, "widen")["command"]).contains("ip_local_port_range='1024 40003'"));
     let (_, told) = said(&["0"]);
-    assert!(told.contains("of which 1 are reserved. At 0.0.0.0: 3 in use, 0 free."), "{told}");
+    assert!(told.contains("of which 1 are reserved. At 0.0.0.0, in use: 3; free: 0."), "{told}");
     assert_eq!(asked(&["127.0.0.2:0"]).0, 0, "at another address they are free");
     drop(rest);
     let server = std_listener("127.0.0.1");

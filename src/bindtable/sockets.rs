@@ -149,7 +149,8 @@ pub fn std_error(errno: Errno) -> io::Error {
     io::Error::from_raw_os_error(errno.raw_os_error())
 }
 
-/// Every connection to that address: as the kernel lists them, or else as [`in_proc`] has it. It fails with what reading the tables says.
+/// Every connection to that address: as the kernel lists them, or else as [`in_proc`] has it. It fails with what
+/// reading the tables says.
 pub fn connections_to(proto: Proto, peer: SocketAddr) -> io::Result<Vec<Listed>> {
     let ports = [0, peer.port()];
     let all = dump(proto, AF_INET, ports, ALL_BUT_BOUND).map(|mut all| {

@@ -87,6 +87,8 @@ def leave(words, stays=False):
     accepted.close()
     over.recv(1)
     over.close()
+    while not any(line.split()[3] == "06" for line in open("/proc/net/tcp")):  # TIME_WAIT
+        time.sleep(0.01)
     if stays:
         client.close()
         return server
@@ -493,11 +495,11 @@ def unix_elsewhere():
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        ctypes.CDLL(None).unshare(0x4000_0000)  # CLONE_NEWNET
+        assert ctypes.CDLL(None).unshare(0x4000_0000) == 0  # CLONE_NEWNET
         held = listener(path, socket.AF_UNIX)
         os.write(writing, b"x")
         time.sleep(100)
-        held.close()
+        del held
     os.read(reading, 1)
     tried(new(socket.AF_UNIX).bind, path)
     os.kill(child, 9)

@@ -60,7 +60,7 @@ pub struct Holder {
 pub enum Resists {
     /// It ignores SIGTERM.
     Ignores,
-    /// Each of its threads blocks SIGTERM, and it has no signalfd(2).
+    /// Each of its threads blocks SIGTERM, and no signalfd(2) of it reads that.
     Blocks,
     /// It is process 1 of a PID namespace, and does not handle SIGTERM: pid_namespaces(7).
     IsInit,
@@ -460,15 +460,16 @@ fn is_in_other_pid_namespace(pid: i32) -> bool {
 
 /// Whether every thread blocks SIGTERM.
 fn are_all_blocked(pid: i32) -> bool {
-    let blocks = |tid: i32| {
-        let set = status_field(&format!("{pid}/task/{tid}"), "SigBlk:");
-        set.is_none_or(|set| u64::from_str_radix(&set, 16).is_ok_and(|set| set & TERM != 0))
-    };
-    threads(pid).into_iter().flatten().all(blocks)
+    threads(pid).into_iter().flatten().all(|tid| blocks(pid, tid))
 }
 
-/// Whether it may take a signal without a handler: by a descriptor, signalfd(2), or in a thread that waits for one,
-/// sigwaitinfo(2).
+/// Whether the thread blocks SIGTERM: not while it waits for it, sigwaitinfo(2).
+fn blocks(pid: i32, tid: i32) -> bool {
+    let set = status_field(&format!("{pid}/task/{tid}"), "SigBlk:");
+    set.is_none_or(|set| u64::from_str_radix(&set, 16).is_ok_and(|set| set & TERM != 0))
+}
+
+/// Whether it may take SIGTERM without a handler: by a descriptor, signalfd(2), or in a thread that waits for it.
 fn reads_signals(pid: i32) -> bool {
     /// rt_sigtimedwait, by `asm/unistd.h`.
     const WAIT: &str = if cfg!(target_arch = "x86_64") { "128 " } else { "137 " };
@@ -479,7 +480,7 @@ fn reads_signals(pid: i32) -> bool {
     };
     let waits = |tid: i32| {
         let call = fs::read_to_string(format!("/proc/{pid}/task/{tid}/syscall"));
-        call.is_ok_and(|call| call.starts_with(WAIT))
+        call.is_ok_and(|call| call.starts_with(WAIT)) && !blocks(pid, tid)
     };
     numbers(&format!("/proc/{pid}/fd")).is_ok_and(|mut all| all.any(is_signalfd))
         || threads(pid).into_iter().flatten().any(waits)
@@ -492,8 +493,10 @@ fn stands_still(thread: Thread) -> bool {
     let look = || {
         let status = fs::read_to_string(thread.file("status")).ok()?;
         let tracer = field(&status, "TracerPid:")?;
-        let name = fs::read_to_string(format!("/proc/{tracer}/comm")).unwrap_or_default();
-        let is_held = field(&status, "State:")?.starts_with('t') && name.trim() != "bindtable-why";
+        let tracer = stat(&fs::read_to_string(format!("/proc/{tracer}/stat")).ok()?)?;
+        // One that is to let it go on at once may be waiting for a processor.
+        let waits = tracer.state != 'R' && tracer.name.raw() != "bindtable-why";
+        let is_held = waits && field(&status, "State:")?.starts_with('t');
         is_held.then(|| field(&status, "voluntary_ctxt_switches:")).flatten()
     };
     look().is_some_and(|before| {

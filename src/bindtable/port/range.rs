@@ -3,10 +3,10 @@
 use super::finding::{ServerOption, Socket, Status};
 use super::holders::Holders;
 use super::judge::Owner;
-use crate::kernel::bind::Sock;
 use super::target::{Question, Range, Target};
 use super::words;
 use crate::kernel::Proto;
+use crate::kernel::bind::Sock;
 use crate::sockets::{self, Listed, State};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +17,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub struct RangeFinding {
     pub protocol: Proto,
     port: u16,
-    /// The address that a server would bind; without one, each of the two wildcards.
+    /// The address that a server would bind; without one, the wildcards.
     pub address: Option<IpAddr>,
     /// Whether a port is left where the fewest are.
     pub status: Status,
@@ -30,7 +30,7 @@ pub struct RangeFinding {
     /// Those that are left at the address; without one, at the wildcard that has fewer.
     #[serde(flatten)]
     pub fewest: Left,
-    /// At each of those addresses.
+    /// At each of those addresses, and at `::` with IPV6_V6ONLY, too.
     pub addresses: Vec<Left>,
     /// The sockets on them, by state.
     pub states: BTreeMap<State, usize>,

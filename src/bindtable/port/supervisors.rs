@@ -13,8 +13,7 @@ use std::path::{Path, PathBuf};
 const SUPERVISORS: [&str; 4] = ["supervisord", "runsv", "s6-supervise", "supervise"];
 
 /// Programs that give what they run a session of its own, and are no login: a script, too, by setsid(1).
-const PASSING_ON: [&str; 9] =
-    ["su", "runuser", "sudo", "doas", "setsid", "sh", "bash", "dash", "busybox"];
+const PASSING_ON: [&str; 8] = ["su", "runuser", "sudo", "doas", "setsid", "sh", "bash", "dash"];
 
 /// The commands for the supervisor of the holders, and for those of them that it does not reach.
 pub fn stop(holders: &BTreeSet<&Holder>) -> Option<String> {
@@ -88,12 +87,21 @@ fn supervisorctl(supervised: &Holder, supervisor: &Holder) -> Option<String> {
         let file = file.strip_prefix("/").unwrap_or(file);
         PathBuf::from(format!("/proc/{}/root", supervisor.pid)).join(file)
     };
-    let usual = ["supervisord.conf", "etc/supervisord.conf"].map(|file| folder.join(file));
+    let usual = [
+        "supervisord.conf",
+        "etc/supervisord.conf",
+        "/etc/supervisord.conf",
+        "/etc/supervisor/supervisord.conf",
+    ];
+    let usual = usual.map(|file| folder.join(file));
     let file = named_file(supervisor.pid).map(|file| folder.join(file));
     let file = file.or_else(|| usual.into_iter().find(|file| inside(file).exists()));
     let text = file.as_ref().and_then(|file| fs::read_to_string(inside(file)).ok());
-    let can_talk =
-        |text: &String| text.contains("[supervisorctl]") && text.contains("_http_server]");
+    let can_talk = |text: &String| {
+        let has = |section: &str| text.lines().any(|line| line.starts_with(section));
+        has("[include]")
+            || has("[supervisorctl]") && (has("[unix_http_server") || has("[inet_http_server"))
+    };
     if text.is_some_and(|text| !can_talk(&text)) {
         return Some(format!("kill {}", number_in(supervisor, supervisor)?));
     }

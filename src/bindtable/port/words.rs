@@ -395,12 +395,12 @@ pub(super) fn more_sockets(count: usize) -> String {
 pub(super) fn more_processes(count: usize) -> String {
     match count {
         1 => say!(
-            "SIGTERM does not end one more process either: see --format json.",
-            "另外还有 1 个进程，SIGTERM 也停不掉：见 --format json。"
+            "A plain kill alone does not end one more process either: see --format json.",
+            "另外还有 1 个进程，单用普通的 kill 也停不掉，见 --format json。"
         ),
         _ => say!(
-            "SIGTERM does not end {count} more processes either: see --format json.",
-            "另外还有 {count} 个进程，SIGTERM 也停不掉：见 --format json。"
+            "A plain kill alone does not end {count} more processes either: see --format json.",
+            "另外还有 {count} 个进程，单用普通的 kill 也停不掉，见 --format json。"
         ),
     }
 }
@@ -1035,11 +1035,11 @@ pub(super) fn range_answer(finding: &RangeFinding) -> String {
     let has_place = differ || finding.address.is_some();
     let left = |Left { address, ipv6_only, in_use, free }: &Left| match has_place {
         true if *ipv6_only => say!(
-            " At {address} with IPV6_V6ONLY: {in_use} in use, {free} free.",
+            " At {address} with IPV6_V6ONLY, in use: {in_use}; free: {free}.",
             "绑定 {address} 且设置 IPV6_V6ONLY 时：占用 {in_use} 个，空闲 {free} 个。"
         ),
         true => say!(
-            " At {address}: {in_use} in use, {free} free.",
+            " At {address}, in use: {in_use}; free: {free}.",
             "绑定 {address} 时：占用 {in_use} 个，空闲 {free} 个。"
         ),
         false => say!(" In use: {in_use}; free: {free}.", "占用 {in_use} 个，空闲 {free} 个。"),

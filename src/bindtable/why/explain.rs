@@ -273,12 +273,12 @@ impl Explanation<'_> {
         match (relation, from) {
             _ if first.is_connection || (relation.is_none() && !first.has_process) => {
                 let descriptors = self.own_descriptors();
-                let ends = match descriptors.is_empty() {
-                    true => stop,
-                    false => Some(Help::CloseFirst { descriptors }),
-                };
-                let ends = ends.filter(|_| help.is_empty());
-                help.extend(ends.into_iter().flat_map(|ends| [ends, Help::WaitAfter]));
+                let close = (!descriptors.is_empty()).then_some(Help::CloseFirst { descriptors });
+                let ends: Vec<Help> = close.into_iter().chain(stop).collect();
+                if help.is_empty() && !ends.is_empty() {
+                    help.extend(ends);
+                    help.push(Help::WaitAfter);
+                }
                 help.extend(self.wait());
             }
             _ if self.reason == Some(Reason::OtherUser) => {

@@ -117,7 +117,9 @@ pub fn look(failure: &Failure, address: SocketAddr) -> std::io::Result<Found> {
         // Nobody can read the options of a TIME_WAIT, but a bind decides by them.
         binds::learn_options(&mut sockets, &question);
     }
-    infer_options(&mut sockets);
+    if proto == Proto::Tcp {
+        infer_options(&mut sockets);
+    }
     let owners: Vec<Owner> = sockets.iter().map(owner).collect();
     let answer = judge::judge(proto, &new, &owners);
     let (decides, rule) = match answer {
@@ -165,18 +167,17 @@ pub fn look(failure: &Failure, address: SocketAddr) -> std::io::Result<Found> {
     })
 }
 
-/// What is left of a connection was of a server that could bind beside the sockets that are there, or they beside
-/// it: without SO_REUSEPORT, all of them have SO_REUSEADDR or none has.
+/// What is left of a connection was of a server that could bind beside each socket of TCP that conflicts with it, or
+/// that socket beside it: without SO_REUSEPORT, both have SO_REUSEADDR or neither has.
 fn infer_options(sockets: &mut [Socket]) {
-    let known: Vec<(IpAddr, bool)> = sockets
-        .iter()
-        .filter(|socket| socket.has_inode && socket.reuseport == Some(false))
-        .filter_map(|socket| Some((socket.address.to_canonical(), socket.reuseaddr?)))
-        .collect();
+    let known = sockets.iter().filter(|it| it.has_inode && it.reuseport == Some(false));
+    let owner = |it: &Socket| Some((Owner::new(it, ServerOption::Nothing), it.reuseaddr?));
+    let known: Vec<(Owner, bool)> = known.filter_map(owner).collect();
     for socket in sockets.iter_mut().filter(|it| !it.has_inode && it.all_have[0].is_none()) {
-        let ip = socket.address.to_canonical();
-        let is_near = |its: &IpAddr| *its == ip || its.is_unspecified();
-        let mut near = known.iter().filter(|(its, _)| is_near(its)).map(|(_, has_it)| *has_it);
+        let server = judge::new_socket(socket.address, ServerOption::Nothing, 0, false);
+        let server = Sock { device: socket.device_index.unwrap_or(0), ..server };
+        let near = known.iter().filter(|(owner, _)| owner.conflicts_with(Proto::Tcp, &server));
+        let mut near = near.map(|(_, has_it)| *has_it);
         let first = near.next();
         socket.all_have[0] = first.filter(|first| near.all(|other| other == *first));
     }
@@ -199,7 +200,8 @@ const ENOUGH: Duration = Duration::from_millis(10);
 /// The traced ones come first. If one of them was seen to bind the port, and each socket has been
 /// found, no other can have it: descriptors are inherited. The others follow, from both ends: a server
 /// was mostly started just now, or long ago. If each socket has been found and enough time has gone,
-/// only the kin of those that hold it are looked at. For what nobody has shown then, the other threads are.
+/// only the kin of those that hold it are looked at. For a socket that nobody has shown then,
+/// their other threads are looked at, too.
 fn holders_of(failure: &Failure, inodes: &BTreeSet<u64>) -> Holders {
     let mut holders = Holders::default();
     if inodes.is_empty() {
@@ -410,8 +412,8 @@ pub fn unix_sockets(failure: &Failure, file: Option<&File>) -> Vec<Obstacle> {
     obstacles.collect()
 }
 
-/// What stops those who hold the socket, as `bindtable port` advises it: a service or a container, if it is not
-/// the one in which the failed call was made.
+/// What stops those who hold the socket as a whole, as `bindtable port` advises it: a service or a container, if it
+/// is not the one in which the failed call was made.
 fn stop(failure: &Failure, question: &Question, socket: &Socket) -> Option<Stop> {
     let own = holders::process(failure.pid);
     let is_shared = |holder: &Holder| {
@@ -428,7 +430,7 @@ fn stop(failure: &Failure, question: &Question, socket: &Socket) -> Option<Stop>
     };
     let is_whole =
         |command: &String| !command.starts_with("kill ") && !socket.processes.iter().any(is_shared);
-    advised.filter(is_whole).or_else(|| kill_command(&socket.processes)).map(Stop::Command)
+    advised.filter(is_whole).map(Stop::Command)
 }
 
 /// The command that ends the holders.

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 impl Explanation<'_> {
@@ -27,14 +27,12 @@ impl Explanation<'_> {
                 let file = open_there(failure, path);
                 self.in_the_way = look::unix_sockets(failure, file.as_ref());
                 let found = file.as_ref().and_then(|file| file.metadata().ok());
-                let is_socket = found.is_some_and(|file| {
-                    rustix::fs::FileType::from_raw_mode(file.mode()) == rustix::fs::FileType::Socket
-                });
+                let is_file = found.is_some_and(|file| !file.file_type().is_socket());
                 let is_bound = match self.in_the_way.is_empty() {
                     true => file.as_ref().and_then(unix::is_bound),
                     false => Some(true),
                 };
-                self.of_path(shown(failure, path), is_socket, is_bound);
+                self.of_path(shown(failure, path), is_file, is_bound);
             }
             (Errno::ADDRINUSE, _) => {
                 self.in_the_way = look::unix_sockets(failure, None);
@@ -63,9 +61,9 @@ impl Explanation<'_> {
     }
 
     /// EADDRINUSE of a path, which may have a name for a reader's shell.
-    fn of_path(&mut self, path: Option<(String, bool)>, is_socket: bool, is_bound: Option<bool>) {
+    fn of_path(&mut self, path: Option<(String, bool)>, is_file: bool, is_bound: Option<bool>) {
         match is_bound {
-            _ if !is_socket => self.say(Reason::PathIsFile, [Help::OtherPath]),
+            _ if is_file => self.say(Reason::PathIsFile, [Help::OtherPath]),
             None => self.say(Reason::PathUnknown, [Help::AsRoot]),
             Some(false) => {
                 let help = match path {
@@ -113,10 +111,14 @@ fn open_there(failure: &Failure, path: &Path) -> Option<File> {
     match (of_itself, folder) {
         (Some(path), _) => open_here(&path),
         (None, Some(folder)) => {
-            let root = open_here(Path::new(&format!("/proc/{thread}/root")))?;
+            let root = PathBuf::from(format!("/proc/{thread}/root"));
             let path = folder.join(path);
             let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC);
-            openat2(&root, &path, how.resolve(ResolveFlag::RESOLVE_IN_ROOT)).ok().map(File::from)
+            let how = how.resolve(ResolveFlag::RESOLVE_IN_ROOT);
+            let opened = open_here(&root).and_then(|root| openat2(&root, &path, how).ok());
+            // Before Linux 5.6, or through a link as /proc/PID/fd/3.
+            let outside = || open_here(&root.join(path.strip_prefix("/").unwrap_or(&path)));
+            opened.map(File::from).or_else(outside)
         }
         (None, None) => open_here(&Path::new(&format!("/proc/{thread}/cwd")).join(path)),
     }

@@ -21,8 +21,8 @@ const SHOWN: usize = 3;
 pub struct Report {
     pub text: String,
     pub headline: String,
-    /// What the text rests on: the condition, and the sockets in the way with the first process of each. If it is the
-    /// same once more, nothing is said but how often.
+    /// What the text rests on: the condition, and the sockets in the way with the first process of each; of connections, only the
+    /// one that decides. If it is the same once more, nothing is said but how often.
     pub gist: String,
     /// SO_REUSEADDR, and SO_REUSEPORT, if it is known.
     pub helps: [Option<bool>; 2],

@@ -181,6 +181,8 @@ impl Tracer {
                     while self.threads.len() > 1
                         && let Ok(Some(more)) = wait(any | WaitOptions::NOHANG)
                     {
+                        // execve of another thread takes the number of a first thread that has stopped.
+                        stops.retain(|(thread, _)| *thread != more.0);
                         stops.push(more);
                     }
                     for (thread, status) in stops {
@@ -582,7 +584,7 @@ fn process_of(thread: i32) -> i32 {
     if is_process(thread) { thread } else { number_of(thread, "Tgid:").unwrap_or(thread) }
 }
 
-/// Whether the thread is a zombie.
+/// Whether the thread has ended: a zombie, or gone.
 fn has_ended(process: i32, thread: i32) -> bool {
     let state = status_field(&format!("{process}/task/{thread}"), "State:");
     state.is_none_or(|state| state.starts_with(['Z', 'X']))

@@ -52,7 +52,7 @@ pub fn at_file(file: &Metadata, name: Option<&OsStr>) -> Vec<Found> {
                 other.is_ok_and(|other| (other.dev(), other.ino()) == (file.dev(), inode))
             };
             let has_name = Path::new(its).file_name() == name;
-            if its.starts_with('/') { is_the_file() } else { has_name && process == HERE }
+            has_name && if its.starts_with('/') { is_the_file() } else { process == HERE }
         })
     };
     let found = dump(is_it).unwrap_or_else(|_| listed(HERE));

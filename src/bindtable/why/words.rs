@@ -737,19 +737,15 @@ pub(super) fn reason(explanation: &Explanation) -> Option<String> {
 pub(super) fn mistakes(explanation: &Explanation) -> Vec<String> {
     let new = explanation.failure.subject.descriptor;
     let say = |mistake: &Mistake| match mistake {
-        Mistake::OptionElsewhere { option, descriptor, is_enough: true } => Some(say!(
-            "{option} is set on descriptor {descriptor}, another socket. bind was called on {new}: set \
-             it there.",
+        Mistake::OptionElsewhere { option, descriptor, is_enough } => Some(say!(
+            "{option} is set on descriptor {descriptor}, another socket. bind was called on {new}: {there}",
             "{option} 设置在文件描述符 {descriptor} 上，那是另一个套接字。\
-             应当设置在调用 bind 的文件描述符 {new} 上。",
-            option = option.name()
-        )),
-        Mistake::OptionElsewhere { option, descriptor, is_enough: false } => Some(say!(
-            "{option} is set on descriptor {descriptor}, another socket than the {new} on which bind was \
-             called. Here it would not be enough.",
-            "{option} 设置在文件描述符 {descriptor} 上，而调用 bind 的是另一个套接字 {new}。\
-             不过在这里，只改这一处还不够。",
-            option = option.name()
+             调用 bind 的是 {new}：{there}",
+            option = option.name(),
+            there = match is_enough {
+                true => words!("set it there.", "应当设置在这里。"),
+                false => words!("there it would not be enough.", "就算设置在这里，也还不够。"),
+            }
         )),
         Mistake::TwoFamilies { .. } => Some(say!(
             "A socket at :: takes IPv4, too, if IPV6_V6ONLY is off.",
