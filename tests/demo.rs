@@ -1090,7 +1090,7 @@ fn signals_ignored() {
         start(wrapper).shows(OUTCOMES[0]);
     }
     for wrapper in [&["nohup"][..], ignoring] {
-        let mut demo = start(wrapper);
+        let mut demo = Demo::wrapped(wrapper); // all of it, so that it does not end before the signal
         let mut process = Process::start(&mut demo.command);
         process.stdout.wait_for("Address already in use");
         process.signal(Signal::SIGINT);
