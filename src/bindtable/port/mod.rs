@@ -2,9 +2,10 @@
 //!
 //! [`look`] asks the kernel for the sockets ([`sockets`]) and the processes that hold them
 //! ([`holders`]), applies the kernel's rule to them ([`judge`]), names the puzzling cases ([`cases`])
-//! and what helps ([`advice`]). [`beside`] has what has the port elsewhere. What it does to the port stands in [`binds`], all of it. [`target`] is
-//! the question, and [`finding`] the answer. [`print`] lays it out; every sentence that a reader sees is
-//! in [`words`].
+//! and what helps ([`advice`], and [`supervisors`] for the servers that they start). [`beside`] has what
+//! has the port elsewhere. What it does to the port stands in [`binds`], all of it. [`target`] is the
+//! question, and [`finding`] the answer. [`print`] lays it out; every sentence that a reader sees is in
+//! [`words`].
 
 pub mod advice;
 mod beside;
