@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-const TRIALS: [(&str, fn()); 81] = [
+const TRIALS: [(&str, fn()); 82] = [
     ("why_input", input),
     ("why_exit_status", exit_status),
     ("why_quiet", quiet),
@@ -45,6 +45,7 @@ const TRIALS: [(&str, fn()); 81] = [
     ("why_outsider", outsider),
     ("why_beside_time_wait", beside_time_wait),
     ("why_own_and_left", own_and_left),
+    ("why_another_address", another_address),
     ("why_both_protocols", both_protocols),
     ("why_other_user", other_user),
     ("why_workers", workers),
@@ -700,6 +701,18 @@ fn beside_time_wait() {
     );
 }
 
+/// A TIME_WAIT at another address than the listener's has options of its own, which a bind there tells.
+fn another_address() {
+    has(
+        &fails(&["another_address"]).stderr,
+        &[
+            "LISTEN 127.0.0.2:3459",
+            "TIME_WAIT 127.0.0.1:3459",
+            "Bind once, or close descriptor 4 first. Then wait for what is left",
+        ],
+    );
+}
+
 /// The process has a listener and a TIME_WAIT of it, or a connection and a TIME_WAIT: what it closes is not enough,
 /// where one of both had no SO_REUSEADDR.
 fn own_and_left() {
@@ -999,9 +1012,18 @@ fn unix_elsewhere() {
     holder.stdout.wait_for("ready");
     let told =
         fails(&["unix_once", path.with_file_name("name").to_str().expect("it is a text")]).stderr;
-    has(&told, &["a process has it", "Use another path"]); // renamed, so that nothing tells whose it is
+    let pid = holder.pid();
+    has(&told, &["LISTEN", &format!("({pid})"), "a process has it", &format!("kill {pid}; rm -f")]);
     let told = fails(&["unix_elsewhere", folder]).stderr;
     has(&told, &["LISTEN", "a child", "a process has it"]);
+    // Another file system has a file with that name and number.
+    let mut command = why(&[]);
+    let mount = "mkdir \"$3/a\" \"$3/b\" && mount -t tmpfs none \"$3/a\" && mount -t tmpfs none \"$3/b\" && \
+                 exec \"$0\" \"$@\"";
+    command.args(["unshare", "--mount", "sh", "-c", mount]).args([python(), script()]);
+    let told = run(command.args(["unix_alike", folder])).stderr;
+    has(&told, &["left behind", &format!("{folder}/b/same")]);
+    assert!(!flat(&told).contains("kill "), "{told}");
 }
 
 fn unix_refused() {

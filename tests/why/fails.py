@@ -96,6 +96,21 @@ def leave(words, stays=False):
     return open_, client
 
 
+def another_address():
+    """A TIME_WAIT of a server without SO_REUSEADDR at one address, a listener with it at another."""
+    server, other = listener(), new(reuse=True)
+    client = socket.create_connection(LOOPBACK)
+    server.accept()[0].close()
+    client.recv(1)
+    client.close()
+    server.close()
+    while not any(line.split()[3] == "06" for line in open("/proc/net/tcp")):  # TIME_WAIT
+        time.sleep(0.01)
+    other.bind(("127.0.0.2", PORT))
+    other.listen()
+    tried(new(reuse=True).bind, ("0.0.0.0", PORT))
+
+
 def left():
     """What there is, and the option of the next: stays or goes, words of the old one, of the new one."""
     held = leave(sys.argv[3], sys.argv[2] == "stays")
@@ -504,6 +519,16 @@ def unix_elsewhere():
     tried(new(socket.AF_UNIX).bind, path)
     os.kill(child, 9)
     os.wait()
+
+
+def unix_alike():
+    """On two file systems: a listener, and what another has left, under one name and one number."""
+    held, left = (os.path.join(sys.argv[2], folder, "same") for folder in "ab")
+    server = listener(held, socket.AF_UNIX)
+    listener(left, socket.AF_UNIX).close()
+    assert os.stat(held).st_ino == os.stat(left).st_ino
+    tried(new(socket.AF_UNIX).bind, left)
+    server.close()
 
 
 def closed_unix():

@@ -243,6 +243,9 @@ impl Explanation<'_> {
                 }
                 (Some(true), Some(false)) => Reason::OldLacksOption { several: false },
                 (Some(true), _) => Reason::Unknown,
+                (_, known) if self.in_the_way.iter().any(|old| old.reuseaddr != known) => {
+                    Reason::NewLacksOptionOldUnknown
+                }
                 (_, Some(true)) => Reason::NewLacksOption,
                 (_, Some(false)) => Reason::BothLackOption,
                 (_, None) => Reason::NewLacksOptionOldUnknown,
@@ -357,6 +360,7 @@ impl Explanation<'_> {
         let failure = self.failure;
         let first = &self.in_the_way[0];
         let descriptors = self.own_descriptors();
+        let is_left = self.in_the_way.iter().any(|old| !old.has_process);
         let own = first.processes.iter().find(|holder| holder.pid == failure.pid);
         let Some(descriptor) = own.and_then(|own| own.descriptors.first().copied()) else { return };
         // An address of IPv4 is one, mapped or not.
@@ -369,6 +373,7 @@ impl Explanation<'_> {
                 IpAddr::V4(_) => failure.subject.descriptor,
             };
             self.help = vec![Help::V6Only { descriptor }];
+            self.help.extend(is_left.then_some(Help::WaitAfter));
             return;
         }
         let is_path = matches!(failure.address, Some(Address::Path(_)));
@@ -378,7 +383,6 @@ impl Explanation<'_> {
             1 => Help::BindOnce { descriptors },
             _ => Help::BindOnceShared { descriptors },
         }];
-        let is_left = self.in_the_way.iter().any(|old| !old.has_process);
         self.help.extend(is_left.then_some(Help::WaitAfter));
     }
 
@@ -428,7 +432,10 @@ impl Explanation<'_> {
         if is_udp {
             return;
         }
-        if failure.subject.local.is_some() {
+        if let Some(local) = failure.subject.local {
+            self.in_the_way = look::to_destination(failure, address).unwrap_or_default();
+            let own = (local.ip().to_canonical(), local.port());
+            self.in_the_way.retain(|old| (old.address.to_canonical(), old.port) == own);
             self.say(Reason::SameConnection, [Help::OtherPort]);
             return;
         }

@@ -111,10 +111,11 @@ pub fn look(failure: &Failure, address: SocketAddr) -> std::io::Result<Found> {
     let new = new_socket(failure, address);
     let owner = |socket: &Socket| Owner::new(socket, ServerOption::Nothing);
     let conflicts = |socket: &Socket| owner(socket).conflicts_with(proto, &new);
-    let are_left = sockets.iter().filter(|socket| conflicts(socket)).all(|old| !old.has_inode);
     let question = Question::new(address.into(), proto, false);
-    if proto == Proto::Tcp && subject.reuseaddr == Some(false) && are_left {
-        // Nobody can read the options of a TIME_WAIT, but a bind decides by them.
+    // Nobody can read the options of a TIME_WAIT, but a bind decides by them; of one alone, this one has.
+    let near: Vec<&Socket> = sockets.iter().filter(|socket| conflicts(socket)).collect();
+    let is_told = near.len() == 1 && subject.reuseaddr == Some(true);
+    if proto == Proto::Tcp && !is_told && near.iter().any(|old| old.is_nobodys()) {
         binds::learn_options(&mut sockets, &question);
     }
     if proto == Proto::Tcp {

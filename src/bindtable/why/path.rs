@@ -28,10 +28,11 @@ impl Explanation<'_> {
                 self.in_the_way = look::unix_sockets(failure, file.as_ref());
                 let found = file.as_ref().and_then(|file| file.metadata().ok());
                 let is_file = found.is_some_and(|file| !file.file_type().is_socket());
-                let is_bound = match self.in_the_way.is_empty() {
-                    true => file.as_ref().and_then(unix::is_bound),
-                    false => Some(true),
-                };
+                let is_bound = file.as_ref().and_then(unix::is_bound);
+                if is_bound == Some(false) {
+                    self.in_the_way.clear(); // of another file with that name and number
+                }
+                let is_bound = if self.in_the_way.is_empty() { is_bound } else { Some(true) };
                 self.of_path(shown(failure, path), is_file, is_bound);
             }
             (Errno::ADDRINUSE, _) => {

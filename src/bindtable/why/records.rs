@@ -129,11 +129,16 @@ impl Records {
         self.refused.remove(at)
     }
 
-    /// The binds of that port, or of that path or name; the latest last.
+    /// The binds of that port, or of that name; of a path, those of the same name in any folder, which may be
+    /// spelled otherwise; the latest last.
     pub fn binds(&self, address: &Address) -> impl Iterator<Item = &Bound> {
-        let is_near = move |other: &Address| match (address.port(), other.port()) {
-            (Some(port), Some(its)) => port == its,
-            _ => address == other,
+        let name = |path: &[u8]| path.rsplit(|byte| *byte == b'/').next().map(<[u8]>::to_vec);
+        let is_near = move |other: &Address| match (address, other) {
+            (Address::Path(path), Address::Path(its)) => name(path) == name(its),
+            _ => match (address.port(), other.port()) {
+                (Some(port), Some(its)) => port == its,
+                _ => address == other,
+            },
         };
         self.bound.iter().filter(move |bound| is_near(&bound.address))
     }

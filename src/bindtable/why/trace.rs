@@ -125,6 +125,7 @@ impl Tracer {
     /// each system call stops. It fails as ptrace(2) does; ESRCH: no such process.
     pub fn of_running(first: i32, sink: Sink, format: Format) -> Result<Self, Errno> {
         let first = number_of(first, "Tgid:").ok_or(Errno::SRCH)?;
+        let _ = nix::sys::prctl::set_name(c"bindtable-why"); // by which what it has stopped is known
         let mut tracer = Self::new(first, sink, format);
         tracer.threads.clear();
         (tracer.between, tracer.has_attached) = (Resume::ToCall, true);

@@ -6,6 +6,7 @@ use netlink_packet_core::Emitable;
 use netlink_packet_sock_diag::SockDiagMessage;
 use netlink_packet_sock_diag::unix::nlas::{Nla, UnixDiagName};
 use netlink_packet_sock_diag::unix::{ShowFlags, StateFlags, UnixRequest, UnixResponse};
+use nix::sched::{CloneFlags, setns};
 use rustix::fs::{major, minor};
 use rustix::io::Errno;
 use std::ffi::OsStr;
@@ -22,11 +23,36 @@ pub type Found = (u64, bool);
 /// The sockets that were bound to this file, which had that name: it may have been renamed since, as haproxy does.
 /// Those of other network namespaces, if this one has none.
 pub fn at_file(file: &Metadata, name: Option<&OsStr>) -> Vec<Found> {
-    let inode = file.ino();
+    let here = listed_at(file, name).unwrap_or_else(|_| {
+        in_proc(|its| {
+            let is_the_file = || {
+                let other = std::fs::metadata(format!("/proc/thread-self/root{its}"));
+                other.is_ok_and(|other| (other.dev(), other.ino()) == (file.dev(), file.ino()))
+            };
+            // Of what a relative name was relative to, nothing is told.
+            Path::new(its).file_name() == name && (!its.starts_with('/') || is_the_file())
+        })
+    });
+    if !here.is_empty() {
+        return here;
+    }
+    let there = |pid: i32| -> Vec<Found> {
+        let look = || {
+            let namespace = File::open(format!("/proc/{pid}/ns/net")).ok()?;
+            setns(namespace, CloneFlags::CLONE_NEWNET).ok()?; // of this thread alone
+            listed_at(file, name).ok()
+        };
+        std::thread::scope(|scope| scope.spawn(look).join().ok().flatten()).unwrap_or_default()
+    };
+    holders::namespaces().into_iter().flat_map(there).collect()
+}
+
+/// The sockets that sock_diag(7) lists at that file. It fails as that does.
+fn listed_at(file: &Metadata, name: Option<&OsStr>) -> io::Result<Vec<Found>> {
     let device = (major(file.dev()) << 20) | minor(file.dev()); // as the kernel has it: MKDEV
-    let is_it = |found: &UnixResponse| {
-        // The library keeps `struct unix_diag_vfs` to itself: the inode's number, and the device's.
-        let vfs = found.nlas.iter().find_map(|nla| match nla {
+    // The library keeps `struct unix_diag_vfs` to itself: the inode's number, and the device's.
+    let of = |found: &UnixResponse| {
+        found.nlas.iter().find_map(|nla| match nla {
             Nla::Vfs(vfs) => {
                 let mut bytes = [0; 8];
                 vfs.emit(&mut bytes);
@@ -34,36 +60,23 @@ pub fn at_file(file: &Metadata, name: Option<&OsStr>) -> Vec<Found> {
                 Some((u32::from_ne_bytes(number?), u32::from_ne_bytes(device?)))
             }
             _ => None,
-        });
-        // Of a file system that tells users another device than its own, only the name tells.
+        })
+    };
+    let is_number = |number: u32| u64::from(number) == file.ino() & 0xffff_ffff;
+    let exact =
+        dump(|found| of(found).is_some_and(|(number, its)| is_number(number) && its == device))?;
+    if !exact.is_empty() {
+        return Ok(exact);
+    }
+    // A file system may tell users another device than its own: then its name tells.
+    dump(|found| {
         let has_name = match found.name() {
             Some(UnixDiagName::Pathname(its)) => Path::new(its).file_name() == name,
             _ => false,
         };
-        vfs.is_some_and(|(number, its)| {
-            u64::from(number) == inode & 0xffff_ffff && (has_name || its == device)
-        })
-    };
-    // Of what a relative name was relative to, nothing is told.
-    let listed = |process: &str| {
-        in_proc(process, |its| {
-            let is_the_file = || {
-                let other = std::fs::metadata(format!("/proc/{process}/root{its}"));
-                other.is_ok_and(|other| (other.dev(), other.ino()) == (file.dev(), inode))
-            };
-            let has_name = Path::new(its).file_name() == name;
-            has_name && if its.starts_with('/') { is_the_file() } else { process == HERE }
-        })
-    };
-    let found = dump(is_it).unwrap_or_else(|_| listed(HERE));
-    if !found.is_empty() {
-        return found;
-    }
-    holders::namespaces().iter().flat_map(|pid| listed(&pid.to_string())).collect()
+        has_name && of(found).is_some_and(|(number, _)| is_number(number))
+    })
 }
-
-/// This thread, in `/proc`.
-const HERE: &str = "thread-self";
 
 /// Whether a socket is bound to the file, in whatever namespace: unix_find_bsd. A connect of a datagram socket
 /// makes no connection. None, if that is not to be told.
@@ -85,7 +98,7 @@ pub fn named(name: &[u8]) -> Vec<Found> {
     };
     dump(is_it).unwrap_or_else(|_| {
         let shown = String::from_utf8_lossy(name).replace('\0', "@");
-        in_proc(HERE, |name| name.strip_prefix('@') == Some(&shown))
+        in_proc(|name| name.strip_prefix('@') == Some(&shown))
     })
 }
 
@@ -108,9 +121,9 @@ fn dump(is_wanted: impl Fn(&UnixResponse) -> bool) -> io::Result<Vec<Found>> {
 }
 
 /// The rows of unix_seq_show: address, count, protocol, flags, type, state, inode, name.
-fn in_proc(process: &str, is_wanted: impl Fn(&str) -> bool) -> Vec<Found> {
+fn in_proc(is_wanted: impl Fn(&str) -> bool) -> Vec<Found> {
     const SO_ACCEPTCON: &str = "00010000";
-    let table = std::fs::read(format!("/proc/{process}/net/unix")).unwrap_or_default();
+    let table = std::fs::read("/proc/thread-self/net/unix").unwrap_or_default();
     let row = |line: &str| {
         let (mut fields, mut rest) = ([""; 7], line);
         for field in &mut fields {
