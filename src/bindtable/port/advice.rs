@@ -173,7 +173,7 @@ pub fn stop<'a>(question: &Question, in_the_way: &[&'a Socket]) -> Option<Help> 
             of_its_user(stop, its, question)
         }
         None if holders.is_empty() => return None,
-        None if holders.iter().any(|holder| holder.pid == 1 && !is_systemd(holder)) => {
+        None if holders.iter().any(|it| it.pid == 1 && !is_systemd(it) && !it.handles_term) => {
             return Some(Help::StopContainer);
         }
         None => {

@@ -49,6 +49,9 @@ pub struct Holder {
     /// Why SIGTERM does not end it.
     #[serde(skip)]
     pub resists: Option<Resists>,
+    /// Whether it handles SIGTERM.
+    #[serde(skip)]
+    pub handles_term: bool,
     /// The lines of its cgroup file.
     #[serde(skip)]
     pub cgroups: String,
@@ -393,7 +396,7 @@ fn holder(thread: Thread) -> Option<Holder> {
     let read = |file| fs::read(format!("/proc/{}/{file}", thread.pid)).ok();
     let read = |file| Some(String::from_utf8_lossy(&read(file)?).into_owned());
     let its = stat(&read("stat")?)?;
-    let resists = resists(thread, &its);
+    let (resists, handles_term) = (resists(thread, &its), its.caught & TERM != 0);
     let Stat { name, state, parent, .. } = its;
     // Of a leader that has ended its threads still have the memory.
     let command = fs::read(thread.file("cmdline")).unwrap_or_default();
@@ -418,6 +421,7 @@ fn holder(thread: Thread) -> Option<Holder> {
         is_elsewhere: lines != *OWN_CGROUPS,
         is_stopped: state == 'T',
         resists,
+        handles_term,
         cgroups: lines,
     })
 }
@@ -430,7 +434,7 @@ fn resists(thread: Thread, its: &Stat) -> Option<Resists> {
     let Thread { pid, .. } = thread;
     let is_of = |set: u64| set & TERM != 0;
     let may_wait = !is_of(its.caught); // what has a handler may block the signal for a moment
-    if is_of(its.ignored) {
+    if is_of(its.ignored) && !reads_signals(pid) {
         Some(Resists::Ignores)
     } else if may_wait && is_of(its.blocked) && are_all_blocked(pid) && !reads_signals(pid) {
         Some(Resists::Blocks)
@@ -597,8 +601,23 @@ fn container(path: &str) -> Option<Outside> {
         let of_template =
             part.strip_prefix("systemd-nspawn@").and_then(|it| it.strip_suffix(".service"));
         let name = ["lxc.payload.", "machine-"].iter().find_map(|start| part.strip_prefix(start));
-        name.or(of_template).map(Outside::from)
+        name.or(of_template).map(|name| Outside::from(unescaped(name)))
     })
+}
+
+/// A name from a unit's: systemd-escape(1).
+fn unescaped(name: &str) -> String {
+    let mut parts = name.split("\\x");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) if byte.is_ascii() => {
+                text = text + &char::from(byte).to_string() + &part[2..]
+            }
+            _ => text = text + "\\x" + part,
+        }
+    }
+    text
 }
 
 /// The options of a socket, by a copy of the descriptor (pidfd_getfd(2), Linux 5.6) that is closed

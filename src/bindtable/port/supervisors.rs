@@ -15,38 +15,48 @@ const SUPERVISORS: [&str; 4] = ["supervisord", "runsv", "s6-supervise", "supervi
 /// Programs that give what they run a session of its own, and are no login: a script, too, by setsid(1).
 const PASSING_ON: [&str; 8] = ["su", "runuser", "sudo", "doas", "setsid", "sh", "bash", "dash"];
 
-/// The commands for the supervisor of the holders, and for those of them that it does not reach.
-pub fn stop(holders: &BTreeSet<&Holder>) -> Option<String> {
-    let is_first = |holder: &&&Holder| !holders.iter().any(|other| other.pid == holder.parent);
-    let firsts: Vec<&&Holder> = holders.iter().filter(is_first).collect();
-    let [server] = firsts[..] else { return None };
-    let (supervised, supervisor) = supervised(server)?;
-    let control = control(&supervised, &supervisor)?;
-    let control = match is_elsewhere(supervisor.pid) {
-        true => {
-            let control = Outside::from(control);
-            format!("nsenter -t {} -a -r sh -c {}", supervisor.pid, control.quoted()?)
-        }
-        false => control,
-    };
-    // SIGTERM goes to the process that was started alone; and of runsv, s6 and daemontools no SIGKILL follows it.
-    let is_other = |it: &&Holder| it.pid != supervised.pid && !is_worker(it, holders);
-    let others: BTreeSet<&Holder> = holders.iter().copied().filter(is_other).collect();
-    match others.is_empty() {
-        true => Some(control),
-        false => Some(format!("{control}; {}", kill(&others))),
-    }
+/// A process that a supervisor has started, and those from it down to the holder.
+struct Line {
+    supervisor: Holder,
+    /// It comes last, and the holder first.
+    members: Vec<Holder>,
 }
 
-/// The process of the server's line that a supervisor has started, and the supervisor: the server itself, or what
-/// runs it, as a script. All of them are without a terminal, and of one session, but for what passes it on. A login
-/// and a job of cron are not the service's whose daemon has started them.
-fn supervised(server: &Holder) -> Option<(Holder, Holder)> {
-    let mut child = server.clone();
+/// The commands for the supervisors of the holders, and for those that these do not reach.
+pub fn stop(holders: &BTreeSet<&Holder>) -> Option<String> {
+    let lines: Vec<Line> = holders.iter().filter_map(|holder| line(holder)).collect();
+    let mut commands: Vec<String> = Vec::new();
+    let mut reached = BTreeSet::new();
+    for Line { supervisor, members } in &lines {
+        let supervised = members.last()?;
+        if reached.insert(supervised.pid) {
+            commands.push(command(supervised, supervisor)?);
+        }
+        reached.insert(supervisor.pid); // supervisord may hold a socket for its programs
+    }
+    if commands.is_empty() {
+        return None;
+    }
+    // SIGTERM goes to the process that was started alone; and of runsv, s6 and daemontools no SIGKILL follows it. What
+    // stands between it and the holder may start that again.
+    let all = holders.iter().copied().chain(lines.iter().flat_map(|line| &line.members));
+    let rest = all.filter(|it| !reached.contains(&it.pid) && !is_worker(it, holders));
+    let mut seen = BTreeSet::new();
+    let rest: BTreeSet<&Holder> = rest.filter(|it| seen.insert(it.pid)).collect();
+    commands.extend((!rest.is_empty()).then(|| kill(&rest)));
+    Some(commands.join("; "))
+}
+
+/// The line of the holder, if a supervisor is above it: the holder itself, or what runs it, as a script. All of them
+/// are without a terminal, and of one session, but for what passes it on. A login and a job of cron are not the
+/// service's whose daemon has started them.
+fn line(holder: &Holder) -> Option<Line> {
+    let mut members = vec![holder.clone()];
     loop {
+        let child = members.last()?;
         let parent = holders::process(child.parent)?;
         if SUPERVISORS.contains(&parent.name.raw()) {
-            return Some((child, parent));
+            return Some(Line { supervisor: parent, members });
         }
         let [(its, its_terminal), (above, terminal)] =
             [holders::session(child.pid)?, holders::session(parent.pid)?];
@@ -57,8 +67,18 @@ fn supervised(server: &Holder) -> Option<(Holder, Holder)> {
         if !is_one || its_terminal != 0 || terminal != 0 {
             return None;
         }
-        child = parent;
+        members.push(parent);
     }
+}
+
+/// What the supervisor is told; from another namespace, there.
+fn command(supervised: &Holder, supervisor: &Holder) -> Option<String> {
+    let control = control(supervised, supervisor)?;
+    if !is_elsewhere(supervisor.pid) {
+        return Some(control);
+    }
+    let control = Outside::from(control);
+    Some(format!("nsenter -t {} -a -r sh -c {}", supervisor.pid, control.quoted()?))
 }
 
 /// What the supervisor is told, where it runs.
@@ -79,8 +99,7 @@ fn control(supervised: &Holder, supervisor: &Holder) -> Option<String> {
     Some(format!("{first}{stop} {folder}"))
 }
 
-/// supervisorctl, with the file of this supervisord; or, if that has none to talk to, its end: SIGTERM ends its
-/// programs, too.
+/// supervisorctl, with the file of this supervisord; none, if that has nothing to talk to.
 fn supervisorctl(supervised: &Holder, supervisor: &Holder) -> Option<String> {
     let folder = holders::folder(supervisor.pid)?;
     let inside = |file: &Path| {
@@ -103,32 +122,43 @@ fn supervisorctl(supervised: &Holder, supervisor: &Holder) -> Option<String> {
             || has("[supervisorctl]") && (has("[unix_http_server") || has("[inet_http_server"))
     };
     if text.is_some_and(|text| !can_talk(&text)) {
-        return Some(format!("kill {}", number_in(supervisor, supervisor)?));
+        return None;
     }
     let ctl = match file {
         Some(file) => format!("supervisorctl -c {}", Outside::from(file.to_str()?).quoted()?),
         None => "supervisorctl".to_owned(),
     };
+    // supervisord tells its programs their names; one that has written over them has its number in the list.
+    if let [Some(group), Some(name)] =
+        ["GROUP", "PROCESS"].map(|kind| variable(supervised.pid, kind))
+    {
+        let name = Outside::from(format!("{group}:{name}"));
+        return Some(format!("{ctl} stop {}", name.quoted()?));
+    }
     let pid = number_in(supervisor, supervised)?;
     Some(format!("{ctl} stop $({ctl} status | awk '/ pid {pid},/ {{print $1}}')"))
 }
 
-/// The configuration file that supervisord(1) was given: `-c FILE`, `-cFILE`, `-nc FILE`, `--configuration=FILE`.
+/// `SUPERVISOR_GROUP_NAME` or `SUPERVISOR_PROCESS_NAME`, with which the process was started: supervisord(1).
+fn variable(pid: i32, kind: &str) -> Option<String> {
+    let all = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let start = format!("SUPERVISOR_{kind}_NAME=");
+    let all = String::from_utf8_lossy(&all);
+    all.split('\0').find_map(|variable| variable.strip_prefix(&start).map(str::to_owned))
+}
+
+/// The configuration file that supervisord(1) was given: `-c FILE`, `-cFILE`, `-nc FILE`, `--conf=FILE`.
 fn named_file(pid: i32) -> Option<String> {
     let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     let line = String::from_utf8_lossy(&line);
     let mut words = line.split('\0');
     while let Some(word) = words.next() {
-        let rest = match word.strip_prefix("--configuration") {
-            Some(rest) => rest.strip_prefix('=').unwrap_or(rest),
-            None => {
-                let letters = word.strip_prefix('-').unwrap_or_default();
-                match letters.trim_start_matches(['n', 'h', 'k', 's', 't', 'v']).strip_prefix('c') {
-                    Some(rest) => rest,
-                    None => continue,
-                }
-            }
-        };
+        // An option may be as short as nothing else begins with it.
+        let (long, value) = word.split_once('=').unwrap_or((word, ""));
+        let is_long = long.starts_with("--co") && "--configuration".starts_with(long);
+        let letters = word.strip_prefix('-').unwrap_or_default();
+        let short = letters.trim_start_matches(['n', 'h', 'k', 's', 't', 'v']).strip_prefix('c');
+        let Some(rest) = is_long.then_some(value).or(short) else { continue };
         return if rest.is_empty() { words.next() } else { Some(rest) }.map(str::to_owned);
     }
     None
