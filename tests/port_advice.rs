@@ -771,9 +771,9 @@ fn is_supervised(start: &str, script: &str, stop: &str, kills: bool) {
         let command = command.filter(|command| command.starts_with(stop))?;
         Some((command, only(&finding)["processes"][0]["pid"].clone()))
     });
-    let is_killed = advised
-        .split_once("; kill ")
-        .is_some_and(|(_, pids)| pids.split(' ').any(|word| word == pid.to_string()));
+    let pid = pid.to_string();
+    let killed = advised.split_once("; kill ").map(|(_, pids)| pids.split(' '));
+    let is_killed = killed.is_some_and(|mut pids| pids.any(|its| its == pid));
     assert_eq!(is_killed, kills, "{advised}");
     let mut command = Command::new("sh");
     let output = run(command.args(["-c", &advised]).current_dir(folder));
