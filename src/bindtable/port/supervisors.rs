@@ -4,7 +4,7 @@
 use super::advice::{is_worker, kill};
 use super::holders::{self, Holder, status_field};
 use crate::printable::Outside;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ struct Line {
 
 /// The commands for the supervisors of the holders, and for those that these do not reach.
 pub fn stop(holders: &BTreeSet<&Holder>) -> Option<String> {
-    let lines: Vec<Line> = holders.iter().filter_map(|holder| line(holder)).collect();
+    let lines = lines(holders);
     let mut commands: Vec<String> = Vec::new();
     let mut reached = BTreeSet::new();
     for Line { supervisor, members } in &lines {
@@ -45,6 +45,29 @@ pub fn stop(holders: &BTreeSet<&Holder>) -> Option<String> {
     let rest: BTreeSet<&Holder> = rest.filter(|it| seen.insert(it.pid)).collect();
     commands.extend((!rest.is_empty()).then(|| kill(&rest)));
     Some(commands.join("; "))
+}
+
+/// The lines of the holders. Of those with one parent, which may be thousands, one tells for all, unless the parent is
+/// the supervisor itself.
+fn lines(holders: &BTreeSet<&Holder>) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    let mut known: BTreeMap<i32, Option<Holder>> = BTreeMap::new();
+    for holder in holders {
+        match known.get(&holder.parent) {
+            None => {
+                let line = line(holder);
+                let above = line.as_ref().map(|line| line.supervisor.clone());
+                known.insert(holder.parent, above.filter(|above| above.pid == holder.parent));
+                lines.extend(line);
+            }
+            Some(Some(supervisor)) => {
+                let members = vec![(*holder).clone()];
+                lines.push(Line { supervisor: supervisor.clone(), members });
+            }
+            Some(None) => {}
+        }
+    }
+    lines
 }
 
 /// The line of the holder, if a supervisor is above it: the holder itself, or what runs it, as a script. All of them
