@@ -409,6 +409,16 @@ def two_namespaces():
     held.close()
 
 
+def same_connection():
+    server, clients = listener(), [new(reuse=True) for _ in range(2)]
+    for client in clients:
+        client.bind((sys.argv[2], 40000))
+    for client in clients:
+        tried(client.connect, LOOPBACK)
+    clients[0].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # nothing is left
+    server.close()
+
+
 def small_range():
     with open("/proc/sys/net/ipv4/ip_local_port_range", "w") as file:
         file.write("40000 40001")

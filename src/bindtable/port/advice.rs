@@ -173,7 +173,7 @@ pub fn stop<'a>(question: &Question, in_the_way: &[&'a Socket]) -> Option<Help> 
             of_its_user(stop, its, question)
         }
         None if holders.is_empty() => return None,
-        None if holders.iter().any(|it| it.pid == 1 && !is_systemd(it) && !it.handles_term) => {
+        None if holders.iter().any(|it| it.pid == 1 && !is_systemd(it) && !ends(it)) => {
             return Some(Help::StopContainer);
         }
         None => {
@@ -194,10 +194,7 @@ fn starts_again(holders: &BTreeSet<&Holder>) -> Option<Who> {
     let parents = parents.into_iter().filter(|pid| !holders.iter().any(|it| it.pid == *pid));
     let [pid] = parents.collect::<Vec<_>>()[..] else { return None };
     let parent = holders::process(pid).filter(|it| pid > 1 && !is_systemd(it))?;
-    let up = |it: &Holder| holders::process(it.parent);
-    let mut own = std::iter::successors(holders::process(std::process::id() as i32), up);
-    let is_own = own.any(|it| it.pid == pid);
-    (!is_own && holders::session(pid)?.1 == 0)
+    (!holders::has_started_this(pid) && holders::session(pid)?.1 == 0)
         .then_some(Who { pid: Some(pid), name: Some(parent.name) })
 }
 
@@ -220,6 +217,11 @@ fn systemctl(question: &Question, holder: &Holder) -> String {
             format!("systemctl --user -M {}@", name.unwrap_or(user.uid.to_string().into()))
         }
     }
+}
+
+/// Whether SIGTERM reaches it, though it is process 1.
+fn ends(holder: &Holder) -> bool {
+    holder.handles_term && holder.resists.is_none()
 }
 
 fn is_systemd(holder: &Holder) -> bool {

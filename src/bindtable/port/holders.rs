@@ -434,7 +434,7 @@ fn resists(thread: Thread, its: &Stat) -> Option<Resists> {
     let Thread { pid, .. } = thread;
     let is_of = |set: u64| set & TERM != 0;
     let may_wait = !is_of(its.caught); // what has a handler may block the signal for a moment
-    if is_of(its.ignored) && !reads_signals(pid) {
+    if is_of(its.ignored) && !(is_of(its.blocked) && reads_signals(pid)) {
         Some(Resists::Ignores)
     } else if may_wait && is_of(its.blocked) && are_all_blocked(pid) && !reads_signals(pid) {
         Some(Resists::Blocks)
@@ -564,6 +564,12 @@ pub fn folder(id: i32) -> Option<PathBuf> {
     Some(Path::new("/").join(folder.strip_prefix(root).ok()?))
 }
 
+/// Whether the process has started this one, or one that has.
+pub fn has_started_this(pid: i32) -> bool {
+    let up = |it: &Holder| process(it.parent);
+    std::iter::successors(process(std::process::id().cast_signed()), up).any(|it| it.pid == pid)
+}
+
 /// The session of a process, and the number of its terminal, 0 without one.
 pub fn session(pid: i32) -> Option<(i32, i32)> {
     let its = stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
@@ -601,23 +607,8 @@ fn container(path: &str) -> Option<Outside> {
         let of_template =
             part.strip_prefix("systemd-nspawn@").and_then(|it| it.strip_suffix(".service"));
         let name = ["lxc.payload.", "machine-"].iter().find_map(|start| part.strip_prefix(start));
-        name.or(of_template).map(|name| Outside::from(unescaped(name)))
+        name.or(of_template).map(|name| Outside::from(name.replace("\\x2d", "-"))) // systemd-escape(1)
     })
-}
-
-/// A name from a unit's: systemd-escape(1).
-fn unescaped(name: &str) -> String {
-    let mut parts = name.split("\\x");
-    let mut text = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        match part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) if byte.is_ascii() => {
-                text = text + &char::from(byte).to_string() + &part[2..]
-            }
-            _ => text = text + "\\x" + part,
-        }
-    }
-    text
 }
 
 /// The options of a socket, by a copy of the descriptor (pidfd_getfd(2), Linux 5.6) that is closed

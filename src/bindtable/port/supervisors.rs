@@ -4,7 +4,7 @@
 use super::advice::{is_worker, kill};
 use super::holders::{self, Holder, status_field};
 use crate::printable::Outside;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -15,10 +15,10 @@ const SUPERVISORS: [&str; 4] = ["supervisord", "runsv", "s6-supervise", "supervi
 /// Programs that give what they run a session of its own, and are no login: a script, too, by setsid(1).
 const PASSING_ON: [&str; 8] = ["su", "runuser", "sudo", "doas", "setsid", "sh", "bash", "dash"];
 
-/// A process that a supervisor has started, and those from it down to the holder.
+/// A supervisor, and what stands between it and a holder.
 struct Line {
     supervisor: Holder,
-    /// It comes last, and the holder first.
+    /// From the holder up to the process that the supervisor has started.
     members: Vec<Holder>,
 }
 
@@ -38,36 +38,24 @@ pub fn stop(holders: &BTreeSet<&Holder>) -> Option<String> {
         return None;
     }
     // SIGTERM goes to the process that was started alone; and of runsv, s6 and daemontools no SIGKILL follows it. What
-    // stands between it and the holder may start that again.
-    let all = holders.iter().copied().chain(lines.iter().flat_map(|line| &line.members));
-    let rest = all.filter(|it| !reached.contains(&it.pid) && !is_worker(it, holders));
-    let mut seen = BTreeSet::new();
-    let rest: BTreeSet<&Holder> = rest.filter(|it| seen.insert(it.pid)).collect();
-    commands.extend((!rest.is_empty()).then(|| kill(&rest)));
+    // stands between it and the holder may start that again, so it ends first.
+    let is_holder = |it: &&Holder| holders.iter().any(|holder| holder.pid == it.pid);
+    let between = lines.iter().flat_map(|line| &line.members).filter(|it| !is_holder(it));
+    for those in [between.collect::<Vec<_>>(), holders.iter().copied().collect()] {
+        let is_left = |it: &&Holder| !reached.contains(&it.pid) && !is_worker(it, holders);
+        let those: BTreeSet<&Holder> = those.into_iter().filter(is_left).collect();
+        commands.extend((!those.is_empty()).then(|| kill(&those)));
+    }
     Some(commands.join("; "))
 }
 
-/// The lines of the holders. Of those with one parent, which may be thousands, one tells for all, unless the parent is
-/// the supervisor itself.
+/// The lines of the holders. Of thousands with one parent one tells for all, unless the parent is the supervisor itself.
 fn lines(holders: &BTreeSet<&Holder>) -> Vec<Line> {
-    let mut lines: Vec<Line> = Vec::new();
-    let mut known: BTreeMap<i32, Option<Holder>> = BTreeMap::new();
-    for holder in holders {
-        match known.get(&holder.parent) {
-            None => {
-                let line = line(holder);
-                let above = line.as_ref().map(|line| line.supervisor.clone());
-                known.insert(holder.parent, above.filter(|above| above.pid == holder.parent));
-                lines.extend(line);
-            }
-            Some(Some(supervisor)) => {
-                let members = vec![(*holder).clone()];
-                lines.push(Line { supervisor: supervisor.clone(), members });
-            }
-            Some(None) => {}
-        }
-    }
-    lines
+    let mut seen = BTreeSet::new();
+    let name = |pid| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    let is_direct = |pid| SUPERVISORS.contains(&name(pid).trim_end());
+    let firsts = holders.iter().filter(|it| seen.insert(it.parent) || is_direct(it.parent));
+    firsts.filter_map(|it| line(it)).collect()
 }
 
 /// The line of the holder, if a supervisor is above it: the holder itself, or what runs it, as a script. All of them
@@ -87,7 +75,8 @@ fn line(holder: &Holder) -> Option<Line> {
         let program = fs::read_link(format!("/proc/{}/exe", parent.pid)).unwrap_or_default();
         let program = program.file_name().and_then(|name| name.to_str());
         let is_one = its == above || program.is_some_and(|it| PASSING_ON.contains(&it));
-        if !is_one || its_terminal != 0 || terminal != 0 {
+        let is_ours = holders::has_started_this(parent.pid);
+        if !is_one || is_ours || its_terminal != 0 || terminal != 0 {
             return None;
         }
         members.push(parent);
@@ -176,7 +165,7 @@ fn named_file(pid: i32) -> Option<String> {
     let line = String::from_utf8_lossy(&line);
     let mut words = line.split('\0');
     while let Some(word) = words.next() {
-        // An option may be as short as nothing else begins with it.
+        // It may be cut short: not to `--c`, with which `--childlogdir` begins, too.
         let (long, value) = word.split_once('=').unwrap_or((word, ""));
         let is_long = long.starts_with("--co") && "--configuration".starts_with(long);
         let letters = word.strip_prefix('-').unwrap_or_default();

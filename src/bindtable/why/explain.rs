@@ -28,7 +28,7 @@ pub enum Reason {
     NewLacksOption,
     /// Neither has it.
     BothLackOption,
-    /// The new one does not have it, and of the old one it is not known.
+    /// The new one does not have it; of the old ones it is not known, or they differ.
     NewLacksOptionOldUnknown,
     /// Both have SO_REUSEPORT, of different users.
     OtherUser,
@@ -432,15 +432,16 @@ impl Explanation<'_> {
         if is_udp {
             return;
         }
+        self.in_the_way = look::to_destination(failure, address).unwrap_or_default();
         if let Some(local) = failure.subject.local {
-            self.in_the_way = look::to_destination(failure, address).unwrap_or_default();
-            let own = (local.ip().to_canonical(), local.port());
-            self.in_the_way.retain(|old| (old.address.to_canonical(), old.port) == own);
+            // At a wildcard, connect would have taken the source.
+            let ip = Some(local.ip()).filter(|ip| !ip.is_unspecified()).or(source);
+            let own = (ip.map(|ip| ip.to_canonical()), local.port());
+            self.in_the_way.retain(|old| (Some(old.address.to_canonical()), old.port) == own);
             self.say(Reason::SameConnection, [Help::OtherPort]);
             return;
         }
         let range = self.range();
-        self.in_the_way = look::to_destination(failure, address).unwrap_or_default();
         let ports: BTreeSet<u16> = range.ports().collect();
         self.in_the_way.retain(|old| ports.contains(&old.port));
         // A connection from another address has a four-tuple of its own. A device or a mark may lead elsewhere.

@@ -112,7 +112,8 @@ pub fn look(failure: &Failure, address: SocketAddr) -> std::io::Result<Found> {
     let owner = |socket: &Socket| Owner::new(socket, ServerOption::Nothing);
     let conflicts = |socket: &Socket| owner(socket).conflicts_with(proto, &new);
     let question = Question::new(address.into(), proto, false);
-    // Nobody can read the options of a TIME_WAIT, but a bind decides by them; of one alone, this one has.
+    // Nobody can read the options of a TIME_WAIT, but a bind decides by them. Where it is alone and this socket has
+    // SO_REUSEADDR, the failure itself tells.
     let near: Vec<&Socket> = sockets.iter().filter(|socket| conflicts(socket)).collect();
     let is_told = near.len() == 1 && subject.reuseaddr == Some(true);
     if proto == Proto::Tcp && !is_told && near.iter().any(|old| old.is_nobodys()) {
@@ -217,7 +218,10 @@ fn holders_of(failure: &Failure, inodes: &BTreeSet<u64>) -> Holders {
     let mut readable: Vec<i32> = seen.iter().copied().collect();
     readable.retain(|pid| holders.look_at_process(*pid, inodes));
     let is_complete = |holders: &Holders| holders.of.len() == inodes.len();
-    if failure.binds.is_empty() || !is_complete(&holders) {
+    // A path of the same name may be in another folder.
+    let is_its =
+        |bind: &Bind| !is_path(&bind.address) || Some(&bind.address) == failure.address.as_ref();
+    if !failure.binds.iter().any(is_its) || !is_complete(&holders) {
         let all = holders::processes().into_iter().flatten();
         let mut others: Vec<i32> = all.filter(|pid| !seen.contains(pid)).collect();
         others.sort_unstable();
@@ -242,6 +246,10 @@ fn holders_of(failure: &Failure, inodes: &BTreeSet<u64>) -> Holders {
     }
     holders.sort();
     holders
+}
+
+fn is_path(address: &Address) -> bool {
+    matches!(address, Address::Path(_))
 }
 
 /// Looks at the parents, the children and the siblings of those that hold a socket.
@@ -388,8 +396,12 @@ pub fn unix_sockets(failure: &Failure, file: Option<&File>) -> Vec<Obstacle> {
         Some(Address::Abstract(name)) => format!("@{}", String::from_utf8_lossy(name)),
         _ => String::new(),
     };
-    let obstacles = listed.into_iter().map(|(inode, listens)| {
-        let processes = holders.of.get(&inode).cloned().unwrap_or_default();
+    let obstacles = listed.into_iter().map(|(its, listens)| {
+        let processes = holders.of.get(&its).cloned().unwrap_or_default();
+        let is_its = |bind: &&Bind| {
+            Some(&bind.address) == failure.address.as_ref()
+                || inode(bind.pid, bind.descriptor) == Some(its)
+        };
         Obstacle {
             state: if listens { "LISTEN" } else { "BOUND" },
             address: Ipv4Addr::UNSPECIFIED.into(),
@@ -403,7 +415,7 @@ pub fn unix_sockets(failure: &Failure, file: Option<&File>) -> Vec<Obstacle> {
             user: None,
             relation: processes.iter().find_map(|holder| failure.relation(holder.pid)),
             seconds_left: None,
-            bound: seen(failure, failure.binds.iter(), inode, &processes),
+            bound: seen(failure, failure.binds.iter().filter(is_its), its, &processes),
             listens,
             is_connection: false,
             has_process: true,

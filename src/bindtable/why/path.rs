@@ -25,14 +25,13 @@ impl Explanation<'_> {
             (Errno::ADDRINUSE, Some(Address::Path(path))) => {
                 let path = Path::new(std::ffi::OsStr::from_bytes(path));
                 let file = open_there(failure, path);
-                self.in_the_way = look::unix_sockets(failure, file.as_ref());
                 let found = file.as_ref().and_then(|file| file.metadata().ok());
                 let is_file = found.is_some_and(|file| !file.file_type().is_socket());
                 let is_bound = file.as_ref().and_then(unix::is_bound);
-                if is_bound == Some(false) {
-                    self.in_the_way.clear(); // of another file with that name and number
+                if is_bound != Some(false) {
+                    self.in_the_way = look::unix_sockets(failure, file.as_ref());
                 }
-                let is_bound = if self.in_the_way.is_empty() { is_bound } else { Some(true) };
+                let is_bound = is_bound.or((!self.in_the_way.is_empty()).then_some(true));
                 self.of_path(shown(failure, path), is_file, is_bound);
             }
             (Errno::ADDRINUSE, _) => {

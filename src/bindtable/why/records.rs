@@ -132,9 +132,11 @@ impl Records {
     /// The binds of that port, or of that name; of a path, those of the same name in any folder, which may be
     /// spelled otherwise; the latest last.
     pub fn binds(&self, address: &Address) -> impl Iterator<Item = &Bound> {
-        let name = |path: &[u8]| path.rsplit(|byte| *byte == b'/').next().map(<[u8]>::to_vec);
+        let is_slash = |byte: &u8| *byte == b'/';
         let is_near = move |other: &Address| match (address, other) {
-            (Address::Path(path), Address::Path(its)) => name(path) == name(its),
+            (Address::Path(path), Address::Path(its)) => {
+                path.rsplit(is_slash).next() == its.rsplit(is_slash).next()
+            }
             _ => match (address.port(), other.port()) {
                 (Some(port), Some(its)) => port == its,
                 _ => address == other,

@@ -1,4 +1,4 @@
-//! The Unix sockets that this network namespace has: sock_diag(7), or else `/proc/net/unix`.
+//! The Unix sockets of this network namespace, and of others at a file: sock_diag(7), or else `/proc/net/unix`.
 
 use crate::port::holders;
 use crate::sockets::{ask, errno_of};
@@ -23,16 +23,18 @@ pub type Found = (u64, bool);
 /// The sockets that were bound to this file, which had that name: it may have been renamed since, as haproxy does.
 /// Those of other network namespaces, if this one has none.
 pub fn at_file(file: &Metadata, name: Option<&OsStr>) -> Vec<Found> {
-    let here = listed_at(file, name).unwrap_or_else(|_| {
-        in_proc(|its| {
+    // Of what a relative name was relative to, nothing is told.
+    let listed = |process: &str| {
+        in_proc(process, |its| {
             let is_the_file = || {
-                let other = std::fs::metadata(format!("/proc/thread-self/root{its}"));
+                let other = std::fs::metadata(format!("/proc/{process}/root{its}"));
                 other.is_ok_and(|other| (other.dev(), other.ino()) == (file.dev(), file.ino()))
             };
-            // Of what a relative name was relative to, nothing is told.
-            Path::new(its).file_name() == name && (!its.starts_with('/') || is_the_file())
+            let has_name = Path::new(its).file_name() == name;
+            has_name && if its.starts_with('/') { is_the_file() } else { process == HERE }
         })
-    });
+    };
+    let here = listed_at(file, name).unwrap_or_else(|_| listed(HERE));
     if !here.is_empty() {
         return here;
     }
@@ -42,10 +44,14 @@ pub fn at_file(file: &Metadata, name: Option<&OsStr>) -> Vec<Found> {
             setns(namespace, CloneFlags::CLONE_NEWNET).ok()?; // of this thread alone
             listed_at(file, name).ok()
         };
-        std::thread::scope(|scope| scope.spawn(look).join().ok().flatten()).unwrap_or_default()
+        let found = std::thread::scope(|scope| scope.spawn(look).join().ok().flatten());
+        found.unwrap_or_else(|| listed(&pid.to_string()))
     };
     holders::namespaces().into_iter().flat_map(there).collect()
 }
+
+/// This thread, in `/proc`.
+const HERE: &str = "thread-self";
 
 /// The sockets that sock_diag(7) lists at that file. It fails as that does.
 fn listed_at(file: &Metadata, name: Option<&OsStr>) -> io::Result<Vec<Found>> {
@@ -98,7 +104,7 @@ pub fn named(name: &[u8]) -> Vec<Found> {
     };
     dump(is_it).unwrap_or_else(|_| {
         let shown = String::from_utf8_lossy(name).replace('\0', "@");
-        in_proc(|name| name.strip_prefix('@') == Some(&shown))
+        in_proc(HERE, |name| name.strip_prefix('@') == Some(&shown))
     })
 }
 
@@ -121,9 +127,9 @@ fn dump(is_wanted: impl Fn(&UnixResponse) -> bool) -> io::Result<Vec<Found>> {
 }
 
 /// The rows of unix_seq_show: address, count, protocol, flags, type, state, inode, name.
-fn in_proc(is_wanted: impl Fn(&str) -> bool) -> Vec<Found> {
+fn in_proc(process: &str, is_wanted: impl Fn(&str) -> bool) -> Vec<Found> {
     const SO_ACCEPTCON: &str = "00010000";
-    let table = std::fs::read("/proc/thread-self/net/unix").unwrap_or_default();
+    let table = std::fs::read(format!("/proc/{process}/net/unix")).unwrap_or_default();
     let row = |line: &str| {
         let (mut fields, mut rest) = ([""; 7], line);
         for field in &mut fields {

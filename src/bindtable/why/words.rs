@@ -829,8 +829,9 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
             "在宿主机上停掉容器：这个进程是容器的 1 号进程。"
         ),
         Help::WaitAfter => say!(
-            "Then wait for what is left of the connection: 60 seconds, or longer if the peer does not answer.",
-            "然后等连接留下的状态消失：一般是 60 秒，对端不应答时更久。"
+            "Then wait for what is left of the connection: up to 60 seconds, or longer if the peer does not \
+             answer.",
+            "然后等连接留下的状态消失：最多 60 秒，对端不应答时更久。"
         ),
         Help::CloseInChild => say!(
             "In the program: close the listener in the child, after fork.",
