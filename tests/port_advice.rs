@@ -25,7 +25,7 @@ use std::process::{Command, Stdio};
 use std::sync::PoisonError;
 use std::time::Duration;
 
-pub const TRIALS: [(&str, fn()); 24] = [
+pub const TRIALS: [(&str, fn()); 25] = [
     ("port_leaves_alone", leaves_alone),
     ("port_leaves_alone_refused", leaves_alone_refused),
     ("port_probe_promises", probe_promises),
@@ -41,6 +41,7 @@ pub const TRIALS: [(&str, fn()); 24] = [
     ("port_engine_of_a_user", engine_of_a_user),
     ("port_activated", activated),
     ("port_resists", resists),
+    ("port_process_1", process_1),
     ("port_master_resists", master_resists),
     ("port_not_main", not_main),
     ("port_supervised", supervised),
@@ -550,6 +551,7 @@ fn resists() {
     let python =
         |words: &str| format!("exec python3 -c 'import signal, time; {words}; time.sleep(1000)'");
     let blocks = python("signal.pthread_sigmask(signal.SIG_BLOCK, [15])");
+    let waits_for_another = python("signal.signal(15, signal.SIG_IGN); signal.sigwait([10])");
     // A signalfd of another signal does not read it.
     let other = python(
         "import ctypes; signal.pthread_sigmask(signal.SIG_BLOCK, [15]); \
@@ -559,6 +561,7 @@ fn resists() {
         ("ignores", "trap '' TERM; exec sleep 1000"),
         ("blocks", &*blocks),
         ("blocks", &*other),
+        ("ignores", &*waits_for_another),
         // The first process that this shell starts is process 1.
         (
             "is-init",
@@ -660,6 +663,37 @@ fn takes_the_signal(python: fn(&str) -> String) {
         }
         run_advice(&own);
         wait_for("its end", || states(PORT).is_empty().then_some(()));
+    }
+}
+
+/// Asked inside, process 1 is to be stopped from outside, unless it handles SIGTERM.
+fn process_1() {
+    for (words, helps) in [("signal.pause()", "stop-container"), ("signal.sigwait([10])", "stop")] {
+        let listener = OwnedFd::from(std_listener("127.0.0.1"));
+        let mut command = Command::new("unshare");
+        command.args(["--pid", "--fork", "--mount-proc", "--kill-child", "python3", "-c"]);
+        let handler = if helps == "stop" { "lambda *_: exit()" } else { "signal.SIG_DFL" };
+        command.arg(format!("import signal; signal.signal(15, {handler}); {words}"));
+        let server = Process::start_with_stdin(&mut command, listener.into());
+        drop(command); // with its copy of the listener
+        let child = wait_for("process 1", || server.descendant());
+        let inside = || {
+            let mut command = Command::new("nsenter");
+            command.args(["--pid", "--mount", "--target", &child.to_string()]);
+            command
+        };
+        let help = wait_for("its advice", || {
+            let mut command = inside();
+            command.arg(program()).args(["port", "3459", "--format", "json"]);
+            help_if_any(&found(&mut command).1, helps)
+        });
+        if helps == "stop" {
+            assert_eq!(help["command"], "kill 1");
+            let output = run(inside().args(["sh", "-c", "kill 1"]));
+            assert_eq!(output.stderr, "");
+        }
+        drop(server);
+        is_free();
     }
 }
 

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-const TRIALS: [(&str, fn()); 83] = [
+const TRIALS: [(&str, fn()); 84] = [
     ("why_input", input),
     ("why_exit_status", exit_status),
     ("why_quiet", quiet),
@@ -87,6 +87,7 @@ const TRIALS: [(&str, fn()); 83] = [
     ("why_no_ports_of_listeners", no_ports_of_listeners),
     ("why_no_ports_of_another", no_ports_of_another),
     ("why_running_threads", running_threads),
+    ("why_running_leader_ended", running_leader_ended),
     ("why_signals", signals),
     ("why_restarted", restarted),
     ("why_terminal", terminal),
@@ -1410,6 +1411,30 @@ fn running_again() {
     assert_eq!(traced.wait(), -2);
     has(&traced.stderr.to_end(), &["this same process", "fails: EADDRINUSE: again, 2 times"]);
     assert_ne!(state(process.pid()), Some('Z'), "it runs on");
+}
+
+/// `--pid` of a process whose first thread has ended, and by the number of another thread.
+fn running_leader_ended() {
+    let scratch = Scratch::new();
+    let server = Process::start(&mut Command::new(port_refused::compiled(&scratch, "leader")));
+    let pid = server.pid();
+    wait_for("the end of its first thread", || (state(pid) == Some('Z')).then_some(()));
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
+    let numbers = tasks.filter_map(|task| task.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    for number in numbers {
+        let mut command = Command::new(program());
+        let mut traced = Process::start(command.args(["why", "--pid", &number.to_string()]));
+        wait_for("the tracer", || {
+            let mut tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
+            let mut is_traced = |task: fs::DirEntry| {
+                let task = task.file_name().to_str()?.parse().ok()?;
+                tracer_of(Pid::from_raw(task)).filter(|tracer| *tracer == traced.pid())
+            };
+            tasks.find_map(|task| is_traced(task.ok()?))
+        });
+        traced.signal(Signal::SIGINT);
+        assert_eq!(traced.wait(), -2);
+    }
 }
 
 /// Ctrl+C ends `--pid`, and the process runs on.
