@@ -1426,7 +1426,7 @@ fn running_leader_ended() {
         let mut traced = Process::start(command.args(["why", "--pid", &number.to_string()]));
         wait_for("the tracer", || {
             let mut tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
-            let mut is_traced = |task: fs::DirEntry| {
+            let is_traced = |task: fs::DirEntry| {
                 let task = task.file_name().to_str()?.parse().ok()?;
                 tracer_of(Pid::from_raw(task)).filter(|tracer| *tracer == traced.pid())
             };
