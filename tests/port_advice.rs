@@ -552,6 +552,8 @@ fn resists() {
         |words: &str| format!("exec python3 -c 'import signal, time; {words}; time.sleep(1000)'");
     let blocks = python("signal.pthread_sigmask(signal.SIG_BLOCK, [15])");
     let waits_for_another = python("signal.signal(15, signal.SIG_IGN); signal.sigwait([10])");
+    let blocks_and_waits =
+        python("signal.pthread_sigmask(signal.SIG_BLOCK, [10, 15]); signal.sigwait([10])");
     // A signalfd of another signal does not read it.
     let other = python(
         "import ctypes; signal.pthread_sigmask(signal.SIG_BLOCK, [15]); \
@@ -561,6 +563,7 @@ fn resists() {
         ("ignores", "trap '' TERM; exec sleep 1000"),
         ("blocks", &*blocks),
         ("blocks", &*other),
+        ("blocks", &*blocks_and_waits),
         ("ignores", &*waits_for_another),
         // The first process that this shell starts is process 1.
         (
