@@ -73,36 +73,18 @@ pub fn look(target: Target, proto: Proto) -> Result<RangeFinding, String> {
     let ports: BTreeSet<u16> = range.ports().collect();
     let is_inside = |socket: &&Listed| socket.is_owner() && ports.contains(&socket.port);
     let inside: Vec<&Listed> = sockets.iter().filter(is_inside).collect();
-    let (mut states, mut counted) = (BTreeMap::new(), BTreeSet::new());
-    let mut left = |(ip, ipv6_only): (IpAddr, bool)| {
-        let new = Sock { v6only: ipv6_only, ..question.server(ip, ServerOption::Nothing) };
-        // The options that the new socket lacks are of no account.
-        let mut known = BTreeMap::new();
-        let mut conflicts = |it: &Listed| {
-            let owner = || {
-                let socket = Socket::new(it, &Holders::default());
-                Owner::new(&socket, ServerOption::Nothing).conflicts_with(proto, &new)
-            };
-            *known.entry((it.local, it.v6only, it.device)).or_insert_with(owner)
-        };
-        let mut taken = BTreeSet::new();
-        for (at, socket) in inside.iter().enumerate().filter(|(_, socket)| conflicts(socket)) {
-            taken.insert(socket.port);
-            if counted.insert(at) {
-                *states.entry(socket.state).or_default() += 1;
-            }
-        }
-        Left { address: ip, ipv6_only, in_use: taken.len(), free: ports.len() - taken.len() }
+    let places = places(&question);
+    let in_the_way: Vec<Vec<&Listed>> =
+        places.iter().map(|place| in_the_way(&inside, &question, *place)).collect();
+    let left = |((address, ipv6_only), sockets): ((IpAddr, bool), &Vec<&Listed>)| {
+        let in_use = sockets.iter().map(|socket| socket.port).collect::<BTreeSet<u16>>().len();
+        Left { address, ipv6_only, in_use, free: ports.len() - in_use }
     };
-    let any = IpAddr::from(Ipv6Addr::UNSPECIFIED);
-    let mut places = vec![(address.unwrap_or(any), question.v6only_default)];
-    if address.is_none() {
-        places.insert(0, (Ipv4Addr::UNSPECIFIED.into(), false));
-    }
-    if places.contains(&(any, false)) {
-        places.push((any, true));
-    }
-    let addresses: Vec<Left> = places.into_iter().map(&mut left).collect();
+    let addresses: Vec<Left> = places.into_iter().zip(&in_the_way).map(left).collect();
+    let all = in_the_way.iter().flatten();
+    let all: BTreeMap<[u8; 8], State> = all.map(|socket| (socket.cookie, socket.state)).collect();
+    let mut states = BTreeMap::new();
+    all.into_values().for_each(|state| *states.entry(state).or_default() += 1);
     // connect shares a port with connections alone.
     let bound: BTreeSet<u16> =
         inside.iter().filter(|it| it.peer.is_none()).map(|it| it.port).collect();
@@ -133,6 +115,40 @@ pub fn look(target: Target, proto: Proto) -> Result<RangeFinding, String> {
     };
     finding.answer = words::range_answer(&finding);
     Ok(finding)
+}
+
+/// Where a server would bind, and whether it takes IPv6 alone.
+fn places(question: &Question) -> Vec<(IpAddr, bool)> {
+    let any = IpAddr::from(Ipv6Addr::UNSPECIFIED);
+    let ip = question.target.ip.unwrap_or(any);
+    let mut places = vec![(ip, question.v6only_default && ip.is_ipv6())];
+    if question.target.ip.is_none() {
+        places.insert(0, (Ipv4Addr::UNSPECIFIED.into(), false));
+    }
+    if places.contains(&(any, false)) {
+        places.push((any, true));
+    }
+    places
+}
+
+/// Those that are in the way of a server at that address, which takes IPv6 alone or not.
+fn in_the_way<'a>(
+    sockets: &[&'a Listed],
+    question: &Question,
+    (ip, v6only): (IpAddr, bool),
+) -> Vec<&'a Listed> {
+    let new = Sock { v6only, ..question.server(ip, ServerOption::Nothing) };
+    let conflicts = |it: &Listed| {
+        // Of options that the new socket lacks nothing depends.
+        let socket = Socket::new(it, &Holders::default());
+        Owner::new(&socket, ServerOption::Nothing).conflicts_with(question.proto, &new)
+    };
+    let mut known = BTreeMap::new();
+    let mut is_known = |it: &Listed| {
+        let key = (it.local, it.v6only, it.device);
+        *known.entry(key).or_insert_with(|| conflicts(it))
+    };
+    sockets.iter().copied().filter(|socket| is_known(socket)).collect()
 }
 
 /// The text for a reader.

@@ -304,18 +304,7 @@ impl Explanation<'_> {
             (Some(_), _) if own.is_some() => return self.advise_itself(),
             (Some((pid, relation)), _) => {
                 self.mistakes.push(Mistake::SecondWorker { pid });
-                if self.would_help[1] == Some(true) {
-                    help.push(Help::SetNow { option: SocketOption::ReusePort });
-                }
-                // A path is no port: nothing lets two have it.
-                let is_unix = failure.subject.protocol == Protocol::Unix;
-                let users = first.user.as_ref().map(|user| user.uid).zip(failure.subject.uid);
-                let is_other_user = users.is_some_and(|(its, own)| its != own);
-                help.push(match relation {
-                    _ if is_unix || is_other_user => Help::BindInOne,
-                    Relation::Parent => Help::ParentHasIt,
-                    _ => Help::SiblingHasIt,
-                });
+                help.extend(self.beside_worker(relation));
             }
             (None, _) => {
                 let is_unseen = stop.is_none() && first.processes.is_empty();
@@ -326,6 +315,25 @@ impl Explanation<'_> {
             }
         }
         self.help = help;
+    }
+
+    /// What helps where another process of the same command has the port or the path.
+    fn beside_worker(&self, relation: Relation) -> Vec<Help> {
+        let mut help = Vec::new();
+        if self.would_help[1] == Some(true) {
+            help.push(Help::SetNow { option: SocketOption::ReusePort });
+        }
+        let (failure, first) = (self.failure, &self.in_the_way[0]);
+        // A path is no port: nothing lets two have it.
+        let is_unix = failure.subject.protocol == Protocol::Unix;
+        let users = first.user.as_ref().map(|user| user.uid).zip(failure.subject.uid);
+        let is_other_user = users.is_some_and(|(its, own)| its != own);
+        help.push(match relation {
+            _ if is_unix || is_other_user => Help::BindInOne,
+            Relation::Parent => Help::ParentHasIt,
+            _ => Help::SiblingHasIt,
+        });
+        help
     }
 
     /// What is left of a connection goes by itself, and then the option of both counts.

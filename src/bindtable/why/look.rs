@@ -110,17 +110,9 @@ pub fn look(failure: &Failure, address: SocketAddr) -> std::io::Result<Found> {
     let mut sockets: Vec<Socket> = listed.iter().map(|it| Socket::new(it, &holders)).collect();
     let new = new_socket(failure, address);
     let owner = |socket: &Socket| Owner::new(socket, ServerOption::Nothing);
-    let conflicts = |socket: &Socket| owner(socket).conflicts_with(proto, &new);
     let question = Question::new(address.into(), proto, false);
-    // Nobody can read the options of a TIME_WAIT, but a bind decides by them. Where it is alone and this socket has
-    // SO_REUSEADDR, the failure itself tells.
-    let near: Vec<&Socket> = sockets.iter().filter(|socket| conflicts(socket)).collect();
-    let is_told = near.len() == 1 && subject.reuseaddr == Some(true);
-    if proto == Proto::Tcp && !is_told && near.iter().any(|old| old.is_nobodys()) {
-        binds::learn_options(&mut sockets, &question);
-    }
     if proto == Proto::Tcp {
-        infer_options(&mut sockets);
+        learn_options(&mut sockets, subject, &new, &question);
     }
     let owners: Vec<Owner> = sockets.iter().map(owner).collect();
     let answer = judge::judge(proto, &new, &owners);
@@ -167,6 +159,19 @@ pub fn look(failure: &Failure, address: SocketAddr) -> std::io::Result<Found> {
             with(Options { reuseport: true, ..new.options }),
         ],
     })
+}
+
+/// Nobody can read the options of a TIME_WAIT, but a bind decides by them. Where it is alone and the new socket has
+/// SO_REUSEADDR, the failure itself tells.
+fn learn_options(sockets: &mut [Socket], subject: &Subject, new: &Sock, question: &Question) {
+    let owner = |socket: &Socket| Owner::new(socket, ServerOption::Nothing);
+    let conflicts = |socket: &&Socket| owner(socket).conflicts_with(Proto::Tcp, new);
+    let near: Vec<&Socket> = sockets.iter().filter(conflicts).collect();
+    let is_told = near.len() == 1 && subject.reuseaddr == Some(true);
+    if !is_told && near.iter().any(|old| old.is_nobodys()) {
+        binds::learn_options(sockets, question);
+    }
+    infer_options(sockets);
 }
 
 /// What is left of a connection was of a server that could bind beside each socket of TCP that conflicts with it, or

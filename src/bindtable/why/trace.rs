@@ -158,14 +158,7 @@ impl Tracer {
     pub fn run(mut self) {
         let any = WaitOptions::from_bits_retain(libc::__WALL.cast_unsigned());
         raw::hear_children();
-        let mut signals = SigSet::from(Signal::SIGCHLD);
-        if self.has_attached {
-            // A blocked signal is not ignored, but this one was to ignore it: nohup(1).
-            let ignored = status_field("thread-self", "SigIgn:");
-            let ignored = ignored.and_then(|set| u64::from_str_radix(&set, 16).ok()).unwrap_or(0);
-            let ends = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM];
-            signals.extend(ends.into_iter().filter(|it| ignored & (1 << (*it as i32 - 1)) == 0));
-        }
+        let signals = self.signals();
         let received = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK).ok();
         if received.is_some() {
             let _ = signals.thread_block();
@@ -219,6 +212,19 @@ impl Tracer {
             let _ = signals.thread_unblock();
             let _ = raise(signal);
         }
+    }
+
+    /// What tells of traced threads; and what ends this process, if it has attached itself to one that ran before.
+    fn signals(&self) -> SigSet {
+        let mut signals = SigSet::from(Signal::SIGCHLD);
+        if self.has_attached {
+            // A blocked signal is not ignored, but this one was to ignore it: nohup(1).
+            let ignored = status_field("thread-self", "SigIgn:");
+            let ignored = ignored.and_then(|set| u64::from_str_radix(&set, 16).ok()).unwrap_or(0);
+            let ends = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM];
+            signals.extend(ends.into_iter().filter(|it| ignored & (1 << (*it as i32 - 1)) == 0));
+        }
+        signals
     }
 
     /// A thread has ended, or has stopped. `status` is raw: a signal in it may be a real-time one.
@@ -372,26 +378,7 @@ impl Tracer {
             explained.count += 1;
             return;
         }
-        let place = address.clone().or(subject.local.map(Address::Inet));
-        let binds = place.map_or(Vec::new(), |place| self.binds(&place));
-        let elsewhere = self.option_elsewhere(process, &subject, call.name);
-        let failure = Failure {
-            pid: process,
-            thread,
-            name: failure::name_of(process),
-            pid_inside: failure::pid_inside(process),
-            call: call.name,
-            address,
-            address_length: (call.args[2] & 0xffff_ffff) as u32,
-            errno: errno.raw_os_error(),
-            subject,
-            binds,
-            elsewhere,
-            parents: self.records.parents.clone(),
-            traced: self.threads.values().map(|thread| thread.process).collect(),
-            executed: self.executed.iter().copied().collect(),
-            first: self.first,
-        };
+        let failure = self.failure(thread, process, call, errno, address, subject);
         let report = namespace::report(&failure, self.format);
         let mut looks = 1;
         if let Some(explained) = self.explained.get_mut(&key) {
@@ -415,6 +402,36 @@ impl Tracer {
             });
         }
         self.write(&report.text);
+    }
+
+    /// All that is known of the failed call.
+    fn failure(
+        &self,
+        thread: i32,
+        process: i32,
+        call: Call,
+        errno: Errno,
+        address: Option<Address>,
+        subject: Subject,
+    ) -> Failure {
+        let place = address.clone().or(subject.local.map(Address::Inet));
+        Failure {
+            pid: process,
+            thread,
+            name: failure::name_of(process),
+            pid_inside: failure::pid_inside(process),
+            call: call.name,
+            address,
+            address_length: (call.args[2] & 0xffff_ffff) as u32,
+            errno: errno.raw_os_error(),
+            binds: place.map_or(Vec::new(), |place| self.binds(&place)),
+            elsewhere: self.option_elsewhere(process, &subject, call.name),
+            subject,
+            parents: self.records.parents.clone(),
+            traced: self.threads.values().map(|thread| thread.process).collect(),
+            executed: self.executed.iter().copied().collect(),
+            first: self.first,
+        }
     }
 
     /// The binds of that place by traced processes.
