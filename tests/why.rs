@@ -16,12 +16,13 @@ use serde_json::Value;
 use std::fs::{self, File};
 use std::io::Write;
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-const TRIALS: [(&str, fn()); 84] = [
+const TRIALS: [(&str, fn()); 85] = [
     ("why_input", input),
     ("why_exit_status", exit_status),
     ("why_quiet", quiet),
@@ -53,6 +54,7 @@ const TRIALS: [(&str, fn()); 84] = [
     ("why_first_thread_ended", first_thread_ended),
     ("why_process_1", process_1),
     ("why_several", several),
+    ("why_long_command", long_command),
     ("why_moved", moved),
     ("why_udp_connected", udp_connected),
     ("why_v6only", v6only),
@@ -899,6 +901,25 @@ fn several() {
     let told = fails(&["mapped"]).stderr;
     has(&told, &["bind to [::ffff:127.0.0.1]:3459 fails", "close descriptor 3 first"]);
     assert!(!told.contains("Set IPV6_V6ONLY"), "{told}");
+}
+
+/// A command that has its line stands there alone, to be copied.
+fn long_command() {
+    let mut command = Command::new("sh");
+    let words =
+        "exec 3<&0; for i in $(seq 19); do sleep 1000 0<&3 3<&- & done; exec sleep 1000 3<&-";
+    let listener = OwnedFd::from(hold_port());
+    let server = Process::start_with_stdin(command.args(["-c", words]), listener.into());
+    drop(command); // with its copy of the listener
+    let told = wait_for("all of them", || {
+        let mut command = Command::new(program());
+        command.args(["--lang", "zh", "why", "--"]).args([python(), script()]).arg("once");
+        let told = run(&mut command).stderr;
+        told.contains("另外 17 个进程").then_some(told)
+    });
+    let kill = told.lines().find(|line| line.trim().starts_with("kill ")).expect("it is told");
+    assert!(kill.ends_with(|last: char| last.is_ascii_digit()), "{told}");
+    drop(server);
 }
 
 /// Of a parent and children that share a listener, each is to be stopped: not every program's workers end with it.

@@ -4,6 +4,7 @@ use super::finding::{Can, Case, Finding, ServerOption, Socket, Verdict};
 use super::words;
 use crate::sockets::State;
 use serde_json::json;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use textwrap::core::{Word, display_width};
 
@@ -126,7 +127,13 @@ pub fn wrapped(text: &str, first: &str, others: &str) -> String {
         .break_words(false)
         .word_separator(textwrap::WordSeparator::Custom(parts))
         .word_splitter(textwrap::WordSplitter::NoHyphenation);
-    textwrap::fill(text, options).replace([START, END], "") + "\n"
+    let line = |line: Cow<'_, str>| {
+        // A command that has its line is copied with all that stands there.
+        let is_alone = line.trim_start().starts_with(START) || !line.contains(START);
+        let end = line.strip_suffix(['.', '。']).filter(|line| is_alone && line.ends_with(END));
+        end.unwrap_or(&line).replace([START, END], "") + "\n"
+    };
+    textwrap::wrap(text, options).into_iter().map(line).collect()
 }
 
 /// Where a line may end: at a space, or beside a Chinese character where Unicode allows it (UAX 14); in no command.
