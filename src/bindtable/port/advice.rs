@@ -194,7 +194,7 @@ fn starts_again(holders: &BTreeSet<&Holder>) -> Option<Who> {
     let parents = parents.into_iter().filter(|pid| !holders.iter().any(|it| it.pid == *pid));
     let [pid] = parents.collect::<Vec<_>>()[..] else { return None };
     let parent = holders::process(pid).filter(|it| pid > 1 && !is_systemd(it))?;
-    (!holders::has_started_this(pid) && holders::session(pid)?.1 == 0)
+    (!holders::ancestors().contains(&pid) && holders::session(pid)?.1 == 0)
         .then_some(Who { pid: Some(pid), name: Some(parent.name) })
 }
 

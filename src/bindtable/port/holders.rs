@@ -247,8 +247,7 @@ impl Thread {
 
     /// Whether it is a zombie, which has no descriptors.
     fn is_zombie(self) -> bool {
-        let read = fs::read_to_string(self.file("stat")).ok();
-        read.and_then(|line| stat(&line)).is_some_and(|its| matches!(its.state, 'Z' | 'X'))
+        stat_of(&self.file("stat")).is_some_and(|its| matches!(its.state, 'Z' | 'X'))
     }
 
     /// A descriptor of it: pidfd_open(2). Before Linux 6.9 there is none of a single thread.
@@ -393,9 +392,7 @@ pub fn process(pid: i32) -> Option<Holder> {
 
 /// The process, before its descriptors are known.
 fn holder(thread: Thread) -> Option<Holder> {
-    let read = |file| fs::read(format!("/proc/{}/{file}", thread.pid)).ok();
-    let read = |file| Some(String::from_utf8_lossy(&read(file)?).into_owned());
-    let its = stat(&read("stat")?)?;
+    let its = stat_of(&format!("/proc/{}/stat", thread.pid))?;
     let (resists, handles_term) = (resists(thread, &its), its.caught & TERM != 0);
     let Stat { name, state, parent, .. } = its;
     // Of a leader that has ended its threads still have the memory.
@@ -445,11 +442,15 @@ fn resists(thread: Thread, its: &Stat) -> Option<Resists> {
     }
 }
 
-/// Whether it is process 1 of another PID namespace than this one: its numbers, from the outermost one that is seen
-/// here to its own.
-fn is_init(pid: i32) -> bool {
+/// Its numbers in the PID namespaces, from the outermost one that is seen here to its own: proc_pid_status(5).
+pub fn numbers_of(pid: i32) -> Vec<i32> {
     let numbers = status_field(&pid.to_string(), "NSpid:").unwrap_or_default();
-    numbers.split_whitespace().skip(1).last() == Some("1")
+    numbers.split_whitespace().filter_map(|number| number.parse().ok()).collect()
+}
+
+/// Whether it is process 1 of another PID namespace than this one.
+fn is_init(pid: i32) -> bool {
+    numbers_of(pid).into_iter().skip(1).last() == Some(1)
 }
 
 /// This process's own PID namespace.
@@ -497,7 +498,7 @@ fn stands_still(thread: Thread) -> bool {
     let look = || {
         let status = fs::read_to_string(thread.file("status")).ok()?;
         let tracer = field(&status, "TracerPid:")?;
-        let tracer = stat(&fs::read_to_string(format!("/proc/{tracer}/stat")).ok()?)?;
+        let tracer = stat_of(&format!("/proc/{tracer}/stat"))?;
         // One that is to let it go on at once may be waiting for a processor.
         let waits = tracer.state != 'R' && tracer.name.raw() != "bindtable-why";
         let is_held = waits && field(&status, "State:")?.starts_with('t');
@@ -525,6 +526,13 @@ struct Stat {
     caught: u64,
 }
 
+/// A process or thread, from its file; its name may be in no encoding.
+fn stat_of(file: &str) -> Option<Stat> {
+    let line = fs::read(file).ok()?;
+    let line = String::from_utf8_lossy(&line);
+    stat(&line)
+}
+
 fn stat(stat: &str) -> Option<Stat> {
     let (start, rest) = stat.rsplit_once(')')?;
     let (_, name) = start.split_once('(')?;
@@ -545,13 +553,12 @@ fn stat(stat: &str) -> Option<Stat> {
 /// The main process of the holder's unit: the one of its cgroup that began first. A server that an
 /// ssh session, cron or an editor has started is not it.
 pub fn main_of_unit(holder: &Holder) -> Option<i32> {
-    let read = |pid, file| fs::read(format!("/proc/{pid}/{file}")).ok();
     let began = |pid: &i32| {
-        let lines = read(*pid, "cgroup")?;
+        let lines = fs::read(format!("/proc/{pid}/cgroup")).ok()?;
         if String::from_utf8_lossy(&lines) != holder.cgroups {
             return None;
         }
-        Some((stat(&String::from_utf8_lossy(&read(*pid, "stat")?))?.began, *pid))
+        Some((stat_of(&format!("/proc/{pid}/stat"))?.began, *pid))
     };
     processes().ok()?.filter_map(|pid| began(&pid)).min().map(|(_, pid)| pid)
 }
@@ -564,16 +571,16 @@ pub fn folder(id: i32) -> Option<PathBuf> {
     Some(Path::new("/").join(folder.strip_prefix(root).ok()?))
 }
 
-/// Whether the process has started this one, or one that has.
-pub fn has_started_this(pid: i32) -> bool {
-    let up = |it: &Holder| process(it.parent);
-    std::iter::successors(process(std::process::id().cast_signed()), up).any(|it| it.pid == pid)
+/// This process, the one that has started it, and so on.
+pub fn ancestors() -> BTreeSet<i32> {
+    let its = |pid: &i32| stat_of(&format!("/proc/{pid}/stat"));
+    let parent = |pid: &i32| Some(its(pid)?.parent).filter(|parent| *parent > 0);
+    std::iter::successors(Some(std::process::id().cast_signed()), parent).collect()
 }
 
 /// The session of a process, and the number of its terminal, 0 without one.
 pub fn session(pid: i32) -> Option<(i32, i32)> {
-    let its = stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
-    Some((its.session, its.terminal))
+    stat_of(&format!("/proc/{pid}/stat")).map(|its| (its.session, its.terminal))
 }
 
 /// The path of a cgroup that tells where a process belongs, from a line of `/proc/PID/cgroup`:

@@ -2,7 +2,7 @@
 //! supervisord.
 
 use super::advice::{is_worker, kill};
-use super::holders::{self, Holder, status_field};
+use super::holders::{self, Holder};
 use crate::printable::Outside;
 use std::collections::BTreeSet;
 use std::fs;
@@ -55,13 +55,14 @@ fn lines(holders: &BTreeSet<&Holder>) -> Vec<Line> {
     let name = |pid| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     let is_direct = |pid| SUPERVISORS.contains(&name(pid).trim_end());
     let firsts = holders.iter().filter(|it| seen.insert(it.parent) || is_direct(it.parent));
-    firsts.filter_map(|it| line(it)).collect()
+    let own = holders::ancestors();
+    firsts.filter_map(|it| line(it, &own)).collect()
 }
 
 /// The line of the holder, if a supervisor is above it: the holder itself, or what runs it, as a script. All of them
 /// are without a terminal, and of one session, but for what passes it on. A login and a job of cron are not the
-/// service's whose daemon has started them.
-fn line(holder: &Holder) -> Option<Line> {
+/// service's whose daemon has started them; nor is any of `own`, which have started this process.
+fn line(holder: &Holder, own: &BTreeSet<i32>) -> Option<Line> {
     let mut members = vec![holder.clone()];
     loop {
         let child = members.last()?;
@@ -75,8 +76,7 @@ fn line(holder: &Holder) -> Option<Line> {
         let program = fs::read_link(format!("/proc/{}/exe", parent.pid)).unwrap_or_default();
         let program = program.file_name().and_then(|name| name.to_str());
         let is_one = its == above || program.is_some_and(|it| PASSING_ON.contains(&it));
-        let is_ours = holders::has_started_this(parent.pid);
-        if !is_one || is_ours || its_terminal != 0 || terminal != 0 {
+        if !is_one || own.contains(&parent.pid) || its_terminal != 0 || terminal != 0 {
             return None;
         }
         members.push(parent);
@@ -176,11 +176,10 @@ fn named_file(pid: i32) -> Option<String> {
     None
 }
 
-/// The number of the process in the PID namespace of another one, from the outermost to its own: proc_pid_status(5).
+/// The number of the process in the PID namespace of another one.
 fn number_in(other: &Holder, process: &Holder) -> Option<i32> {
-    let numbers = |it: &Holder| status_field(&it.pid.to_string(), "NSpid:");
-    let depth = numbers(other)?.split_whitespace().count();
-    numbers(process)?.split_whitespace().nth(depth - 1)?.parse().ok()
+    let depth = holders::numbers_of(other.pid).len();
+    holders::numbers_of(process.pid).get(depth.checked_sub(1)?).copied()
 }
 
 /// Whether a path or a number there is another one here.

@@ -4,7 +4,7 @@ use super::calls::{Address, Name};
 use super::look;
 use super::records::SocketOption;
 use super::socket::Subject;
-use crate::port::holders::status_field;
+use crate::port::holders::numbers_of;
 use crate::port::refusals::effective_capabilities;
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
@@ -123,9 +123,7 @@ pub fn name_of(process: i32) -> String {
 
 /// The number of the process in the innermost PID namespace, if that is another.
 pub fn pid_inside(process: i32) -> Option<i32> {
-    let numbers = status_field(&process.to_string(), "NSpid:")?;
-    let inside = numbers.split_whitespace().next_back()?.parse().ok()?;
-    (inside != process).then_some(inside)
+    numbers_of(process).pop().filter(|inside| *inside != process)
 }
 
 /// Whether the program that a process has just executed is setuid, or has capabilities, and got
