@@ -63,6 +63,7 @@ int main(int argc, char *argv[]) {
         for (int i = 0; i < 20000; i++)
             close(bound(20000 + i % 1000));
     } else if (!strcmp(what, "sleepers")) {
+        close_range(3, ~0U, 0); /* what this program was started with */
         for (int i = 0; i < 5000; i++) {
             int held = i == 2500 ? bound(3460) : -1; /* one of them alone has it */
             listen(held, 8);
