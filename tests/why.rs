@@ -1869,7 +1869,20 @@ fn many_processes() {
     // Both find it: by the list of all, and among the traced ones.
     let output = fails(&["once"]);
     has(&output.stderr, &["LISTEN 127.0.0.1:3459", &format!("({})", std::process::id())]);
-    drop((listener, sleepers));
+    // As inetd(8) starts a server: it has no more descriptors than any process, and its child has it too.
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", "exec 3<&0; sleep 1000 <&3 3<&- & echo $!; exec sleep 1000 3<&-"])
+        .stdout(Stdio::piped());
+    let inetd = Process::start_with_stdin(&mut shell, OwnedFd::from(listener).into());
+    drop(shell); // it has the listener, too
+    inetd.stdout.wait_for("\n");
+    let both = format!("what helps kill {} {}.", inetd.pid(), inetd.stdout.text().trim());
+    wait_for("both, and no copy for a moment", || {
+        let told = flat(&fails(&["once"]).stderr);
+        (told.contains("descriptor 0") && told.contains(&both)).then_some(())
+    });
+    drop((inetd, sleepers));
     let output = fails(&["worker"]);
     has(&output.stderr, &["LISTEN 127.0.0.1:3459", "its parent"]);
 }
