@@ -121,7 +121,9 @@ pub(super) fn no_filter(errno: Errno) -> String {
 
 /// ptrace(2) has refused to trace `process`.
 pub(super) fn no_trace(process: i32, errno: Errno) -> String {
-    let tracer = status_field(&process.to_string(), "TracerPid:").and_then(|id| id.parse().ok());
+    let field = |name| status_field(&process.to_string(), name);
+    let tracer = field("TracerPid:").and_then(|id| id.parse().ok());
+    let is_kernels = field("State:").is_some() && field("VmSize:").is_none(); // it has no memory of its own
     let yama = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
     match (errno, tracer, yama.trim()) {
         (Errno::SRCH, ..) => say!("there is no process {process}", "没有进程号为 {process} 的进程"),
@@ -129,6 +131,10 @@ pub(super) fn no_trace(process: i32, errno: Errno) -> String {
             "it cannot be traced: {name} ({tracer}) traces it already, and a process has one tracer",
             "无法跟踪：{name}（{tracer}）已经在跟踪它，一个进程只能有一个跟踪者",
             name = name_of(tracer)
+        ),
+        (Errno::PERM, ..) if is_kernels => say!(
+            "it cannot be traced: {process} is a thread of the kernel, which makes no system calls",
+            "无法跟踪：{process} 是内核线程，没有系统调用"
         ),
         (Errno::PERM, _, scope @ ("1" | "2" | "3")) if scope == "3" || !geteuid().is_root() => {
             say!(
