@@ -354,7 +354,8 @@ fn stand_ins(folder: &Path, pids: &str) {
          echo \"${{0##*/}} $*\" >> {log}\n\
          case \"$*\" in\n\
          ps*) echo 0123456789ab;;\n\
-         *list-sockets*) echo '127.0.0.1:3459 web.socket web.service';;\n\
+         *list-sockets*) echo '127.0.0.1:3459 Stream web.socket web.service';\n\
+         echo '127.0.0.1:3459 Datagram other.socket other.service';;\n\
          *) kill -KILL {pids};;\n\
          esac\n",
         log = quoted(&folder.join("log"))
@@ -419,13 +420,13 @@ fn stops() {
             "systemd",
             "",
             "0::/init.scope",
-            "systemctl list-sockets --no-legend;systemctl stop web.socket web.service",
+            "systemctl list-sockets --no-legend --show-types;systemctl stop web.socket web.service",
         ),
         (
             "systemd",
             "",
             "0::/user.slice/user-0.slice/user@0.service/init.scope",
-            "systemctl --user list-sockets --no-legend;systemctl --user stop web.socket web.service",
+            "systemctl --user list-sockets --no-legend --show-types;systemctl --user stop web.socket web.service",
         ),
         ("systemd", "", "0::/machine.slice/machine-x.scope/init.scope", "machinectl poweroff x"),
     ] {
@@ -534,7 +535,7 @@ fn activated() {
     case(&finding, "socket-activated");
     assert_eq!(
         by_stand_ins(&scratch, &finding),
-        "systemctl list-sockets --no-legend;systemctl stop web.socket web.service web.service"
+        "systemctl list-sockets --no-legend --show-types;systemctl stop web.socket web.service web.service"
     );
     is_free();
 }
@@ -892,11 +893,12 @@ fn sysctls() {
     assert_eq!(can(&finding, "127.0.0.1", "none"), "no");
     run_advice(text(&help(&finding, "privilege")["command"]));
     assert_eq!(can(&found(&mut user).1, "127.0.0.1", "none"), "yes");
-    // The range may not be widened into the privileged ports.
+    // The range may not be widened into the privileged ports, and so upwards.
     set_sysctl("net.ipv4.ip_local_port_range", "3459 3459");
     let there = std_listener("127.0.0.1");
     let (_, finding) = asked(&["127.0.0.1:0"]);
-    assert!(!finding.to_string().contains(r#""do":"widen""#), "{finding}");
+    let command = "sysctl net.ipv4.ip_local_port_range='3459 65535'";
+    assert_eq!(text(&help(&finding, "widen")["command"]), command);
     set_sysctl("net.ipv4.ip_unprivileged_port_start", 2000);
     let (_, finding) = asked(&["3459"]);
     run_advice(text(&help(&finding, "reserve")["command"]));

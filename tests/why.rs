@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-const TRIALS: [(&str, fn()); 85] = [
+const TRIALS: [(&str, fn()); 87] = [
     ("why_input", input),
     ("why_exit_status", exit_status),
     ("why_quiet", quiet),
@@ -61,6 +61,8 @@ const TRIALS: [(&str, fn()); 85] = [
     ("why_port_range", port_range),
     ("why_no_ipv6", no_ipv6),
     ("why_tentative", tentative),
+    ("why_unix_accepted", unix_accepted),
+    ("why_unix_links", unix_links),
     ("why_unix_renamed", unix_renamed),
     ("why_listen", listen),
     ("why_udp", udp),
@@ -849,7 +851,7 @@ fn port_range() {
         &told,
         &[
             "no free port in 40002-40002: 1 port,",
-            "setsockopt(IP_LOCAL_PORT_RANGE)",
+            "Widen the socket's own range: IP_LOCAL_PORT_RANGE",
             "no free port in 40000-40003: 4 ports",
             "sysctl net.ipv4.ip_local_port_range='1024 40003'",
         ],
@@ -993,6 +995,48 @@ fn unix() {
         ],
     );
     assert_eq!(count(&flat(&output.stderr), "fails: "), 4, "{}", output.stderr); // not the ENOENT
+}
+
+/// What was accepted is in nobody's way, nor is a socket of another type with the same abstract name.
+fn unix_accepted() {
+    let folder = SharedFolder::new();
+    let path = folder.path().join("socket");
+    let told = fails(&["unix_accepted", path.to_str().expect("it is a text")]).stderr;
+    for (name, descriptor) in [(path.to_str().expect("it is a text"), 4), ("@accepted", 4)] {
+        has(
+            &told,
+            &[
+                &format!("bind to {name} fails"),
+                &format!("in the way LISTEN {name}, this same process, descriptor {descriptor}"),
+                "the rule",
+            ],
+        );
+    }
+    assert_eq!(count(&told, "BOUND") + count(&told, "a child"), 0, "{told}");
+}
+
+/// bind follows no link, and what is to be removed is the link.
+fn unix_links() {
+    let folder = SharedFolder::new();
+    let path = folder.path().to_str().expect("it is a text");
+    let told = fails(&["unix_links", path]).stderr;
+    for name in ["nothing", "link"] {
+        has(
+            &told,
+            &[
+                &format!("bind to {path}/{name} fails"),
+                "does not follow the symbolic link that is there",
+                &format!("Remove it: rm {path}/{name}."),
+            ],
+        );
+    }
+    let remove = format!("Remove it: rm '{path}/a  b'.");
+    assert!(told.contains(&remove), "{told}"); // a command is told with its spaces
+    has(&told, &["EINVAL", "The address is 202 bytes long"]);
+    let mut command = why(&["--format", "json"]);
+    let folder = SharedFolder::new();
+    let told = run(command.arg(python()).arg(script()).arg("unix_links").arg(folder.path())).stderr;
+    assert!(told.contains("/a  b\","), "{told}");
 }
 
 /// A file that was renamed since the bind has its socket still, and what is advised frees the path.
@@ -1267,6 +1311,12 @@ fn ordinary_user() {
     command.args(["--lang", "en", "why", "--"]).arg(python());
     let output = run(command.arg(folder.path().join("fails.py")).arg("once"));
     has(&output.stderr, &["LISTEN 127.0.0.1:3459. Its process cannot be seen (user root)"]);
+    // Nor can its options: that both had SO_REUSEPORT is not known.
+    let mut command = Command::new(AS_NOBODY[0]);
+    command.args(&AS_NOBODY[1..]).arg(folder.path().join("bindtable"));
+    command.args(["--lang", "en", "why", "--"]).arg(python());
+    let output = run(command.arg(folder.path().join("fails.py")).args(["once", "share"]));
+    has(&output.stderr, &["SO_REUSEPORT on", "The old socket listens"]);
 }
 
 /// A user traces a setuid program: that is said, once. Root's tracer changes nothing.

@@ -52,14 +52,17 @@ impl Serialize for Outside {
 
 /// A text that a terminal may be given, on one line.
 pub fn printable(text: &str) -> String {
-    let text: String = text.chars().map(|c| if is_printable(c) { c } else { ' ' }).collect();
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    with_spaces(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Makes each text of a JSON document printable.
+fn with_spaces(text: &str) -> String {
+    text.chars().map(|c| if is_printable(c) { c } else { ' ' }).collect()
+}
+
+/// Makes each text of a JSON document printable; the spaces in a command stay.
 pub fn make_printable(value: &mut Value) {
     match value {
-        Value::String(text) => *text = printable(text),
+        Value::String(text) => *text = with_spaces(text),
         Value::Array(items) => items.iter_mut().for_each(make_printable),
         Value::Object(entries) => {
             let old = std::mem::take(entries);

@@ -45,7 +45,9 @@ def two_binds():
 
 
 def once():
-    tried(new(reuse="reuse" in sys.argv).bind, LOOPBACK)
+    made = new(reuse="reuse" in sys.argv)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, "share" in sys.argv)
+    tried(made.bind, LOOPBACK)
 
 
 def time_wait():
@@ -482,6 +484,42 @@ def unix():
     tried(new(socket.AF_UNIX).bind, "\0name")
     tried(held.bind, os.path.join(folder, "other"))
     tried(new(socket.AF_UNIX).connect, os.path.join(folder, "nothing"))
+
+
+def unix_accepted():
+    """A child has what a listener has accepted, and so its address, too: at a path, and at a name that a socket of
+    another type has as well."""
+    for name in (sys.argv[2], "\0accepted"):
+        others = new(socket.AF_UNIX, socket.SOCK_DGRAM)
+        others.bind("\0accepted" if name[0] == "\0" else name + ".other")
+        held = listener(name, socket.AF_UNIX)
+        client = new(socket.AF_UNIX)
+        client.connect(name)
+        accepted, _ = held.accept()
+        child = os.fork()
+        if child == 0:
+            held.close()
+            time.sleep(100)
+        accepted.close()
+        tried(new(socket.AF_UNIX).bind, name)
+        os.kill(child, 9)
+        os.wait()
+        others.close()
+        held.close()
+
+
+def unix_links():
+    """A link to nothing, a link to a socket, and an address that is longer than any."""
+    folder = sys.argv[2]
+    left = os.path.join(folder, "a  b")
+    listener(left, socket.AF_UNIX).close()
+    for name, to in (("nothing", "/nowhere"), ("link", left)):
+        os.symlink(to, os.path.join(folder, name))
+        tried(new(socket.AF_UNIX).bind, os.path.join(folder, name))
+    tried(new(socket.AF_UNIX).bind, left)
+    address = struct.pack("=H", socket.AF_UNIX) + b"/" * 200
+    made = new(socket.AF_UNIX)
+    ctypes.CDLL(None).bind(made.fileno(), address, len(address))
 
 
 def unix_renamed():

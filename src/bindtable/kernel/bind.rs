@@ -5,7 +5,7 @@
 
 use super::{Options, Proto, Version};
 use std::collections::VecDeque;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The condition that decides. For UDP the function that has it is another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,6 +120,14 @@ impl Sock {
     fn is_apart(&self, other: &Self) -> bool {
         self.device != 0 && other.device != 0 && self.device != other.device
     }
+}
+
+/// Whether the address says nothing without its interface, a group of one link or one interface among them:
+/// `__ipv6_addr_needs_scope_id`.
+pub fn needs_scope(ip: Ipv6Addr) -> bool {
+    // Of groups, the scope is the second half of the second byte: RFC 4291, section 2.7.
+    let is_local_group = ip.is_multicast() && matches!(ip.octets()[1] & 0xf, 1 | 2);
+    ip.is_unicast_link_local() || is_local_group
 }
 
 /// `inet_rcv_saddr_equal`, where the wildcard is every address: of the new one, and of the old one

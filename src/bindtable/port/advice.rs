@@ -154,38 +154,47 @@ fn free_address(finding: &Finding) -> Option<Help> {
 
 /// What stops what holds the port.
 pub fn stop<'a>(question: &Question, in_the_way: &[&'a Socket]) -> Option<Help> {
-    let holders: BTreeSet<&Holder> =
-        in_the_way.iter().flat_map(|socket| &socket.processes).collect();
     let listeners = in_the_way.iter().copied().filter(|socket| !socket.is_connection());
-    let (port, proto) = (question.target.port, question.proto.name());
+    let (port, proto) = (question.target.port, question.proto);
     let of_listener = |it: &'a Socket| {
         let engines = it.processes.iter().filter_map(move |holder| engine(holder, port));
         engines.map(|engine| (engine, it.user.as_ref()))
     };
-    let command = match listeners.flat_map(of_listener).next() {
+    let published = format!("--filter publish={port}/{}", proto.name());
+    match listeners.flat_map(of_listener).next() {
         Some((Engine::Swarm, _)) => {
-            let ps = format!("docker ps --filter publish={port}/{proto}");
-            return Some(Help::Find { command: format!("{ps}; docker service ls") });
+            Some(Help::Find { command: format!("docker ps {published}; docker service ls") })
         }
         Some((engine, its)) => {
             let engine = if engine == Engine::Podman { "podman" } else { "docker" };
-            let stop = format!("{engine} stop $({engine} ps -q --filter publish={port}/{proto})");
-            of_its_user(stop, its, question)
-        }
-        None if holders.is_empty() => return None,
-        None if holders.iter().any(|it| it.pid == 1 && !is_systemd(it) && !ends(it)) => {
-            return Some(Help::StopContainer);
+            let stop = format!("{engine} stop $({engine} ps -q {published})");
+            let command = of_its_user(stop, its, &question.user);
+            Some(Help::Stop { command, parent: None })
         }
         None => {
-            let whole = stop_activated(question, &holders)
-                .or_else(|| stop_container(question, &holders))
-                .or_else(|| supervisors::stop(&holders))
-                .or_else(|| stop_unit(question, &holders));
-            let parent = if whole.is_none() { starts_again(&holders) } else { None };
-            return Some(Help::Stop { command: whole.unwrap_or_else(|| kill(&holders)), parent });
+            let kind = if proto == Proto::Udp { "Datagram" } else { "Stream" };
+            let is_listed = format!("$1 ~ /:{port}$/ && $2 == \"{kind}\"");
+            let holders = in_the_way.iter().flat_map(|socket| &socket.processes);
+            stop_processes(&question.user, &holders.collect(), &is_listed)
         }
-    };
-    Some(Help::Stop { command, parent: None })
+    }
+}
+
+/// What stops the processes, asked by `user`. If systemd itself is one of them, the condition of awk(1) holds for the
+/// lines of `systemctl list-sockets --show-types` that are to be stopped.
+pub fn stop_processes(user: &User, holders: &BTreeSet<&Holder>, is_listed: &str) -> Option<Help> {
+    if holders.is_empty() {
+        return None;
+    }
+    if holders.iter().any(|it| it.pid == 1 && !is_systemd(it) && !ends(it)) {
+        return Some(Help::StopContainer);
+    }
+    let whole = stop_activated(user, holders, is_listed)
+        .or_else(|| stop_container(user, holders))
+        .or_else(|| supervisors::stop(holders))
+        .or_else(|| stop_unit(user, holders));
+    let parent = if whole.is_none() { starts_again(holders) } else { None };
+    Some(Help::Stop { command: whole.unwrap_or_else(|| kill(holders)), parent })
 }
 
 /// The parent that may start them again: one without a terminal, which has not started this process, too.
@@ -199,8 +208,8 @@ fn starts_again(holders: &BTreeSet<&Holder>) -> Option<Who> {
 }
 
 /// The engine's command, for root as the user who has started the container: an engine knows its own user's alone.
-fn of_its_user(command: String, its: Option<&User>, question: &Question) -> String {
-    let is_other = |its: &&User| its.uid != 0 && question.user.uid == 0;
+fn of_its_user(command: String, its: Option<&User>, user: &User) -> String {
+    let is_other = |its: &&User| its.uid != 0 && user.uid == 0;
     match its.filter(is_other).and_then(|its| plain(its.name.as_ref()?)) {
         Some(name) => format!("runuser -l -s /bin/sh {name} -c '{command}'"),
         None => command,
@@ -208,13 +217,13 @@ fn of_its_user(command: String, its: Option<&User>, question: &Question) -> Stri
 }
 
 /// The command that talks to the systemd of the holder's unit.
-fn systemctl(question: &Question, holder: &Holder) -> String {
+fn systemctl(user: &User, holder: &Holder) -> String {
     match holder.unit_user.map(User::new) {
         None => "systemctl".to_owned(),
-        Some(user) if user.uid == question.user.uid => "systemctl --user".to_owned(),
-        Some(user) => {
-            let name = user.name.as_ref().and_then(plain);
-            format!("systemctl --user -M {}@", name.unwrap_or(user.uid.to_string().into()))
+        Some(its) if its.uid == user.uid => "systemctl --user".to_owned(),
+        Some(its) => {
+            let name = its.name.as_ref().and_then(plain);
+            format!("systemctl --user -M {}@", name.unwrap_or(its.uid.to_string().into()))
         }
     }
 }
@@ -229,17 +238,16 @@ fn is_systemd(holder: &Holder) -> bool {
 }
 
 /// The command that stops the socket unit of systemd, and the service that it has started.
-fn stop_activated(question: &Question, holders: &BTreeSet<&Holder>) -> Option<String> {
+fn stop_activated(user: &User, holders: &BTreeSet<&Holder>, is_listed: &str) -> Option<String> {
     let is_here = |holder: &Holder| holder.container.is_none() || !holder.is_elsewhere;
     let systemd = holders.iter().find(|holder| is_systemd(holder) && is_here(holder))?;
-    let systemctl = systemctl(question, systemd);
-    let port = question.target.port;
+    let systemctl = systemctl(user, systemd);
     let others = holders.iter().filter(|holder| !is_systemd(holder));
     let services = others.filter_map(|it| plain(it.unit.as_ref().filter(|it| is_service(it))?));
     let services: BTreeSet<String> = services.map(|unit| format!(" {unit}")).collect();
     Some(format!(
-        "{systemctl} stop $({systemctl} list-sockets --no-legend | awk '$1 ~ /:{port}$/ {{print $2; \
-         if ($3 != \"-\") print $3}}'){}",
+        "{systemctl} stop $({systemctl} list-sockets --no-legend --show-types | awk '{is_listed} {{print $3; \
+         if ($4 != \"-\") print $4}}'){}",
         services.into_iter().collect::<String>()
     ))
 }
@@ -258,7 +266,7 @@ fn is_service(unit: &Outside) -> bool {
 }
 
 /// The command that stops the container, of which the engine is known, from outside.
-fn stop_container(question: &Question, holders: &BTreeSet<&Holder>) -> Option<String> {
+fn stop_container(user: &User, holders: &BTreeSet<&Holder>) -> Option<String> {
     let containers: BTreeSet<(Option<&Outside>, &str)> =
         holders.iter().map(|holder| (holder.container.as_ref(), &*holder.cgroups)).collect();
     let (container, cgroups) = containers.first().filter(|_| containers.len() == 1)?;
@@ -276,12 +284,12 @@ fn stop_container(question: &Question, holders: &BTreeSet<&Holder>) -> Option<St
     let stop = format!("{stop} {}", plain(container)?);
     // The cgroup tells whose engine it is; the user of a process may be one of the container's.
     let its = holders.iter().find_map(|holder| holder.unit_user).map(User::new);
-    Some(of_its_user(stop, its.as_ref(), question))
+    Some(of_its_user(stop, its.as_ref(), user))
 }
 
 /// The command that stops the one service in which all of them run, if its main process is one of
 /// them: a session of ssh, a job of cron or the terminal of an editor is no service of theirs.
-fn stop_unit(question: &Question, holders: &BTreeSet<&Holder>) -> Option<String> {
+fn stop_unit(user: &User, holders: &BTreeSet<&Holder>) -> Option<String> {
     let units: BTreeSet<Option<&Outside>> =
         holders.iter().map(|holder| holder.unit.as_ref()).collect();
     let unit = units.first().copied().flatten().filter(|_| units.len() == 1)?;
@@ -302,7 +310,7 @@ fn stop_unit(question: &Question, holders: &BTreeSet<&Holder>) -> Option<String>
     if !is_reached || refuses || !holders.iter().any(|holder| holder.pid == main) {
         return None;
     }
-    Some(format!("{} stop {}", systemctl(question, first), plain(unit)?))
+    Some(format!("{} stop {}", systemctl(user, first), plain(unit)?))
 }
 
 /// What the holder's unit has in its file, and then in its drop-ins: systemd.unit(5).

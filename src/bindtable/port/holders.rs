@@ -352,6 +352,15 @@ fn threads(pid: i32) -> io::Result<impl Iterator<Item = i32>> {
     Ok(all.into_iter().flatten())
 }
 
+/// The children of a process, whichever of its threads has started them: proc_tid_children(5).
+pub fn children(pid: i32) -> impl Iterator<Item = i32> {
+    threads(pid).into_iter().flatten().flat_map(move |tid| {
+        let all = fs::read_to_string(format!("/proc/{pid}/task/{tid}/children"));
+        let all = all.unwrap_or_default();
+        all.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<i32>>()
+    })
+}
+
 /// The numbers in a folder of `/proc`: of processes, threads or descriptors.
 pub fn numbers(folder: &str) -> io::Result<impl Iterator<Item = i32> + use<>> {
     let entries = fs::read_dir(folder)?;

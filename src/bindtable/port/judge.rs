@@ -134,7 +134,8 @@ fn judge_tcp(new: &Sock, owners: &[Owner]) -> Answer {
         for old in &owner.0 {
             match bind::bind(Proto::Tcp, &[*old], new) {
                 Ok(_) => may = true,
-                Err(rule) => refusal = Some(rule),
+                // The first of them lacks the options that are not known.
+                Err(rule) => refusal = refusal.or(Some(rule)),
             }
         }
         answer = match (refusal, may, answer) {

@@ -95,9 +95,7 @@ pub fn look(target: Target, proto: Proto) -> Result<RangeFinding, String> {
         if proto == Proto::Tcp && bound.len() < ports.len() {
             help.push(RangeHelp::BindAddressNoPort);
         }
-        if first > Range::lowest() {
-            help.push(RangeHelp::Widen { command: range.widen_command() });
-        }
+        help.extend(range.widen_command().map(|command| RangeHelp::Widen { command }));
     }
     let mut finding = RangeFinding {
         protocol: proto,

@@ -216,15 +216,16 @@ impl Range {
         (self.first..=self.last).filter(|port| !self.reserved.contains(port))
     }
 
-    /// The lowest first port that the range may have: it may not reach into the privileged ones
-    /// (ipv4_local_port_range).
-    pub fn lowest() -> u16 {
-        first_unprivileged().max(1024)
-    }
-
-    /// The command that makes it as wide as may be downwards.
-    pub fn widen_command(&self) -> String {
-        format!("sysctl net.ipv4.ip_local_port_range='{} {}'", Self::lowest(), self.last)
+    /// The command that makes it as wide as may be downwards, or else upwards; none, if it has all ports. It may not
+    /// reach into the privileged ones (ipv4_local_port_range), and should not into those below 1024.
+    pub fn widen_command(&self) -> Option<String> {
+        let (lowest, highest) = (first_unprivileged().max(1024), u16::MAX);
+        let (first, last) = match self.first > lowest {
+            true => (lowest, self.last),
+            false => (self.first, highest),
+        };
+        let is_wider = (first, last) != (self.first, self.last);
+        is_wider.then(|| format!("sysctl net.ipv4.ip_local_port_range='{first} {last}'"))
     }
 }
 

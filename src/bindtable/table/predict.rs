@@ -3,7 +3,7 @@
 
 use super::cell::{BROADCAST, Cell, Device, GROUP_IPV4, GROUP_IPV6, Route, Socket, State};
 use super::netlink::LOOPBACK;
-use crate::kernel::bind::{Bucket, Rule, Sock, udp_bind};
+use crate::kernel::bind::{Bucket, Rule, Sock, needs_scope, udp_bind};
 use crate::kernel::receive::{self, Candidate, Destination, Reason, Receiver, Side};
 use crate::kernel::{Call, Options, Proto, Set, Verdict, Version};
 use rustix::io::Errno;
@@ -48,12 +48,10 @@ pub fn predict(cell: &Cell, version: Version) -> (Verdict, Rule) {
 /// ask on which device an address is.
 fn check_address(new: &Socket) -> Result<(), (Call, Rule)> {
     let IpAddr::V6(ip) = new.ip else { return Ok(()) };
-    // __ipv6_addr_needs_scope_id: of groups, the scope is the second half of the second byte.
-    let is_local_group = ip.is_multicast() && matches!(ip.octets()[1] & 0xf, 1 | 2);
     // ipv6_chk_addr: an address of global scope may be on any device. ::1 has the scope of the host.
     match new.device {
         _ if new.route == Route::Connect => Ok(()),
-        None if is_local_group => Err((Call::Bind, Rule::NoScope)),
+        None if ip.is_multicast() && needs_scope(ip) => Err((Call::Bind, Rule::NoScope)),
         Some(Device::Other) if ip.is_loopback() => Err((Call::Bind, Rule::NotOnDevice)),
         _ => Ok(()),
     }

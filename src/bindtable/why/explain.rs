@@ -7,6 +7,7 @@ use super::records::SocketOption;
 use super::socket::Protocol;
 use super::words;
 use crate::kernel::Proto;
+use crate::kernel::bind::needs_scope;
 use crate::port::binds;
 use crate::port::refusals::{self, Ipv6Trouble, effective_capabilities, may_bind_privileged};
 use crate::port::target::{Question, Range, first_unprivileged};
@@ -14,7 +15,7 @@ use rustix::io::Errno;
 use rustix::process::geteuid;
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 /// The condition that made the call fail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -74,6 +75,8 @@ pub enum Reason {
     PathUnknown,
     /// A file that is no socket.
     PathIsFile,
+    /// A symbolic link, wherever it leads.
+    PathIsLink,
     /// The abstract name is taken.
     NameTaken,
     /// The folder, or the socket's file, does not allow it.
@@ -98,6 +101,7 @@ pub enum Help {
     BindInOne,
     Stop { command: String },
     StopContainer,
+    Find { command: String },
     WaitAfter,
     CloseOnExec,
     CloseInChild,
@@ -109,9 +113,10 @@ pub enum Help {
     Addresses { command: String },
     Settle { command: String },
     TakeAddress { command: String },
+    KeepOpen,
+    ChooseLater,
     Widen { command: String },
-    ChooseLater { command: String },
-    WidenOnly { command: String },
+    WidenOwn,
     Privilege { command: String },
     PrivilegeOutside { command: String },
     NoNewPrivs,
@@ -135,6 +140,7 @@ impl From<Stop> for Help {
         match stop {
             Stop::Command(command) => Self::Stop { command },
             Stop::Container => Self::StopContainer,
+            Stop::Find(command) => Self::Find { command },
         }
     }
 }
@@ -185,7 +191,9 @@ pub fn without_look(failure: &Failure) -> Explanation<'_> {
 /// Why it failed, as seen from this process's network namespace.
 pub fn explain(failure: &Failure) -> Explanation<'_> {
     let mut explanation = without_look(failure);
-    let is_unix = matches!(failure.address, Some(Address::Path(_) | Address::Abstract(_)));
+    let is_named = matches!(failure.address, Some(Address::Path(_) | Address::Abstract(_)));
+    let is_unix =
+        is_named || (failure.subject.protocol == Protocol::Unix && failure.call != Name::Listen);
     match failure.errno() {
         _ if is_unix => explanation.of_unix(),
         Errno::ADDRINUSE => explanation.in_use(),
@@ -238,6 +246,7 @@ impl Explanation<'_> {
             Reason::Listens
         } else {
             match (subject.reuseaddr, first.reuseaddr) {
+                (None, _) if self.would_help[0] != Some(true) => Reason::Unknown,
                 (Some(true), Some(false) | None) if !first.has_process => {
                     Reason::OldLacksOption { several: self.in_the_way.len() > 1 }
                 }
@@ -396,15 +405,14 @@ impl Explanation<'_> {
 
     fn no_port_left(&mut self) {
         let range = self.range();
-        let (ports, command) = (range.ports().count(), self.widen_command(&range));
+        let ports = range.ports().count();
         let held = look::without_peer(self.failure);
         // connect shares a port with connections alone.
-        let help = match range.ports().all(|port| held.contains(&port)) {
-            true => Help::WidenOnly { command },
-            false => Help::ChooseLater { command },
-        };
+        let may_share = look::table_of(self.failure.subject.protocol) == Proto::Tcp
+            && !range.ports().all(|port| held.contains(&port));
+        let help = may_share.then_some(Help::ChooseLater).into_iter().chain(widen(&range));
         let Range { first, last, .. } = range;
-        self.say(Reason::NoPortLeft { first, last, ports }, [help]);
+        self.say(Reason::NoPortLeft { first, last, ports }, help);
     }
 
     /// EADDRNOTAVAIL.
@@ -461,12 +469,9 @@ impl Explanation<'_> {
         let (count, ports) = (self.in_the_way.len(), ports.len());
         let seconds = self.in_the_way.iter().filter_map(|old| old.seconds_left).min();
         let wait = seconds.map(|seconds| Help::Wait { seconds, once: false });
-        let widen = Help::Widen { command: self.widen_command(&range) };
+        let help = wait.into_iter().chain([Help::KeepOpen]).chain(widen(&range));
         let Range { first, last, .. } = range;
-        self.say(
-            Reason::NoPortToDestination { first, last, ports, count },
-            wait.into_iter().chain([widen]),
-        );
+        self.say(Reason::NoPortToDestination { first, last, ports, count }, help);
     }
 
     /// The range from which the kernel chooses a port for this socket (IP_LOCAL_PORT_RANGE).
@@ -482,15 +487,6 @@ impl Explanation<'_> {
             range.last = last;
         }
         range
-    }
-
-    /// What widens it; of a range of the socket's own, the option.
-    fn widen_command(&self, range: &Range) -> String {
-        let all = Range::read();
-        match (range.first, range.last) == (all.first, all.last) {
-            true => range.widen_command(),
-            false => "setsockopt(IP_LOCAL_PORT_RANGE)".to_owned(),
-        }
     }
 
     /// EACCES and EPERM.
@@ -556,7 +552,7 @@ impl Explanation<'_> {
             }
             Name::Listen if is_tcp => self.say(Reason::Connected, [Help::NewSocket]),
             _ => match ipv6 {
-                Some((ip, 0)) if ip.is_unicast_link_local() || is_link_multicast(ip) => {
+                Some((ip, 0)) if needs_scope(ip) => {
                     self.say(Reason::NoScope { ip: ip.into() }, [Help::Scope]);
                 }
                 Some((ip, _)) if ip.to_ipv4_mapped().is_some() && is_ipv6_alone => {
@@ -568,7 +564,11 @@ impl Explanation<'_> {
     }
 }
 
-/// Whether it is a multicast address of one link, or of one interface: RFC 4291, section 2.7.
-fn is_link_multicast(ip: Ipv6Addr) -> bool {
-    ip.is_multicast() && matches!(ip.octets()[1] & 0xf, 1 | 2)
+/// What widens the range; of a range of the socket's own, the option.
+fn widen(range: &Range) -> Option<Help> {
+    let all = Range::read();
+    match (range.first, range.last) == (all.first, all.last) {
+        true => range.widen_command().map(|command| Help::Widen { command }),
+        false => Some(Help::WidenOwn),
+    }
 }

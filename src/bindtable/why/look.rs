@@ -6,7 +6,7 @@ use super::failure::{Bind, Failure, Relation};
 use super::socket::{Protocol, Subject, inode};
 use super::unix;
 use crate::kernel::{Options, Proto};
-use crate::kernel::bind::{Rule, Sock};
+use crate::kernel::bind::{self, Rule, Sock};
 use crate::port::advice;
 use crate::port::binds;
 use crate::port::finding::{Help, ServerOption, Socket, User};
@@ -15,6 +15,8 @@ use crate::port::judge::{self, Answer, Owner};
 use crate::port::target::Question;
 use crate::printable::Outside;
 use crate::sockets::{self, Listed, State};
+use rustix::process::geteuid;
+use nix::net::if_::if_nametoindex;
 use rustix::fs::{AtFlags, Mode, OFlags, getxattr, open, statat};
 use serde::Serialize;
 use std::collections::{BTreeSet, VecDeque};
@@ -75,6 +77,8 @@ pub enum Stop {
     Command(String),
     /// From outside: it is process 1.
     Container,
+    /// A command that tells what it belongs to.
+    Find(String),
 }
 
 /// What was found of a port.
@@ -85,7 +89,7 @@ pub struct Found {
     pub is_unknown: bool,
     /// What decides is that the users differ.
     pub is_other_user: bool,
-    /// What stops those who hold them, a unit or a container if there is one socket.
+    /// What stops those who hold them.
     pub stop: Option<Stop>,
     /// Whether SO_REUSEADDR, and SO_REUSEPORT, would let the socket in.
     pub would_help: [Option<bool>; 2],
@@ -130,8 +134,9 @@ pub fn look(failure: &Failure, address: SocketAddr) -> std::io::Result<Found> {
             }
     };
     let order = decides.into_iter().chain((0..owners.len()).filter(is_another));
-    let obstacle = |at: usize| Obstacle::new(failure, &sockets[at], &listed[at]);
-    let mut in_the_way: Vec<Obstacle> = order.map(obstacle).collect();
+    let order: Vec<usize> = order.collect();
+    let obstacle = |at: &usize| Obstacle::new(failure, &sockets[*at], &listed[*at]);
+    let mut in_the_way: Vec<Obstacle> = order.iter().map(obstacle).collect();
     if let [only] = &mut in_the_way[..]
         && !only.has_process
         && subject.reuseaddr == Some(true)
@@ -144,11 +149,8 @@ pub fn look(failure: &Failure, address: SocketAddr) -> std::io::Result<Found> {
         Answer::No(..) => Some(false),
         Answer::Unknown(..) => None,
     };
-    let of_one = decides.filter(|_| in_the_way.len() == 1);
-    let stop = of_one.and_then(|at| stop(failure, &question, &sockets[at])).or_else(|| {
-        let holders = in_the_way.iter().flat_map(|old| &old.processes);
-        kill_command(holders.filter(|holder| holder.pid != failure.pid)).map(Stop::Command)
-    });
+    let of_all: Vec<&Socket> = order.iter().map(|at| &sockets[*at]).collect();
+    let stop = stop(failure, &in_the_way, advice::stop(&question, &of_all));
     Ok(Found {
         stop,
         in_the_way,
@@ -205,7 +207,7 @@ const ENOUGH: Duration = Duration::from_millis(10);
 /// The processes that hold the sockets.
 ///
 /// The traced ones come first. If one of them was seen to bind the port, and each socket has been
-/// found, no other can have it: descriptors are inherited. The others follow, from both ends: a server
+/// found, no other is looked for: descriptors are mostly inherited. The others follow, from both ends: a server
 /// was mostly started just now, or long ago; those with few descriptors come last. If each socket has been found
 /// and enough time has gone, only the kin of those that hold it are looked at. For a socket that nobody has
 /// shown then, their other threads are looked at, too.
@@ -304,13 +306,13 @@ fn look_at_kin(
         let mut new = BTreeSet::new();
         for [pid, parent] in all {
             if asked.insert((pid, "holder")) {
-                new.extend(children(pid));
+                new.extend(holders::children(pid));
             }
             // What all of a machine's orphans have in common is no kinship.
             if parent > 1 && asked.insert((parent, "parent")) {
                 new.insert(parent);
                 if let Some(is_late) = &siblings_but {
-                    new.extend(children(parent).into_iter().filter(|pid| !is_late(pid)));
+                    new.extend(holders::children(parent).filter(|pid| !is_late(pid)));
                 }
             }
         }
@@ -322,12 +324,6 @@ fn look_at_kin(
             holders.look_at_process(pid, inodes);
         }
     }
-}
-
-/// The children of a process: proc_tid_children(5).
-fn children(pid: i32) -> Vec<i32> {
-    let all = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-    all.unwrap_or_default().split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
 /// The failed socket, as the rule sees it.
@@ -345,14 +341,15 @@ fn new_socket(failure: &Failure, address: SocketAddr) -> Sock {
     }
 }
 
-/// The number of the socket's network interface, 0 without one: SO_BINDTODEVICE's, or the scope of a link-local
-/// address.
+/// The number of the socket's network interface in this network namespace, 0 without one: SO_BINDTODEVICE's, or the
+/// scope of an address that needs one.
 pub fn device(subject: &Subject, address: SocketAddr) -> u32 {
     let scope = match address {
-        SocketAddr::V6(v6) => v6.scope_id(),
-        SocketAddr::V4(_) => 0,
+        SocketAddr::V6(v6) if bind::needs_scope(*v6.ip()) => v6.scope_id(),
+        _ => 0,
     };
-    subject.device.as_ref().map_or(scope, |device| device.1)
+    let name = subject.device.as_deref();
+    name.and_then(|name| if_nametoindex(name).ok()).unwrap_or(scope)
 }
 
 fn user_of(thread: i32) -> u32 {
@@ -441,7 +438,7 @@ pub fn unix_sockets(failure: &Failure, file: Option<&File>) -> Vec<Obstacle> {
             let Ok(found) = file.metadata() else { return Vec::new() };
             unix::at_file(&found, Path::new(OsStr::from_bytes(path)).file_name())
         }
-        (Some(Address::Abstract(name)), _) => unix::named(name),
+        (Some(Address::Abstract(name)), _) => unix::named(name, failure.subject.inode),
         _ => return Vec::new(),
     };
     let inodes: BTreeSet<u64> = listed.iter().map(|(inode, _)| *inode).collect();
@@ -451,7 +448,8 @@ pub fn unix_sockets(failure: &Failure, file: Option<&File>) -> Vec<Obstacle> {
         Some(Address::Abstract(name)) => format!("@{}", String::from_utf8_lossy(name)),
         _ => String::new(),
     };
-    let obstacles = listed.into_iter().map(|(its, listens)| {
+    let obstacles = listed.into_iter().map(|(its, state)| {
+        let listens = state == unix::State::Listens;
         let processes = holders.of.get(&its).cloned().unwrap_or_default();
         let is_its = |bind: &&Bind| {
             Some(&bind.address) == failure.address.as_ref()
@@ -480,9 +478,9 @@ pub fn unix_sockets(failure: &Failure, file: Option<&File>) -> Vec<Obstacle> {
     obstacles.collect()
 }
 
-/// What stops those who hold the socket as a whole, as `bindtable port` advises it: a service or a container, if it
-/// is not the one in which the failed call was made.
-fn stop(failure: &Failure, question: &Question, socket: &Socket) -> Option<Stop> {
+/// What stops those who hold the sockets: as `bindtable port` advises it, a service or a container as a whole, if
+/// that is not the one in which the failed call was made.
+fn stop(failure: &Failure, in_the_way: &[Obstacle], advised: Option<Help>) -> Option<Stop> {
     let own = holders::process(failure.pid);
     let is_shared = |holder: &Holder| {
         let is_where = |own: &Holder| {
@@ -491,20 +489,39 @@ fn stop(failure: &Failure, question: &Question, socket: &Socket) -> Option<Stop>
         };
         failure.relation(holder.pid).is_some() || own.as_ref().is_some_and(is_where)
     };
-    let advised = match advice::stop(question, &[socket]) {
-        Some(Help::Stop { command, .. } | Help::Find { command }) => Some(command),
-        Some(Help::StopContainer) => return Some(Stop::Container),
-        _ => None,
-    };
-    let is_whole =
-        |command: &String| !command.starts_with("kill ") && !socket.processes.iter().any(is_shared);
-    advised.filter(is_whole).map(Stop::Command)
+    let holders = || in_the_way.iter().flat_map(|old| &old.processes);
+    let is_shared = holders().any(is_shared);
+    match advised {
+        Some(Help::StopContainer) => Some(Stop::Container),
+        Some(Help::Find { command }) if !is_shared => Some(Stop::Find(command)),
+        Some(Help::Stop { command, .. }) if !is_shared => Some(Stop::Command(command)),
+        _ => {
+            let others: BTreeSet<_> = holders().filter(|it| it.pid != failure.pid).collect();
+            (!others.is_empty()).then(|| Stop::Command(advice::kill(&others)))
+        }
+    }
 }
 
-/// The command that ends the holders.
-pub fn kill_command<'a>(holders: impl IntoIterator<Item = &'a Holder>) -> Option<String> {
-    let all: BTreeSet<&Holder> = holders.into_iter().collect();
-    (!all.is_empty()).then(|| advice::kill(&all))
+/// The same of a Unix socket.
+pub fn stop_unix(failure: &Failure, in_the_way: &[Obstacle]) -> Option<Stop> {
+    let name = match &failure.address {
+        Some(Address::Path(path)) => {
+            // As systemd has it, not through a link such as /var/run.
+            let path = Path::new(OsStr::from_bytes(path));
+            let folder = path.parent().and_then(|folder| folder.canonicalize().ok());
+            let path = folder.zip(path.file_name()).map(|(folder, name)| folder.join(name));
+            path.map_or(String::new(), |path| path.to_string_lossy().into_owned())
+        }
+        Some(Address::Abstract(name)) => format!("@{}", String::from_utf8_lossy(name)),
+        _ => return None,
+    };
+    // A pattern for a string of awk, in single quotes of a shell.
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/_-@:".contains(c);
+    let pattern: String = name.chars().map(|c| if is_plain(c) { c } else { '.' }).collect();
+    let holders = in_the_way.iter().flat_map(|old| &old.processes).collect();
+    let user = User::new(geteuid().as_raw());
+    let advised = advice::stop_processes(&user, &holders, &format!("$1 ~ \"^{pattern}$\""));
+    stop(failure, in_the_way, advised)
 }
 
 /// Whether the program's file has capabilities (setcap(8)).

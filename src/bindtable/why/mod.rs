@@ -83,6 +83,10 @@ fn process(text: &str) -> Result<i32, String> {
 /// the exit status, and one line.
 pub fn run(arguments: &Arguments) -> Result<(), Trouble> {
     let format = arguments.format;
+    let has_part = arguments.helper || arguments.trace.is_some() || arguments.pid.is_some();
+    if !has_part && arguments.command.is_empty() {
+        return Err(words::no_command_given().into());
+    }
     let output = arguments.output.as_deref().map(|path| {
         let file = File::create(path);
         file.map_err(|error| Trouble { status: 2, line: words::no_output(path, &error) })
@@ -114,7 +118,6 @@ pub fn run(arguments: &Arguments) -> Result<(), Trouble> {
             tracer.map_err(|errno| launch::no_trace(words::no_trace(process, errno)))?.run();
             Ok(())
         }
-        (None, None) if arguments.command.is_empty() => Err(words::no_command_given().into()),
         (None, None) => match launch::start(&arguments.command, format, output)? {},
     }
 }

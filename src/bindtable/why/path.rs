@@ -23,23 +23,13 @@ impl Explanation<'_> {
         let failure = self.failure;
         match (failure.errno(), &failure.address) {
             (Errno::ADDRINUSE, Some(Address::Path(path))) => {
-                let path = Path::new(std::ffi::OsStr::from_bytes(path));
-                let file = open_there(failure, path);
-                let found = file.as_ref().and_then(|file| file.metadata().ok());
-                let is_file = found.is_some_and(|file| !file.file_type().is_socket());
-                let is_bound = file.as_ref().and_then(unix::is_bound);
-                if is_bound != Some(false) {
-                    self.in_the_way = look::unix_sockets(failure, file.as_ref());
-                }
-                let is_bound = is_bound.or((!self.in_the_way.is_empty()).then_some(true));
-                self.of_path(shown(failure, path), is_file, is_bound);
+                self.of_path(Path::new(std::ffi::OsStr::from_bytes(path)));
             }
             (Errno::ADDRINUSE, _) => {
                 self.in_the_way = look::unix_sockets(failure, None);
                 self.reason = Some(Reason::NameTaken);
-                if let Some(first) = self.in_the_way.first() {
-                    let stop = look::kill_command(&first.processes);
-                    self.advise(stop.map(Stop::Command));
+                if !self.in_the_way.is_empty() {
+                    self.advise(look::stop_unix(failure, &self.in_the_way));
                 }
             }
             (Errno::ACCESS, Some(Address::Path(path))) => {
@@ -60,31 +50,46 @@ impl Explanation<'_> {
         }
     }
 
-    /// EADDRINUSE of a path, which may have a name for a reader's shell.
-    fn of_path(&mut self, path: Option<(String, bool)>, is_file: bool, is_bound: Option<bool>) {
-        match is_bound {
-            _ if is_file => self.say(Reason::PathIsFile, [Help::OtherPath]),
-            None => self.say(Reason::PathUnknown, [Help::AsRoot]),
-            Some(false) => {
-                let help = match path {
-                    Some((path, false)) => Help::UnlinkThere { path },
-                    path => Help::Unlink { path: path.map(|(path, _)| path) },
-                };
-                self.say(Reason::PathTaken { listens: false }, [help]);
+    /// EADDRINUSE of a path.
+    fn of_path(&mut self, path: &Path) {
+        let failure = self.failure;
+        let file = open_there(failure, path, OFlag::O_NOFOLLOW);
+        let kind = file.as_ref().and_then(|file| Some(file.metadata().ok()?.file_type()));
+        // It may have a name for a reader's shell.
+        let shown = shown(failure, path);
+        let remove = match shown.clone() {
+            Some((path, false)) => Help::UnlinkThere { path },
+            path => Help::Unlink { path: path.map(|(path, _)| path) },
+        };
+        match kind {
+            Some(kind) if kind.is_symlink() => return self.say(Reason::PathIsLink, [remove]),
+            Some(kind) if !kind.is_socket() => {
+                return self.say(Reason::PathIsFile, [Help::OtherPath]);
             }
+            _ => {}
+        }
+        let is_bound = file.as_ref().and_then(unix::is_bound);
+        if is_bound != Some(false) {
+            self.in_the_way = look::unix_sockets(failure, file.as_ref());
+        }
+        match is_bound.or((!self.in_the_way.is_empty()).then_some(true)) {
+            None => self.say(Reason::PathUnknown, [Help::AsRoot]),
+            Some(false) => self.say(Reason::PathTaken { listens: false }, [remove]),
             Some(true) => {
                 self.reason = Some(Reason::PathTaken { listens: true });
-                let Some(first) = self.in_the_way.first() else {
-                    self.help.push(Help::OtherPath);
-                    return;
-                };
+                if self.in_the_way.is_empty() {
+                    return self.help.push(Help::OtherPath);
+                }
                 // The path stays, unless the process removes it.
                 let path =
-                    path.filter(|(_, is_here)| *is_here).map(|(path, _)| Outside::from(path));
+                    shown.filter(|(_, is_here)| *is_here).map(|(path, _)| Outside::from(path));
                 let remove = path.as_ref().and_then(Outside::quoted);
                 let remove = remove.map_or(String::new(), |path| format!("; rm -f {path}"));
-                let stop = look::kill_command(&first.processes).map(|kill| kill + &remove);
-                self.advise(stop.map(Stop::Command));
+                let stop = match look::stop_unix(failure, &self.in_the_way) {
+                    Some(Stop::Command(command)) => Some(Stop::Command(command + &remove)),
+                    stop => stop,
+                };
+                self.advise(stop);
             }
         }
     }
@@ -94,11 +99,14 @@ impl Explanation<'_> {
 const SUN_LENGTH: u32 = 110;
 
 /// A descriptor that only names the file which the process would find at that path, by its own root folder: O_PATH of
-/// open(2).
-fn open_there(failure: &Failure, path: &Path) -> Option<File> {
+/// open(2). `last` is O_NOFOLLOW for a link itself.
+fn open_there(failure: &Failure, path: &Path, last: OFlag) -> Option<File> {
     let thread = failure.thread;
-    let open_here =
-        |path: &Path| OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(path).ok();
+    let open = |path: &Path, last: OFlag| {
+        let flags = libc::O_PATH | last.bits();
+        OpenOptions::new().read(true).custom_flags(flags).open(path).ok()
+    };
+    let open_here = |path: &Path| open(path, last);
     // Here these would be this process's own.
     let own = [("/proc/self", "."), ("/proc/thread-self", "."), ("/dev/fd", "fd")];
     let of_itself = own.into_iter().find_map(|(link, folder)| {
@@ -113,9 +121,10 @@ fn open_there(failure: &Failure, path: &Path) -> Option<File> {
         (None, Some(folder)) => {
             let root = PathBuf::from(format!("/proc/{thread}/root"));
             let path = folder.join(path);
-            let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC);
+            let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC | last);
             let how = how.resolve(ResolveFlag::RESOLVE_IN_ROOT);
-            let opened = open_here(&root).and_then(|root| openat2(&root, &path, how).ok());
+            let opened =
+                open(&root, OFlag::empty()).and_then(|root| openat2(&root, &path, how).ok());
             // Before Linux 5.6, or through a link as /proc/PID/fd/3.
             let outside = || open_here(&root.join(path.strip_prefix("/").unwrap_or(&path)));
             opened.map(File::from).or_else(outside)
@@ -136,8 +145,8 @@ fn inside(failure: &Failure, path: &Path) -> PathBuf {
 fn shown(failure: &Failure, path: &Path) -> Option<(String, bool)> {
     let inside = inside(failure, path);
     let folder = path.parent().and_then(|parent| match parent == Path::new("") {
-        true => open_there(failure, Path::new(".")),
-        false => open_there(failure, parent),
+        true => open_there(failure, Path::new("."), OFlag::empty()),
+        false => open_there(failure, parent, OFlag::empty()),
     });
     let there = folder.zip(path.file_name()).and_then(|(folder, name)| {
         let file = fstatat(&folder, name, AtFlags::AT_SYMLINK_NOFOLLOW).ok()?;

@@ -145,7 +145,7 @@ fn json(explanation: &Explanation) -> Value {
         "reuseaddr": subject.reuseaddr,
         "reuseport": subject.reuseport,
         "ipv6_only": subject.ipv6_only,
-        "device": subject.device.as_ref().map(|device| &device.0),
+        "device": subject.device,
         "sockets": sockets.collect::<Vec<Value>>(),
         "rule": explanation.reason,
         "answer": words::reason(explanation),

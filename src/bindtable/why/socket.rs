@@ -5,7 +5,6 @@ use super::raw;
 use super::records::{Records, SocketOption};
 use crate::port::holders;
 use nix::libc;
-use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{getsockopt, sockopt::BindToDevice};
 use rustix::fd::OwnedFd;
 use rustix::fs::{fstat, getxattr};
@@ -69,8 +68,8 @@ pub struct Subject {
     pub ipv6_only: Option<bool>,
     /// SO_BROADCAST: socket(7).
     pub broadcast: Option<bool>,
-    /// SO_BINDTODEVICE: the interface's name and number.
-    pub device: Option<(String, u32)>,
+    /// SO_BINDTODEVICE: the interface's name, in the socket's network namespace.
+    pub device: Option<String>,
     /// Where it is bound already.
     pub local: Option<SocketAddr>,
     /// The address that it is bound to without a port: IP_BIND_ADDRESS_NO_PORT of ip(7).
@@ -167,12 +166,11 @@ impl Subject {
     }
 }
 
-/// SO_BINDTODEVICE: the interface's name and number.
-fn device(copy: std::os::fd::OwnedFd) -> Option<(String, u32)> {
+/// SO_BINDTODEVICE.
+fn device(copy: std::os::fd::OwnedFd) -> Option<String> {
     let name = getsockopt(&copy, BindToDevice).ok()?.into_string().ok()?;
-    let name = name.trim_end_matches('\0').to_owned();
-    let index = if_nametoindex(name.as_str()).ok()?;
-    Some((name, index))
+    let name = name.trim_end_matches('\0');
+    (!name.is_empty()).then(|| name.to_owned())
 }
 
 /// A copy of the descriptor: pidfd_getfd(2).

@@ -296,8 +296,12 @@ impl Tracer {
             let arch = (info[0] >> 32) as u32;
             Call::new(thread, arch, info[3], info[4..10].try_into().ok()?)
         });
-        // setsockopt of these options fails for no valid descriptor: its exit need not stop.
-        if let Some(call) = call.filter(|call| call.name == Name::SetSockOpt) {
+        // setsockopt of SO_REUSEADDR and SO_REUSEPORT fails for no valid socket: its exit need not stop.
+        let is_sure = |call: &Call| {
+            let option = SocketOption::new(call.number(1), call.number(2));
+            call.name == Name::SetSockOpt && option != Some(SocketOption::V6Only)
+        };
+        if let Some(call) = call.filter(is_sure) {
             self.returned(thread, call, Ok(0));
             return self.between(thread);
         }
@@ -319,7 +323,7 @@ impl Tracer {
             }
             (Name::SetSockOpt, Ok(_)) => {
                 let option = SocketOption::new(call.number(1), call.number(2));
-                let value = read(thread, call.args[3], 4);
+                let value = (call.number(4) >= 4).then(|| read(thread, call.args[3], 4)).flatten();
                 let value =
                     value.and_then(|bytes| Some(i32::from_ne_bytes(bytes.try_into().ok()?)));
                 if let (Some(option), Some(value)) = (option, value) {

@@ -17,12 +17,32 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
-/// A Unix socket: its inode, and whether it listens.
-pub type Found = (u64, bool);
+/// A Unix socket: its inode, and what it does.
+pub type Found = (u64, State);
+
+/// What a Unix socket does. One that was accepted has its listener's address, and is in nobody's way: of those with
+/// one address, the first of this order has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    Listens,
+    Bound,
+    Connected,
+}
+
+/// Those of the first state that one of them has.
+fn without_accepted(mut all: Vec<Found>) -> Vec<Found> {
+    let first = all.iter().map(|(_, state)| *state).min();
+    all.retain(|(_, state)| Some(*state) == first);
+    all
+}
 
 /// The sockets that were bound to this file, which had that name: it may have been renamed since, as haproxy does.
 /// Those of other network namespaces, if this one has none.
 pub fn at_file(file: &Metadata, name: Option<&OsStr>) -> Vec<Found> {
+    without_accepted(all_at_file(file, name))
+}
+
+fn all_at_file(file: &Metadata, name: Option<&OsStr>) -> Vec<Found> {
     // Of what a relative name was relative to, nothing is told.
     let listed = |process: &str| {
         in_proc(process, |its| {
@@ -96,20 +116,41 @@ pub fn is_bound(file: &File) -> Option<bool> {
     }
 }
 
-/// The sockets with this name of the abstract namespace.
-pub fn named(name: &[u8]) -> Vec<Found> {
+/// The sockets with this name of the abstract namespace, of the type of the socket `own`: each type has names of its
+/// own (unix_abstract_hash).
+pub fn named(name: &[u8], own: u64) -> Vec<Found> {
     let is_it = |found: &UnixResponse| match found.name() {
         Some(UnixDiagName::Abstract(its)) => its == name,
         _ => false,
     };
-    dump(is_it).unwrap_or_else(|_| {
-        let shown = String::from_utf8_lossy(name).replace('\0', "@");
-        in_proc(HERE, |name| name.strip_prefix('@') == Some(&shown))
+    let mut kind = None;
+    let found = rows(|its| {
+        if u64::from(its.header.inode) == own {
+            kind = Some(its.header.kind);
+        }
+        is_it(its)
+    });
+    without_accepted(match found {
+        Ok(found) => {
+            let found = found.into_iter().filter(|its| kind.is_none_or(|kind| its.0 == kind));
+            found.map(|(_, its)| its).collect()
+        }
+        Err(_) => {
+            let shown = String::from_utf8_lossy(name).replace('\0', "@");
+            in_proc(HERE, |name| name.strip_prefix('@') == Some(&shown))
+        }
     })
 }
 
 fn dump(is_wanted: impl Fn(&UnixResponse) -> bool) -> io::Result<Vec<Found>> {
-    const LISTENS: u8 = 10;
+    Ok(rows(is_wanted)?.into_iter().map(|(_, found)| found).collect())
+}
+
+/// With the type of each: `SOCK_STREAM` and so on.
+fn rows(mut is_wanted: impl FnMut(&UnixResponse) -> bool) -> io::Result<Vec<(u8, Found)>> {
+    // As those of TCP: tcp_states.h
+    const ESTABLISHED: u8 = 1;
+    const LISTEN: u8 = 10;
     let request = UnixRequest {
         state_flags: StateFlags::from_bits_retain(!0),
         inode: 0,
@@ -119,7 +160,12 @@ fn dump(is_wanted: impl Fn(&UnixResponse) -> bool) -> io::Result<Vec<Found>> {
     let mut found = Vec::new();
     ask(SockDiagMessage::UnixRequest(request), &mut |answer, _| match answer {
         SockDiagMessage::UnixResponse(its) if is_wanted(&its) => {
-            found.push((its.header.inode.into(), its.header.state == LISTENS));
+            let state = match its.header.state {
+                LISTEN => State::Listens,
+                ESTABLISHED => State::Connected,
+                _ => State::Bound,
+            };
+            found.push((its.header.kind, (its.header.inode.into(), state)));
         }
         _ => {}
     })?;
@@ -129,14 +175,20 @@ fn dump(is_wanted: impl Fn(&UnixResponse) -> bool) -> io::Result<Vec<Found>> {
 /// The rows of unix_seq_show: address, count, protocol, flags, type, state, inode, name.
 fn in_proc(process: &str, is_wanted: impl Fn(&str) -> bool) -> Vec<Found> {
     const SO_ACCEPTCON: &str = "00010000";
+    const SS_CONNECTED: &str = "03";
     let table = std::fs::read(format!("/proc/{process}/net/unix")).unwrap_or_default();
     let row = |line: &str| {
         let (mut fields, mut rest) = ([""; 7], line);
         for field in &mut fields {
             (*field, rest) = rest.trim_start().split_once(' ')?;
         }
-        let [_, _, _, flags, _, _, inode] = fields;
-        Some((inode.parse().ok()?, flags == SO_ACCEPTCON)).filter(|_| is_wanted(rest))
+        let [_, _, _, flags, _, state, inode] = fields;
+        let state = match (flags, state) {
+            (SO_ACCEPTCON, _) => State::Listens,
+            (_, SS_CONNECTED) => State::Connected,
+            _ => State::Bound,
+        };
+        Some((inode.parse().ok()?, state)).filter(|_| is_wanted(rest))
     };
     String::from_utf8_lossy(&table).lines().filter_map(row).collect()
 }

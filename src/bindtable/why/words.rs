@@ -324,7 +324,7 @@ pub(super) fn subject(explanation: &Explanation) -> String {
     if let Some(owner) = subject.uid.map(User::new) {
         text += &say!(", user {user}", "，用户 {user}", user = user(&owner));
     }
-    if let Some((device, _)) = &subject.device {
+    if let Some(device) = &subject.device {
         let device = printable(device);
         text += &say!(", interface {device}", "，网络接口 {device}");
     }
@@ -715,6 +715,12 @@ pub(super) fn reason(explanation: &Explanation) -> Option<String> {
             "A Unix socket makes its path, and a file of another kind is there (unix_bind_bsd).",
             "Unix 套接字绑定时要在这个路径上创建文件，而那里已有别的文件（unix_bind_bsd）。"
         ),
+        Reason::PathIsLink => say!(
+            "A Unix socket makes its path, and does not follow the symbolic link that is there \
+             (unix_bind_bsd).",
+            "Unix 套接字绑定时要在这个路径上创建文件，而那里已有一个符号链接，bind 不会跟随它\
+             （unix_bind_bsd）。"
+        ),
         Reason::NameTaken => say!(
             "An abstract name belongs to one socket (unix_bind_abstract).",
             "一个抽象名只能属于一个套接字（unix_bind_abstract）。"
@@ -830,6 +836,11 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
         Help::Stop { command } => {
             say!("{command}.", "停掉占用者：{command}。", command = whole(command))
         }
+        Help::Find { command } => say!(
+            "Find out what it belongs to, and stop that: {command}.",
+            "先查出占用者是什么，再停掉它。查找命令：{command}。",
+            command = whole(command)
+        ),
         Help::StopContainer => say!(
             "Stop the container, from its host: this process is its process 1.",
             "在宿主机上停掉容器：这个进程是容器的 1 号进程。"
@@ -903,23 +914,21 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
             "等这个地址不再处于 tentative 状态（用 {command} 查看），或者设置 IPV6_FREEBIND。",
             command = whole(command)
         ),
-        Help::ChooseLater { command } if protocol != Protocol::Udp => say!(
-            "If connect follows, set IP_BIND_ADDRESS_NO_PORT before bind. Or widen the range: {command}.",
-            "如果接着调用 connect，就在 bind 之前设置 IP_BIND_ADDRESS_NO_PORT。\
-             或者扩大端口范围：{command}。",
-            command = whole(command)
+        Help::ChooseLater => say!(
+            "If connect follows, set IP_BIND_ADDRESS_NO_PORT before bind.",
+            "如果接着调用 connect，就在 bind 之前设置 IP_BIND_ADDRESS_NO_PORT。"
         ),
-        Help::ChooseLater { command } | Help::WidenOnly { command } => {
-            say!(
-                "Widen the range: {command}.",
-                "扩大端口范围：{command}。",
-                command = whole(command)
-            )
+        Help::KeepOpen => {
+            say!("Keep connections open and use them again.", "使用长连接，复用已有的连接。")
         }
         Help::Widen { command } => say!(
-            "Keep connections open and use them again, or widen the range: {command}.",
-            "使用长连接，复用已有的连接；或者扩大端口范围：{command}。",
+            "Widen the range: {command}.",
+            "扩大端口范围：{command}。",
             command = whole(command)
+        ),
+        Help::WidenOwn => say!(
+            "Widen the socket's own range: IP_LOCAL_PORT_RANGE.",
+            "扩大这个套接字自己的端口范围：IP_LOCAL_PORT_RANGE。"
         ),
         Help::Privilege { command } => say!(
             "Use another port, give the program the capability (setcap \
