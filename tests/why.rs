@@ -870,16 +870,23 @@ fn process_1() {
 
 /// A process that is not of this command is named, and nothing is said of kinship.
 fn other_process() {
-    let _listener = hold_port();
+    let listener = hold_port();
     let output = fails(&["once", "reuse"]);
     let holder = std::process::id();
     has(
         &output.stderr,
         &["LISTEN 127.0.0.1:3459", &format!("({holder})"), &format!("kill {holder}")],
     );
-    for word in ["sibling", "parent", "a child"] {
+    for word in ["sibling", "parent", "a child", "Then wait"] {
         assert!(!output.stderr.contains(word), "{}", output.stderr);
     }
+    // An open connection leaves something, which the option of both goes past.
+    let _client = TcpStream::connect("127.0.0.1:3459").expect("it listens");
+    let _accepted = listener.accept().expect("there is a client");
+    let told = fails(&["once"]).stderr;
+    has(&told, &["LISTEN", "ESTABLISHED", "Then wait for what is left", "set SO_REUSEADDR"]);
+    let told = fails(&["once", "reuse"]).stderr;
+    assert!(!told.contains("ESTABLISHED") && !told.contains("Then wait"), "{told}");
 }
 
 /// Two are in the way of one: both are to be stopped. And both descriptors of one process are to be closed.
@@ -1130,6 +1137,16 @@ fn unix_refused() {
             "as root",
         ],
     );
+    // In a sticky folder, only its owner may remove it.
+    let left = folder.path().join("left");
+    for (mode, path) in [("1777", folder.path()), ("777", &left)] {
+        assert!(run(Command::new("chmod").arg(mode).arg(path)).status.success());
+    }
+    let mut command = Command::new(AS_NOBODY[0]);
+    command.args(&AS_NOBODY[1..]).arg(folder.path().join("bindtable"));
+    command.args(["--lang", "en", "why", "--"]).arg(python());
+    let told = run(command.arg(folder.path().join("fails.py")).arg("unix_once").arg(&left)).stderr;
+    has(&told, &["No process has it", &format!("as root, rm {}. Or use another", left.display())]);
 }
 
 fn addresses() {
@@ -1153,6 +1170,16 @@ fn addresses() {
             "IPV6_V6ONLY keeps this socket from it",
             "bind to [ff02::1]:3461 fails: EINVAL",
             "ff02::1 is link-local",
+            "bind to [ff02::1]:3461 fails: EINVAL",
+            "TCP has no groups",
+            "listen fails: EINVAL",
+            "This socket is connected",
+            "bind to 127.0.0.1:3462 fails: EINVAL",
+            "Use ::ffff:127.0.0.1 in a sockaddr_in6",
+            "connect to 192.0.2.2:3459 fails: EINVAL this socket descriptor",
+            "bound to 127.0.0.1, from which nothing leads to another machine",
+            "connect to 192.0.2.2:3459 fails: EINVAL this socket descriptor",
+            "Leave bind out: then connect chooses the address.",
         ],
     );
 }
@@ -1919,20 +1946,31 @@ fn many_processes() {
     // Both find it: by the list of all, and among the traced ones.
     let output = fails(&["once"]);
     has(&output.stderr, &["LISTEN 127.0.0.1:3459", &format!("({})", std::process::id())]);
-    // As inetd(8) starts a server: it has no more descriptors than any process, and its child has it too.
-    let mut shell = Command::new("sh");
-    shell
-        .args(["-c", "exec 3<&0; sleep 1000 <&3 3<&- & echo $!; exec sleep 1000 3<&-"])
-        .stdout(Stdio::piped());
-    let inetd = Process::start_with_stdin(&mut shell, OwnedFd::from(listener).into());
-    drop(shell); // it has the listener, too
-    inetd.stdout.wait_for("\n");
-    let both = format!("what helps kill {} {}.", inetd.pid(), inetd.stdout.text().trim());
-    wait_for("both, and no copy for a moment", || {
-        let told = flat(&fails(&["once"]).stderr);
-        (told.contains("descriptor 0") && told.contains(&both)).then_some(())
-    });
-    drop((inetd, sleepers));
+    drop(listener);
+    // As inetd(8) starts a server: two have no more descriptors than any process. And of two, one: an orphan.
+    for (start, ends) in [
+        ("exec 3<&0; sleep 1000 <&3 3<&- >&2 & echo $!; exec sleep 1000 3<&-", "descriptor 0"),
+        (
+            "exec 3<&0 4<&0; (sleep 1000 <&3 3<&- 4<&- >&2 & echo $!); exec sleep 1000",
+            "descriptors 0, 3, 4",
+        ),
+    ] {
+        let listener = wait_for("no copy", || TcpListener::bind("127.0.0.1:3459").ok());
+        let mut shell = Command::new("sh");
+        shell.args(["-c", start]).stdout(Stdio::piped());
+        let first = Process::start_with_stdin(&mut shell, OwnedFd::from(listener).into());
+        drop(shell); // it has the listener, too
+        first.stdout.wait_for("\n");
+        let other = first.stdout.text();
+        let both = format!("what helps kill {} {}.", first.pid(), other.trim());
+        wait_for("both, and no copy for a moment", || {
+            let told = flat(&fails(&["once"]).stderr);
+            (told.contains(ends) && told.contains(&both)).then_some(())
+        });
+        let other = other.trim().parse().expect("its number");
+        kill(Pid::from_raw(other), Signal::SIGKILL).expect("it is there");
+    }
+    drop(sleepers);
     let output = fails(&["worker"]);
     has(&output.stderr, &["LISTEN 127.0.0.1:3459", "its parent"]);
 }
@@ -2077,7 +2115,7 @@ fn cost() {
     };
     let own = ["LISTEN 127.0.0.1:3459, this same process"];
     explained("its own listener", "binds", &own);
-    explained("a listener in their midst", "midst", &["LISTEN 127.0.0.1:3460"]);
+    explained("a listener in their midst", "midst", &["LISTEN 127.0.0.1:3460", "Not looked at: "]);
     let listener = hold_port();
     let holder = format!("({})", std::process::id());
     explained("an older listener", "bind", &["LISTEN 127.0.0.1:3459", &holder]);

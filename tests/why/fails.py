@@ -600,6 +600,16 @@ def addresses():
     alone.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     tried(alone.bind, ("::ffff:127.0.0.1", PORT + 2))
     tried(new(socket.AF_INET6, socket.SOCK_DGRAM).bind, ("ff02::1", PORT + 2))
+    tried(new(socket.AF_INET6).bind, ("ff02::1", PORT + 2))
+    tried(socket.socketpair()[0].listen)
+    six, four = new(socket.AF_INET6), struct.pack("=H", socket.AF_INET) + struct.pack("!HI8x", PORT + 3, 0x7f000001)
+    ctypes.CDLL(None).bind(six.fileno(), four, len(four))
+    for words in ("link add one type veth peer two", "address add 192.0.2.1/24 dev one", "link set one up"):
+        subprocess.run(["ip", *words.split()], check=True)
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        inside = new(kind=kind)
+        inside.bind(("127.0.0.1", 0))
+        tried(inside.connect, ("192.0.2.2", PORT))
 
 
 def privileged():

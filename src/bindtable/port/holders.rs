@@ -90,6 +90,8 @@ pub struct Holders {
     pub no_options: Option<Errno>,
     /// The processes that did not let their descriptors be read.
     pub unreadable: usize,
+    /// Those that were not looked at, though they may hold one of the sockets.
+    pub left_out: usize,
     /// What keeps this process itself from reading `/proc`.
     pub trouble: Option<Trouble>,
 }

@@ -67,6 +67,12 @@ pub enum Reason {
     NoScope { ip: IpAddr },
     /// The socket is connected.
     Connected,
+    /// The socket is of IPv6, and the address of AF_INET.
+    OtherFamily,
+    /// TCP, and a group's address.
+    NoGroup { ip: IpAddr },
+    /// connect: the socket is bound to a loopback address, from which nothing leads elsewhere.
+    LoopbackSource { source: IpAddr },
     /// An address of IPv4, mapped, and IPV6_V6ONLY.
     MappedAlone,
     /// A file that is a socket, or was one.
@@ -122,12 +128,16 @@ pub enum Help {
     NoNewPrivs,
     SetBroadcast,
     NewSocket,
+    OtherSource,
+    NotAGroup,
+    Mapped { ip: IpAddr },
     OtherPort,
     BindFirst,
     Scope,
     ClearV6Only,
     Unlink { path: Option<String> },
     UnlinkThere { path: String },
+    UnlinkAsRoot { path: String },
     OtherPath,
     ShorterPath,
     Policy,
@@ -226,8 +236,11 @@ impl Explanation<'_> {
         self.in_the_way = found.in_the_way;
         if let Some((descriptor, option)) = failure.elsewhere {
             let at = usize::from(option == SocketOption::ReusePort);
-            let is_enough = self.would_help[at] != Some(false);
-            self.mistakes.push(Mistake::OptionElsewhere { option, descriptor, is_enough });
+            self.mistakes.extend(self.would_help[at].map(|is_enough| Mistake::OptionElsewhere {
+                option,
+                descriptor,
+                is_enough,
+            }));
         }
         let Some(first) = self.in_the_way.first() else {
             let proto = look::table_of(failure.subject.protocol);
@@ -317,9 +330,12 @@ impl Explanation<'_> {
             }
             (None, _) => {
                 let is_unseen = stop.is_none() && first.processes.is_empty();
-                let is_left = stop.is_some() && self.in_the_way.iter().any(|old| !old.has_process);
+                let is_left = |old: &Obstacle| old.is_connection || !old.has_process;
+                let is_left = stop.is_some() && self.in_the_way.iter().any(is_left);
+                let lacks_it = is_left && failure.subject.reuseaddr != Some(true);
                 help.extend(stop);
                 help.extend(is_left.then_some(Help::WaitAfter));
+                help.extend(lacks_it.then_some(Help::SetBoth));
                 help.extend((is_unseen && !geteuid().is_root()).then_some(Help::AsRoot));
             }
         }
@@ -540,6 +556,10 @@ impl Explanation<'_> {
         };
         let is_ipv6_alone = failure.subject.ipv6_only == Some(true);
         match failure.call {
+            _ if is_short && needed == 24 && matches!(failure.inet(), Some(SocketAddr::V4(_))) => {
+                let ip = failure.inet().map(|address| Help::Mapped { ip: address.ip() });
+                self.say(Reason::OtherFamily, ip);
+            }
             _ if is_short => {
                 let given = failure.address_length;
                 self.say(Reason::Length { given, needed }, []);
@@ -547,11 +567,27 @@ impl Explanation<'_> {
             Name::Bind if local.is_some() => {
                 self.say(Reason::BoundAlready { local }, [Help::NewSocket]);
             }
-            Name::Listen if local.is_none() && failure.subject.protocol == Protocol::Unix => {
+            Name::Connect => {
+                let source = local.map(|local| local.ip()).or(failure.subject.source);
+                let is_elsewhere = |to: &SocketAddr| !to.ip().to_canonical().is_loopback();
+                let source = source.filter(|ip| ip.to_canonical().is_loopback());
+                if let Some(source) =
+                    source.filter(|_| failure.inet().as_ref().is_some_and(is_elsewhere))
+                {
+                    self.say(Reason::LoopbackSource { source }, [Help::OtherSource]);
+                }
+            }
+            Name::Listen if failure.subject.is_connected => {
+                self.say(Reason::Connected, [Help::NewSocket]);
+            }
+            Name::Listen if failure.subject.protocol == Protocol::Unix => {
                 self.say(Reason::NotBound, [Help::BindFirst]);
             }
             Name::Listen if is_tcp => self.say(Reason::Connected, [Help::NewSocket]),
             _ => match ipv6 {
+                Some((ip, _)) if ip.is_multicast() && is_tcp => {
+                    self.say(Reason::NoGroup { ip: ip.into() }, [Help::NotAGroup]);
+                }
                 Some((ip, 0)) if needs_scope(ip) => {
                     self.say(Reason::NoScope { ip: ip.into() }, [Help::Scope]);
                 }

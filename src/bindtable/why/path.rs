@@ -10,7 +10,9 @@ use crate::printable::Outside;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::libc;
 use nix::sys::stat::fstatat;
+use nix::unistd::{AccessFlags, access};
 use rustix::io::Errno;
+use rustix::process::geteuid;
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
@@ -59,6 +61,7 @@ impl Explanation<'_> {
         let shown = shown(failure, path);
         let remove = match shown.clone() {
             Some((path, false)) => Help::UnlinkThere { path },
+            Some((path, true)) if !may_remove(Path::new(&path)) => Help::UnlinkAsRoot { path },
             path => Help::Unlink { path: path.map(|(path, _)| path) },
         };
         match kind {
@@ -138,6 +141,19 @@ fn inside(failure: &Failure, path: &Path) -> PathBuf {
     let folder = std::fs::read_link(format!("/proc/{}/cwd", failure.thread));
     let path = folder.map_or_else(|_| path.to_owned(), |folder| folder.join(path));
     path.components().collect() // without `.`
+}
+
+/// Whether this process's user may unlink(2) the file: the folder may be another's, or sticky.
+fn may_remove(file: &Path) -> bool {
+    let folder = file.parent().unwrap_or(file);
+    let owner = |path: &Path| std::fs::symlink_metadata(path).map(|it| (it.uid(), it.mode()));
+    let (Ok((of_folder, mode)), Ok((of_file, _))) = (owner(folder), owner(file)) else {
+        return true;
+    };
+    let own = geteuid().as_raw();
+    let is_sticky = mode & libc::S_ISVTX != 0;
+    let is_owners = own == 0 || own == of_file || own == of_folder;
+    (!is_sticky || is_owners) && access(folder, AccessFlags::W_OK).is_ok()
 }
 
 /// The same for a reader's shell, and whether that shell has the file under this name: a process may be in another

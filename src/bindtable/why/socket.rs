@@ -13,7 +13,7 @@ use rustix::net::sockopt::{
     ipv6_v6only, socket_broadcast, socket_domain, socket_protocol, socket_reuseaddr,
     socket_reuseport, socket_type,
 };
-use rustix::net::{AddressFamily, getsockname};
+use rustix::net::{getpeername, AddressFamily, getsockname};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
@@ -72,6 +72,8 @@ pub struct Subject {
     pub device: Option<String>,
     /// Where it is bound already.
     pub local: Option<SocketAddr>,
+    /// Whether it has a peer: getpeername(2).
+    pub is_connected: bool,
     /// The address that it is bound to without a port: IP_BIND_ADDRESS_NO_PORT of ip(7).
     pub source: Option<IpAddr>,
     /// IP_LOCAL_PORT_RANGE, if it is set: ip(7).
@@ -111,6 +113,7 @@ impl Subject {
             broadcast: socket_broadcast(copy).ok(),
             device: None,
             local: local.filter(|local| local.port() != 0),
+            is_connected: getpeername(copy).is_ok_and(|peer| peer.is_some()),
             source: local
                 .filter(|local| local.port() == 0 && !local.ip().is_unspecified())
                 .map(|local| local.ip()),
@@ -151,6 +154,7 @@ impl Subject {
             broadcast: None,
             device: None,
             local: None,
+            is_connected: false,
             source: None,
             port_range: None,
         }

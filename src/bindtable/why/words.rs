@@ -37,13 +37,15 @@ for an ordinary user, setuid programs and file capabilities have no effect; as r
 If an old connection without a process is in the way, the tracer binds the port itself for a moment,
 to learn which option that connection kept. If the path of a Unix socket is, it asks by a connect, which
 makes no connection, whether a process has it. Within it strace and gdb cannot trace. With --pid each
-system call stops, which is slow; Ctrl+C ends that, and while Ctrl+Z stops the tracer, the process
-stands still. If COMMAND is process 1, the tracer is a child of it.
+system call stops, which is slow, and one that waits may return EINTR once; Ctrl+C ends that, and
+while Ctrl+Z stops the tracer, the process stands still. If COMMAND is process 1, the tracer is a child of it.
 
-Not seen: calls that a filter of the program's own refuses, bind and connect by io_uring, and what
-another process does for COMMAND, as systemd does for systemctl and dockerd for docker.
+Not seen: calls that a filter of the program's own refuses, bind and connect by io_uring, what another
+process does for COMMAND, as systemd does for systemctl and dockerd for docker, and with --pid the
+processes that PID has started before.
 
-If standard error is full for a second, or closed, explanations are lost; --output keeps them.
+If standard error is full for a second, or closed, explanations are lost, and so are those of a daemon
+if standard error is a pipe that the daemon has closed; --output keeps them.
 With --format json each line is one event, and null is what is unknown.
 
 Exit status: that of COMMAND; 127 if it is not there, 126 if it cannot be executed, 125 if it cannot
@@ -59,13 +61,14 @@ EACCES、EPERM 或 EINVAL 时，先在标准错误上说明原因，再让程序
 以普通用户身份运行时，setuid 程序和文件的 capability 不生效；以 root 身份运行时照常生效。如果冲突的是
 不属于任何进程的旧连接，跟踪进程会自己短暂绑定这个端口，随即释放，由此查出旧连接的选项；如果冲突的是
 Unix 套接字的路径，就用一次不建立连接的 connect 查出还有没有进程在用。被跟踪的命令里不能再用 strace 和 gdb。
-用 --pid 时，每个系统调用都要停一下，所以很慢；按 Ctrl+C 停止跟踪；如果按 Ctrl+Z 暂停跟踪进程，
-被跟踪的进程也会停住。COMMAND 是 1 号进程时，跟踪进程会成为它的子进程。
+用 --pid 时，每个系统调用都要停一下，所以很慢，正在等待的调用可能返回一次 EINTR；按 Ctrl+C 停止跟踪；
+如果按 Ctrl+Z 暂停跟踪进程，被跟踪的进程也会停住。COMMAND 是 1 号进程时，跟踪进程会成为它的子进程。
 
-看不到的有：被程序自己的过滤器拒绝的调用，通过 io_uring 发起的 bind 和 connect，以及别的进程替 COMMAND
-做的事：systemctl 背后是 systemd，docker 背后是 dockerd。
+看不到的有：被程序自己的过滤器拒绝的调用，通过 io_uring 发起的 bind 和 connect，别的进程替 COMMAND
+做的事（systemctl 背后是 systemd，docker 背后是 dockerd），以及用 --pid 时，PID 在此之前启动的进程。
 
-如果标准错误持续一秒以上写不进去，或者已经关闭，说明就会丢失；用 --output 保存到文件。
+如果标准错误持续一秒以上写不进去，或者已经关闭，说明就会丢失；如果标准错误是管道，而守护进程已经关闭了它，
+守护进程的说明也会丢失。用 --output 保存到文件。
 用 --format json 时，每行一个事件，null 表示未知。
 
 退出状态：与 COMMAND 相同；找不到是 127，不能执行是 126，无法跟踪是 125，参数有误是 2。"
@@ -510,6 +513,13 @@ pub(super) fn obstacle(old: &Obstacle, failure: &Failure) -> String {
         }
         None => {}
     }
+    if old.left_out > 0 {
+        text += &say!(
+            ". Not looked at: {count} other processes; one of them may have it, too",
+            "。另有 {count} 个进程没有查看，其中可能也有持有它的",
+            count = old.left_out
+        );
+    }
     text
 }
 
@@ -689,6 +699,19 @@ pub(super) fn reason(explanation: &Explanation) -> Option<String> {
             "This socket is connected, and a connection cannot listen (inet_listen).",
             "本套接字已经连接，有连接的套接字不能监听（inet_listen）。"
         ),
+        Reason::OtherFamily => say!(
+            "The socket is of IPv6, and the address of IPv4, AF_INET (inet6_bind).",
+            "套接字是 IPv6 的，而地址是 IPv4 的 AF_INET（inet6_bind）。"
+        ),
+        Reason::NoGroup { ip } => say!(
+            "{ip} is a multicast address, and TCP has no groups (__inet6_bind).",
+            "{ip} 是多播地址，而 TCP 不支持多播（__inet6_bind）。"
+        ),
+        Reason::LoopbackSource { source } => say!(
+            "The socket is bound to {source}, from which nothing leads to another machine \
+             (__mkroute_output).",
+            "本套接字绑定了 {source}，从这个地址到不了别的机器（__mkroute_output）。"
+        ),
         Reason::MappedAlone => say!(
             "The address is a mapped one of IPv4, and IPV6_V6ONLY keeps this socket from it (inet6_bind).",
             "这个地址是 IPv4 映射地址，而本套接字开启了 IPV6_V6ONLY，只能使用 IPv6（\
@@ -846,9 +869,9 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
             "在宿主机上停掉容器：这个进程是容器的 1 号进程。"
         ),
         Help::WaitAfter => say!(
-            "Then wait for what is left of the connection: up to 60 seconds, or longer if the peer does not \
+            "Then wait for what is left of the connection: up to two minutes, or longer if the peer does not \
              answer.",
-            "然后等连接留下的状态消失：最多 60 秒，对端不应答时更久。"
+            "然后等连接留下的状态消失：最多两分钟，对端不应答时更久。"
         ),
         Help::CloseInChild => say!(
             "In the program: close the listener in the child, after fork.",
@@ -947,6 +970,18 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
             say!("Set SO_BROADCAST before connect.", "在 connect 之前设置 SO_BROADCAST。")
         }
         Help::NewSocket => say!("Use a new socket.", "改用新的套接字。"),
+        Help::OtherSource => say!(
+            "Leave bind out: then connect chooses the address.",
+            "不要 bind，由 connect 选择源地址。"
+        ),
+        Help::NotAGroup => say!(
+            "Bind an address of this machine, or ::; or use a socket of UDP.",
+            "绑定本机的地址或者 ::；需要多播就改用 UDP 套接字。"
+        ),
+        Help::Mapped { ip } => say!(
+            "Use ::ffff:{ip} in a sockaddr_in6, or a socket of AF_INET.",
+            "使用 sockaddr_in6 和地址 ::ffff:{ip}，或者改用 AF_INET 的套接字。"
+        ),
         Help::OtherPort => say!(
             "Bind another port, or leave bind out: then connect chooses.",
             "绑定别的端口，或者不 bind，由 connect 选端口。"
@@ -969,6 +1004,14 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
                 ),
             }
         }
+        Help::UnlinkAsRoot { path } => say!(
+            "This user may not remove it: as root, {remove}. Or use another path.",
+            "当前用户无权删除它：请以 root 身份运行 {remove}。或者换一个路径。",
+            remove = match Outside::from(&**path).quoted() {
+                Some(path) => whole(&format!("rm {path}")),
+                None => "rm".to_owned(),
+            }
+        ),
         Help::UnlinkThere { path } => say!(
             "Remove {path} where this program runs, in its mount namespace. In the program: unlink(2) \
              before bind.",
