@@ -25,7 +25,7 @@ use std::process::{Command, Stdio};
 use std::sync::PoisonError;
 use std::time::Duration;
 
-pub const TRIALS: [(&str, fn()); 25] = [
+pub const TRIALS: [(&str, fn()); 28] = [
     ("port_leaves_alone", leaves_alone),
     ("port_leaves_alone_refused", leaves_alone_refused),
     ("port_probe_promises", probe_promises),
@@ -43,6 +43,9 @@ pub const TRIALS: [(&str, fn()); 25] = [
     ("port_resists", resists),
     ("port_process_1", process_1),
     ("port_master_resists", master_resists),
+    ("port_masters", masters),
+    ("port_what_follows", what_follows),
+    ("port_frozen", frozen),
     ("port_not_main", not_main),
     ("port_supervised", supervised),
     ("port_two_supervised", two_supervised),
@@ -502,6 +505,7 @@ fn kill_mode() {
         ("echo KillMode=process > web.service.d/own.conf", &kill),
         ("echo KillMode=process > web.service; echo KillMode=mixed > web.service.d/own.conf", unit),
         ("echo 'RefuseManualStop = yes' > web.service", &kill),
+        ("mkdir ../transient && echo KillMode=none > ../transient/web.service", &kill),
     ] {
         assert_eq!(advised(files), expected, "{files}");
     }
@@ -729,6 +733,123 @@ fn master_resists() {
     }
 }
 
+/// Of servers with their own processes: a second master, which nginx starts to take a new program, is stopped, too;
+/// sshd's sessions are not; and PostgreSQL gets SIGINT, since it waits for its clients after SIGTERM.
+fn masters() {
+    let second = "((read x <\"$0\") & wait) &";
+    let worker = "(read x <\"$0\") &";
+    for (name, start, expected) in [
+        ("nginx", format!("{worker} {second} wait"), "kill {0} {2}"),
+        ("sshd", format!("{second} wait"), "kill {0}"),
+        ("postgres", format!("{worker} wait"), "kill -INT {0}"),
+    ] {
+        let scratch = Scratch::new();
+        let link = scratch.path().join(name);
+        std::os::unix::fs::symlink("/bin/sh", &link).expect("the folder is ours");
+        let fifo = scratch.path().join("fifo");
+        mkfifo(&fifo, Mode::S_IRWXU).expect("the folder is ours");
+        let mut command = Command::new(&link);
+        command.args(["-c", &format!("exec 3<&0; {start}")]).arg(&fifo);
+        let listener = OwnedFd::from(std_listener("127.0.0.1"));
+        let server = Process::start_with_stdin(&mut command, listener.into());
+        drop(command); // with its copy of the listener
+        let count = 1 + start.matches('(').count();
+        let (pids, finding) = wait_for("all of them", || {
+            let (_, finding) = asked(&["3459"]);
+            let all = list(&only(&finding)["processes"]).iter();
+            let all =
+                all.map(|its| [&its["pid"], &its["parent"]].map(|id| id.as_i64().unwrap_or(0)));
+            let all: Vec<[i64; 2]> = all.collect();
+            (all.len() == count).then_some((all, finding))
+        });
+        let first = i64::from(server.pid().as_raw());
+        let has_workers = |pid: i64| pids.iter().any(|its| its[1] == pid);
+        let second = pids.iter().map(|its| its[0]).find(|pid| *pid != first && has_workers(*pid));
+        let expected = expected.replace("{0}", &first.to_string());
+        let expected = expected.replace("{2}", &second.unwrap_or(0).to_string());
+        assert_eq!(help(&finding, "stop")["command"], expected, "{finding}");
+        for [pid, _] in pids {
+            let _ = signal::kill(nix::unistd::Pid::from_raw(pid as i32), Signal::SIGKILL);
+        }
+        drop(server);
+        is_free();
+    }
+}
+
+/// A session that ends with the server is told, and so is what stays when a server with open connections has ended.
+fn what_follows() {
+    let mut command = Command::new("sh");
+    let script = "\"$0\" --lang en port 3459; \"$0\" port 3459 --format json; :";
+    command.args(["-c", script]).arg(program()).stdout(Stdio::piped());
+    let listener = OwnedFd::from(std_listener("127.0.0.1"));
+    let above = Process::start_with_stdin(&mut command, listener.into());
+    drop(command); // with its copy of the listener
+    let told = above.stdout.to_end();
+    let finding: Value =
+        serde_json::from_str(told.lines().last().expect("it has said it")).expect("it is JSON");
+    assert_eq!(help(&finding, "stop")["above"]["pid"], above.pid().as_raw(), "{finding}");
+    let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("has started this session, which may end with it"), "{told}");
+    drop(above);
+    is_free();
+    for reuseaddr in [false, true] {
+        let fd = fresh(false, local("127.0.0.1").ip(), false, reuseaddr, false).expect("a socket");
+        bind(&fd, &local("127.0.0.1")).expect("the port is free");
+        listen(&fd, 8).expect("it is bound");
+        assert!(help_if_any(&asked(&["3459"]).1, "wait-after").is_none());
+        let client = TcpStream::connect(local("127.0.0.1")).expect("it listens");
+        let server = accept_with(&fd, SocketFlags::CLOEXEC).expect("it came");
+        let (_, finding) = asked(&["3459"]);
+        assert_eq!(help(&finding, "wait-after")["had_option"], reuseaddr, "{finding}");
+        set_socket_linger(&server, Some(Duration::ZERO)).expect("it is a socket");
+        drop((server, client, fd));
+        is_free();
+    }
+}
+
+/// What its cgroup has frozen is thawed first, by its engine where it is a container.
+fn frozen() {
+    let scratch = Scratch::new();
+    let server = holder(&scratch, "server", std_listener("127.0.0.1"), &[]);
+    let pid = server.pid().as_raw();
+    let id = "0123456789ab".repeat(5) + "cdef";
+    let docker = format!("docker/{id}");
+    for (group, file, state, expected) in [
+        ("web", "cgroup.events", "frozen 0", None),
+        (
+            "web",
+            "cgroup.events",
+            "frozen 1",
+            Some("echo 0 > /sys/fs/cgroup/web/cgroup.freeze; kill"),
+        ),
+        (
+            "a b",
+            "cgroup.events",
+            "frozen 1",
+            Some("echo 0 > '/sys/fs/cgroup/a b'/cgroup.freeze; kill"),
+        ),
+        (
+            &docker,
+            "cgroup.events",
+            "frozen 1",
+            Some("docker unpause 0123456789ab; docker stop 0123456789ab"),
+        ),
+    ] {
+        let asks = in_cgroup(&scratch, &format!("0::/{group}"), &[pid]);
+        let script = format!(
+            "mount -t tmpfs none /sys/fs/cgroup && cd /sys/fs/cgroup && mkdir -p '{group}' && \
+             echo populated 1 > '{group}/{file}' && echo {state} >> '{group}/{file}'; exec \"$@\""
+        );
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", &script, "sh"]).arg(asks.get_program());
+        command.args(asks.get_args()).args(["port", "3459", "--format", "json"]);
+        let (_, finding) = found(&mut command);
+        assert_eq!(has_case(&finding, "frozen"), expected.is_some(), "{finding}");
+        let command = text(&help(&finding, "stop")["command"]);
+        assert!(command.starts_with(expected.unwrap_or("kill")), "{command}");
+    }
+}
+
 /// A unit is stopped for its main process alone: not the one in which some program has started a server.
 fn not_main() {
     let scratch = Scratch::new();
@@ -880,6 +1001,25 @@ fn parents() {
     let word = format!("its parent, process {} (again), may start it again: kill ", parent.pid());
     assert!(said(&["3459"]).1.contains(&word));
     drop(parent);
+    is_free();
+    // On a terminal, too.
+    let mut terminal = Command::new("script");
+    let parent = Process::start(terminal.args(["-qec"]).arg(&script).arg("/dev/null"));
+    let stop = wait_for("the server", || {
+        let (status, finding) = asked(&["3459"]);
+        (status == 1).then(|| help(&finding, "stop").clone())
+    });
+    assert_eq!(stop["parent"]["name"], "again", "{stop}");
+    drop(parent);
+    is_free();
+    // Which of its programs PM2 runs in itself is for PM2 to tell.
+    let god = holder(&scratch, "PM2 v7.0.4: Go", std_listener("127.0.0.1"), &[]);
+    assert_eq!(help(&asked(&["3459"]).1, "find")["command"], "pm2 list");
+    drop(god);
+    is_free();
+    let inetd = holder(&scratch, "inetd", std_listener("127.0.0.1"), &[]);
+    assert!(said(&["3459"]).1.contains(&format!("kill -HUP {}", inetd.pid())));
+    drop(inetd);
     is_free();
     let _server = holder(&scratch, "server", std_listener("127.0.0.1"), &[]);
     assert_eq!(help(&asked(&["3459"]).1, "stop")["parent"], Value::Null);

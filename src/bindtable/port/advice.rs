@@ -4,13 +4,14 @@ use super::cases::engine;
 use super::finding::{
     Can, Case, Engine, Finding, Help, IfStill, ServerOption, Socket, Status, Unseen, User, Who, Why,
 };
-use super::holders::{self, Holder};
+use super::holders::{self, Holder, variable};
 use super::supervisors;
 use super::target::{self, Question, Target, reserved_ports};
 use crate::kernel::Proto;
 use crate::language::Language;
 use crate::printable::Outside;
 use crate::sockets::State;
+use std::os::unix::fs::MetadataExt;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
@@ -76,6 +77,13 @@ fn against_sockets(finding: &Finding, help: &mut Vec<Help>) {
     }
     help.extend(free_address(finding));
     help.extend(stop(question, &in_the_way));
+    // What a process has of a connection stays for a while when that ends.
+    let open = |socket: &&&Socket| socket.is_connection() && !socket.processes.is_empty();
+    let open: Vec<&&Socket> = in_the_way.iter().filter(open).collect();
+    if question.proto == Proto::Tcp && !open.is_empty() {
+        let had_option = open.iter().all(|socket| socket.reuseaddr == Some(true));
+        help.push(Help::WaitAfter { had_option });
+    }
     if nobody_has_it {
         help.push(wait(&in_the_way));
     } else {
@@ -169,7 +177,7 @@ pub fn stop<'a>(question: &Question, in_the_way: &[&'a Socket]) -> Option<Help> 
             let engine = if engine == Engine::Podman { "podman" } else { "docker" };
             let stop = format!("{engine} stop $({engine} ps -q {published})");
             let command = of_its_user(stop, its, &question.user);
-            Some(Help::Stop { command, parent: None })
+            Some(Help::Stop { command, parent: None, above: None })
         }
         None => {
             let kind = if proto == Proto::Udp { "Datagram" } else { "Stream" };
@@ -189,21 +197,74 @@ pub fn stop_processes(user: &User, holders: &BTreeSet<&Holder>, is_listed: &str)
     if holders.iter().any(|it| it.pid == 1 && !is_systemd(it) && !ends(it)) {
         return Some(Help::StopContainer);
     }
+    if let Some(god) = pm2(holders) {
+        let its = std::fs::metadata(format!("/proc/{god}")).ok().map(|file| User::new(file.uid()));
+        return Some(Help::Find {
+            command: of_its_user("pm2 list".to_owned(), its.as_ref(), user),
+        });
+    }
     let whole = stop_activated(user, holders, is_listed)
         .or_else(|| stop_container(user, holders))
         .or_else(|| supervisors::stop(holders))
         .or_else(|| stop_unit(user, holders));
     let parent = if whole.is_none() { starts_again(holders) } else { None };
-    Some(Help::Stop { command: whole.unwrap_or_else(|| kill(holders)), parent })
+    let own = holders::ancestors();
+    let is_above =
+        |it: &&&Holder| own.contains(&it.pid) && !is_worker(it, holders) && it.name.raw() != "sshd";
+    let above = holders.iter().find(is_above);
+    let above = above.map(|it| Who { pid: Some(it.pid), name: Some(it.name.clone()) });
+    Some(Help::Stop { command: whole.unwrap_or_else(|| kill(holders)), parent, above })
 }
 
-/// The parent that may start them again: one without a terminal, which has not started this process, too.
+/// PM2's daemon, if it holds the socket for its programs, or has started what does.
+fn pm2(holders: &BTreeSet<&Holder>) -> Option<i32> {
+    let is_it = |it: &Holder| it.name.raw().starts_with("PM2 v");
+    let its = |holder: &&Holder| match is_it(holder) {
+        true => Some(holder.pid),
+        false => holders::process(holder.parent).filter(is_it).map(|god| god.pid),
+    };
+    holders.iter().find_map(its)
+}
+
+/// Programs that run another one, and never start it again.
+const RUN_ONCE: [&str; 19] = [
+    "sshd",
+    "sshd-session",
+    "sudo",
+    "su",
+    "runuser",
+    "doas",
+    "login",
+    "timeout",
+    "strace",
+    "ltrace",
+    "gdb",
+    "unshare",
+    "nsenter",
+    "setpriv",
+    "tmux: server",
+    "screen",
+    "script",
+    "init",
+    "systemd",
+];
+
+/// Whether it is a shell that somebody types into.
+fn is_interactive(it: &Holder) -> bool {
+    const SHELLS: [&str; 8] = ["sh", "bash", "dash", "ash", "zsh", "fish", "ksh", "tcsh"];
+    let first = it.command.raw().split_whitespace().nth(1).unwrap_or("--");
+    let is_option = first.starts_with("--") || first.starts_with('-') && !first.contains('c');
+    SHELLS.contains(&it.name.raw()) && is_option
+}
+
+/// The parent that may start them again, which has not started this process, too.
 fn starts_again(holders: &BTreeSet<&Holder>) -> Option<Who> {
     let parents: BTreeSet<i32> = holders.iter().map(|holder| holder.parent).collect();
     let parents = parents.into_iter().filter(|pid| !holders.iter().any(|it| it.pid == *pid));
     let [pid] = parents.collect::<Vec<_>>()[..] else { return None };
-    let parent = holders::process(pid).filter(|it| pid > 1 && !is_systemd(it))?;
-    (!holders::ancestors().contains(&pid) && holders::session(pid)?.1 == 0)
+    let parent = holders::process(pid)?;
+    let is_once = RUN_ONCE.contains(&parent.name.raw()) || is_interactive(&parent);
+    (pid > 1 && !is_once && !holders::ancestors().contains(&pid))
         .then_some(Who { pid: Some(pid), name: Some(parent.name) })
 }
 
@@ -280,8 +341,15 @@ fn stop_container(user: &User, holders: &BTreeSet<&Holder>) -> Option<String> {
         ("machine-", "machinectl poweroff"),
         ("systemd-nspawn@", "machinectl poweroff"),
     ];
-    let (_, stop) = stop.iter().find(|(part, _)| cgroups.contains(part))?;
-    let stop = format!("{stop} {}", plain(container)?);
+    let &(_, stop) = stop.iter().find(|(part, _)| cgroups.contains(part))?;
+    let container = plain(container)?;
+    let unpause = match stop {
+        "docker stop" | "podman stop" if holders.iter().any(|it| it.thaw.is_some()) => {
+            format!("{}unpause {container}; ", stop.trim_end_matches("stop"))
+        }
+        _ => String::new(),
+    };
+    let stop = format!("{unpause}{stop} {container}");
     // The cgroup tells whose engine it is; the user of a process may be one of the container's.
     let its = holders.iter().find_map(|holder| holder.unit_user).map(User::new);
     Some(of_its_user(stop, its.as_ref(), user))
@@ -315,8 +383,35 @@ fn stop_unit(user: &User, holders: &BTreeSet<&Holder>) -> Option<String> {
 
 /// What the holder's unit has in its file, and then in its drop-ins: systemd.unit(5).
 fn unit_files(holder: &Holder, unit: &Outside) -> String {
-    let kind = if holder.unit_user.is_some() { "user" } else { "system" };
-    let folders = ["/etc", "/run", "/usr/lib"].map(|folder| format!("{folder}/systemd/{kind}"));
+    let folders = match holder.unit_user {
+        None => {
+            let all = [
+                "/etc/systemd/system.control",
+                "/run/systemd/system.control",
+                "/run/systemd/transient",
+                "/etc/systemd/system",
+                "/run/systemd/system",
+                "/run/systemd/generator",
+                "/usr/local/lib/systemd/system",
+                "/usr/lib/systemd/system",
+            ];
+            all.map(str::to_owned).to_vec()
+        }
+        Some(uid) => {
+            let own = format!("/run/user/{uid}/systemd");
+            let home = variable(holder.pid, "HOME=").unwrap_or_default();
+            vec![
+                format!("{own}/transient"),
+                format!("{home}/.config/systemd/user"),
+                "/etc/systemd/user".to_owned(),
+                format!("{own}/user"),
+                "/run/systemd/user".to_owned(),
+                format!("{home}/.local/share/systemd/user"),
+                "/usr/local/lib/systemd/user".to_owned(),
+                "/usr/lib/systemd/user".to_owned(),
+            ]
+        }
+    };
     let template = unit.raw().split_once('@').map(|(name, _)| format!("{name}@.service"));
     let names: Vec<String> = std::iter::once(unit.raw().to_owned()).chain(template).collect();
     let files: Vec<String> = names
@@ -347,32 +442,41 @@ fn setting<'a>(files: &'a str, name: &str) -> Option<&'a str> {
     values.next_back()
 }
 
-/// Servers whose workers end with their master.
-const MASTERS: [&str; 5] = ["nginx", "haproxy", "apache2", "httpd", "gunicorn"];
+/// Servers whose workers end with their master; of sshd they are the sessions, which may stay.
+const MASTERS: [&str; 7] = ["nginx", "haproxy", "apache2", "httpd", "gunicorn", "postgres", "sshd"];
 
-/// Whether it ends with its master, which is one of the others and gets SIGTERM.
+/// Whether it ends with its master, which is one of the others and gets SIGTERM. One with workers of its own is a
+/// second master, as of nginx while it takes a new program.
 pub fn is_worker(it: &Holder, holders: &BTreeSet<&Holder>) -> bool {
+    let name = it.name.raw().trim_end_matches("-session"); // sshd-session
     let is_master = |other: &&Holder| {
-        other.pid == it.parent && other.name == it.name && other.resists.is_none()
+        other.pid == it.parent && other.name.raw() == name && other.resists.is_none()
     };
-    MASTERS.contains(&it.name.raw()) && holders.iter().any(is_master)
+    let is_of_it = |other: &&Holder| other.parent == it.pid && other.name == it.name;
+    let is_second = name != "sshd" && holders.iter().any(is_of_it);
+    MASTERS.contains(&name) && !is_second && holders.iter().any(is_master)
 }
 
 /// The command that ends them; of workers, their master alone where that ends them, too. A stopped process meets
-/// SIGTERM only when it continues.
+/// SIGTERM only when it continues, and a frozen one when it is thawed.
 pub fn kill(holders: &BTreeSet<&Holder>) -> String {
-    let command = |kill: &str, are_wanted: fn(&Holder) -> bool| {
+    let command = |kill: &str, are_wanted: &dyn Fn(&Holder) -> bool| {
         let those = holders.iter().filter(|it| are_wanted(it) && !is_worker(it, holders));
         let pids: BTreeSet<i32> = those.map(|holder| holder.pid).collect();
         let pids: Vec<String> = pids.iter().map(i32::to_string).collect();
         (!pids.is_empty()).then(|| format!("{kill} {}", pids.join(" ")))
     };
+    // PostgreSQL waits for its clients after SIGTERM, and ends at SIGINT.
+    let is_postgres = |it: &Holder| it.name.raw() == "postgres" && it.resists.is_none();
     let commands = [
-        command("kill -KILL", |it| it.resists.is_some()),
-        command("kill -CONT", |it| it.is_stopped && it.resists.is_none()),
-        command("kill", |it| it.resists.is_none()),
+        command("kill -KILL", &|it| it.resists.is_some()),
+        command("kill -CONT", &|it| it.is_stopped && it.resists.is_none()),
+        command("kill -INT", &is_postgres),
+        command("kill", &|it| it.resists.is_none() && !is_postgres(it)),
     ];
-    commands.into_iter().flatten().collect::<Vec<_>>().join("; ")
+    let thaw: BTreeSet<String> = holders.iter().filter_map(|it| it.thaw.clone()).collect();
+    let commands = thaw.into_iter().chain(commands.into_iter().flatten());
+    commands.collect::<Vec<_>>().join("; ")
 }
 
 /// Why a server may say that the port is in use, though it is free.

@@ -69,6 +69,7 @@ fn of_socket(
     cases.extend(socket.processes.iter().filter_map(|holder| {
         let (pid, name) = (holder.pid, holder.name.clone());
         match holder.is_stopped {
+            _ if holder.thaw.is_some() => Some(Case::Frozen { pid, name }),
             true => Some(Case::Stopped { pid, name }),
             false => holder.resists.map(|because| Case::Resists { pid, name, because }),
         }

@@ -41,7 +41,10 @@ impl Finding {
             use Unseen::*;
             matches!(unseen, Processes { .. } | Hidden | Proc { .. } | OtherPidNamespace)
         };
-        match self.unseen.iter().any(is_of_processes) {
+        let are_few = |unseen: &Unseen| matches!(unseen, Unseen::Processes { .. });
+        let mut unseen = self.unseen.iter().filter(|unseen| is_of_processes(unseen)).peekable();
+        match unseen.peek().is_some() {
+            true if self.question.user.uid == 0 && unseen.all(are_few) => Nobody::Either,
             true => Nobody::Unseen,
             false if !holders::are_all_here() => Nobody::Outside,
             false => Nobody::Kernel,
@@ -54,6 +57,8 @@ impl Finding {
 pub enum Nobody {
     /// A process that was not to be read.
     Unseen,
+    /// The kernel, or one of a few processes that root was not to read.
+    Either,
     /// The kernel, or a process outside this PID namespace.
     Outside,
     /// The kernel: every process of the machine was read.
@@ -399,6 +404,8 @@ pub enum Case {
     HadOption { count: usize, seconds_left: Option<u32> },
     /// systemd, or another super-server, listens for a service.
     SocketActivated { pid: i32, name: Outside },
+    /// Its cgroup has frozen it: it sees no signal.
+    Frozen { pid: i32, name: Outside },
     /// A connection that no process has any more.
     Orphan { state: State },
     /// Connections that no process has accepted.
@@ -443,7 +450,11 @@ pub enum Help {
         command: String,
         /// What may start it again.
         parent: Option<Who>,
+        /// What it ends, too: the one that has started this process, with its terminal or its session.
+        above: Option<Who>,
     },
+    /// Then wait for what is left of the connections; or, if their server had SO_REUSEADDR, set it in the new one.
+    WaitAfter { had_option: bool },
     /// Find out what it belongs to, and stop that.
     Find { command: String },
     /// Stop the container from outside: the holder is its process 1.

@@ -46,6 +46,9 @@ pub struct Holder {
     /// Whether it is stopped, as by Ctrl+Z: it does not see SIGTERM until it continues.
     #[serde(skip)]
     pub is_stopped: bool,
+    /// Of one that its cgroup has frozen: the command that thaws it. Until then it sees no signal.
+    #[serde(skip)]
+    pub thaw: Option<String>,
     /// Why SIGTERM does not end it.
     #[serde(skip)]
     pub resists: Option<Resists>,
@@ -94,6 +97,8 @@ pub struct Holders {
     pub left_out: usize,
     /// What keeps this process itself from reading `/proc`.
     pub trouble: Option<Trouble>,
+    /// What thaws those of the same cgroups.
+    thaws: BTreeMap<String, Option<String>>,
 }
 
 /// What keeps this process from reading `/proc`: then it has not seen the processes.
@@ -199,7 +204,9 @@ impl Holders {
         if of_thread.is_empty() || is_this_program(thread.pid) {
             return Ok(true);
         }
-        let Some(holder) = holder(thread) else { return Ok(false) };
+        let Some(mut holder) = holder(thread) else { return Ok(false) };
+        let thaws = self.thaws.entry(holder.cgroups.clone());
+        holder.thaw = thaws.or_insert_with(|| holder.cgroups.lines().find_map(thaw)).clone();
         let process = thread.open();
         for (inode, mut descriptors) in of_thread {
             let all = self.of.entry(inode).or_default();
@@ -428,10 +435,25 @@ fn holder(thread: Thread) -> Option<Holder> {
         container: in_cgroups(container),
         is_elsewhere: lines != *OWN_CGROUPS,
         is_stopped: state == 'T',
+        thaw: None,
         resists,
         handles_term,
         cgroups: lines,
     })
+}
+
+/// The command that thaws the cgroup of a line of `/proc/PID/cgroup`, if it is frozen: of version 2, or of the freezer
+/// of version 1, cgroups(7).
+fn thaw(line: &str) -> Option<String> {
+    let (kind, path) = line.split_once("::").or_else(|| line.split_once(":freezer:"))?;
+    let (folder, state, is_frozen, thaw) = match kind {
+        "0" => ("", "cgroup.events", "frozen 1", "echo 0 > {}/cgroup.freeze"),
+        _ => ("/freezer", "freezer.state", "FROZEN", "echo THAWED > {}/freezer.state"),
+    };
+    let folder = Outside::from(format!("/sys/fs/cgroup{folder}{path}"));
+    let state = fs::read_to_string(format!("{}/{state}", folder.raw())).ok()?;
+    let is_frozen = state.lines().any(|line| line == is_frozen);
+    Some(thaw.replace("{}", &folder.quoted().filter(|_| is_frozen)?))
 }
 
 /// SIGTERM as a bit of a set.
@@ -587,6 +609,13 @@ pub fn ancestors() -> BTreeSet<i32> {
     let its = |pid: &i32| stat_of(&format!("/proc/{pid}/stat"));
     let parent = |pid: &i32| Some(its(pid)?.parent).filter(|parent| *parent > 0);
     std::iter::successors(Some(std::process::id().cast_signed()), parent).collect()
+}
+
+/// A variable of the environment with which the process was started: its name ends with `=`.
+pub fn variable(pid: i32, name: &str) -> Option<String> {
+    let all = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let all = String::from_utf8_lossy(&all);
+    all.split('\0').find_map(|variable| variable.strip_prefix(name).map(str::to_owned))
 }
 
 /// The session of a process, and the number of its terminal, 0 without one.

@@ -2,7 +2,7 @@
 //! supervisord.
 
 use super::advice::{is_worker, kill};
-use super::holders::{self, Holder};
+use super::holders::{self, Holder, variable};
 use crate::printable::Outside;
 use std::collections::BTreeSet;
 use std::fs;
@@ -141,22 +141,14 @@ fn supervisorctl(supervised: &Holder, supervisor: &Holder) -> Option<String> {
         None => "supervisorctl".to_owned(),
     };
     // supervisord tells its programs their names; one that has written over them has its number in the list.
-    if let [Some(group), Some(name)] =
-        ["GROUP", "PROCESS"].map(|kind| variable(supervised.pid, kind))
+    if let [Some(group), Some(name)] = ["GROUP", "PROCESS"]
+        .map(|kind| variable(supervised.pid, &format!("SUPERVISOR_{kind}_NAME=")))
     {
         let name = Outside::from(format!("{group}:{name}"));
         return Some(format!("{ctl} stop {}", name.quoted()?));
     }
     let pid = number_in(supervisor, supervised)?;
     Some(format!("{ctl} stop $({ctl} status | awk '/ pid {pid},/ {{print $1}}')"))
-}
-
-/// `SUPERVISOR_GROUP_NAME` or `SUPERVISOR_PROCESS_NAME`, with which the process was started: supervisord(1).
-fn variable(pid: i32, kind: &str) -> Option<String> {
-    let all = fs::read(format!("/proc/{pid}/environ")).ok()?;
-    let start = format!("SUPERVISOR_{kind}_NAME=");
-    let all = String::from_utf8_lossy(&all);
-    all.split('\0').find_map(|variable| variable.strip_prefix(&start).map(str::to_owned))
 }
 
 /// The configuration file that supervisord(1) was given: `-c FILE`, `-cFILE`, `-nc FILE`, `--conf=FILE`.

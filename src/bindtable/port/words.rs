@@ -173,6 +173,9 @@ pub(super) fn weight(socket: &Socket) -> u8 {
 /// Who has a socket that no process has shown.
 fn nobody(finding: &Finding) -> &'static str {
     match finding.nobody() {
+        Nobody::Either => {
+            words!("the kernel, or a process that cannot be seen,", "内核，或者一个看不到的进程，")
+        }
         Nobody::Unseen => words!("a process that cannot be seen", "一个看不到的进程"),
         Nobody::Outside => words!(
             "the kernel, or a process of another PID namespace,",
@@ -541,6 +544,12 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
             count = pids.len(),
             pids = list(pids.iter().copied())
         ),
+        Case::NoProcess { address, candidates } if finding.nobody() == Nobody::Either => say!(
+            "No process that was to be read has the socket on {address}. If the kernel holds it, it may be \
+             {which}.",
+            "能查看的进程都没有 {address} 上的这个套接字。如果由内核持有，可能的来源：{which}。",
+            which = self::candidates(candidates)
+        ),
         Case::NoProcess { address, candidates } => {
             let outside = match finding.nobody() {
                 Nobody::Outside => words!(
@@ -713,6 +722,19 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
                  （这是用 bind 试出来的，试完随即关闭了套接字。）"
             )
         }
+        Case::SocketActivated { pid, name } if name.raw() != "systemd" => say!(
+            "Process {pid} ({name}) listens for a service that it starts when a client comes, and may \
+             listen for others, which end with it. To end this one alone, take it out of its \
+             configuration, and then: {reload}",
+            "进程 {pid}（{name}）替一个服务监听，有客户端连接时才启动该服务；它可能还替别的服务监听，\
+             停掉它，那些服务也会停。只停这一个：从它的配置里删掉这个服务，然后运行：{reload}",
+            reload = whole(&format!("kill -HUP {pid}"))
+        ),
+        Case::Frozen { pid, name } => say!(
+            "Process {pid} ({name}) is frozen by its cgroup, as by docker pause: until it is thawed it \
+             sees no signal.",
+            "进程 {pid}（{name}）被它的 cgroup 冻结了（例如 docker pause）：解冻之前，它不处理任何信号。"
+        ),
         Case::SocketActivated { pid, name } => say!(
             "Process {pid} ({name}) listens for a service that it starts when a client comes. Stop \
              the socket unit, and not the service alone.",
@@ -864,7 +886,24 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
             "在宿主机上停掉容器：容器里的 1 号进程如果没有给某个信号设置处理函数，\
              内核就忽略容器内发给它的这个信号。"
         ),
-        Help::Stop { command, parent: Some(Who { pid: Some(pid), name: Some(name) }) } => say!(
+        Help::WaitAfter { had_option: true } => say!(
+            "Then set SO_REUSEADDR before bind in the new server; or wait for what is left of the \
+             connections: up to two minutes, or longer if the peer does not answer.",
+            "然后在新服务器里，bind 之前设置 SO_REUSEADDR；否则要等连接留下的状态消失：最多两分钟，\
+             对端不应答时更久。"
+        ),
+        Help::WaitAfter { had_option: false } => say!(
+            "Then wait for what is left of the connections: up to two minutes, or longer if the peer \
+             does not answer.",
+            "然后等连接留下的状态消失：最多两分钟，对端不应答时更久。"
+        ),
+        Help::Stop { command, above: Some(Who { pid: Some(pid), name: Some(name) }), .. } => say!(
+            "Stop what holds it; process {pid} ({name}) has started this session, which may end with it: \
+             {command}",
+            "停掉占用者；不过进程 {pid}（{name}）启动了当前会话，会话可能随之结束：{command}",
+            command = whole(command)
+        ),
+        Help::Stop { command, parent: Some(Who { pid: Some(pid), name: Some(name) }), .. } => say!(
             "Stop what holds it; its parent, process {pid} ({name}), may start it again: {command}",
             "停掉占用者，不过它的父进程 {pid}（{name}）可能会再次启动它：{command}",
             command = whole(command)
