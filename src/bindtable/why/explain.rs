@@ -297,12 +297,8 @@ impl Explanation<'_> {
             .filter(|bound| !bound.still_has_it || (own.is_some() && bound.pid != failure.pid));
         match (relation, from) {
             _ if first.is_connection || (relation.is_none() && !first.has_process) => {
-                let descriptors = self.own_descriptors();
-                let close = (!descriptors.is_empty()).then_some(Help::CloseFirst { descriptors });
-                let ends: Vec<Help> = close.into_iter().chain(stop).collect();
-                if help.is_empty() && !ends.is_empty() {
-                    help.extend(ends);
-                    help.push(Help::WaitAfter);
+                if help.is_empty() {
+                    help.extend(self.end_connections(stop));
                 }
                 help.extend(self.wait());
             }
@@ -340,6 +336,17 @@ impl Explanation<'_> {
             }
         }
         self.help = help;
+    }
+
+    /// What ends connections in the way, this process's own among them; and what is left of them takes its time.
+    fn end_connections(&self, stop: Option<Help>) -> Vec<Help> {
+        let descriptors = self.own_descriptors();
+        let close = (!descriptors.is_empty()).then_some(Help::CloseFirst { descriptors });
+        let mut ends: Vec<Help> = close.into_iter().chain(stop).collect();
+        if !ends.is_empty() {
+            ends.push(Help::WaitAfter);
+        }
+        ends
     }
 
     /// What helps where another process of the same command has the port or the path.
