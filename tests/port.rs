@@ -397,6 +397,7 @@ fn input() {
         ("-1", "unexpected argument"),
         ("", "neither PORT nor ADDRESS:PORT"),
         ("http", "neither PORT nor ADDRESS:PORT"),
+        ("+80", "neither PORT nor ADDRESS:PORT"),
         ("127.0.0.1", "an address without a port"),
         ("::1", "an address without a port"),
         ("127.0.0.1:", "neither PORT nor ADDRESS:PORT"),
@@ -408,6 +409,7 @@ fn input() {
         assert!(refusal(&["port", target]).contains(word), "{target}");
     }
     assert!(refusal(&["port", "3459", "--format", "markdown"]).contains("text, json"));
+    assert!(refusal(&["port", "0", "--probe"]).contains("port 0 takes no --probe"));
     // Without descriptors nothing can be found out, and the kernel is not to blame.
     let mut command = Command::new("sh");
     command.args(["-c", "ulimit -n 4; exec \"$0\" --lang en port 3459"]).arg(program());

@@ -491,7 +491,7 @@ fn zero() {
     assert!(!finding.to_string().contains("bind-address-no-port"), "listeners have all: {finding}");
     assert!(text(&help(&finding, "widen")["command"]).contains("ip_local_port_range='1024 40003'"));
     let (_, told) = said(&["0"]);
-    assert!(told.contains("of which 1 are reserved. At 0.0.0.0, in use: 3; free: 0."), "{told}");
+    assert!(told.contains("of which one is reserved. At 0.0.0.0, in use: 3; free: 0."), "{told}");
     assert_eq!(asked(&["127.0.0.2:0"]).0, 0, "at another address they are free");
     drop(rest);
     let server = std_listener("127.0.0.1");

@@ -87,7 +87,7 @@ fn answer(arguments: Arguments) -> Result<(String, u8), Trouble> {
         Some(Task::Port { target, udp, probe, output }) => {
             let proto = if udp { Proto::Udp } else { Proto::Tcp };
             if target.port == 0 {
-                let finding = port::range::look(target, proto)?;
+                let finding = port::range::look(target, proto, probe)?;
                 let text = match output.format {
                     Format::Json => port::range::json(&finding),
                     Format::Text => port::range::text(&finding),

@@ -1,5 +1,6 @@
 //! `bindtable port 0`: how full the range is from which the kernel chooses a port.
 
+use super::binds;
 use super::finding::{ServerOption, Socket, Status};
 use super::holders::Holders;
 use super::judge::Owner;
@@ -32,6 +33,8 @@ pub struct RangeFinding {
     pub fewest: Left,
     /// At each of those addresses, and at `::` with IPV6_V6ONLY, too.
     pub addresses: Vec<Left>,
+    /// Whether sockets that are bound and do not listen are among those in use: Linux 6.8, and all of UDP.
+    pub has_bound: bool,
     /// The sockets on them, by state.
     pub states: BTreeMap<State, usize>,
     /// What helps where few are left.
@@ -62,8 +65,12 @@ pub enum RangeHelp {
     Widen { command: String },
 }
 
-/// Counts the ports of the range. It fails if sock_diag(7) cannot be asked.
-pub fn look(target: Target, proto: Proto) -> Result<RangeFinding, String> {
+/// Counts the ports of the range. It fails if sock_diag(7) cannot be asked, and with `probe`:
+/// of a range nothing is bound.
+pub fn look(target: Target, proto: Proto, probe: bool) -> Result<RangeFinding, String> {
+    if probe {
+        return Err(words::no_probe_of_a_range());
+    }
     let question = Question::new(target, proto, false);
     let address = question.target.ip;
     let range = Range::read();
@@ -108,6 +115,7 @@ pub fn look(target: Target, proto: Proto) -> Result<RangeFinding, String> {
         reserved: usize::from(last - first) + 1 - ports.len(),
         fewest,
         addresses,
+        has_bound: proto == Proto::Udp || binds::lists_bound()?,
         states,
         help,
     };
@@ -156,6 +164,9 @@ pub fn text(finding: &RangeFinding) -> String {
         text += &format!("    {:12}{count}\n", state.name());
     }
     text.push('\n');
+    if !finding.has_bound {
+        text += &super::print::wrapped(&words::not_listed(), "", "");
+    }
     text += &super::print::wrapped(words::range_rule(finding.protocol), "", "");
     let help = super::print::numbered(finding.help.iter().map(words::range_help));
     if help.is_empty() { text } else { text + "\n" + &help }

@@ -63,13 +63,10 @@ impl FromStr for Target {
             None => ("", text),
             Some(parts) => parts,
         };
-        let port = match port.parse::<u16>() {
-            Ok(port) => port,
-            Err(_) if port.bytes().all(|digit| digit.is_ascii_digit()) && !port.is_empty() => {
-                return Err(words::port_too_large(port));
-            }
-            Err(_) => return Err(words::no_port(text)),
-        };
+        if port.is_empty() || !port.bytes().all(|digit| digit.is_ascii_digit()) {
+            return Err(words::no_port(text)); // parse takes a plus
+        }
+        let port = port.parse::<u16>().map_err(|_| words::port_too_large(port))?;
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         if host.is_empty() || host == "*" {
             return Ok(Self { port, ip: None, interface: None });

@@ -35,6 +35,13 @@ pub(super) fn only_address(text: &str) -> String {
     )
 }
 
+pub(super) fn no_probe_of_a_range() -> String {
+    say!(
+        "port 0 takes no --probe: the sockets are counted, and none is bound",
+        "端口 0 不能加 --probe：只统计套接字，不做绑定试验"
+    )
+}
+
 pub(super) fn no_address(host: &str) -> String {
     say!(
         "'{host}' is neither an IPv4 nor an IPv6 address: write 127.0.0.1:3459 or [::1]:3459",
@@ -1068,6 +1075,7 @@ pub(super) fn range_answer(finding: &RangeFinding) -> String {
     let RangeFinding { first, last, reserved, addresses, .. } = finding;
     let kept = match reserved {
         0 => String::new(),
+        1 => say!(", of which one is reserved", "（其中 1 个保留）"),
         count => say!(", of which {count} are reserved", "（其中 {count} 个保留）"),
     };
     let differ = addresses.iter().any(|left| left.free != finding.fewest.free);
@@ -1132,6 +1140,14 @@ pub(super) fn range_help(help: &RangeHelp) -> String {
 
 // What could not be seen.
 
+pub(super) fn not_listed() -> String {
+    say!(
+        "Not seen: sockets of TCP that are bound and do not listen. Linux 6.8 and later list them by \
+         sock_diag.",
+        "看不到只绑定、不监听的 TCP 套接字：Linux 6.8 起，sock_diag 才列出它们。"
+    )
+}
+
 pub(super) fn unseen(unseen: &Unseen, finding: &Finding) -> String {
     match unseen {
         Unseen::Processes { count } if finding.question.user.uid == 0 => say!(
@@ -1179,11 +1195,7 @@ pub(super) fn unseen(unseen: &Unseen, finding: &Finding) -> String {
              not show IPV6_V6ONLY.",
             "sock_diag 不可用（{error}），结果来自 /proc/net，从中看不到 IPV6_V6ONLY。"
         ),
-        Unseen::Bound => say!(
-            "Not seen: sockets of TCP that are bound and do not listen. Linux 6.8 and later list \
-             them by sock_diag.",
-            "看不到只绑定、不监听的 TCP 套接字：Linux 6.8 起，sock_diag 才列出它们。"
-        ),
+        Unseen::Bound => not_listed(),
         Unseen::Test { address, error } => say!(
             "Not tested: a bind to {address}, since the test itself failed ({error}).",
             "未能试验 {address} 能否绑定：试验本身失败了（{error}）。",

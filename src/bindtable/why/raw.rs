@@ -5,6 +5,7 @@
 use nix::libc;
 use rustix::fd::{AsFd, AsRawFd, IntoRawFd};
 use rustix::io::Errno;
+use rustix::net::sockopt::socket_type;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -73,11 +74,12 @@ pub fn port_range(socket: &impl AsFd) -> Option<[u16; 2]> {
 }
 
 /// The network namespace of a socket: SIOCGSKNS of `include/uapi/linux/sockios.h`. It fails as ioctl(2) does: EPERM
-/// without CAP_NET_ADMIN there.
+/// without CAP_NET_ADMIN there; and with ENOTSOCK for what is none.
 pub fn network_of(socket: &impl AsFd) -> Result<OwnedFd, Errno> {
     const SIOCGSKNS: u32 = 0x894c;
-    // SAFETY: the request takes no argument.
-    match unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), SIOCGSKNS as _) } {
+    socket_type(socket)?;
+    // SAFETY: it is a socket, so the request is this one, which takes no argument.
+    match unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), SIOCGSKNS as _, 0) } {
         -1 => Err(last_error()),
         // SAFETY: the kernel has made this descriptor for the call, so nobody else owns it.
         made => Ok(unsafe { OwnedFd::from_raw_fd(made) }),
@@ -115,7 +117,9 @@ pub fn was_sigpipe_ignored() -> bool {
     AT_START.load(Ordering::Relaxed) & 8 != 0
 }
 
-// SAFETY: the C library calls each function of this section once, before `main`, by C's rules.
+// SAFETY: the C library calls each function of this section once, before `main`. The arguments that it gives stay in
+// registers by the calling conventions of all three machines, so a function may take none; and this one calls nothing
+// that needs Rust's runtime.
 #[used]
 #[unsafe(link_section = ".init_array")]
 static LOOK_AT_START: extern "C" fn() = look_at_start;
