@@ -181,12 +181,12 @@ pub(super) fn weight(socket: &Socket) -> u8 {
 fn nobody(finding: &Finding) -> &'static str {
     match finding.nobody() {
         Nobody::Either => {
-            words!("the kernel, or a process that cannot be seen,", "内核，或者一个看不到的进程，")
+            words!("the kernel, or a process that cannot be seen,", "内核或者某个看不到的进程")
         }
         Nobody::Unseen => words!("a process that cannot be seen", "一个看不到的进程"),
         Nobody::Outside => words!(
             "the kernel, or a process of another PID namespace,",
-            "内核，或者另一个 PID 命名空间里的进程，"
+            "内核或者另一个 PID 命名空间里的进程"
         ),
         Nobody::Kernel => words!("the kernel", "内核"),
     }
@@ -554,7 +554,7 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
         Case::NoProcess { address, candidates } if finding.nobody() == Nobody::Either => say!(
             "No process that was to be read has the socket on {address}. If the kernel holds it, it may be \
              {which}.",
-            "能查看的进程都没有 {address} 上的这个套接字。如果由内核持有，可能的来源：{which}。",
+            "查遍了读得到的进程，都没有 {address} 上的这个套接字。如果它由内核持有，可能的来源：{which}。",
             which = self::candidates(candidates)
         ),
         Case::NoProcess { address, candidates } => {
@@ -729,18 +729,24 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
                  （这是用 bind 试出来的，试完随即关闭了套接字。）"
             )
         }
-        Case::SocketActivated { pid, name } if name.raw() != "systemd" => say!(
+        Case::SocketActivated { pid, name } if name.raw().ends_with("inetd") => say!(
             "Process {pid} ({name}) listens for a service that it starts when a client comes, and may \
              listen for others, which end with it. To end this one alone, take it out of its \
              configuration, and then: {reload}",
-            "进程 {pid}（{name}）替一个服务监听，有客户端连接时才启动该服务；它可能还替别的服务监听，\
-             停掉它，那些服务也会停。只停这一个：从它的配置里删掉这个服务，然后运行：{reload}",
+            "进程 {pid}（{name}）替一个服务监听，有客户端连接时才启动该服务。它可能还替别的服务监听，\
+             停掉这个进程，别的服务也会受影响。如果只想停这一个服务，就从 {name} 的配置里删掉它，\
+             再运行：{reload}",
             reload = whole(&format!("kill -HUP {pid}"))
         ),
+        Case::SocketActivated { pid, name } if name.raw() != "systemd" => say!(
+            "Process {pid} ({name}) listens for a service that it starts when a client comes.",
+            "进程 {pid}（{name}）替一个服务监听，有客户端连接时才启动该服务。"
+        ),
         Case::Frozen { pid, name } => say!(
-            "Process {pid} ({name}) is frozen by its cgroup, as by docker pause: until it is thawed it \
-             sees no signal.",
-            "进程 {pid}（{name}）被它的 cgroup 冻结了（例如 docker pause）：解冻之前，它不处理任何信号。"
+            "Process {pid} ({name}) is frozen with its cgroup, as by docker pause: until it is thawed it \
+             does not see a signal like SIGTERM.",
+            "进程 {pid}（{name}）所在的 cgroup 已被冻结（例如执行了 docker pause）：解冻之前，\
+             它不处理 SIGTERM 这样的信号。"
         ),
         Case::SocketActivated { pid, name } => say!(
             "Process {pid} ({name}) listens for a service that it starts when a client comes. Stop \
@@ -884,7 +890,7 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
         ),
         Help::Find { command } => say!(
             "Find out what it belongs to, and stop that: {command}",
-            "先查出占用者是什么，再停掉它。查找命令：{command}",
+            "先查出占用者属于哪个容器、服务或应用，再停掉那一个。查看命令：{command}",
             command = whole(command)
         ),
         Help::StopContainer => say!(
@@ -895,19 +901,19 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
         ),
         Help::WaitAfter { had_option: true } => say!(
             "Then set SO_REUSEADDR before bind in the new server; or wait for what is left of the \
-             connections: up to two minutes, or longer if the peer does not answer.",
-            "然后在新服务器里，bind 之前设置 SO_REUSEADDR；否则要等连接留下的状态消失：最多两分钟，\
-             对端不应答时更久。"
+             connections: two minutes at most, if the peer answers.",
+            "然后在新服务器里，bind 之前设置 SO_REUSEADDR；否则就要等内核释放残留的连接（例如 TIME_WAIT）：\
+             通常不超过两分钟，对端不应答时会更久。"
         ),
         Help::WaitAfter { had_option: false } => say!(
-            "Then wait for what is left of the connections: up to two minutes, or longer if the peer \
-             does not answer.",
-            "然后等连接留下的状态消失：最多两分钟，对端不应答时更久。"
+            "Then wait for what is left of the connections: two minutes at most, if the peer answers.",
+            "然后等内核释放残留的连接（例如 TIME_WAIT）：通常不超过两分钟，对端不应答时会更久。"
         ),
         Help::Stop { command, above: Some(Who { pid: Some(pid), name: Some(name) }), .. } => say!(
-            "Stop what holds it; process {pid} ({name}) has started this session, which may end with it: \
-             {command}",
-            "停掉占用者；不过进程 {pid}（{name}）启动了当前会话，会话可能随之结束：{command}",
+            "Stop what holds it. Of that, process {pid} ({name}) has started this session, which may end with \
+             it: {command}",
+            "停掉占用者。注意：其中的进程 {pid}（{name}）启动了当前会话，停掉它，当前会话可能也会结束。\
+             命令：{command}",
             command = whole(command)
         ),
         Help::Stop { command, parent: Some(Who { pid: Some(pid), name: Some(name) }), .. } => say!(

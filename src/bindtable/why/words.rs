@@ -61,14 +61,15 @@ EACCES、EPERM 或 EINVAL 时，先在标准错误上说明原因，再让程序
 以普通用户身份运行时，setuid 程序和文件的 capability 不生效；以 root 身份运行时照常生效。如果冲突的是
 不属于任何进程的旧连接，跟踪进程会自己短暂绑定这个端口，随即释放，由此查出旧连接的选项；如果冲突的是
 Unix 套接字的路径，就用一次不建立连接的 connect 查出还有没有进程在用。被跟踪的命令里不能再用 strace 和 gdb。
-用 --pid 时，每个系统调用都要停一下，所以很慢，正在等待的调用可能返回一次 EINTR；按 Ctrl+C 停止跟踪；
+用 --pid 时，每个系统调用都要停一下，所以很慢；正在阻塞的调用可能返回一次 EINTR。按 Ctrl+C 停止跟踪；
 如果按 Ctrl+Z 暂停跟踪进程，被跟踪的进程也会停住。COMMAND 是 1 号进程时，跟踪进程会成为它的子进程。
 
-看不到的有：被程序自己的过滤器拒绝的调用，通过 io_uring 发起的 bind 和 connect，别的进程替 COMMAND
-做的事（systemctl 背后是 systemd，docker 背后是 dockerd），以及用 --pid 时，PID 在此之前启动的进程。
+看不到的有：被程序自己的过滤器拒绝的调用，通过 io_uring 发起的 bind 和 connect，以及别的进程替
+COMMAND 做的事（systemctl 背后是 systemd，docker 背后是 dockerd）。用 --pid 时，也看不到 PID
+在跟踪开始之前启动的进程。
 
-如果标准错误持续一秒以上写不进去，或者已经关闭，说明就会丢失；如果标准错误是管道，而守护进程已经关闭了它，
-守护进程的说明也会丢失。用 --output 保存到文件。
+如果标准错误持续一秒以上写不进去，或者已经关闭，说明就会丢失；标准错误是管道时，命令启动的
+守护进程如果关闭了它，有关该进程的说明也会丢失。用 --output 可以保存到文件。
 用 --format json 时，每行一个事件，null 表示未知。
 
 退出状态：与 COMMAND 相同；找不到是 127，不能执行是 126，无法跟踪是 125，参数有误是 2。"
@@ -137,7 +138,7 @@ pub(super) fn no_trace(process: i32, errno: Errno) -> String {
         ),
         (Errno::PERM, ..) if is_kernels => say!(
             "it cannot be traced: {process} is a thread of the kernel, which makes no system calls",
-            "无法跟踪：{process} 是内核线程，没有系统调用"
+            "无法跟踪：{process} 是内核线程，不会发起系统调用"
         ),
         (Errno::PERM, _, scope @ ("1" | "2" | "3")) if scope == "3" || !geteuid().is_root() => {
             say!(
@@ -516,7 +517,7 @@ pub(super) fn obstacle(old: &Obstacle, failure: &Failure) -> String {
     if old.left_out > 0 {
         text += &say!(
             ". Not looked at: {count} other processes; one of them may have it, too",
-            "。另有 {count} 个进程没有查看，其中可能也有持有它的",
+            "。还有 {count} 个进程未检查，其中可能也有进程持有它",
             count = old.left_out
         );
     }
@@ -700,8 +701,8 @@ pub(super) fn reason(explanation: &Explanation) -> Option<String> {
             "本套接字已经连接，有连接的套接字不能监听（inet_listen）。"
         ),
         Reason::OtherFamily => say!(
-            "The socket is of IPv6, and the address of IPv4, AF_INET (inet6_bind).",
-            "套接字是 IPv6 的，而地址是 IPv4 的 AF_INET（inet6_bind）。"
+            "This socket is of IPv6, and the address of IPv4 (AF_INET).",
+            "本套接字是 IPv6 的，而传入的地址是 IPv4 的（AF_INET），地址族不匹配。"
         ),
         Reason::NoGroup { ip } => say!(
             "{ip} is a multicast address, and TCP has no groups (__inet6_bind).",
@@ -861,7 +862,7 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
         }
         Help::Find { command } => say!(
             "Find out what it belongs to, and stop that: {command}.",
-            "先查出占用者是什么，再停掉它。查找命令：{command}。",
+            "先查出占用者属于哪个容器、服务或应用，再停掉那一个。用 {command} 查看。",
             command = whole(command)
         ),
         Help::StopContainer => say!(
@@ -869,9 +870,8 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
             "在宿主机上停掉容器：这个进程是容器的 1 号进程。"
         ),
         Help::WaitAfter => say!(
-            "Then wait for what is left of the connection: up to two minutes, or longer if the peer does not \
-             answer.",
-            "然后等连接留下的状态消失：最多两分钟，对端不应答时更久。"
+            "Then wait for what is left of the connection: two minutes at most, if the peer answers.",
+            "然后等内核释放残留的连接（例如 TIME_WAIT）：通常不超过两分钟，对端不应答时会更久。"
         ),
         Help::CloseInChild => say!(
             "In the program: close the listener in the child, after fork.",
@@ -951,7 +951,7 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
         ),
         Help::WidenOwn => say!(
             "Widen the socket's own range: IP_LOCAL_PORT_RANGE.",
-            "扩大这个套接字自己的端口范围：IP_LOCAL_PORT_RANGE。"
+            "用 IP_LOCAL_PORT_RANGE 选项扩大本套接字自己的端口范围。"
         ),
         Help::Privilege { command } => say!(
             "Use another port, give the program the capability (setcap \
@@ -972,7 +972,7 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
         Help::NewSocket => say!("Use a new socket.", "改用新的套接字。"),
         Help::OtherSource => say!(
             "Leave bind out: then connect chooses the address.",
-            "不要 bind，由 connect 选择源地址。"
+            "去掉这次 bind，由 connect 选择源地址。"
         ),
         Help::NotAGroup => say!(
             "Bind an address of this machine, or ::; or use a socket of UDP.",
@@ -980,7 +980,7 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
         ),
         Help::Mapped { ip } => say!(
             "Use ::ffff:{ip} in a sockaddr_in6, or a socket of AF_INET.",
-            "使用 sockaddr_in6 和地址 ::ffff:{ip}，或者改用 AF_INET 的套接字。"
+            "用 sockaddr_in6 传入 ::ffff:{ip}，或者改用 AF_INET 套接字。"
         ),
         Help::OtherPort => say!(
             "Bind another port, or leave bind out: then connect chooses.",
@@ -995,23 +995,26 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
             match path.clone().map(Outside::from).as_ref().and_then(Outside::quoted) {
                 Some(path) => say!(
                     "Remove it: {remove}. In the program: unlink(2) before bind.",
-                    "删除这个文件：{remove}。程序里，应当在 bind 之前先调用 unlink(2)。",
+                    "删除它：{remove}。程序里，应当在 bind 之前先调用 unlink(2)。",
                     remove = whole(&format!("rm {path}"))
                 ),
                 None => say!(
                     "Remove it. In the program: unlink(2) before bind.",
-                    "删除这个文件。程序里，应当在 bind 之前先调用 unlink(2)。"
+                    "删除它。程序里，应当在 bind 之前先调用 unlink(2)。"
                 ),
             }
         }
-        Help::UnlinkAsRoot { path } => say!(
-            "This user may not remove it: as root, {remove}. Or use another path.",
-            "当前用户无权删除它：请以 root 身份运行 {remove}。或者换一个路径。",
-            remove = match Outside::from(&**path).quoted() {
-                Some(path) => whole(&format!("rm {path}")),
-                None => "rm".to_owned(),
-            }
-        ),
+        Help::UnlinkAsRoot { path } => match Outside::from(&**path).quoted() {
+            Some(path) => say!(
+                "This user may not remove it: as root, {remove}. Or use another path.",
+                "当前用户无权删除它，请以 root 身份删除：{remove}；或者换一个路径。",
+                remove = whole(&format!("rm {path}"))
+            ),
+            None => say!(
+                "This user may not remove it, and root may. Or use another path.",
+                "当前用户无权删除它，请以 root 身份删除，或者换一个路径。"
+            ),
+        },
         Help::UnlinkThere { path } => say!(
             "Remove {path} where this program runs, in its mount namespace. In the program: unlink(2) \
              before bind.",
