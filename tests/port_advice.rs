@@ -741,6 +741,7 @@ fn masters() {
     for (name, start, expected) in [
         ("nginx", format!("{worker} {second} wait"), "kill {0} {2}"),
         ("sshd", format!("{second} wait"), "kill {0}"),
+        ("sshd-session", format!("{second} wait"), "kill {0}"),
         ("postgres", format!("{worker} wait"), "kill -INT {0}"),
     ] {
         let scratch = Scratch::new();
@@ -812,33 +813,30 @@ fn frozen() {
     let scratch = Scratch::new();
     let server = holder(&scratch, "server", std_listener("127.0.0.1"), &[]);
     let pid = server.pid().as_raw();
-    let id = "0123456789ab".repeat(5) + "cdef";
-    let docker = format!("docker/{id}");
-    for (group, file, state, expected) in [
-        ("web", "cgroup.events", "frozen 0", None),
+    let docker = format!("0::/docker/{}", "0123456789ab".repeat(5) + "cdef");
+    for (line, file, expected) in [
+        ("0::/web", "other/cgroup.freeze", None),
+        ("0::/web", "web/cgroup.freeze", Some("echo 0 > /sys/fs/cgroup/web/cgroup.freeze; kill")),
         (
-            "web",
-            "cgroup.events",
-            "frozen 1",
-            Some("echo 0 > /sys/fs/cgroup/web/cgroup.freeze; kill"),
-        ),
-        (
-            "a b",
-            "cgroup.events",
-            "frozen 1",
+            "0::/a b/c",
+            "a b/cgroup.freeze",
             Some("echo 0 > '/sys/fs/cgroup/a b'/cgroup.freeze; kill"),
         ),
         (
+            "4:freezer:/web",
+            "freezer/web/freezer.self_freezing",
+            Some("echo THAWED > /sys/fs/cgroup/freezer/web/freezer.state; kill"),
+        ),
+        (
             &docker,
-            "cgroup.events",
-            "frozen 1",
+            "docker/cgroup.freeze",
             Some("docker unpause 0123456789ab; docker stop 0123456789ab"),
         ),
     ] {
-        let asks = in_cgroup(&scratch, &format!("0::/{group}"), &[pid]);
+        let asks = in_cgroup(&scratch, line, &[pid]);
         let script = format!(
-            "mount -t tmpfs none /sys/fs/cgroup && cd /sys/fs/cgroup && mkdir -p '{group}' && \
-             echo populated 1 > '{group}/{file}' && echo {state} >> '{group}/{file}'; exec \"$@\""
+            "mount -t tmpfs none /sys/fs/cgroup && cd /sys/fs/cgroup && mkdir -p \"$(dirname '{file}')\" && \
+             echo 1 > '{file}'; exec \"$@\""
         );
         let mut command = Command::new("unshare");
         command.args(["--mount", "sh", "-c", &script, "sh"]).arg(asks.get_program());

@@ -1020,6 +1020,10 @@ fn unix_accepted() {
         );
     }
     assert_eq!(count(&told, "BOUND") + count(&told, "a child"), 0, "{told}");
+    let told = fails(&["unix_bound"]).stderr;
+    has(&told, &["in the way BOUND @both, this same process, descriptor 4,", "fails: EINVAL"]);
+    assert_eq!(count(&told, "BOUND"), 1, "{told}");
+    assert!(!flat(&told).contains("bound already"), "{told}");
 }
 
 /// bind follows no link, and what is to be removed is the link.
@@ -1037,6 +1041,7 @@ fn unix_links() {
             ],
         );
     }
+    has(&told, &[&format!("bind to {path}/live fails"), "symbolic link", "Use another path."]);
     let remove = format!("Remove it: rm '{path}/a  b'.");
     assert!(told.contains(&remove), "{told}"); // a command is told with its spaces
     has(&told, &["EINVAL", "The address is 202 bytes long"]);
@@ -1055,7 +1060,7 @@ fn unix_renamed() {
     let path = folder.path().join("name");
     let words = ["unix_once", path.to_str().expect("it is in UTF-8")];
     let told = fails(&words).stderr;
-    let kill = format!("kill {}; rm -f {}", server.pid(), path.display());
+    let kill = format!("kill {} && rm -f {}", server.pid(), path.display());
     has(&told, &["a process has it", &format!("what helps {kill}.")]);
     let output = run(Command::new("sh").args(["-c", &kill]));
     assert!(output.status.success(), "{}", output.stderr);
@@ -1097,7 +1102,10 @@ fn unix_elsewhere() {
     let told =
         fails(&["unix_once", path.with_file_name("name").to_str().expect("it is a text")]).stderr;
     let pid = holder.pid();
-    has(&told, &["LISTEN", &format!("({pid})"), "a process has it", &format!("kill {pid}; rm -f")]);
+    has(
+        &told,
+        &["LISTEN", &format!("({pid})"), "a process has it", &format!("kill {pid} && rm -f")],
+    );
     let told = fails(&["unix_elsewhere", folder]).stderr;
     has(&told, &["LISTEN", "a child", "a process has it"]);
     if harness::kernel() < (5, 9) {
@@ -1173,7 +1181,9 @@ fn addresses() {
             "bind to [ff02::1]:3461 fails: EINVAL",
             "TCP has no groups",
             "listen fails: EINVAL",
-            "This socket is connected",
+            "this one is not bound (unix_listen)",
+            "connect to [fe80::1]:3459 fails: EINVAL",
+            "fe80::1 is link-local",
             "bind to 127.0.0.1:3462 fails: EINVAL",
             "Use ::ffff:127.0.0.1 in a sockaddr_in6",
             "connect to 192.0.2.2:3459 fails: EINVAL this socket descriptor",

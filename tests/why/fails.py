@@ -508,15 +508,28 @@ def unix_accepted():
         held.close()
 
 
+def unix_bound():
+    """Two sockets of two types have one name; and an address of another family."""
+    others, held = new(socket.AF_UNIX, socket.SOCK_DGRAM), new(socket.AF_UNIX)
+    for made in (others, held):
+        made.bind("\0both")
+    tried(new(socket.AF_UNIX).bind, "\0both")
+    made, address = new(socket.AF_UNIX), struct.pack("=H14x", socket.AF_INET)
+    ctypes.CDLL(None).bind(made.fileno(), address, len(address))
+
+
 def unix_links():
-    """A link to nothing, a link to a socket, and an address that is longer than any."""
+    """A link to nothing, links to a socket that is left behind and to one that is not, and an address that is longer
+    than any."""
     folder = sys.argv[2]
     left = os.path.join(folder, "a  b")
     listener(left, socket.AF_UNIX).close()
-    for name, to in (("nothing", "/nowhere"), ("link", left)):
+    held = listener(os.path.join(folder, "held"), socket.AF_UNIX)
+    for name, to in (("nothing", "/nowhere"), ("link", left), ("live", os.path.join(folder, "held"))):
         os.symlink(to, os.path.join(folder, name))
         tried(new(socket.AF_UNIX).bind, os.path.join(folder, name))
     tried(new(socket.AF_UNIX).bind, left)
+    held.close()
     address = struct.pack("=H", socket.AF_UNIX) + b"/" * 200
     made = new(socket.AF_UNIX)
     ctypes.CDLL(None).bind(made.fileno(), address, len(address))
@@ -602,6 +615,7 @@ def addresses():
     tried(new(socket.AF_INET6, socket.SOCK_DGRAM).bind, ("ff02::1", PORT + 2))
     tried(new(socket.AF_INET6).bind, ("ff02::1", PORT + 2))
     tried(socket.socketpair()[0].listen)
+    tried(new(socket.AF_INET6).connect, ("fe80::1", PORT))
     six, four = new(socket.AF_INET6), struct.pack("=H", socket.AF_INET) + struct.pack("!HI8x", PORT + 3, 0x7f000001)
     ctypes.CDLL(None).bind(six.fileno(), four, len(four))
     for words in ("link add one type veth peer two", "address add 192.0.2.1/24 dev one", "link set one up"):

@@ -197,75 +197,28 @@ pub fn stop_processes(user: &User, holders: &BTreeSet<&Holder>, is_listed: &str)
     if holders.iter().any(|it| it.pid == 1 && !is_systemd(it) && !ends(it)) {
         return Some(Help::StopContainer);
     }
-    if let Some(god) = pm2(holders) {
-        let its = std::fs::metadata(format!("/proc/{god}")).ok().map(|file| User::new(file.uid()));
-        return Some(Help::Find {
-            command: of_its_user("pm2 list".to_owned(), its.as_ref(), user),
-        });
+    let whole = stop_activated(user, holders, is_listed).or_else(|| stop_container(user, holders));
+    if let Some(daemon) = supervisors::pm2(holders).filter(|_| whole.is_none()) {
+        let its = std::fs::metadata(format!("/proc/{daemon}")).ok();
+        let its = its.map(|file| User::new(file.uid()));
+        let command = of_its_user("pm2 list".to_owned(), its.as_ref(), user);
+        return Some(Help::Find { command });
     }
-    let whole = stop_activated(user, holders, is_listed)
-        .or_else(|| stop_container(user, holders))
-        .or_else(|| supervisors::stop(holders))
-        .or_else(|| stop_unit(user, holders));
-    let parent = if whole.is_none() { starts_again(holders) } else { None };
+    let whole = whole.or_else(|| supervisors::stop(holders)).or_else(|| stop_unit(user, holders));
+    let parent = supervisors::starts_again(holders).filter(|_| whole.is_none());
     let own = holders::ancestors();
-    let is_above =
-        |it: &&&Holder| own.contains(&it.pid) && !is_worker(it, holders) && it.name.raw() != "sshd";
-    let above = holders.iter().find(is_above);
-    let above = above.map(|it| Who { pid: Some(it.pid), name: Some(it.name.clone()) });
+    // What listens for sshd leaves the sessions alone.
+    let is_above = |it: &&&Holder| {
+        let listens = || it.name.raw() == "sshd" && parent_of(it).as_deref() != Some("sshd");
+        own.contains(&it.pid) && !is_worker(it, holders) && !listens()
+    };
+    let above = holders.iter().find(is_above).map(|it| Who::from(*it));
     Some(Help::Stop { command: whole.unwrap_or_else(|| kill(holders)), parent, above })
 }
 
-/// PM2's daemon, if it holds the socket for its programs, or has started what does.
-fn pm2(holders: &BTreeSet<&Holder>) -> Option<i32> {
-    let is_it = |it: &Holder| it.name.raw().starts_with("PM2 v");
-    let its = |holder: &&Holder| match is_it(holder) {
-        true => Some(holder.pid),
-        false => holders::process(holder.parent).filter(is_it).map(|god| god.pid),
-    };
-    holders.iter().find_map(its)
-}
-
-/// Programs that run another one, and never start it again.
-const RUN_ONCE: [&str; 19] = [
-    "sshd",
-    "sshd-session",
-    "sudo",
-    "su",
-    "runuser",
-    "doas",
-    "login",
-    "timeout",
-    "strace",
-    "ltrace",
-    "gdb",
-    "unshare",
-    "nsenter",
-    "setpriv",
-    "tmux: server",
-    "screen",
-    "script",
-    "init",
-    "systemd",
-];
-
-/// Whether it is a shell that somebody types into.
-fn is_interactive(it: &Holder) -> bool {
-    const SHELLS: [&str; 8] = ["sh", "bash", "dash", "ash", "zsh", "fish", "ksh", "tcsh"];
-    let first = it.command.raw().split_whitespace().nth(1).unwrap_or("--");
-    let is_option = first.starts_with("--") || first.starts_with('-') && !first.contains('c');
-    SHELLS.contains(&it.name.raw()) && is_option
-}
-
-/// The parent that may start them again, which has not started this process, too.
-fn starts_again(holders: &BTreeSet<&Holder>) -> Option<Who> {
-    let parents: BTreeSet<i32> = holders.iter().map(|holder| holder.parent).collect();
-    let parents = parents.into_iter().filter(|pid| !holders.iter().any(|it| it.pid == *pid));
-    let [pid] = parents.collect::<Vec<_>>()[..] else { return None };
-    let parent = holders::process(pid)?;
-    let is_once = RUN_ONCE.contains(&parent.name.raw()) || is_interactive(&parent);
-    (pid > 1 && !is_once && !holders::ancestors().contains(&pid))
-        .then_some(Who { pid: Some(pid), name: Some(parent.name) })
+/// The name of its parent.
+fn parent_of(it: &Holder) -> Option<String> {
+    Some(holders::process(it.parent)?.name.raw().to_owned())
 }
 
 /// The engine's command, for root as the user who has started the container: an engine knows its own user's alone.
@@ -389,11 +342,15 @@ fn unit_files(holder: &Holder, unit: &Outside) -> String {
                 "/etc/systemd/system.control",
                 "/run/systemd/system.control",
                 "/run/systemd/transient",
+                "/run/systemd/generator.early",
                 "/etc/systemd/system",
+                "/etc/systemd/system.attached",
                 "/run/systemd/system",
+                "/run/systemd/system.attached",
                 "/run/systemd/generator",
                 "/usr/local/lib/systemd/system",
                 "/usr/lib/systemd/system",
+                "/run/systemd/generator.late",
             ];
             all.map(str::to_owned).to_vec()
         }
@@ -401,6 +358,8 @@ fn unit_files(holder: &Holder, unit: &Outside) -> String {
             let own = format!("/run/user/{uid}/systemd");
             let home = variable(holder.pid, "HOME=").unwrap_or_default();
             vec![
+                format!("{home}/.config/systemd/user.control"),
+                format!("{own}/user.control"),
                 format!("{own}/transient"),
                 format!("{home}/.config/systemd/user"),
                 "/etc/systemd/user".to_owned(),
@@ -448,9 +407,11 @@ const MASTERS: [&str; 7] = ["nginx", "haproxy", "apache2", "httpd", "gunicorn", 
 /// Whether it ends with its master, which is one of the others and gets SIGTERM. One with workers of its own is a
 /// second master, as of nginx while it takes a new program.
 pub fn is_worker(it: &Holder, holders: &BTreeSet<&Holder>) -> bool {
-    let name = it.name.raw().trim_end_matches("-session"); // sshd-session
+    // sshd-session, sshd-auth
+    let family = |it: &Holder| it.name.raw().split('-').next().unwrap_or_default().to_owned();
+    let name = &*family(it);
     let is_master = |other: &&Holder| {
-        other.pid == it.parent && other.name.raw() == name && other.resists.is_none()
+        other.pid == it.parent && family(other) == name && other.resists.is_none()
     };
     let is_of_it = |other: &&Holder| other.parent == it.pid && other.name == it.name;
     let is_second = name != "sshd" && holders.iter().any(is_of_it);
@@ -466,8 +427,11 @@ pub fn kill(holders: &BTreeSet<&Holder>) -> String {
         let pids: Vec<String> = pids.iter().map(i32::to_string).collect();
         (!pids.is_empty()).then(|| format!("{kill} {}", pids.join(" ")))
     };
-    // PostgreSQL waits for its clients after SIGTERM, and ends at SIGINT.
-    let is_postgres = |it: &Holder| it.name.raw() == "postgres" && it.resists.is_none();
+    // PostgreSQL's first process waits for its clients after SIGTERM, and ends at SIGINT.
+    let is_postgres = |it: &Holder| {
+        let is_it = it.name.raw() == "postgres" && it.resists.is_none();
+        is_it && parent_of(it).as_deref() != Some("postgres")
+    };
     let commands = [
         command("kill -KILL", &|it| it.resists.is_some()),
         command("kill -CONT", &|it| it.is_stopped && it.resists.is_none()),

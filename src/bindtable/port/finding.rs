@@ -41,10 +41,10 @@ impl Finding {
             use Unseen::*;
             matches!(unseen, Processes { .. } | Hidden | Proc { .. } | OtherPidNamespace)
         };
-        let are_few = |unseen: &Unseen| matches!(unseen, Unseen::Processes { .. });
+        let is_unread = |unseen: &Unseen| matches!(unseen, Unseen::Processes { .. });
         let mut unseen = self.unseen.iter().filter(|unseen| is_of_processes(unseen)).peekable();
         match unseen.peek().is_some() {
-            true if self.question.user.uid == 0 && unseen.all(are_few) => Nobody::Either,
+            true if self.question.user.uid == 0 && unseen.all(is_unread) => Nobody::Either,
             true => Nobody::Unseen,
             false if !holders::are_all_here() => Nobody::Outside,
             false => Nobody::Kernel,
@@ -57,7 +57,7 @@ impl Finding {
 pub enum Nobody {
     /// A process that was not to be read.
     Unseen,
-    /// The kernel, or one of a few processes that root was not to read.
+    /// The kernel, or one of the processes that root was not to read.
     Either,
     /// The kernel, or a process outside this PID namespace.
     Outside,
@@ -358,6 +358,12 @@ pub struct Who {
     pub name: Option<Outside>,
 }
 
+impl From<&Holder> for Who {
+    fn from(holder: &Holder) -> Self {
+        Self { pid: Some(holder.pid), name: Some(holder.name.clone()) }
+    }
+}
+
 /// A case that is known to puzzle. The fields are named as in [`Holder`] and [`Socket`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "case", rename_all = "kebab-case")]
@@ -404,7 +410,7 @@ pub enum Case {
     HadOption { count: usize, seconds_left: Option<u32> },
     /// systemd, or another super-server, listens for a service.
     SocketActivated { pid: i32, name: Outside },
-    /// Its cgroup has frozen it: it sees no signal.
+    /// It is frozen with its cgroup, and may not see SIGTERM.
     Frozen { pid: i32, name: Outside },
     /// A connection that no process has any more.
     Orphan { state: State },

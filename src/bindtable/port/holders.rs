@@ -46,7 +46,7 @@ pub struct Holder {
     /// Whether it is stopped, as by Ctrl+Z: it does not see SIGTERM until it continues.
     #[serde(skip)]
     pub is_stopped: bool,
-    /// Of one that its cgroup has frozen: the command that thaws it. Until then it sees no signal.
+    /// Of one that is frozen with its cgroup: the command that thaws it. Until then it may not see SIGTERM.
     #[serde(skip)]
     pub thaw: Option<String>,
     /// Why SIGTERM does not end it.
@@ -442,18 +442,21 @@ fn holder(thread: Thread) -> Option<Holder> {
     })
 }
 
-/// The command that thaws the cgroup of a line of `/proc/PID/cgroup`, if it is frozen: of version 2, or of the freezer
-/// of version 1, cgroups(7).
+/// The command that thaws the cgroup of a line of `/proc/PID/cgroup`, if it is frozen, or one above it: of version 2, or
+/// of the freezer of version 1, cgroups(7).
 fn thaw(line: &str) -> Option<String> {
     let (kind, path) = line.split_once("::").or_else(|| line.split_once(":freezer:"))?;
-    let (folder, state, is_frozen, thaw) = match kind {
-        "0" => ("", "cgroup.events", "frozen 1", "echo 0 > {}/cgroup.freeze"),
-        _ => ("/freezer", "freezer.state", "FROZEN", "echo THAWED > {}/freezer.state"),
+    let (folder, own, thaw) = match kind {
+        "0" => ("", "cgroup.freeze", "echo 0 > {}/cgroup.freeze"),
+        _ => ("/freezer", "freezer.self_freezing", "echo THAWED > {}/freezer.state"),
     };
-    let folder = Outside::from(format!("/sys/fs/cgroup{folder}{path}"));
-    let state = fs::read_to_string(format!("{}/{state}", folder.raw())).ok()?;
-    let is_frozen = state.lines().any(|line| line == is_frozen);
-    Some(thaw.replace("{}", &folder.quoted().filter(|_| is_frozen)?))
+    let commands = Path::new(path).ancestors().filter_map(|path| {
+        let folder = Outside::from(format!("/sys/fs/cgroup{folder}{}", path.display()));
+        let its = fs::read_to_string(format!("{}/{own}", folder.raw())).ok()?;
+        Some(thaw.replace("{}", &folder.quoted().filter(|_| its.trim() == "1")?))
+    });
+    let commands: Vec<String> = commands.collect();
+    (!commands.is_empty()).then(|| commands.join("; "))
 }
 
 /// SIGTERM as a bit of a set.

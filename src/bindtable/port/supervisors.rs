@@ -1,7 +1,8 @@
 //! Servers that a supervisor has started, and would start again after a kill: of runit, s6, daemontools and
-//! supervisord.
+//! supervisord; and what else may do so.
 
 use super::advice::{is_worker, kill};
+use super::finding::Who;
 use super::holders::{self, Holder, variable};
 use crate::printable::Outside;
 use std::collections::BTreeSet;
@@ -185,4 +186,60 @@ fn is_elsewhere(pid: i32) -> bool {
         Some((folder.dev(), folder.ino()))
     };
     differ("mnt") || differ("pid") || root(&pid.to_string()) != root("self")
+}
+
+/// PM2's daemon, if it holds the socket for its programs, or has started what does.
+pub fn pm2(holders: &BTreeSet<&Holder>) -> Option<i32> {
+    let is_it = |it: &Holder| it.name.raw().starts_with("PM2 v");
+    let its = |holder: &&Holder| match is_it(holder) {
+        true => Some(holder.pid),
+        false => holders::process(holder.parent).filter(is_it).map(|daemon| daemon.pid),
+    };
+    holders.iter().find_map(its)
+}
+
+/// The parent that may start them again, which has not started this process, too.
+pub fn starts_again(holders: &BTreeSet<&Holder>) -> Option<Who> {
+    let parents: BTreeSet<i32> = holders.iter().map(|holder| holder.parent).collect();
+    let parents = parents.into_iter().filter(|pid| !holders.iter().any(|it| it.pid == *pid));
+    let [pid] = parents.collect::<Vec<_>>()[..] else { return None };
+    let parent = holders::process(pid)?;
+    let is_once = RUN_ONCE.contains(&parent.name.raw()) || is_interactive(&parent);
+    (pid > 1 && !is_once && !holders::ancestors().contains(&pid)).then(|| Who::from(&parent))
+}
+
+/// Programs that run another one once; and systemd, whose units are what starts it again.
+const RUN_ONCE: [&str; 24] = [
+    "cargo",
+    "doas",
+    "gdb",
+    "go",
+    "init",
+    "login",
+    "ltrace",
+    "make",
+    "nsenter",
+    "runuser",
+    "screen",
+    "script",
+    "setpriv",
+    "sshd",
+    "sshd-session",
+    "strace",
+    "su",
+    "sudo",
+    "systemd",
+    "time",
+    "timeout",
+    "tmux: server",
+    "unshare",
+    "xargs",
+];
+
+/// Whether it is a shell that somebody types into.
+fn is_interactive(it: &Holder) -> bool {
+    const SHELLS: [&str; 8] = ["sh", "bash", "dash", "ash", "zsh", "fish", "ksh", "tcsh"];
+    let is_option =
+        |word: &str| word.starts_with("--") || word.starts_with('-') && !word.contains('c');
+    SHELLS.contains(&it.name.raw()) && it.command.raw().split_whitespace().skip(1).all(is_option)
 }

@@ -744,9 +744,9 @@ pub(super) fn case(case: &Case, finding: &Finding) -> String {
         ),
         Case::Frozen { pid, name } => say!(
             "Process {pid} ({name}) is frozen with its cgroup, as by docker pause: until it is thawed it \
-             does not see a signal like SIGTERM.",
+             may not see a signal like SIGTERM.",
             "进程 {pid}（{name}）所在的 cgroup 已被冻结（例如执行了 docker pause）：解冻之前，\
-             它不处理 SIGTERM 这样的信号。"
+             它可能不处理 SIGTERM 这样的信号。"
         ),
         Case::SocketActivated { pid, name } => say!(
             "Process {pid} ({name}) listens for a service that it starts when a client comes. Stop \
@@ -900,10 +900,9 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
              内核就忽略容器内发给它的这个信号。"
         ),
         Help::WaitAfter { had_option: true } => say!(
-            "Then set SO_REUSEADDR before bind in the new server; or wait for what is left of the \
-             connections: two minutes at most, if the peer answers.",
-            "然后在新服务器里，bind 之前设置 SO_REUSEADDR；否则就要等内核释放残留的连接（例如 TIME_WAIT）：\
-             通常不超过两分钟，对端不应答时会更久。"
+            "Then set SO_REUSEADDR before bind in the new server; without it, that has to wait until the \
+             last connection is gone, and its TIME_WAIT, too.",
+            "然后在新服务器里，bind 之前设置 SO_REUSEADDR；否则就要等所有连接都消失，包括 TIME_WAIT。"
         ),
         Help::WaitAfter { had_option: false } => say!(
             "Then wait for what is left of the connections: two minutes at most, if the peer answers.",

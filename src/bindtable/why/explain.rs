@@ -547,15 +547,29 @@ impl Explanation<'_> {
         }
     }
 
+    /// The loopback address of IPv4 that a connect to elsewhere cannot leave from.
+    fn loopback_source(&self) -> Option<IpAddr> {
+        let subject = &self.failure.subject;
+        let is_loopback =
+            |ip: &IpAddr| matches!(ip.to_canonical(), IpAddr::V4(ip) if ip.is_loopback());
+        let source = subject.local.map(|local| local.ip()).or(subject.source);
+        let to = self.failure.inet()?.ip();
+        source.filter(|source| is_loopback(source) && !is_loopback(&to))
+    }
+
     /// EINVAL.
     fn invalid(&mut self) {
         let failure = self.failure;
+        if let (Name::Connect, Some(source)) = (failure.call, self.loopback_source()) {
+            return self.say(Reason::LoopbackSource { source }, [Help::OtherSource]);
+        }
         let local = failure.subject.local;
         // SIN6_LEN_RFC2133, struct sockaddr_in
         let needed = if failure.subject.is_ipv6 == Some(true) { 24 } else { 16 };
         let is_tcp = matches!(failure.subject.protocol, Protocol::Tcp | Protocol::Mptcp);
         let is_short = failure.call != Name::Listen
-            && (is_tcp || failure.subject.protocol == Protocol::Udp)
+            // A connect of UDP takes both families.
+            && (is_tcp || failure.subject.protocol == Protocol::Udp && failure.call == Name::Bind)
             && failure.address_length < needed;
         let ipv6 = match failure.inet() {
             Some(SocketAddr::V6(v6)) => Some((*v6.ip(), v6.scope_id())),
@@ -574,21 +588,11 @@ impl Explanation<'_> {
             Name::Bind if local.is_some() => {
                 self.say(Reason::BoundAlready { local }, [Help::NewSocket]);
             }
-            Name::Connect => {
-                let source = local.map(|local| local.ip()).or(failure.subject.source);
-                let is_elsewhere = |to: &SocketAddr| !to.ip().to_canonical().is_loopback();
-                let source = source.filter(|ip| ip.to_canonical().is_loopback());
-                if let Some(source) =
-                    source.filter(|_| failure.inet().as_ref().is_some_and(is_elsewhere))
-                {
-                    self.say(Reason::LoopbackSource { source }, [Help::OtherSource]);
-                }
+            Name::Listen if failure.subject.is_unnamed => {
+                self.say(Reason::NotBound, [Help::BindFirst]);
             }
             Name::Listen if failure.subject.is_connected => {
                 self.say(Reason::Connected, [Help::NewSocket]);
-            }
-            Name::Listen if failure.subject.protocol == Protocol::Unix => {
-                self.say(Reason::NotBound, [Help::BindFirst]);
             }
             Name::Listen if is_tcp => self.say(Reason::Connected, [Help::NewSocket]),
             _ => match ipv6 {

@@ -30,8 +30,8 @@ impl Explanation<'_> {
             (Errno::ADDRINUSE, _) => {
                 self.in_the_way = look::unix_sockets(failure, None);
                 self.reason = Some(Reason::NameTaken);
-                if !self.in_the_way.is_empty() {
-                    self.advise(look::stop_unix(failure, &self.in_the_way));
+                if let Some(name) = self.in_the_way.first().and_then(|old| old.path.as_deref()) {
+                    self.advise(look::stop_unix(failure, name, &self.in_the_way));
                 }
             }
             (Errno::ACCESS, Some(Address::Path(path))) => {
@@ -45,7 +45,9 @@ impl Explanation<'_> {
                 let (given, needed) = (failure.address_length, SUN_LENGTH);
                 self.say(Reason::TooLong { given, needed }, [Help::ShorterPath]);
             }
-            (Errno::INVAL, _) if failure.call == Name::Bind => {
+            (Errno::INVAL, Some(Address::Path(_) | Address::Abstract(_)))
+                if failure.call == Name::Bind =>
+            {
                 self.say(Reason::BoundAlready { local: None }, [Help::NewSocket]);
             }
             _ => {}
@@ -57,15 +59,14 @@ impl Explanation<'_> {
         let failure = self.failure;
         let file = open_there(failure, path, OFlag::O_NOFOLLOW);
         let kind = file.as_ref().and_then(|file| Some(file.metadata().ok()?.file_type()));
-        // It may have a name for a reader's shell.
-        let shown = shown(failure, path);
-        let remove = match shown.clone() {
-            Some((path, false)) => Help::UnlinkThere { path },
-            Some((path, true)) if !may_remove(Path::new(&path)) => Help::UnlinkAsRoot { path },
-            path => Help::Unlink { path: path.map(|(path, _)| path) },
-        };
         match kind {
-            Some(kind) if kind.is_symlink() => return self.say(Reason::PathIsLink, [remove]),
+            Some(kind) if kind.is_symlink() => {
+                // What it leads to is no loss, if it is not there, or nobody has it.
+                let there = open_there(failure, path, OFlag::empty());
+                let is_loss = there.is_some_and(|file| unix::is_bound(&file) != Some(false));
+                let help = if is_loss { Help::OtherPath } else { remove(failure, path) };
+                return self.say(Reason::PathIsLink, [help]);
+            }
             Some(kind) if !kind.is_socket() => {
                 return self.say(Reason::PathIsFile, [Help::OtherPath]);
             }
@@ -77,24 +78,40 @@ impl Explanation<'_> {
         }
         match is_bound.or((!self.in_the_way.is_empty()).then_some(true)) {
             None => self.say(Reason::PathUnknown, [Help::AsRoot]),
-            Some(false) => self.say(Reason::PathTaken { listens: false }, [remove]),
+            Some(false) => {
+                self.say(Reason::PathTaken { listens: false }, [remove(failure, path)]);
+            }
             Some(true) => {
                 self.reason = Some(Reason::PathTaken { listens: true });
                 if self.in_the_way.is_empty() {
                     return self.help.push(Help::OtherPath);
                 }
                 // The path stays, unless the process removes it.
-                let path =
-                    shown.filter(|(_, is_here)| *is_here).map(|(path, _)| Outside::from(path));
+                let shown = shown(failure, path).filter(|(_, is_here)| *is_here);
+                let path = shown.map(|(path, _)| Outside::from(path));
                 let remove = path.as_ref().and_then(Outside::quoted);
-                let remove = remove.map_or(String::new(), |path| format!("; rm -f {path}"));
-                let stop = match look::stop_unix(failure, &self.in_the_way) {
+                let remove = remove.map_or(String::new(), |path| format!(" && rm -f {path}"));
+                let name = path.as_ref().map_or("", Outside::raw);
+                let stop = match look::stop_unix(failure, name, &self.in_the_way) {
                     Some(Stop::Command(command)) => Some(Stop::Command(command + &remove)),
                     stop => stop,
                 };
                 self.advise(stop);
             }
         }
+    }
+}
+
+/// What removes a file that is in nobody's use.
+fn remove(failure: &Failure, path: &Path) -> Help {
+    match shown(failure, path) {
+        Some((path, false)) => Help::UnlinkThere { path },
+        None => Help::Unlink { path: None },
+        Some((path, true)) => match may_remove(Path::new(&path)) {
+            Ok(()) => Help::Unlink { path: Some(path) },
+            Err(nix::Error::EROFS) => Help::OtherPath,
+            Err(_) => Help::UnlinkAsRoot { path },
+        },
     }
 }
 
@@ -144,16 +161,18 @@ fn inside(failure: &Failure, path: &Path) -> PathBuf {
 }
 
 /// Whether this process's user may unlink(2) the file: the folder may be another's, or sticky.
-fn may_remove(file: &Path) -> bool {
+fn may_remove(file: &Path) -> nix::Result<()> {
     let folder = file.parent().unwrap_or(file);
+    access(folder, AccessFlags::W_OK)?;
     let owner = |path: &Path| std::fs::symlink_metadata(path).map(|it| (it.uid(), it.mode()));
     let (Ok((of_folder, mode)), Ok((of_file, _))) = (owner(folder), owner(file)) else {
-        return true;
+        return Ok(());
     };
     let own = geteuid().as_raw();
-    let is_sticky = mode & libc::S_ISVTX != 0;
-    let is_owners = own == 0 || own == of_file || own == of_folder;
-    (!is_sticky || is_owners) && access(folder, AccessFlags::W_OK).is_ok()
+    match mode & libc::S_ISVTX != 0 && own != 0 && ![of_file, of_folder].contains(&own) {
+        true => Err(nix::Error::EPERM),
+        false => Ok(()),
+    }
 }
 
 /// The same for a reader's shell, and whether that shell has the file under this name: a process may be in another

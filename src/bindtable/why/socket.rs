@@ -13,7 +13,7 @@ use rustix::net::sockopt::{
     ipv6_v6only, socket_broadcast, socket_domain, socket_protocol, socket_reuseaddr,
     socket_reuseport, socket_type,
 };
-use rustix::net::{getpeername, AddressFamily, getsockname};
+use rustix::net::{AddressFamily, getpeername, getsockname};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
@@ -74,6 +74,8 @@ pub struct Subject {
     pub local: Option<SocketAddr>,
     /// Whether it has a peer: getpeername(2).
     pub is_connected: bool,
+    /// Of a Unix socket: whether it has neither a path nor a name.
+    pub is_unnamed: bool,
     /// The address that it is bound to without a port: IP_BIND_ADDRESS_NO_PORT of ip(7).
     pub source: Option<IpAddr>,
     /// IP_LOCAL_PORT_RANGE, if it is set: ip(7).
@@ -114,6 +116,7 @@ impl Subject {
             device: None,
             local: local.filter(|local| local.port() != 0),
             is_connected: getpeername(copy).is_ok_and(|peer| peer.is_some()),
+            is_unnamed: domain == AddressFamily::UNIX && is_unnamed(copy),
             source: local
                 .filter(|local| local.port() == 0 && !local.ip().is_unspecified())
                 .map(|local| local.ip()),
@@ -155,6 +158,7 @@ impl Subject {
             device: None,
             local: None,
             is_connected: false,
+            is_unnamed: false,
             source: None,
             port_range: None,
         }
@@ -168,6 +172,11 @@ impl Subject {
             SocketOption::V6Only => self.ipv6_only,
         }
     }
+}
+
+/// Whether its address is no more than its family: unix_getname.
+fn is_unnamed(socket: &OwnedFd) -> bool {
+    getsockname(socket).is_ok_and(|name| name.addr_len() as usize == size_of::<libc::sa_family_t>())
 }
 
 /// SO_BINDTODEVICE.

@@ -516,7 +516,7 @@ pub(super) fn obstacle(old: &Obstacle, failure: &Failure) -> String {
     }
     if old.left_out > 0 {
         text += &say!(
-            ". Not looked at: {count} other processes; one of them may have it, too",
+            ". Not looked at: other processes ({count}); one of them may have it, too",
             "。还有 {count} 个进程未检查，其中可能也有进程持有它",
             count = old.left_out
         );
@@ -697,8 +697,12 @@ pub(super) fn reason(explanation: &Explanation) -> Option<String> {
             "{ip} 是链路本地地址：必须指明网络接口（sin6_scope_id）。"
         ),
         Reason::Connected => say!(
-            "This socket is connected, and a connection cannot listen (inet_listen).",
-            "本套接字已经连接，有连接的套接字不能监听（inet_listen）。"
+            "This socket is connected, and a connection cannot listen ({function}).",
+            "本套接字已经连接，有连接的套接字不能监听（{function}）。",
+            function = match explanation.failure.subject.protocol {
+                Protocol::Unix => "unix_listen",
+                _ => "inet_listen",
+            }
         ),
         Reason::OtherFamily => say!(
             "This socket is of IPv6, and the address of IPv4 (AF_INET).",
