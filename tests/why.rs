@@ -1065,6 +1065,17 @@ fn unix_renamed() {
     let output = run(Command::new("sh").args(["-c", &kill]));
     assert!(output.status.success(), "{}", output.stderr);
     assert_eq!(fails(&words).stderr, "", "the path is free");
+    // What systemd holds is its unit's.
+    let link = folder.path().join("systemd");
+    std::os::unix::fs::symlink(python(), &link).expect("the folder is ours");
+    let mut command = Command::new(&link);
+    let server = Process::start(command.arg(script()).arg("unix_renamed").arg(folder.path()));
+    server.stdout.wait_for("ready");
+    let stop = format!("awk '$1 ~ \"^{}$\" {{print $3;", path.display());
+    let told = fails(&words).stderr;
+    has(&told, &["systemctl stop $(systemctl list-sockets --no-legend", &stop, "&& rm -f"]);
+    drop(server);
+    fs::remove_file(&path).expect("it is ours");
     // No option lets two have a path.
     let path = folder.path().join("other");
     let told = fails(&["unix_worker", path.to_str().expect("it is in UTF-8")]).stderr;
