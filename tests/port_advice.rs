@@ -734,15 +734,14 @@ fn master_resists() {
 }
 
 /// Of servers with their own processes: a second master, which nginx starts to take a new program, is stopped, too;
-/// sshd's sessions are not; and PostgreSQL gets SIGINT, since it waits for its clients after SIGTERM.
+/// PostgreSQL gets SIGINT, since it waits for its clients after SIGTERM.
 fn masters() {
     let second = "((read x <\"$0\") & wait) &";
     let worker = "(read x <\"$0\") &";
     for (name, start, expected) in [
         ("nginx", format!("{worker} {second} wait"), "kill {0} {2}"),
-        ("sshd", format!("{second} wait"), "kill {0}"),
-        ("sshd-session", format!("{second} wait"), "kill {0}"),
         ("postgres", format!("{worker} wait"), "kill -INT {0}"),
+        ("haproxy", format!("{worker} exec <&- 3<&-; wait"), "kill {0}"),
     ] {
         let scratch = Scratch::new();
         let link = scratch.path().join(name);
@@ -754,7 +753,7 @@ fn masters() {
         let listener = OwnedFd::from(std_listener("127.0.0.1"));
         let server = Process::start_with_stdin(&mut command, listener.into());
         drop(command); // with its copy of the listener
-        let count = 1 + start.matches('(').count();
+        let count = usize::from(name != "haproxy") + start.matches('(').count();
         let (pids, finding) = wait_for("all of them", || {
             let (_, finding) = asked(&["3459"]);
             let all = list(&only(&finding)["processes"]).iter();
@@ -775,6 +774,29 @@ fn masters() {
         drop(server);
         is_free();
     }
+    // A session of sshd stays.
+    let scratch = Scratch::new();
+    let listener = std_listener("127.0.0.1");
+    let client = TcpStream::connect(local("127.0.0.1")).expect("it listens");
+    let (accepted, _) = listener.accept().expect("it came");
+    let server = holder(&scratch, "sshd", listener, &[]);
+    let link = scratch.path().join("sshd-session");
+    std::os::unix::fs::symlink("/bin/sleep", &link).expect("the folder is ours");
+    let mut command = Command::new(&link);
+    let session = Process::start_with_stdin(command.arg("1000"), OwnedFd::from(accepted).into());
+    drop(command); // with its copy of the connection
+    let finding = wait_for("both", || {
+        let (_, finding) = asked(&["3459"]);
+        let count =
+            list(&finding["sockets"]).iter().filter(|its| !list(&its["processes"]).is_empty());
+        (count.count() == 2).then_some(finding)
+    });
+    assert_eq!(
+        help(&finding, "stop")["command"],
+        format!("kill -CONT {0}; kill {0}", server.pid())
+    );
+    assert_eq!(help(&finding, "wait-after")["had_option"], true);
+    drop((server, session, client));
 }
 
 /// A session that ends with the server is told, and so is what stays when a server with open connections has ended.
@@ -996,8 +1018,28 @@ fn parents() {
         (status == 1).then(|| help(&finding, "stop").clone())
     });
     assert_eq!(stop["parent"]["pid"], parent.pid().as_raw(), "{stop}");
-    let word = format!("its parent, process {} (again), may start it again: kill ", parent.pid());
-    assert!(said(&["3459"]).1.contains(&word));
+    let word =
+        format!("process {} (again), which has started it, may start it again", parent.pid());
+    assert!(said(&["3459"]).1.split_whitespace().collect::<Vec<_>>().join(" ").contains(&word));
+    drop(parent);
+    is_free();
+    // Through programs that end with it, too.
+    let mut command = Command::new("sh");
+    let server = "timeout --foreground 1000 sh -c 'nc.openbsd -lk 127.0.0.1 3459; :'";
+    let parent = Process::start(command.args(["-c", &format!("while :; do {server}; done")]));
+    let stop = wait_for("the server", || {
+        let (status, finding) = asked(&["3459"]);
+        (status == 1).then(|| help(&finding, "stop").clone())
+    });
+    assert_eq!(stop["parent"]["pid"], parent.pid().as_raw(), "{stop}");
+    drop(parent);
+    is_free();
+    let parent = Process::start(Command::new("sh").args(["-c", server]));
+    let stop = wait_for("the server", || {
+        let (status, finding) = asked(&["3459"]);
+        (status == 1).then(|| help(&finding, "stop").clone())
+    });
+    assert_eq!(stop["parent"], Value::Null, "{stop}");
     drop(parent);
     is_free();
     // On a terminal, too.

@@ -430,6 +430,7 @@ def no_ports_of_listeners():
     small_range()
     held = [listener(("127.0.0.1", port)) for port in (40000, 40001)]
     tried(new().bind, ("127.0.0.1", 0))
+    tried(new().listen)
     del held
 
 

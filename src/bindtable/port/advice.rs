@@ -76,9 +76,13 @@ fn against_sockets(finding: &Finding, help: &mut Vec<Help>) {
         help.extend(set_now.clone());
     }
     help.extend(free_address(finding));
-    help.extend(stop(question, &in_the_way));
-    // What a process has of a connection stays for a while when that ends.
-    let open = |socket: &&&Socket| socket.is_connection() && !socket.processes.is_empty();
+    let own = holders::ancestors(std::process::id().cast_signed());
+    help.extend(stop(question, &own, &in_the_way));
+    // What a process has of a connection stays for a while when that ends, unless the peer has closed.
+    let open = |socket: &&&Socket| {
+        let is_half = socket.state == State::CloseWait;
+        socket.is_connection() && !is_half && !socket.processes.is_empty()
+    };
     let open: Vec<&&Socket> = in_the_way.iter().filter(open).collect();
     if question.proto == Proto::Tcp && !open.is_empty() {
         let had_option = open.iter().all(|socket| socket.reuseaddr == Some(true));
@@ -160,8 +164,12 @@ fn free_address(finding: &Finding) -> Option<Help> {
     Some(Help::BindAddress { address })
 }
 
-/// What stops what holds the port.
-pub fn stop<'a>(question: &Question, in_the_way: &[&'a Socket]) -> Option<Help> {
+/// What stops what holds the port, asked by a process with its ancestors `own`.
+pub fn stop<'a>(
+    question: &Question,
+    own: &BTreeSet<i32>,
+    in_the_way: &[&'a Socket],
+) -> Option<Help> {
     let listeners = in_the_way.iter().copied().filter(|socket| !socket.is_connection());
     let (port, proto) = (question.target.port, question.proto);
     let of_listener = |it: &'a Socket| {
@@ -182,15 +190,24 @@ pub fn stop<'a>(question: &Question, in_the_way: &[&'a Socket]) -> Option<Help> 
         None => {
             let kind = if proto == Proto::Udp { "Datagram" } else { "Stream" };
             let is_listed = format!("$1 ~ /:{port}$/ && $2 == \"{kind}\"");
-            let holders = in_the_way.iter().flat_map(|socket| &socket.processes);
-            stop_processes(&question.user, &holders.collect(), &is_listed)
+            // The sessions of sshd may stay: they let in who has SO_REUSEADDR, as sshd itself does.
+            let is_sshd = |holder: &Holder| holder.name.raw().starts_with("sshd");
+            let is_session = |it: &Socket| it.is_connection() && it.processes.iter().all(is_sshd);
+            let others = in_the_way.iter().filter(|socket| !is_session(socket));
+            let holders = others.flat_map(|socket| &socket.processes);
+            stop_processes(&question.user, own, &holders.collect(), &is_listed)
         }
     }
 }
 
-/// What stops the processes, asked by `user`. If systemd itself is one of them, the condition of awk(1) holds for the
+/// What stops the processes, asked by `user` and a process with its ancestors `own`. If systemd itself is one of them, the condition of awk(1) holds for the
 /// lines of `systemctl list-sockets --show-types` that are to be stopped.
-pub fn stop_processes(user: &User, holders: &BTreeSet<&Holder>, is_listed: &str) -> Option<Help> {
+pub fn stop_processes(
+    user: &User,
+    own: &BTreeSet<i32>,
+    holders: &BTreeSet<&Holder>,
+    is_listed: &str,
+) -> Option<Help> {
     if holders.is_empty() {
         return None;
     }
@@ -204,9 +221,13 @@ pub fn stop_processes(user: &User, holders: &BTreeSet<&Holder>, is_listed: &str)
         let command = of_its_user("pm2 list".to_owned(), its.as_ref(), user);
         return Some(Help::Find { command });
     }
-    let whole = whole.or_else(|| supervisors::stop(holders)).or_else(|| stop_unit(user, holders));
-    let parent = supervisors::starts_again(holders).filter(|_| whole.is_none());
-    let own = holders::ancestors();
+    let whole =
+        whole.or_else(|| supervisors::stop(holders, own)).or_else(|| stop_unit(user, holders));
+    if let Some(master) = master(holders).filter(|_| whole.is_none()) {
+        let command = kill(&BTreeSet::from([&master]));
+        return Some(Help::Stop { command, parent: None, above: None });
+    }
+    let parent = supervisors::starts_again(holders, own).filter(|_| whole.is_none());
     // What listens for sshd leaves the sessions alone.
     let is_above = |it: &&&Holder| {
         let listens = || it.name.raw() == "sshd" && parent_of(it).as_deref() != Some("sshd");
@@ -401,21 +422,24 @@ fn setting<'a>(files: &'a str, name: &str) -> Option<&'a str> {
     values.next_back()
 }
 
-/// Servers whose workers end with their master; of sshd they are the sessions, which may stay.
-const MASTERS: [&str; 7] = ["nginx", "haproxy", "apache2", "httpd", "gunicorn", "postgres", "sshd"];
+/// Servers whose workers end with their master.
+const MASTERS: [&str; 6] = ["nginx", "haproxy", "apache2", "httpd", "gunicorn", "postgres"];
+
+/// The master of these workers, which does not hold the socket itself, as that of haproxy.
+fn master(holders: &BTreeSet<&Holder>) -> Option<Holder> {
+    let master = holders::process(holders.first()?.parent)?;
+    let is_worker = |it: &&Holder| it.parent == master.pid && it.name == master.name;
+    (MASTERS.contains(&master.name.raw()) && holders.iter().all(is_worker)).then_some(master)
+}
 
 /// Whether it ends with its master, which is one of the others and gets SIGTERM. One with workers of its own is a
 /// second master, as of nginx while it takes a new program.
 pub fn is_worker(it: &Holder, holders: &BTreeSet<&Holder>) -> bool {
-    // sshd-session, sshd-auth
-    let family = |it: &Holder| it.name.raw().split('-').next().unwrap_or_default().to_owned();
-    let name = &*family(it);
     let is_master = |other: &&Holder| {
-        other.pid == it.parent && family(other) == name && other.resists.is_none()
+        other.pid == it.parent && other.name == it.name && other.resists.is_none()
     };
-    let is_of_it = |other: &&Holder| other.parent == it.pid && other.name == it.name;
-    let is_second = name != "sshd" && holders.iter().any(is_of_it);
-    MASTERS.contains(&name) && !is_second && holders.iter().any(is_master)
+    let is_second = holders.iter().any(|other| other.parent == it.pid && other.name == it.name);
+    MASTERS.contains(&it.name.raw()) && !is_second && holders.iter().any(is_master)
 }
 
 /// The command that ends them; of workers, their master alone where that ends them, too. A stopped process meets

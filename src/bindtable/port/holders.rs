@@ -446,12 +446,15 @@ fn holder(thread: Thread) -> Option<Holder> {
 /// of the freezer of version 1, cgroups(7).
 fn thaw(line: &str) -> Option<String> {
     let (kind, path) = line.split_once("::").or_else(|| line.split_once(":freezer:"))?;
-    let (folder, own, thaw) = match kind {
-        "0" => ("", "cgroup.freeze", "echo 0 > {}/cgroup.freeze"),
-        _ => ("/freezer", "freezer.self_freezing", "echo THAWED > {}/freezer.state"),
+    let (folders, own, thaw) = match kind {
+        "0" => (&["", "/unified"][..], "cgroup.freeze", "echo 0 > {}/cgroup.freeze"),
+        _ => (&["/freezer"][..], "freezer.self_freezing", "echo THAWED > {}/freezer.state"),
     };
-    let commands = Path::new(path).ancestors().filter_map(|path| {
-        let folder = Outside::from(format!("/sys/fs/cgroup{folder}{}", path.display()));
+    let all = folders.iter().flat_map(|folder| {
+        let paths = Path::new(path).ancestors().map(Path::display);
+        paths.map(move |path| Outside::from(format!("/sys/fs/cgroup{folder}{path}")))
+    });
+    let commands = all.filter_map(|folder| {
         let its = fs::read_to_string(format!("{}/{own}", folder.raw())).ok()?;
         Some(thaw.replace("{}", &folder.quoted().filter(|_| its.trim() == "1")?))
     });
@@ -607,11 +610,11 @@ pub fn folder(id: i32) -> Option<PathBuf> {
     Some(Path::new("/").join(folder.strip_prefix(root).ok()?))
 }
 
-/// This process, the one that has started it, and so on.
-pub fn ancestors() -> BTreeSet<i32> {
+/// The process, the one that has started it, and so on.
+pub fn ancestors(process: i32) -> BTreeSet<i32> {
     let its = |pid: &i32| stat_of(&format!("/proc/{pid}/stat"));
     let parent = |pid: &i32| Some(its(pid)?.parent).filter(|parent| *parent > 0);
-    std::iter::successors(Some(std::process::id().cast_signed()), parent).collect()
+    std::iter::successors(Some(process), parent).collect()
 }
 
 /// A variable of the environment with which the process was started: its name ends with `=`.

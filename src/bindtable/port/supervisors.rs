@@ -24,8 +24,8 @@ struct Line {
 }
 
 /// The commands for the supervisors of the holders, and for those that these do not reach.
-pub fn stop(holders: &BTreeSet<&Holder>) -> Option<String> {
-    let lines = lines(holders);
+pub fn stop(holders: &BTreeSet<&Holder>, own: &BTreeSet<i32>) -> Option<String> {
+    let lines = lines(holders, own);
     let mut commands: Vec<String> = Vec::new();
     let mut reached = BTreeSet::new();
     for Line { supervisor, members } in &lines {
@@ -51,18 +51,17 @@ pub fn stop(holders: &BTreeSet<&Holder>) -> Option<String> {
 }
 
 /// The lines of the holders. Of thousands with one parent one tells for all, unless the parent is the supervisor itself.
-fn lines(holders: &BTreeSet<&Holder>) -> Vec<Line> {
+fn lines(holders: &BTreeSet<&Holder>, own: &BTreeSet<i32>) -> Vec<Line> {
     let mut seen = BTreeSet::new();
     let name = |pid| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     let is_direct = |pid| SUPERVISORS.contains(&name(pid).trim_end());
     let firsts = holders.iter().filter(|it| seen.insert(it.parent) || is_direct(it.parent));
-    let own = holders::ancestors();
-    firsts.filter_map(|it| line(it, &own)).collect()
+    firsts.filter_map(|it| line(it, own)).collect()
 }
 
 /// The line of the holder, if a supervisor is above it: the holder itself, or what runs it, as a script. All of them
 /// are without a terminal, and of one session, but for what passes it on. A login and a job of cron are not the
-/// service's whose daemon has started them; nor is any of `own`, which have started this process.
+/// service's whose daemon has started them; nor is any of `own`, which have started the asker.
 fn line(holder: &Holder, own: &BTreeSet<i32>) -> Option<Line> {
     let mut members = vec![holder.clone()];
     loop {
@@ -198,47 +197,48 @@ pub fn pm2(holders: &BTreeSet<&Holder>) -> Option<i32> {
     holders.iter().find_map(its)
 }
 
-/// The parent that may start them again, which has not started this process, too.
-pub fn starts_again(holders: &BTreeSet<&Holder>) -> Option<Who> {
+/// The parent that may start them again, or what has started that; it has not started the asker, too.
+pub fn starts_again(holders: &BTreeSet<&Holder>, own: &BTreeSet<i32>) -> Option<Who> {
     let parents: BTreeSet<i32> = holders.iter().map(|holder| holder.parent).collect();
     let parents = parents.into_iter().filter(|pid| !holders.iter().any(|it| it.pid == *pid));
     let [pid] = parents.collect::<Vec<_>>()[..] else { return None };
-    let parent = holders::process(pid)?;
-    let is_once = RUN_ONCE.contains(&parent.name.raw()) || is_interactive(&parent);
-    (pid > 1 && !is_once && !holders::ancestors().contains(&pid)).then(|| Who::from(&parent))
+    let mut parent = holders::process(pid)?;
+    while is_wrapper(&parent) {
+        parent = holders::process(parent.parent)?;
+    }
+    let name = parent.name.raw();
+    let is_once = ONCE
+        .iter()
+        .any(|it| name.strip_prefix(it).is_some_and(|rest| !rest.starts_with(char::is_alphabetic)));
+    (parent.pid > 1 && !is_once && !is_interactive(&parent) && !own.contains(&parent.pid))
+        .then(|| Who::from(&parent))
 }
 
-/// Programs that run another one once; and systemd, whose units are what starts it again.
-const RUN_ONCE: [&str; 24] = [
-    "cargo",
-    "doas",
-    "gdb",
-    "go",
-    "init",
-    "login",
-    "ltrace",
-    "make",
-    "nsenter",
-    "runuser",
-    "screen",
-    "script",
-    "setpriv",
-    "sshd",
-    "sshd-session",
-    "strace",
-    "su",
-    "sudo",
-    "systemd",
-    "time",
-    "timeout",
-    "tmux: server",
-    "unshare",
-    "xargs",
+/// Programs that start another one once, or systemd, whose units are what starts it again. Other words may follow a
+/// name: `sshd-session`, `npm start`, `tmux: server`.
+const ONCE: [&str; 14] = [
+    "cargo", "gdb", "go", "init", "login", "make", "npm", "screen", "script", "sshd", "systemd",
+    "tmux", "xargs", "yarn",
 ];
+
+/// Programs that run another one, and end with it: who has started them may do so again.
+const WRAPPERS: [&str; 11] = [
+    "doas", "ltrace", "nsenter", "runuser", "setpriv", "strace", "su", "sudo", "time", "timeout",
+    "unshare",
+];
+
+/// Whether it runs one command: one of those, or a shell whose -c has no loop.
+fn is_wrapper(it: &Holder) -> bool {
+    let mut words = it.command.raw().split(|c: char| c != '-' && !c.is_alphanumeric());
+    let is_loop = |word: &str| ["while", "until", "for"].contains(&word);
+    let is_shell = SHELLS.contains(&it.name.raw()) && it.command.raw().contains(" -c ");
+    WRAPPERS.contains(&it.name.raw()) || is_shell && !words.any(is_loop)
+}
+
+const SHELLS: [&str; 8] = ["sh", "bash", "dash", "ash", "zsh", "fish", "ksh", "tcsh"];
 
 /// Whether it is a shell that somebody types into.
 fn is_interactive(it: &Holder) -> bool {
-    const SHELLS: [&str; 8] = ["sh", "bash", "dash", "ash", "zsh", "fish", "ksh", "tcsh"];
     let is_option =
         |word: &str| word.starts_with("--") || word.starts_with('-') && !word.contains('c');
     SHELLS.contains(&it.name.raw()) && it.command.raw().split_whitespace().skip(1).all(is_option)

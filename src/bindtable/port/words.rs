@@ -916,8 +916,9 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
             command = whole(command)
         ),
         Help::Stop { command, parent: Some(Who { pid: Some(pid), name: Some(name) }), .. } => say!(
-            "Stop what holds it; its parent, process {pid} ({name}), may start it again: {command}",
-            "停掉占用者，不过它的父进程 {pid}（{name}）可能会再次启动它：{command}",
+            "Stop what holds it; process {pid} ({name}), which has started it, may start it again: \
+             {command}",
+            "停掉占用者，不过启动它的进程 {pid}（{name}）可能会再次启动它：{command}",
             command = whole(command)
         ),
         Help::Stop { command, .. } => {

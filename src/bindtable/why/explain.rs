@@ -9,6 +9,7 @@ use super::words;
 use crate::kernel::Proto;
 use crate::kernel::bind::needs_scope;
 use crate::port::binds;
+use crate::port::finding::Who;
 use crate::port::refusals::{self, Ipv6Trouble, effective_capabilities, may_bind_privileged};
 use crate::port::target::{Question, Range, first_unprivileged};
 use rustix::io::Errno;
@@ -105,10 +106,11 @@ pub enum Help {
     ParentHasIt,
     SiblingHasIt,
     BindInOne,
-    Stop { command: String },
+    Stop { command: String, parent: Option<Who>, above: Option<Who> },
     StopContainer,
     Find { command: String },
     WaitAfter,
+    SetAfter,
     CloseOnExec,
     CloseInChild,
     SetNow { option: SocketOption },
@@ -148,7 +150,7 @@ pub enum Help {
 impl From<Stop> for Help {
     fn from(stop: Stop) -> Self {
         match stop {
-            Stop::Command(command) => Self::Stop { command },
+            Stop::Command { command, parent, above } => Self::Stop { command, parent, above },
             Stop::Container => Self::StopContainer,
             Stop::Find(command) => Self::Find { command },
         }
@@ -223,14 +225,15 @@ impl Explanation<'_> {
     /// EADDRINUSE.
     fn in_use(&mut self) {
         let failure = self.failure;
-        let Some(address) = failure.inet() else { return };
         if failure.subject.protocol == Protocol::Other {
             return; // as UDP-Lite, which has ports of its own
         }
-        if address.port() == 0 {
-            self.no_port_left();
-            return;
+        // listen binds to port 0 what is not bound.
+        let port = failure.inet().map(|address| address.port());
+        if port == Some(0) || (port.is_none() && failure.call == Name::Listen) {
+            return self.no_port_left();
         }
+        let Some(address) = failure.inet() else { return };
         let Ok(found) = look::look(failure, address) else { return };
         self.would_help = found.would_help;
         self.in_the_way = found.in_the_way;
@@ -326,16 +329,33 @@ impl Explanation<'_> {
             }
             (None, _) => {
                 let is_unseen = stop.is_none() && first.processes.is_empty();
-                let is_left = |old: &Obstacle| old.is_connection || !old.has_process;
-                let is_left = stop.is_some() && self.in_the_way.iter().any(is_left);
-                let lacks_it = is_left && failure.subject.reuseaddr != Some(true);
+                let is_stopped = stop.is_some();
                 help.extend(stop);
-                help.extend(is_left.then_some(Help::WaitAfter));
-                help.extend(lacks_it.then_some(Help::SetBoth));
+                if is_stopped {
+                    help.extend(self.after_stop());
+                }
                 help.extend((is_unseen && !geteuid().is_root()).then_some(Help::AsRoot));
             }
         }
         self.help = help;
+    }
+
+    /// What follows where a listener in the way has ended: what it leaves of its connections.
+    fn after_stop(&self) -> Vec<Help> {
+        // What was not accepted ends with the listener, and what the peer has closed at once.
+        let is_left = |old: &&Obstacle| match old.state {
+            "ESTABLISHED" => !old.processes.is_empty(),
+            "CLOSE_WAIT" => false,
+            _ => old.is_connection || !old.has_process,
+        };
+        let left: Vec<&Obstacle> = self.in_the_way.iter().filter(is_left).collect();
+        let lacks_it = self.failure.subject.reuseaddr != Some(true);
+        match left.iter().all(|old| old.reuseaddr == Some(true)) {
+            _ if left.is_empty() => Vec::new(),
+            true if lacks_it => vec![Help::SetAfter],
+            _ if lacks_it => vec![Help::WaitAfter, Help::SetBoth],
+            _ => vec![Help::WaitAfter],
+        }
     }
 
     /// What ends connections in the way, this process's own among them; and what is left of them takes its time.

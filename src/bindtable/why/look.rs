@@ -9,7 +9,7 @@ use crate::kernel::{Options, Proto};
 use crate::kernel::bind::{self, Rule, Sock};
 use crate::port::advice;
 use crate::port::binds;
-use crate::port::finding::{Help, ServerOption, Socket, User};
+use crate::port::finding::{Help, ServerOption, Socket, User, Who};
 use crate::port::holders::{self, Holder, Holders, Resists};
 use crate::port::judge::{self, Answer, Owner};
 use crate::port::target::Question;
@@ -75,8 +75,8 @@ pub struct SeenBind {
 
 /// What stops those who hold a socket.
 pub enum Stop {
-    /// A command, which is never run.
-    Command(String),
+    /// A command, which is never run; what may start them again; and what of them has started the failed process.
+    Command { command: String, parent: Option<Who>, above: Option<Who> },
     /// From outside: it is process 1.
     Container,
     /// A command that tells what it belongs to.
@@ -155,7 +155,8 @@ pub fn look(failure: &Failure, address: SocketAddr) -> std::io::Result<Found> {
         Answer::Unknown(..) => None,
     };
     let of_all: Vec<&Socket> = order.iter().map(|at| &sockets[*at]).collect();
-    let stop = stop(failure, &in_the_way, advice::stop(&question, &of_all));
+    let own = holders::ancestors(failure.pid);
+    let stop = stop(failure, &in_the_way, advice::stop(&question, &own, &of_all));
     Ok(Found {
         stop,
         in_the_way,
@@ -509,10 +510,13 @@ fn stop(failure: &Failure, in_the_way: &[Obstacle], advised: Option<Help>) -> Op
     match advised {
         Some(Help::StopContainer) => Some(Stop::Container),
         Some(Help::Find { command }) if !is_shared => Some(Stop::Find(command)),
-        Some(Help::Stop { command, .. }) if !is_shared => Some(Stop::Command(command)),
+        Some(Help::Stop { command, parent, above }) if !is_shared => {
+            Some(Stop::Command { command, parent, above })
+        }
         _ => {
             let others: BTreeSet<_> = holders().filter(|it| it.pid != failure.pid).collect();
-            (!others.is_empty()).then(|| Stop::Command(advice::kill(&others)))
+            let kill = (!others.is_empty()).then(|| advice::kill(&others));
+            kill.map(|command| Stop::Command { command, parent: None, above: None })
         }
     }
 }
@@ -526,10 +530,13 @@ pub fn stop_unix(failure: &Failure, name: &str, in_the_way: &[Obstacle]) -> Opti
     let name = path.map_or(name.into(), |path| path.to_string_lossy().into_owned());
     // A pattern for a string of awk, in single quotes of a shell.
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/_-@:".contains(c);
-    let pattern = name.split(|c| !is_plain(c)).collect::<Vec<_>>().join(".+");
+    let parts: Vec<&str> = name.split(|c| c != '.' && !is_plain(c)).collect();
+    let pattern = parts.join("\n").replace('.', "[.]").replace('\n', ".+");
     let holders = in_the_way.iter().flat_map(|old| &old.processes).collect();
     let user = User::new(geteuid().as_raw());
-    let advised = advice::stop_processes(&user, &holders, &format!("$1 ~ \"^{pattern}$\""));
+    let own = holders::ancestors(failure.pid);
+    let is_listed = format!("$1 ~ \"^{pattern}$\"");
+    let advised = advice::stop_processes(&user, &own, &holders, &is_listed);
     stop(failure, in_the_way, advised)
 }
 

@@ -93,7 +93,9 @@ impl Explanation<'_> {
                 let remove = remove.map_or(String::new(), |path| format!(" && rm -f {path}"));
                 let name = path.as_ref().map_or("", Outside::raw);
                 let stop = match look::stop_unix(failure, name, &self.in_the_way) {
-                    Some(Stop::Command(command)) => Some(Stop::Command(command + &remove)),
+                    Some(Stop::Command { command, parent, above }) => {
+                        Some(Stop::Command { command: command + &remove, parent, above })
+                    }
                     stop => stop,
                 };
                 self.advise(stop);

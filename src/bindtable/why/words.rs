@@ -6,7 +6,7 @@ use super::failure::{Failure, Relation, name_of};
 use super::look::Obstacle;
 use super::records::SocketOption;
 use super::socket::Protocol;
-use crate::port::finding::{User, error_name};
+use crate::port::finding::{User, Who, error_name};
 use crate::port::holders::{Holder, status_field};
 use crate::port::print::whole;
 use crate::port::words::option_is;
@@ -861,9 +861,24 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
             "这条命令启动了两个进程，绑定同一个端口。只让一个进程绑定，其余进程继承这个套接字；\
              或者每个都在 bind 之前设置 SO_REUSEPORT。"
         ),
-        Help::Stop { command } => {
+        Help::Stop { command, above: Some(Who { pid: Some(pid), name: Some(name) }), .. } => say!(
+            "{command}. Of that, process {pid} ({name}) has started this session, which may end with it.",
+            "停掉占用者：{command}。注意：其中的进程 {pid}（{name}）启动了当前会话，停掉它，\
+             当前会话可能也会结束。",
+            command = whole(command)
+        ),
+        Help::Stop { command, parent: Some(Who { pid: Some(pid), name: Some(name) }), .. } => say!(
+            "{command}. Process {pid} ({name}), which has started it, may start it again.",
+            "停掉占用者：{command}。启动它的进程 {pid}（{name}）可能会再次启动它。",
+            command = whole(command)
+        ),
+        Help::Stop { command, .. } => {
             say!("{command}.", "停掉占用者：{command}。", command = whole(command))
         }
+        Help::SetAfter => say!(
+            "Then set SO_REUSEADDR before bind: what is left of the connections has it, too.",
+            "然后在 bind 之前设置 SO_REUSEADDR：连接留下的状态也有这个选项。"
+        ),
         Help::Find { command } => say!(
             "Find out what it belongs to, and stop that: {command}.",
             "先查出占用者属于哪个容器、服务或应用，再停掉那一个。用 {command} 查看。",
