@@ -234,8 +234,8 @@ pub(crate) fn is_narrow(text: &str) {
 
 /// Whether it is narrow, or begins with a command, or has a very long word.
 pub(crate) fn fits(line: &str) -> bool {
-    const COMMANDS: [&str; 7] =
-        ["(nft ", "ausearch ", "docker ", "kill ", "podman ", "systemctl ", "sysctl "];
+    const COMMANDS: [&str; 8] =
+        ["(nft ", "ausearch ", "docker ", "kill ", "nsenter ", "podman ", "systemctl ", "sysctl "];
     let longest = line.split(' ').map(|word| word.width()).max().unwrap_or(0);
     let is_command = COMMANDS.iter().any(|name| line.trim_start().starts_with(name));
     line.width() <= 80 || longest > 50 || is_command

@@ -2,8 +2,8 @@
 //! a free port; and the range of port 0.
 
 use crate::harness::{
-    Need, PORT, Process, Scratch, bindtable as program, need, own_descriptors, run, set_sysctl,
-    state, unprivileged, wait_for,
+    AS_NOBODY, Need, PORT, Process, Scratch, bindtable as program, need, own_descriptors, run,
+    set_sysctl, state, unprivileged, wait_for,
 };
 use crate::port::{
     asked, bound, can, case, found, fresh, has_case, help, flat, holder, list, listener, local,
@@ -20,6 +20,7 @@ use rustix::net::{
 };
 use rustix::net::sockopt::set_socket_linger;
 use serde_json::Value;
+use std::fs;
 use std::mem::MaybeUninit;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
@@ -28,7 +29,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-pub const TRIALS: [(&str, fn()); 19] = [
+pub const TRIALS: [(&str, fn()); 20] = [
     ("port_thread_with_its_own_table", thread_with_its_own_table),
     ("port_thread_in_accept", thread_in_accept),
     ("port_held_by_the_kernel", held_by_the_kernel),
@@ -40,6 +41,7 @@ pub const TRIALS: [(&str, fn()); 19] = [
     ("port_another_run", another_run),
     ("port_half_open", half_open),
     ("port_stopped", stopped),
+    ("port_no_thread", no_thread),
     ("port_proc_troubles", proc_troubles),
     ("port_no_process", no_process),
     ("port_without_sock_diag", without_sock_diag),
@@ -296,6 +298,19 @@ fn stopped() {
     wait_for("a free port", || states(PORT).is_empty().then_some(()));
 }
 
+/// Where no thread may be started, other namespaces are not seen, and that is all.
+fn no_thread() {
+    need(Need::SecondUser);
+    let mut command = Command::new("unshare");
+    let other = Process::start(command.arg("--net").args(AS_NOBODY).args(["sleep", "1000"]));
+    let comm = format!("/proc/{}/comm", other.pid());
+    wait_for("sleep", || (fs::read(&comm).ok()? == b"sleep\n").then_some(()));
+    let mut command = Command::new("prlimit");
+    command.arg("--nproc=1:1").arg(program()).args(["port", "3459", "--format", "json"]);
+    let (status, finding) = found(&mut unprivileged(&command));
+    assert_eq!((status, &finding["status"]), (0, &"free".into()));
+}
+
 /// What cannot be read is not seen, and no fact; and no number of another PID namespace is advised.
 fn proc_troubles() {
     let _listener = listener("127.0.0.1");
@@ -494,6 +509,18 @@ fn zero() {
     assert!(told.contains("of which one is reserved. At 0.0.0.0, in use: 3; free: 0."), "{told}");
     assert_eq!(asked(&["127.0.0.2:0"]).0, 0, "at another address they are free");
     drop(rest);
+    // Of an odd number of ports, TCP never chooses the last one.
+    set_sysctl("net.ipv4.ip_local_port_range", "40000 40004");
+    let counts = ["last", "reserved", "in_use", "free"];
+    let (_, finding) = asked(&["0"]);
+    let expected = [40_004, 1, 1, 2].map(Value::from);
+    assert_eq!(counts.map(|name| &finding[name]), expected.each_ref());
+    let rest = [40_001, 40_003].map(take);
+    assert_eq!(asked(&["0"]).0, 1);
+    assert!(TcpListener::bind("127.0.0.1:0").is_err(), "the kernel agrees");
+    drop((rest, take(40_004)));
+    assert_eq!(asked(&["0", "--udp"]).1["free"], 4, "but UDP does");
+    set_sysctl("net.ipv4.ip_local_port_range", "40000 40003");
     let server = std_listener("127.0.0.1");
     let client = || TcpStream::connect(local("127.0.0.1")).ok();
     let clients = [(); 2].map(|()| wait_for("a port of the range", client));

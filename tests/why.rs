@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-const TRIALS: [(&str, fn()); 87] = [
+const TRIALS: [(&str, fn()); 89] = [
     ("why_input", input),
     ("why_exit_status", exit_status),
     ("why_quiet", quiet),
@@ -102,6 +102,8 @@ const TRIALS: [(&str, fn()); 87] = [
     ("why_full_stderr", full_stderr),
     ("why_lost", lost),
     ("why_daemon", daemon),
+    ("why_ignored_child", ignored_child),
+    ("why_shared", shared),
     ("why_second_tracer", second_tracer),
     ("why_tracer_killed", tracer_killed),
     ("why_tracer_ignores", tracer_ignores),
@@ -1198,7 +1200,7 @@ fn addresses() {
             "connect to 127.255.255.255:3459 fails: EACCES",
             "SO_BROADCAST",
             "fails: EINVAL",
-            "This socket is connected, and a connection cannot listen",
+            "This socket is connected, or is connecting, and so it cannot listen (inet_listen)",
             "bind to [::ffff:127.0.0.1]:3461 fails: EINVAL",
             "IPV6_V6ONLY keeps this socket from it",
             "bind to [ff02::1]:3461 fails: EINVAL",
@@ -1307,11 +1309,11 @@ fn threads() {
 
 /// Root's command in a network namespace and a PID namespace of its own.
 fn other_namespace() {
-    let script = format!(
-        "busybox ifconfig lo up && exec {} {} two_binds",
-        quoted(&python()),
-        quoted(&script())
-    );
+    let script_of = |name: &str| {
+        let (python, script) = (python(), script());
+        format!("busybox ifconfig lo up && exec {} {} {name}", quoted(&python), quoted(&script))
+    };
+    let script = script_of("two_binds");
     let mut command = why(&[]);
     let output = run(command
         .args(["unshare", "--net", "--pid", "--fork", "--mount-proc"])
@@ -1324,6 +1326,12 @@ fn other_namespace() {
             "after its bind failed",
         ],
     );
+    // What is advised of its range is for its namespace.
+    need(Need::Sysctls);
+    let script = script_of("no_ports_of_listeners");
+    let told = run(why(&[]).args(["unshare", "--net", "sh", "-c", &script])).stderr;
+    let pid = pid_of(&told);
+    has(&told, &[&format!("Widen the range: nsenter -t {pid} -n sysctl net.ipv4.ip_local")]);
 }
 
 /// A socket is looked for where it is, and not where its process is now.
@@ -1751,7 +1759,7 @@ fn lost() {
     has(
         &told.to_end()[filled..],
         &[
-            "2 explanations are lost: standard error was full. --output FILE keeps them.",
+            "2 explanations are lost: nobody took them for a second. A file keeps them: --output FILE.",
             "this same process, descriptor 3",
             "after its bind failed",
         ],
@@ -1760,6 +1768,27 @@ fn lost() {
 
 /// The command ends, and a daemon of it goes on: the reader of its pipe sees an end, and the daemon is
 /// traced all the same.
+/// Whoever has started it may ignore SIGCHLD, so that no child is waited for.
+fn ignored_child() {
+    let start = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])";
+    let mut command = Command::new(python());
+    command.args(["-c", start]).arg(program()).args(["--lang", "en", "why", "--"]);
+    let output = run(command.arg(python()).arg(script()).arg("two_binds"));
+    has(&output.stderr, &["fails: EADDRINUSE"]);
+    assert_eq!(output.status.code(), Some(0));
+}
+
+/// What a group lets in is told.
+fn shared() {
+    let mut command = Command::new(python());
+    let holder = Process::start(command.arg(script()).arg("hold_shared"));
+    holder.stdout.wait_for("ready");
+    let kill = format!("what helps kill {}.", holder.pid());
+    let told = fails(&["once"]).stderr;
+    has(&told, &["Or both must have SO_REUSEPORT", &kill, "Set SO_REUSEPORT before bind"]);
+    assert_eq!(fails(&["once", "share"]).stderr, "", "it helps");
+}
+
 fn daemon() {
     let scratch = Scratch::new();
     let (told, file) = (scratch.path().join("told"), scratch.path().join("explanations"));

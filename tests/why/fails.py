@@ -50,6 +50,14 @@ def once():
     tried(made.bind, LOOPBACK)
 
 
+def hold_shared():
+    made = new()
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    made.bind(LOOPBACK)
+    print("ready", flush=True)
+    time.sleep(100)
+
+
 def time_wait():
     """A server leaves a TIME_WAIT, and the next one binds: the options of the one, and of the other."""
     server, following = (with_options(words) for words in sys.argv[2:])

@@ -83,18 +83,12 @@ fn in_namespaces(question: &Question) -> (Vec<Listed>, usize) {
     let mut unread = pids.len().saturating_sub(MOST);
     let mut all = Vec::new();
     let mut refused = Vec::new();
-    // A thread that ends then: this one stays where it is.
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            for &pid in pids.iter().take(MOST) {
-                match enter(pid).and_then(|()| without_peer(proto, port, sockets::receiving(proto)))
-                {
-                    Ok(sockets) => all.extend(sockets),
-                    Err(_) => refused.push(pid),
-                }
-            }
-        });
-    });
+    for &pid in pids.iter().take(MOST) {
+        match in_namespace_of(pid, || without_peer(proto, port, sockets::receiving(proto))) {
+            Ok(sockets) => all.extend(sockets),
+            Err(_) => refused.push(pid),
+        }
+    }
     unread += refused.len().saturating_sub(MOST_IN_PROC);
     for pid in refused.into_iter().take(MOST_IN_PROC) {
         let sockets = sockets::in_proc(&format!("/proc/{pid}/net"), proto, [port, 0]);
@@ -102,6 +96,19 @@ fn in_namespaces(question: &Question) -> (Vec<Listed>, usize) {
         all.extend(sockets.filter(is_held_without_peer));
     }
     (all, unread)
+}
+
+/// Does that in the network namespace of a process, by a thread that ends then: this one stays where it is. It fails
+/// as [`enter`] and `work` do, and with EAGAIN where no thread may be started (RLIMIT_NPROC).
+pub fn in_namespace_of<T: Send>(
+    pid: i32,
+    work: impl FnOnce() -> io::Result<T> + Send,
+) -> io::Result<T> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new();
+        let thread = thread.spawn_scoped(scope, || enter(pid).and_then(|()| work()))?;
+        thread.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
+    })
 }
 
 /// Moves this thread into the network namespace of a process. It fails as open(2) or setns(2)

@@ -8,7 +8,7 @@
 //! [`words`].
 
 pub mod advice;
-mod beside;
+pub mod beside;
 pub mod binds;
 mod cases;
 pub mod finding;

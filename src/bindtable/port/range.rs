@@ -77,7 +77,7 @@ pub fn look(target: Target, proto: Proto, probe: bool) -> Result<RangeFinding, S
     let (first, last) = (range.first, range.last);
     let sockets =
         sockets::listed(proto, 0, sockets::ALL).map_err(|error| words::no_sock_diag(&error))?;
-    let ports: BTreeSet<u16> = range.ports().collect();
+    let ports: BTreeSet<u16> = range.ports(proto).collect();
     let is_inside = |socket: &&Listed| socket.is_owner() && ports.contains(&socket.port);
     let inside: Vec<&Listed> = sockets.iter().filter(is_inside).collect();
     let places = places(&question);
@@ -112,7 +112,7 @@ pub fn look(target: Target, proto: Proto, probe: bool) -> Result<RangeFinding, S
         answer: String::new(),
         first,
         last,
-        reserved: usize::from(last - first) + 1 - ports.len(),
+        reserved: range.reserved.range(first..=last).count(),
         fewest,
         addresses,
         has_bound: proto == Proto::Udp || binds::lists_bound()?,

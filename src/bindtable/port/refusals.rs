@@ -5,6 +5,7 @@ use super::holders;
 use super::finding::{Can, Case, Finding, Unseen, Verdict, Why};
 use super::target::{Question, first_unprivileged};
 use rustix::io::Errno;
+use std::os::unix::fs::MetadataExt;
 use std::fs::read_to_string;
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -112,9 +113,13 @@ pub const CAP_NET_BIND_SERVICE: u64 = 1 << 10;
 /// Whether that thread in `/proc` has CAP_NET_BIND_SERVICE over its network namespace, which a user
 /// namespace's root does not have over its parent's: capabilities(7), user_namespaces(7).
 pub fn may_bind_privileged(thread: &str) -> bool {
-    let map = read_to_string(format!("/proc/{thread}/uid_map")).unwrap_or_default();
-    let is_first_namespace = map.split_whitespace().eq(["0", "0", "4294967295"]);
-    is_first_namespace
+    /// `PROC_USER_INIT_INO` of `include/linux/proc_ns.h`.
+    const FIRST: u64 = 0xEFFF_FFFD;
+    let namespace = std::fs::metadata(format!("/proc/{thread}/ns/user")).map(|file| file.ino());
+    // Another user's cannot be told so; the first one has each user under his own number.
+    let map = || read_to_string(format!("/proc/{thread}/uid_map")).unwrap_or_default();
+    let has_all = || map().split_whitespace().eq(["0", "0", "4294967295"]);
+    namespace.map_or_else(|_| has_all(), |number| number == FIRST)
         && effective_capabilities(thread).is_some_and(|set| set & CAP_NET_BIND_SERVICE != 0)
 }
 

@@ -248,7 +248,7 @@ impl Explanation<'_> {
         let Some(first) = self.in_the_way.first() else {
             let proto = look::table_of(failure.subject.protocol);
             let again = Question::new(address.into(), proto, true).with_probe();
-            let again = again.map(|command| Help::Again { command });
+            let again = again.map(|command| Help::Again { command: failure.there(command) });
             match found.is_unknown {
                 true => self.say(Reason::Unknown, [Help::AsRoot]),
                 false => self.say(Reason::Gone, again),
@@ -289,6 +289,8 @@ impl Explanation<'_> {
         if self.would_help[0] == Some(true) {
             help.push(Help::SetNow { option: SocketOption::ReuseAddr });
         }
+        let share = self.would_help[1] == Some(true) && help.is_empty();
+        let share = share.then_some(Help::SetNow { option: SocketOption::ReusePort });
         let own = first.processes.iter().find(|holder| holder.pid == failure.pid);
         let relation = first
             .processes
@@ -300,9 +302,10 @@ impl Explanation<'_> {
             .filter(|bound| !bound.still_has_it || (own.is_some() && bound.pid != failure.pid));
         match (relation, from) {
             _ if first.is_connection || (relation.is_none() && !first.has_process) => {
-                if help.is_empty() {
+                if help.is_empty() && share.is_none() {
                     help.extend(self.end_connections(stop));
                 }
+                help.extend(share);
                 help.extend(self.wait());
             }
             _ if self.reason == Some(Reason::OtherUser) => {
@@ -334,6 +337,7 @@ impl Explanation<'_> {
                 if is_stopped {
                     help.extend(self.after_stop());
                 }
+                help.extend(share);
                 help.extend((is_unseen && !geteuid().is_root()).then_some(Help::AsRoot));
             }
         }
@@ -448,12 +452,13 @@ impl Explanation<'_> {
 
     fn no_port_left(&mut self) {
         let range = self.range();
-        let ports = range.ports().count();
+        let proto = look::table_of(self.failure.subject.protocol);
+        let ports = range.ports(proto).count();
         let held = look::without_peer(self.failure);
         // connect shares a port with connections alone.
-        let may_share = look::table_of(self.failure.subject.protocol) == Proto::Tcp
-            && !range.ports().all(|port| held.contains(&port));
-        let help = may_share.then_some(Help::ChooseLater).into_iter().chain(widen(&range));
+        let may_share = proto == Proto::Tcp && !range.ports(proto).all(|port| held.contains(&port));
+        let help =
+            may_share.then_some(Help::ChooseLater).into_iter().chain(widen(&range, self.failure));
         let Range { first, last, .. } = range;
         self.say(Reason::NoPortLeft { first, last, ports }, help);
     }
@@ -464,7 +469,7 @@ impl Explanation<'_> {
         let Some(address) = failure.inet() else { return };
         let ip = address.ip();
         if failure.call != Name::Connect {
-            let command = "ip -brief address".to_owned();
+            let command = failure.there("ip -brief address".to_owned());
             let device = look::device(&failure.subject, address);
             match refusals::trouble(ip, device) {
                 None => self.say(Reason::NotThisMachine { ip }, [Help::OwnAddress { command }]),
@@ -472,7 +477,7 @@ impl Explanation<'_> {
                     self.say(Reason::OtherInterface { ip }, [Help::Addresses { command }]);
                 }
                 Some(Ipv6Trouble::Tentative { has_failed }) => {
-                    let command = "ip -6 address show".to_owned();
+                    let command = failure.there("ip -6 address show".to_owned());
                     let help = match has_failed {
                         true => Help::TakeAddress { command },
                         false => Help::Settle { command },
@@ -484,7 +489,8 @@ impl Explanation<'_> {
         }
         let is_udp = look::table_of(failure.subject.protocol) == Proto::Udp;
         let Ok(source) = binds::source(address) else {
-            let command = format!("ip address; ip route get {ip}");
+            let commands = ["ip address".to_owned(), format!("ip route get {ip}")];
+            let command = commands.map(|command| failure.there(command)).join("; ");
             self.say(Reason::NoSource { ip }, [Help::Addresses { command }]);
             return;
         };
@@ -500,8 +506,11 @@ impl Explanation<'_> {
             self.say(Reason::SameConnection, [Help::OtherPort]);
             return;
         }
+        if !failure.subject.is_read {
+            return; // whether it is bound is not known
+        }
         let range = self.range();
-        let ports: BTreeSet<u16> = range.ports().collect();
+        let ports: BTreeSet<u16> = range.ports(Proto::Tcp).collect();
         self.in_the_way.retain(|old| ports.contains(&old.port));
         // A connection from another address has a four-tuple of its own. A device or a mark may lead elsewhere.
         let source = failure.subject.source.or(source).map(|ip| ip.to_canonical());
@@ -512,7 +521,7 @@ impl Explanation<'_> {
         let (count, ports) = (self.in_the_way.len(), ports.len());
         let seconds = self.in_the_way.iter().filter_map(|old| old.seconds_left).min();
         let wait = seconds.map(|seconds| Help::Wait { seconds, once: false });
-        let help = wait.into_iter().chain([Help::KeepOpen]).chain(widen(&range));
+        let help = wait.into_iter().chain([Help::KeepOpen]).chain(widen(&range, self.failure));
         let Range { first, last, .. } = range;
         self.say(Reason::NoPortToDestination { first, last, ports, count }, help);
     }
@@ -543,7 +552,7 @@ impl Explanation<'_> {
                     && (1..first).contains(&address.port())
                     && !may_bind_privileged(&failure.thread.to_string()) =>
             {
-                let command = words::privilege_command(address.port());
+                let command = failure.there(words::privilege_command(address.port()));
                 let is_void = !geteuid().is_root() && look::file_has_capability(failure.pid);
                 let of_namespace = effective_capabilities(&failure.thread.to_string())
                     .is_some_and(|set| set & refusals::CAP_NET_BIND_SERVICE != 0);
@@ -563,6 +572,10 @@ impl Explanation<'_> {
                 self.say(Reason::Broadcast, [Help::SetBroadcast]);
             }
             _ if failure.subject.protocol == Protocol::Other => {}
+            Some(address)
+                if failure.call == Name::Connect
+                    && failure.subject.broadcast.is_none()
+                    && look::is_broadcast(address.ip()) => {}
             _ => self.say(Reason::Policy, [Help::Policy]),
         }
     }
@@ -632,10 +645,11 @@ impl Explanation<'_> {
 }
 
 /// What widens the range; of a range of the socket's own, the option.
-fn widen(range: &Range) -> Option<Help> {
+fn widen(range: &Range, failure: &Failure) -> Option<Help> {
     let all = Range::read();
+    let widen = |command| Help::Widen { command: failure.there(command) };
     match (range.first, range.last) == (all.first, all.last) {
-        true => range.widen_command().map(|command| Help::Widen { command }),
+        true => range.widen_command().map(widen),
         false => Some(Help::WidenOwn),
     }
 }

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 
 /// A failed call, with all that the tracer knows of it.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Failure {
     /// The process, under its number here.
     pub pid: i32,
@@ -43,6 +43,8 @@ pub struct Failure {
     pub executed: Vec<i32>,
     /// The command's process.
     pub first: i32,
+    /// Whether its socket's network namespace is another one than this program's reader is in.
+    pub is_elsewhere: bool,
 }
 
 /// A successful bind that was seen.
@@ -69,6 +71,14 @@ impl Failure {
         }
     }
 
+    /// A command of what a network namespace has, for the reader's shell.
+    pub fn there(&self, command: String) -> String {
+        match self.is_elsewhere {
+            true => format!("nsenter -t {} -n {command}", self.pid),
+            false => command,
+        }
+    }
+
     /// Whether the traced process `pid` is `from`, or descends from it.
     pub fn comes_from(&self, pid: i32, from: i32) -> bool {
         let parents = std::iter::successors(Some(pid), |pid| self.parents.get(pid).copied());
@@ -89,6 +99,8 @@ impl Failure {
         let parent = |pid: i32| self.parents.get(&pid).copied();
         if pid == self.pid {
             Some(Relation::Same)
+        } else if !self.traced.contains(&pid) {
+            None // the number may be another process's by now
         } else if parent(pid) == Some(self.pid) {
             Some(Relation::Child)
         } else if parent(self.pid) == Some(pid) {

@@ -83,7 +83,9 @@ pub fn start(
     let own = getpid().to_string();
     let mut start_middle = of_this_program(format, &["--middle", "--trace", &own])?;
     let middle = start_middle.stdin(OwnedFd::from(theirs)).stdout(output).stderr(Stdio::null());
-    middle.status().map_err(|error| failed("fork", &error))?;
+    let mut middle = middle.spawn().map_err(|error| failed("fork", &error))?;
+    // Where SIGCHLD is ignored, it is not there any more when it has ended: ECHILD.
+    let _ = middle.wait();
     if adopts {
         let _ = set_child_subreaper(Some(getpid()));
     }

@@ -36,7 +36,8 @@ fn report_there(failure: &Failure, format: Format, network: File) -> Option<Repo
     let mut helper = launch::of_this_program(format, &["--helper"]).ok()?;
     let helper = helper.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(network);
     let mut helper = helper.spawn().ok()?;
-    let written = serde_json::to_vec(failure).ok().and_then(|failure| {
+    let failure = Failure { is_elsewhere: true, ..failure.clone() };
+    let written = serde_json::to_vec(&failure).ok().and_then(|failure| {
         let mut input = helper.stdin.take()?;
         input.write_all(&failure).ok()
     });

@@ -10,7 +10,7 @@ use std::time::Instant;
 /// How many successful binds are remembered, and how many failed ones.
 const BINDS: usize = 4096;
 
-/// How many processes are remembered, ended ones included.
+/// How many processes are remembered, if so many have ended.
 const PROCESSES: usize = 16_384;
 
 named! {
@@ -65,15 +65,21 @@ pub struct Records {
     pub sockets: BTreeMap<(i32, i32), [i32; 3]>,
     /// The parent of each process that was started before these eyes.
     pub parents: BTreeMap<i32, i32>,
+    /// Those of them that have ended, the first one first.
+    gone: VecDeque<i32>,
 }
 
 impl Records {
     /// A process has started another: fork(2).
     pub fn forked(&mut self, parent: i32, child: i32) {
-        if self.parents.len() >= PROCESSES {
-            self.parents.pop_first(); // mostly the oldest
+        if self.parents.insert(child, parent).is_some() {
+            self.gone.retain(|gone| *gone != child); // its number is in use again
         }
-        self.parents.insert(child, parent);
+        while self.parents.len() > PROCESSES
+            && let Some(gone) = self.gone.pop_front()
+        {
+            self.parents.remove(&gone);
+        }
         // The child has copies of the descriptors; what it has done with them meanwhile counts.
         let all = (parent, i32::MIN)..=(parent, i32::MAX);
         let options: Vec<_> =
@@ -89,6 +95,9 @@ impl Records {
 
     /// A process has ended: its descriptors are gone.
     pub fn ended(&mut self, process: i32) {
+        if self.parents.contains_key(&process) {
+            self.gone.push_back(process);
+        }
         self.options.retain(|(its, _), _| *its != process);
         self.sockets.retain(|(its, _), _| *its != process);
         self.refused.retain(|refused| refused.process != process);

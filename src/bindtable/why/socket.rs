@@ -72,6 +72,8 @@ pub struct Subject {
     pub device: Option<String>,
     /// Where it is bound already.
     pub local: Option<SocketAddr>,
+    /// Whether the socket itself could be asked: pidfd_getfd(2).
+    pub is_read: bool,
     /// Whether it has a peer: getpeername(2).
     pub is_connected: bool,
     /// Of a Unix socket: whether it has neither a path nor a name.
@@ -115,6 +117,7 @@ impl Subject {
             broadcast: socket_broadcast(copy).ok(),
             device: None,
             local: local.filter(|local| local.port() != 0),
+            is_read: true,
             is_connected: getpeername(copy).is_ok_and(|peer| peer.is_some()),
             is_unnamed: domain == AddressFamily::UNIX && is_unnamed(copy),
             source: local
@@ -157,6 +160,7 @@ impl Subject {
             broadcast: None,
             device: None,
             local: None,
+            is_read: false,
             is_connected: false,
             is_unnamed: false,
             source: None,

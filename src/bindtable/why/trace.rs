@@ -47,6 +47,9 @@ type Key = (i32, Name, i32, Option<Address>, i32, (Protocol, [Option<bool>; 3], 
 const LOOKS: u8 = 8;
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
+/// How many of them are kept.
+const MOST_EXPLAINED: usize = 4096;
+
 /// A failure that was explained, and may come again.
 struct Explained {
     /// The first line of the explanation.
@@ -164,7 +167,7 @@ impl Tracer {
             let _ = signals.thread_block();
         }
         let (mut pause, mut ended_by) = (FIRST_PAUSE, None);
-        while ended_by.is_none() {
+        while ended_by.is_none() && !(self.has_attached && self.threads.is_empty()) {
             // A reader waits for the end of the pipe: then this waits with a limit.
             let looks_up = self.has_reader || (self.has_attached && received.is_some());
             let nobody = if looks_up { WaitOptions::NOHANG } else { WaitOptions::empty() };
@@ -345,12 +348,20 @@ impl Tracer {
             {
                 self.failed(thread, process, call, errno);
             }
-            (Name::Ptrace, Err(Errno::PERM)) => {
+            (Name::Ptrace, Err(Errno::PERM)) if self.is_ours(process, &call) => {
                 let note = words::second_tracer(&failure::name_of(process), process);
                 self.note(process, "second-tracer", &note);
             }
             _ => {}
         }
+    }
+
+    /// Whether a ptrace(2) is of a process that is traced: of itself, or of another. Numbers of another PID
+    /// namespace tell nothing.
+    fn is_ours(&self, process: i32, call: &Call) -> bool {
+        call.number(0) == libc::PTRACE_TRACEME as i32
+            || self.threads.contains_key(&call.number(1))
+            || failure::pid_inside(process).is_some()
     }
 
     /// Explains the failed call, while its thread stands still.
@@ -395,6 +406,10 @@ impl Tracer {
             self.say_again(|its| *its == key);
         }
         let (headline, gist) = (report.headline, report.gist);
+        if self.explained.len() >= MOST_EXPLAINED {
+            let first = self.explained.keys().next().cloned();
+            self.say_again(|key| Some(key) == first.as_ref());
+        }
         let explained = Explained { headline, gist, count: 0, looks, at: Instant::now() };
         self.explained.insert(key, explained);
         if call.name == Name::Bind && errno == Errno::ADDRINUSE {
@@ -435,6 +450,7 @@ impl Tracer {
             traced: self.threads.values().map(|thread| thread.process).collect(),
             executed: self.executed.iter().copied().collect(),
             first: self.first,
+            is_elsewhere: false,
         }
     }
 
@@ -550,11 +566,15 @@ impl Tracer {
     /// a pipe waits for its end: it has to come, unless a process that is left has the pipe, too.
     fn leave_reader(&mut self) {
         let pipe = self.sink.descriptor.as_ref().and_then(|sink| nix::sys::stat::fstat(sink).ok());
-        let Some(pipe) = pipe.filter(|file| file.st_mode & libc::S_IFMT == libc::S_IFIFO) else {
-            self.has_reader = false;
-            return;
+        let kind = pipe.map_or(0, |file| file.st_mode & libc::S_IFMT);
+        let link = match (pipe, kind) {
+            (Some(pipe), libc::S_IFIFO) => format!("pipe:[{}]", pipe.st_ino),
+            (Some(pipe), libc::S_IFSOCK) => format!("socket:[{}]", pipe.st_ino), // as Node makes them
+            _ => {
+                self.has_reader = false;
+                return;
+            }
         };
-        let link = format!("pipe:[{}]", pipe.st_ino);
         let has_it = |process: i32| {
             let listed = std::fs::read_dir(format!("/proc/{process}/fd"));
             let mut listed = listed.into_iter().flatten().filter_map(Result::ok);
@@ -589,7 +609,9 @@ impl Tracer {
         }
         self.threads.insert(thread, Thread::new(thread));
         self.executed.insert(thread);
-        if !geteuid().is_root() && failure::lost_privilege(thread) {
+        let has_no_new = || number_of(thread, "NoNewPrivs:") == Some(1);
+        let may_lose = !geteuid().is_root() || has_no_new();
+        if may_lose && failure::lost_privilege(thread) {
             let note = words::lost_privilege(&failure::name_of(thread), thread);
             self.note(thread, "no-privilege", &note);
         }

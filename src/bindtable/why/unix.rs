@@ -1,12 +1,12 @@
 //! The Unix sockets of this network namespace, and of others at a file: sock_diag(7), or else `/proc/net/unix`.
 
+use crate::port::beside::in_namespace_of;
 use crate::port::holders;
 use crate::sockets::{ask, errno_of};
 use netlink_packet_core::Emitable;
 use netlink_packet_sock_diag::SockDiagMessage;
 use netlink_packet_sock_diag::unix::nlas::{Nla, UnixDiagName};
 use netlink_packet_sock_diag::unix::{ShowFlags, StateFlags, UnixRequest, UnixResponse};
-use nix::sched::{CloneFlags, setns};
 use rustix::fs::{major, minor};
 use rustix::io::Errno;
 use std::ffi::OsStr;
@@ -59,13 +59,8 @@ fn all_at_file(file: &Metadata, name: Option<&OsStr>) -> Vec<Found> {
         return here;
     }
     let there = |pid: i32| -> Vec<Found> {
-        let look = || {
-            let namespace = File::open(format!("/proc/{pid}/ns/net")).ok()?;
-            setns(namespace, CloneFlags::CLONE_NEWNET).ok()?; // of this thread alone
-            listed_at(file, name).ok()
-        };
-        let found = std::thread::scope(|scope| scope.spawn(look).join().ok().flatten());
-        found.unwrap_or_else(|| listed(&pid.to_string()))
+        let found = in_namespace_of(pid, || listed_at(file, name));
+        found.unwrap_or_else(|_| listed(&pid.to_string()))
     };
     holders::namespaces().into_iter().flat_map(there).collect()
 }

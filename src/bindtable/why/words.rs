@@ -9,7 +9,7 @@ use super::socket::Protocol;
 use crate::port::finding::{User, Who, error_name};
 use crate::port::holders::{Holder, status_field};
 use crate::port::print::whole;
-use crate::port::words::option_is;
+use crate::port::words::{option_is, seconds};
 use crate::printable::{Outside, printable};
 use crate::{say, words};
 use rustix::io::Errno;
@@ -33,8 +33,8 @@ then, that is explained; of a program that tries again and again, once a second 
 A tracer (ptrace) stands beside the command, and a filter (seccomp) stops these calls for it. The
 tracer ignores TERM, INT and HUP, and stays until the last process that the command has started ends.
 If it is killed with KILL, these calls fail with ENOSYS from then on: restart the command. If it runs
-for an ordinary user, setuid programs and file capabilities have no effect; as root they have.
-If an old connection without a process is in the way, the tracer binds the port itself for a moment,
+for an ordinary user, setuid programs and file capabilities have no effect, nor have they for a root
+without CAP_SYS_ADMIN. If an old connection without a process is in the way, the tracer binds the port itself for a moment,
 to learn which option that connection kept. If the path of a Unix socket is, it asks by a connect, which
 makes no connection, whether a process has it. Within it strace and gdb cannot trace. With --pid each
 system call stops, which is slow, and one that waits may return EINTR once; Ctrl+C ends that, and
@@ -58,7 +58,7 @@ EACCES、EPERM 或 EINVAL 时，先在标准错误上说明原因，再让程序
 
 命令由另一个进程跟踪（ptrace），过滤器（seccomp）只让上述调用停下来。跟踪进程忽略 TERM、INT 和 HUP，
 等命令启动的最后一个进程结束才退出。如果它被 KILL 杀掉，此后这些调用都会失败，返回 ENOSYS：请重新启动命令。
-以普通用户身份运行时，setuid 程序和文件的 capability 不生效；以 root 身份运行时照常生效。如果冲突的是
+以普通用户身份运行时，setuid 程序和文件的 capability 不生效；root 没有 CAP_SYS_ADMIN 时也一样。如果冲突的是
 不属于任何进程的旧连接，跟踪进程会自己短暂绑定这个端口，随即释放，由此查出旧连接的选项；如果冲突的是
 Unix 套接字的路径，就用一次不建立连接的 connect 查出还有没有进程在用。被跟踪的命令里不能再用 strace 和 gdb。
 用 --pid 时，每个系统调用都要停一下，所以很慢；正在阻塞的调用可能返回一次 EINTR。按 Ctrl+C 停止跟踪；
@@ -203,10 +203,10 @@ pub(super) fn first_process() -> String {
 /// A setuid program, or one with capabilities, has started without them.
 pub(super) fn lost_privilege(name: &str, pid: i32) -> String {
     say!(
-        "{name} ({pid}) starts without the privilege that its file gives: an ordinary user traces it. \
-         If it fails for that reason, run bindtable why as root.",
-        "{name}（{pid}）启动时没有获得文件赋予的特权，因为跟踪者是普通用户。如果它因此失败，\
-         请以 root 身份运行 bindtable why。"
+        "{name} ({pid}) starts without the privilege that its file gives: whoever traces it may not give \
+         that. If it fails for that reason, run bindtable why as root, with CAP_SYS_ADMIN.",
+        "{name}（{pid}）启动时没有获得文件赋予的特权，因为跟踪者没有权限给它。如果它因此失败，\
+         请以拥有 CAP_SYS_ADMIN 的 root 身份运行 bindtable why。"
     )
 }
 
@@ -214,12 +214,12 @@ pub(super) fn lost_privilege(name: &str, pid: i32) -> String {
 pub(super) fn lost(count: usize) -> String {
     match count {
         1 => say!(
-            "one explanation is lost: standard error was full. --output FILE keeps them.",
-            "丢失了 1 条说明：标准错误写满了。用 --output FILE 保存到文件。"
+            "one explanation is lost: nobody took it for a second. A file keeps them: --output FILE.",
+            "丢失了 1 条说明：超过一秒没有人读取。可以用 --output FILE 保存到文件。"
         ),
         _ => say!(
-            "{count} explanations are lost: standard error was full. --output FILE keeps them.",
-            "丢失了 {count} 条说明：标准错误写满了。用 --output FILE 保存到文件。"
+            "{count} explanations are lost: nobody took them for a second. A file keeps them: --output FILE.",
+            "丢失了 {count} 条说明：超过一秒没有人读取。可以用 --output FILE 保存到文件。"
         ),
     }
 }
@@ -343,6 +343,7 @@ pub(super) fn subject(explanation: &Explanation) -> String {
                     ": bound to {ip} without a port, so connect chooses it",
                     "：只绑定了地址 {ip}，端口由 connect 选择"
                 ),
+                (None, None) if !subject.is_read => String::new(),
                 (None, None) => say!(
                     ": not bound, so connect chooses its port",
                     "：尚未绑定，端口由 connect 选择"
@@ -697,8 +698,8 @@ pub(super) fn reason(explanation: &Explanation) -> Option<String> {
             "{ip} 是链路本地地址：必须指明网络接口（sin6_scope_id）。"
         ),
         Reason::Connected => say!(
-            "This socket is connected, and a connection cannot listen ({function}).",
-            "本套接字已经连接，有连接的套接字不能监听（{function}）。",
+            "This socket is connected, or is connecting, and so it cannot listen ({function}).",
+            "本套接字已经连接，或者正在连接，所以不能监听（{function}）。",
             function = match explanation.failure.subject.protocol {
                 Protocol::Unix => "unix_listen",
                 _ => "inet_listen",
@@ -770,7 +771,23 @@ pub(super) fn reason(explanation: &Explanation) -> Option<String> {
              包过滤规则，或者路由（prohibit）。"
         ),
     };
-    Some(text)
+    let is_of_options = matches!(
+        explanation.reason,
+        Some(
+            Reason::OldLacksOption { .. }
+                | Reason::NewLacksOption
+                | Reason::BothLackOption
+                | Reason::NewLacksOptionOldUnknown
+        )
+    );
+    let or_share = match is_of_options && explanation.would_help[1] == Some(true) {
+        true => words!(
+            " Or both must have SO_REUSEPORT, of one user: the old one has it.",
+            "或者双方都有 SO_REUSEPORT，而且属于同一个用户：旧套接字已经有了。"
+        ),
+        false => "",
+    };
+    Some(text + or_share)
 }
 
 /// What the program does wrong, where the calls show it and the help does not say it anyway.
@@ -913,12 +930,13 @@ pub(super) fn help(help: &Help, explanation: &Explanation) -> String {
             "在 bind 之前设置 {option}：现在就能成功。",
             option = option.name()
         ),
-        Help::Wait { seconds, once: true } => say!(
-            "Wait {seconds} seconds, once: what this server leaves will have it.",
-            "等 {seconds} 秒，只此一次：以后这个服务器留下的连接都有这个选项。"
+        Help::Wait { seconds: left, once: true } => say!(
+            "Wait {left}, once: what this server leaves will have it.",
+            "等 {left}，只此一次：以后这个服务器留下的连接都有这个选项。",
+            left = seconds(*left)
         ),
-        Help::Wait { seconds, once: false } => {
-            say!("Wait {seconds} seconds.", "等 {seconds} 秒。")
+        Help::Wait { seconds: left, once: false } => {
+            say!("Wait {left}.", "等 {left}。", left = seconds(*left))
         }
         Help::WaitForPeer => say!(
             "Wait until the other end closes, or the kernel gives up.",
