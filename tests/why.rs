@@ -1766,8 +1766,6 @@ fn lost() {
     );
 }
 
-/// The command ends, and a daemon of it goes on: the reader of its pipe sees an end, and the daemon is
-/// traced all the same.
 /// Whoever has started it may ignore SIGCHLD, so that no child is waited for.
 fn ignored_child() {
     let start = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])";
@@ -1789,6 +1787,8 @@ fn shared() {
     assert_eq!(fails(&["once", "share"]).stderr, "", "it helps");
 }
 
+/// The command ends, and a daemon of it goes on: the reader of its pipe sees an end, and the daemon is
+/// traced all the same.
 fn daemon() {
     let scratch = Scratch::new();
     let (told, file) = (scratch.path().join("told"), scratch.path().join("explanations"));

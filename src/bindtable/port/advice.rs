@@ -77,14 +77,16 @@ fn against_sockets(finding: &Finding, help: &mut Vec<Help>) {
     }
     help.extend(free_address(finding));
     let own = holders::ancestors(std::process::id().cast_signed());
-    help.extend(stop(question, &own, &in_the_way));
+    let stop = stop(question, &own, &in_the_way);
+    let is_stopped = stop.is_some();
+    help.extend(stop);
     // What a process has of a connection stays for a while when that ends, unless the peer has closed.
     let open = |socket: &&&Socket| {
         let is_half = socket.state == State::CloseWait;
         socket.is_connection() && !is_half && !socket.processes.is_empty()
     };
     let open: Vec<&&Socket> = in_the_way.iter().filter(open).collect();
-    if question.proto == Proto::Tcp && !open.is_empty() {
+    if is_stopped && question.proto == Proto::Tcp && !open.is_empty() {
         let had_option = open.iter().all(|socket| socket.reuseaddr == Some(true));
         help.push(Help::WaitAfter { had_option });
     }
@@ -192,7 +194,10 @@ pub fn stop<'a>(
             let is_listed = format!("$1 ~ /:{port}$/ && $2 == \"{kind}\"");
             // The sessions of sshd may stay: they let in who has SO_REUSEADDR, as sshd itself does.
             let is_sshd = |holder: &Holder| holder.name.raw().starts_with("sshd");
-            let is_session = |it: &Socket| it.is_connection() && it.processes.iter().all(is_sshd);
+            let is_session = |it: &Socket| {
+                let had_it = it.reuseaddr == Some(true);
+                it.is_connection() && had_it && it.processes.iter().all(is_sshd)
+            };
             let others = in_the_way.iter().filter(|socket| !is_session(socket));
             let holders = others.flat_map(|socket| &socket.processes);
             stop_processes(&question.user, own, &holders.collect(), &is_listed)
@@ -200,8 +205,8 @@ pub fn stop<'a>(
     }
 }
 
-/// What stops the processes, asked by `user` and a process with its ancestors `own`. If systemd itself is one of them, the condition of awk(1) holds for the
-/// lines of `systemctl list-sockets --show-types` that are to be stopped.
+/// What stops the processes, asked by `user` and a process with its ancestors `own`. If systemd itself is one of them,
+/// the condition of awk(1) holds for the lines of `systemctl list-sockets --show-types` that are to be stopped.
 pub fn stop_processes(
     user: &User,
     own: &BTreeSet<i32>,
@@ -221,12 +226,11 @@ pub fn stop_processes(
         let command = of_its_user("pm2 list".to_owned(), its.as_ref(), user);
         return Some(Help::Find { command });
     }
+    let master = master(holders);
+    let with_master: BTreeSet<&Holder> = holders.iter().copied().chain(&master).collect();
+    let holders = &with_master;
     let whole =
         whole.or_else(|| supervisors::stop(holders, own)).or_else(|| stop_unit(user, holders));
-    if let Some(master) = master(holders).filter(|_| whole.is_none()) {
-        let command = kill(&BTreeSet::from([&master]));
-        return Some(Help::Stop { command, parent: None, above: None });
-    }
     let parent = supervisors::starts_again(holders, own).filter(|_| whole.is_none());
     // What listens for sshd leaves the sessions alone.
     let is_above = |it: &&&Holder| {
@@ -425,11 +429,13 @@ fn setting<'a>(files: &'a str, name: &str) -> Option<&'a str> {
 /// Servers whose workers end with their master.
 const MASTERS: [&str; 6] = ["nginx", "haproxy", "apache2", "httpd", "gunicorn", "postgres"];
 
-/// The master of these workers, which does not hold the socket itself, as that of haproxy.
+/// The master of these workers of a listener, which does not hold the socket itself, as that of haproxy.
 fn master(holders: &BTreeSet<&Holder>) -> Option<Holder> {
-    let master = holders::process(holders.first()?.parent)?;
+    let first = holders.first()?;
+    let master = holders::process(first.parent)?;
     let is_worker = |it: &&Holder| it.parent == master.pid && it.name == master.name;
-    (MASTERS.contains(&master.name.raw()) && holders.iter().all(is_worker)).then_some(master)
+    let is_one = MASTERS.contains(&master.name.raw()) && holders.iter().all(is_worker);
+    is_one.then(|| Holder { thaw: first.thaw.clone(), ..master })
 }
 
 /// Whether it ends with its master, which is one of the others and gets SIGTERM. One with workers of its own is a

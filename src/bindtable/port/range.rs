@@ -66,7 +66,7 @@ pub enum RangeHelp {
 }
 
 /// Counts the ports of the range. It fails if sock_diag(7) cannot be asked, and with `probe`:
-/// of a range nothing is bound.
+/// the ports of a range are not tried.
 pub fn look(target: Target, proto: Proto, probe: bool) -> Result<RangeFinding, String> {
     if probe {
         return Err(words::no_probe_of_a_range());
@@ -77,7 +77,7 @@ pub fn look(target: Target, proto: Proto, probe: bool) -> Result<RangeFinding, S
     let (first, last) = (range.first, range.last);
     let sockets =
         sockets::listed(proto, 0, sockets::ALL).map_err(|error| words::no_sock_diag(&error))?;
-    let ports: BTreeSet<u16> = range.ports(proto).collect();
+    let ports: BTreeSet<u16> = range.ports().collect();
     let is_inside = |socket: &&Listed| socket.is_owner() && ports.contains(&socket.port);
     let inside: Vec<&Listed> = sockets.iter().filter(is_inside).collect();
     let places = places(&question);

@@ -107,7 +107,8 @@ pub fn case(question: &Question, verdict: &Verdict) -> Option<Case> {
     }
 }
 
-/// As a bit: capability.h.
+/// As bits: capability.h.
+pub const CAP_SYS_ADMIN: u64 = 1 << 21;
 pub const CAP_NET_BIND_SERVICE: u64 = 1 << 10;
 
 /// Whether that thread in `/proc` has CAP_NET_BIND_SERVICE over its network namespace, which a user

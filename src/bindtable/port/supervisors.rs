@@ -207,18 +207,32 @@ pub fn starts_again(holders: &BTreeSet<&Holder>, own: &BTreeSet<i32>) -> Option<
         parent = holders::process(parent.parent)?;
     }
     let name = parent.name.raw();
-    let is_once = ONCE
-        .iter()
-        .any(|it| name.strip_prefix(it).is_some_and(|rest| !rest.starts_with(char::is_alphabetic)));
+    let is_it = |it: &&str| {
+        name.strip_prefix(*it).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', ':']))
+    };
+    let is_once = ONCE.iter().any(|it| is_it(&it));
     (parent.pid > 1 && !is_once && !is_interactive(&parent) && !own.contains(&parent.pid))
         .then(|| Who::from(&parent))
 }
 
 /// Programs that start another one once, or systemd, whose units are what starts it again. Other words may follow a
-/// name: `sshd-session`, `npm start`, `tmux: server`.
-const ONCE: [&str; 14] = [
-    "cargo", "gdb", "go", "init", "login", "make", "npm", "screen", "script", "sshd", "systemd",
-    "tmux", "xargs", "yarn",
+/// name: `npm start`, `tmux: server`.
+const ONCE: [&str; 15] = [
+    "cargo",
+    "gdb",
+    "go",
+    "init",
+    "login",
+    "make",
+    "npm",
+    "screen",
+    "script",
+    "sshd",
+    "sshd-session",
+    "systemd",
+    "tmux",
+    "xargs",
+    "yarn",
 ];
 
 /// Programs that run another one, and end with it: who has started them may do so again.
@@ -229,17 +243,26 @@ const WRAPPERS: [&str; 11] = [
 
 /// Whether it runs one command: one of those, or a shell whose -c has no loop.
 fn is_wrapper(it: &Holder) -> bool {
-    let mut words = it.command.raw().split(|c: char| c != '-' && !c.is_alphanumeric());
-    let is_loop = |word: &str| ["while", "until", "for"].contains(&word);
-    let is_shell = SHELLS.contains(&it.name.raw()) && it.command.raw().contains(" -c ");
-    WRAPPERS.contains(&it.name.raw()) || is_shell && !words.any(is_loop)
+    let words = || it.command.raw().split(|c: char| c != '-' && !c.is_alphanumeric());
+    let has = |all: &[&str]| words().any(|word| all.contains(&word));
+    let is_loop = has(&["do"]) && has(&["while", "until", "for"]);
+    WRAPPERS.contains(&it.name.raw()) || takes_command(it) && !is_loop
+}
+
+/// Whether it is a shell with -c, alone or at the end of other letters.
+fn takes_command(it: &Holder) -> bool {
+    let first = it.command.raw().split_whitespace().skip(1).find(|word| word.starts_with('-'));
+    let is_it = first.is_some_and(|word| !word.starts_with("--") && word.ends_with('c'));
+    SHELLS.contains(&it.name.raw()) && is_it
 }
 
 const SHELLS: [&str; 8] = ["sh", "bash", "dash", "ash", "zsh", "fish", "ksh", "tcsh"];
 
-/// Whether it is a shell that somebody types into.
+/// Whether it is a shell that somebody types into: the first of the session of its terminal, without a script.
 fn is_interactive(it: &Holder) -> bool {
-    let is_option =
-        |word: &str| word.starts_with("--") || word.starts_with('-') && !word.contains('c');
-    SHELLS.contains(&it.name.raw()) && it.command.raw().split_whitespace().skip(1).all(is_option)
+    let (session, terminal) = holders::session(it.pid).unwrap_or_default();
+    let mut words = it.command.raw().split_whitespace().skip(1);
+    let has_script = words.next().is_some_and(|word| !word.starts_with('-'));
+    let is_first = session == it.pid && terminal != 0;
+    SHELLS.contains(&it.name.raw()) && is_first && !has_script && !takes_command(it)
 }

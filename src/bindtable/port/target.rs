@@ -208,13 +208,10 @@ impl Range {
         Self { first, last, reserved: reserved.flatten().collect() }
     }
 
-    /// The ports to choose from. Of an odd number of ports, TCP leaves the last one out: inet_csk_find_open_port,
-    /// __inet_hash_connect.
-    pub fn ports(&self, proto: Proto) -> impl Iterator<Item = u16> {
-        let count = u32::from(self.last.saturating_sub(self.first)) + 1;
-        let is_left_out = proto == Proto::Tcp && count > 1 && count % 2 == 1;
-        let last = if is_left_out { self.last - 1 } else { self.last };
-        (self.first..=last).filter(|port| !self.reserved.contains(port))
+    /// The ports to choose from. Of an odd number of them, one call of TCP leaves out the first or the last, by chance:
+    /// inet_csk_find_open_port.
+    pub fn ports(&self) -> impl Iterator<Item = u16> {
+        (self.first..=self.last).filter(|port| !self.reserved.contains(port))
     }
 
     /// The command that makes it as wide as may be downwards, or else upwards; none, if it has all ports. It may not

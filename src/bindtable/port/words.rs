@@ -38,8 +38,8 @@ pub(super) fn only_address(text: &str) -> String {
 
 pub(super) fn no_probe_of_a_range() -> String {
     say!(
-        "port 0 takes no --probe: the sockets are counted, and none is bound",
-        "端口 0 不能加 --probe：只统计套接字，不做绑定试验"
+        "port 0 takes no --probe: the ports of a range are counted, and not tried",
+        "端口 0 不能加 --probe：只统计范围里的端口，不逐个试绑定"
     )
 }
 

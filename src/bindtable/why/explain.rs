@@ -230,7 +230,9 @@ impl Explanation<'_> {
         }
         // listen binds to port 0 what is not bound.
         let port = failure.inet().map(|address| address.port());
-        if port == Some(0) || (port.is_none() && failure.call == Name::Listen) {
+        if port == Some(0)
+            || (port.is_none() && failure.call == Name::Listen && failure.subject.is_read)
+        {
             return self.no_port_left();
         }
         let Some(address) = failure.inet() else { return };
@@ -331,24 +333,26 @@ impl Explanation<'_> {
                 help.extend(self.beside_worker(relation));
             }
             (None, _) => {
-                let is_unseen = stop.is_none() && first.processes.is_empty();
-                let is_stopped = stop.is_some();
-                help.extend(stop);
-                if is_stopped {
-                    help.extend(self.after_stop());
-                }
+                help.extend(self.against_others(stop));
                 help.extend(share);
-                help.extend((is_unseen && !geteuid().is_root()).then_some(Help::AsRoot));
             }
         }
         self.help = help;
+    }
+
+    /// What helps against a listener of others, or what is only bound.
+    fn against_others(&self, stop: Option<Help>) -> Vec<Help> {
+        let is_unseen = stop.is_none() && self.in_the_way[0].processes.is_empty();
+        let after = if stop.is_some() { self.after_stop() } else { Vec::new() };
+        let as_root = (is_unseen && !geteuid().is_root()).then_some(Help::AsRoot);
+        stop.into_iter().chain(after).chain(as_root).collect()
     }
 
     /// What follows where a listener in the way has ended: what it leaves of its connections.
     fn after_stop(&self) -> Vec<Help> {
         // What was not accepted ends with the listener, and what the peer has closed at once.
         let is_left = |old: &&Obstacle| match old.state {
-            "ESTABLISHED" => !old.processes.is_empty(),
+            "ESTABLISHED" if old.is_connection => old.has_process,
             "CLOSE_WAIT" => false,
             _ => old.is_connection || !old.has_process,
         };
@@ -452,15 +456,36 @@ impl Explanation<'_> {
 
     fn no_port_left(&mut self) {
         let range = self.range();
-        let proto = look::table_of(self.failure.subject.protocol);
-        let ports = range.ports(proto).count();
+        let ports = range.ports().count();
         let held = look::without_peer(self.failure);
         // connect shares a port with connections alone.
-        let may_share = proto == Proto::Tcp && !range.ports(proto).all(|port| held.contains(&port));
+        let may_share = self.failure.call == Name::Bind
+            && look::table_of(self.failure.subject.protocol) == Proto::Tcp
+            && !range.ports().all(|port| held.contains(&port));
         let help =
             may_share.then_some(Help::ChooseLater).into_iter().chain(widen(&range, self.failure));
         let Range { first, last, .. } = range;
         self.say(Reason::NoPortLeft { first, last, ports }, help);
+    }
+
+    /// EADDRNOTAVAIL of bind.
+    fn no_such_address(&mut self, address: SocketAddr) {
+        let (failure, ip) = (self.failure, address.ip());
+        let command = failure.there("ip -brief address".to_owned());
+        match refusals::trouble(ip, look::device(&failure.subject, address)) {
+            None => self.say(Reason::NotThisMachine { ip }, [Help::OwnAddress { command }]),
+            Some(Ipv6Trouble::OtherInterface) => {
+                self.say(Reason::OtherInterface { ip }, [Help::Addresses { command }]);
+            }
+            Some(Ipv6Trouble::Tentative { has_failed }) => {
+                let command = failure.there("ip -6 address show".to_owned());
+                let help = match has_failed {
+                    true => Help::TakeAddress { command },
+                    false => Help::Settle { command },
+                };
+                self.say(Reason::Tentative { ip, has_failed }, [help]);
+            }
+        }
     }
 
     /// EADDRNOTAVAIL.
@@ -469,23 +494,7 @@ impl Explanation<'_> {
         let Some(address) = failure.inet() else { return };
         let ip = address.ip();
         if failure.call != Name::Connect {
-            let command = failure.there("ip -brief address".to_owned());
-            let device = look::device(&failure.subject, address);
-            match refusals::trouble(ip, device) {
-                None => self.say(Reason::NotThisMachine { ip }, [Help::OwnAddress { command }]),
-                Some(Ipv6Trouble::OtherInterface) => {
-                    self.say(Reason::OtherInterface { ip }, [Help::Addresses { command }]);
-                }
-                Some(Ipv6Trouble::Tentative { has_failed }) => {
-                    let command = failure.there("ip -6 address show".to_owned());
-                    let help = match has_failed {
-                        true => Help::TakeAddress { command },
-                        false => Help::Settle { command },
-                    };
-                    self.say(Reason::Tentative { ip, has_failed }, [help]);
-                }
-            }
-            return;
+            return self.no_such_address(address);
         }
         let is_udp = look::table_of(failure.subject.protocol) == Proto::Udp;
         let Ok(source) = binds::source(address) else {
@@ -510,7 +519,7 @@ impl Explanation<'_> {
             return; // whether it is bound is not known
         }
         let range = self.range();
-        let ports: BTreeSet<u16> = range.ports(Proto::Tcp).collect();
+        let ports: BTreeSet<u16> = range.ports().collect();
         self.in_the_way.retain(|old| ports.contains(&old.port));
         // A connection from another address has a four-tuple of its own. A device or a mark may lead elsewhere.
         let source = failure.subject.source.or(source).map(|ip| ip.to_canonical());
@@ -601,8 +610,9 @@ impl Explanation<'_> {
         let needed = if failure.subject.is_ipv6 == Some(true) { 24 } else { 16 };
         let is_tcp = matches!(failure.subject.protocol, Protocol::Tcp | Protocol::Mptcp);
         let is_short = failure.call != Name::Listen
-            // A connect of UDP takes both families.
-            && (is_tcp || failure.subject.protocol == Protocol::Udp && failure.call == Name::Bind)
+            && (is_tcp || failure.subject.protocol == Protocol::Udp)
+            // Of IPv6, a connect of UDP takes both families.
+            && (is_tcp || needed == 16 || failure.call == Name::Bind)
             && failure.address_length < needed;
         let ipv6 = match failure.inet() {
             Some(SocketAddr::V6(v6)) => Some((*v6.ip(), v6.scope_id())),

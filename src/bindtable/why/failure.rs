@@ -43,7 +43,7 @@ pub struct Failure {
     pub executed: Vec<i32>,
     /// The command's process.
     pub first: i32,
-    /// Whether its socket's network namespace is another one than this program's reader is in.
+    /// Whether the reader's shell gets into the network namespace of its socket by its thread.
     pub is_elsewhere: bool,
 }
 
@@ -74,7 +74,7 @@ impl Failure {
     /// A command of what a network namespace has, for the reader's shell.
     pub fn there(&self, command: String) -> String {
         match self.is_elsewhere {
-            true => format!("nsenter -t {} -n {command}", self.pid),
+            true => format!("nsenter -t {} -n {command}", self.thread),
             false => command,
         }
     }

@@ -137,11 +137,9 @@ pub fn look(failure: &Failure, address: SocketAddr) -> std::io::Result<Found> {
     };
     let order = decides.into_iter().chain((0..owners.len()).filter(is_another));
     let order: Vec<usize> = order.collect();
-    let obstacle = |at: &usize| Obstacle::new(failure, &sockets[*at], &listed[*at]);
+    let left_out = holders.left_out;
+    let obstacle = |at: &usize| Obstacle::new(failure, &sockets[*at], &listed[*at], left_out);
     let mut in_the_way: Vec<Obstacle> = order.iter().map(obstacle).collect();
-    for old in in_the_way.iter_mut().filter(|old| old.has_process) {
-        old.left_out = holders.left_out;
-    }
     if let [only] = &mut in_the_way[..]
         && !only.has_process
         && subject.reuseaddr == Some(true)
@@ -371,7 +369,7 @@ fn user_of(thread: i32) -> u32 {
 }
 
 impl Obstacle {
-    fn new(failure: &Failure, socket: &Socket, listed: &Listed) -> Self {
+    fn new(failure: &Failure, socket: &Socket, listed: &Listed, left_out: usize) -> Self {
         let is_its = |bind: &&Bind| match &bind.address {
             Address::Inet(address) => {
                 address.ip().to_canonical() == socket.address.to_canonical()
@@ -402,7 +400,7 @@ impl Obstacle {
             is_connection,
             has_process: socket.has_inode,
             processes: socket.processes.clone(),
-            left_out: 0,
+            left_out: if socket.has_inode { left_out } else { 0 },
         }
     }
 }
@@ -442,7 +440,7 @@ pub fn without_peer(failure: &Failure) -> BTreeSet<u16> {
 pub fn to_destination(failure: &Failure, to: SocketAddr) -> std::io::Result<Vec<Obstacle>> {
     let listed = sockets::connections_to(table_of(failure.subject.protocol), to)?;
     let obstacle =
-        |its: &Listed| Obstacle::new(failure, &Socket::new(its, &Holders::default()), its);
+        |its: &Listed| Obstacle::new(failure, &Socket::new(its, &Holders::default()), its, 0);
     Ok(listed.iter().map(obstacle).collect())
 }
 

@@ -33,10 +33,12 @@ fn network_of(failure: &Failure) -> std::io::Result<File> {
 
 /// A helper joins the network namespace, which it gets as its standard error, and explains there.
 fn report_there(failure: &Failure, format: Format, network: File) -> Option<Report> {
+    let its = std::fs::metadata(format!("/proc/{}/ns/net", failure.thread)).ok()?;
+    let is_elsewhere = network.metadata().ok()?.ino() == its.ino();
+    let failure = Failure { is_elsewhere, ..failure.clone() };
     let mut helper = launch::of_this_program(format, &["--helper"]).ok()?;
     let helper = helper.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(network);
     let mut helper = helper.spawn().ok()?;
-    let failure = Failure { is_elsewhere: true, ..failure.clone() };
     let written = serde_json::to_vec(&failure).ok().and_then(|failure| {
         let mut input = helper.stdin.take()?;
         input.write_all(&failure).ok()

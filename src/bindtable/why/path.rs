@@ -88,11 +88,14 @@ impl Explanation<'_> {
                 }
                 // The path stays, unless the process removes it.
                 let shown = shown(failure, path).filter(|(_, is_here)| *is_here);
-                let path = shown.map(|(path, _)| Outside::from(path));
-                let remove = path.as_ref().and_then(Outside::quoted);
+                let here = shown.map(|(path, _)| Outside::from(path));
+                let remove = here.as_ref().and_then(Outside::quoted);
                 let remove = remove.map_or(String::new(), |path| format!(" && rm -f {path}"));
-                let name = path.as_ref().map_or("", Outside::raw);
-                let stop = match look::stop_unix(failure, name, &self.in_the_way) {
+                let name = match &here {
+                    Some(here) => here.raw().to_owned(),
+                    None => inside(failure, path).to_string_lossy().into_owned(),
+                };
+                let stop = match look::stop_unix(failure, &name, &self.in_the_way) {
                     Some(Stop::Command { command, parent, above }) => {
                         Some(Stop::Command { command: command + &remove, parent, above })
                     }

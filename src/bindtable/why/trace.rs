@@ -7,6 +7,7 @@ use super::records::{Records, Refused, SocketOption};
 use super::sink::Sink;
 use super::socket::{Protocol, Subject, inode, sockets_of};
 use super::{Format, launch, namespace, print, words};
+use crate::port::refusals::{CAP_SYS_ADMIN, effective_capabilities};
 use crate::port::holders::{numbers, status_field};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -15,7 +16,7 @@ use nix::sys::signal::{SigSet, Signal, raise};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd;
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, WaitOptions, geteuid, pidfd_open, wait};
+use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, wait};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -563,13 +564,19 @@ impl Tracer {
     }
 
     /// The command has ended, and a daemon of it runs on. Who reads the command's standard error from
-    /// a pipe waits for its end: it has to come, unless a process that is left has the pipe, too.
+    /// a pipe or a socket waits for its end: it has to come, unless a process that is left has that, too.
     fn leave_reader(&mut self) {
         let pipe = self.sink.descriptor.as_ref().and_then(|sink| nix::sys::stat::fstat(sink).ok());
         let kind = pipe.map_or(0, |file| file.st_mode & libc::S_IFMT);
+        // Node makes sockets. The journal's waits for no end: systemd.exec(5).
+        let journal = std::env::var("JOURNAL_STREAM").unwrap_or_default();
         let link = match (pipe, kind) {
             (Some(pipe), libc::S_IFIFO) => format!("pipe:[{}]", pipe.st_ino),
-            (Some(pipe), libc::S_IFSOCK) => format!("socket:[{}]", pipe.st_ino), // as Node makes them
+            (Some(pipe), libc::S_IFSOCK)
+                if journal != format!("{}:{}", pipe.st_dev, pipe.st_ino) =>
+            {
+                format!("socket:[{}]", pipe.st_ino)
+            }
             _ => {
                 self.has_reader = false;
                 return;
@@ -609,9 +616,9 @@ impl Tracer {
         }
         self.threads.insert(thread, Thread::new(thread));
         self.executed.insert(thread);
-        let has_no_new = || number_of(thread, "NoNewPrivs:") == Some(1);
-        let may_lose = !geteuid().is_root() || has_no_new();
-        if may_lose && failure::lost_privilege(thread) {
+        // Without CAP_SYS_ADMIN the filter needs no_new_privs: seccomp(2).
+        let own = effective_capabilities("thread-self").unwrap_or_default();
+        if own & CAP_SYS_ADMIN == 0 && failure::lost_privilege(thread) {
             let note = words::lost_privilege(&failure::name_of(thread), thread);
             self.note(thread, "no-privilege", &note);
         }

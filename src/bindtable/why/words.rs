@@ -34,18 +34,19 @@ A tracer (ptrace) stands beside the command, and a filter (seccomp) stops these 
 tracer ignores TERM, INT and HUP, and stays until the last process that the command has started ends.
 If it is killed with KILL, these calls fail with ENOSYS from then on: restart the command. If it runs
 for an ordinary user, setuid programs and file capabilities have no effect, nor have they for a root
-without CAP_SYS_ADMIN. If an old connection without a process is in the way, the tracer binds the port itself for a moment,
-to learn which option that connection kept. If the path of a Unix socket is, it asks by a connect, which
-makes no connection, whether a process has it. Within it strace and gdb cannot trace. With --pid each
-system call stops, which is slow, and one that waits may return EINTR once; Ctrl+C ends that, and
-while Ctrl+Z stops the tracer, the process stands still. If COMMAND is process 1, the tracer is a child of it.
+without CAP_SYS_ADMIN. If an old connection without a process is in the way, the tracer binds the port
+itself for a moment, to learn which option that connection kept. If the path of a Unix socket is, it asks
+by a connect, which makes no connection, whether a process has it. Within it strace and gdb cannot trace.
+With --pid each system call stops, which is slow, and one that waits may return EINTR once; Ctrl+C ends
+that, and while Ctrl+Z stops the tracer, the process stands still. If COMMAND is process 1, the tracer is a
+child of it.
 
 Not seen: calls that a filter of the program's own refuses, bind and connect by io_uring, what another
 process does for COMMAND, as systemd does for systemctl and dockerd for docker, and with --pid the
 processes that PID has started before.
 
 If standard error is full for a second, or closed, explanations are lost, and so are those of a daemon
-if standard error is a pipe that the daemon has closed; --output keeps them.
+if standard error is a pipe or a socket that the daemon has closed; --output keeps them.
 With --format json each line is one event, and null is what is unknown.
 
 Exit status: that of COMMAND; 127 if it is not there, 126 if it cannot be executed, 125 if it cannot
@@ -68,7 +69,7 @@ Unix 套接字的路径，就用一次不建立连接的 connect 查出还有没
 COMMAND 做的事（systemctl 背后是 systemd，docker 背后是 dockerd）。用 --pid 时，也看不到 PID
 在跟踪开始之前启动的进程。
 
-如果标准错误持续一秒以上写不进去，或者已经关闭，说明就会丢失；标准错误是管道时，命令启动的
+如果标准错误持续一秒以上写不进去，或者已经关闭，说明就会丢失；标准错误是管道或套接字时，命令启动的
 守护进程如果关闭了它，有关该进程的说明也会丢失。用 --output 可以保存到文件。
 用 --format json 时，每行一个事件，null 表示未知。
 
