@@ -210,7 +210,7 @@ pub fn starts_again(holders: &BTreeSet<&Holder>, own: &BTreeSet<i32>) -> Option<
     let is_it = |it: &&str| {
         name.strip_prefix(*it).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', ':']))
     };
-    let is_once = ONCE.iter().any(|it| is_it(&it));
+    let is_once = ONCE.iter().any(is_it);
     (parent.pid > 1 && !is_once && !is_interactive(&parent) && !own.contains(&parent.pid))
         .then(|| Who::from(&parent))
 }
