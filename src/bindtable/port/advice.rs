@@ -199,8 +199,13 @@ pub fn stop<'a>(
                 it.is_connection() && had_it && it.processes.iter().all(is_sshd)
             };
             let others = in_the_way.iter().filter(|socket| !is_session(socket));
-            let holders = others.flat_map(|socket| &socket.processes);
-            stop_processes(&question.user, own, &holders.collect(), &is_listed)
+            let mut holders: BTreeSet<&Holder> =
+                others.flat_map(|socket| &socket.processes).collect();
+            // What a worker has of a connection is not its master's.
+            let has_listener = in_the_way.iter().any(|socket| !socket.is_connection());
+            let master = has_listener.then(|| master(&holders)).flatten();
+            holders.extend(&master);
+            stop_processes(&question.user, own, &holders, &is_listed)
         }
     }
 }
@@ -226,9 +231,6 @@ pub fn stop_processes(
         let command = of_its_user("pm2 list".to_owned(), its.as_ref(), user);
         return Some(Help::Find { command });
     }
-    let master = master(holders);
-    let with_master: BTreeSet<&Holder> = holders.iter().copied().chain(&master).collect();
-    let holders = &with_master;
     let whole =
         whole.or_else(|| supervisors::stop(holders, own)).or_else(|| stop_unit(user, holders));
     let parent = supervisors::starts_again(holders, own).filter(|_| whole.is_none());
