@@ -1043,14 +1043,18 @@ fn parents() {
     drop(parent);
     is_free();
     // On a terminal, too.
-    let mut terminal = Command::new("script");
-    let parent = Process::start(terminal.args(["-qec"]).arg(&script).arg("/dev/null"));
+    let terminal = Terminal::new();
+    let mut command = Command::new("setsid");
+    let started =
+        Process::start_at_terminal(command.args(["--ctty", "--wait"]).arg(&script), &terminal);
     let stop = wait_for("the server", || {
         let (status, finding) = asked(&["3459"]);
         (status == 1).then(|| help(&finding, "stop").clone())
     });
     assert_eq!(stop["parent"]["name"], "again", "{stop}");
-    drop(parent);
+    let group = stop["parent"]["pid"].as_i64().expect("it is a number") as i32;
+    signal::killpg(nix::unistd::Pid::from_raw(group), Signal::SIGKILL).expect("it is there");
+    drop(started);
     is_free();
     // Which of its programs PM2 runs in itself is for PM2 to tell.
     let god = holder(&scratch, "PM2 v7.0.4: Go", std_listener("127.0.0.1"), &[]);
