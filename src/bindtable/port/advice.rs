@@ -446,8 +446,10 @@ pub fn is_worker(it: &Holder, holders: &BTreeSet<&Holder>) -> bool {
     let is_master = |other: &&Holder| {
         other.pid == it.parent && other.name == it.name && other.resists.is_none()
     };
-    let is_second = holders.iter().any(|other| other.parent == it.pid && other.name == it.name);
-    MASTERS.contains(&it.name.raw()) && !is_second && holders.iter().any(is_master)
+    let is_of_it = |other: &&Holder| other.parent == it.pid && other.name == it.name;
+    MASTERS.contains(&it.name.raw())
+        && holders.iter().any(is_master)
+        && !holders.iter().any(is_of_it)
 }
 
 /// The command that ends them; of workers, their master alone where that ends them, too. A stopped process meets

@@ -121,7 +121,12 @@ pub fn may_bind_privileged(thread: &str) -> bool {
     let map = || read_to_string(format!("/proc/{thread}/uid_map")).unwrap_or_default();
     let has_all = || map().split_whitespace().eq(["0", "0", "4294967295"]);
     namespace.map_or_else(|_| has_all(), |number| number == FIRST)
-        && effective_capabilities(thread).is_some_and(|set| set & CAP_NET_BIND_SERVICE != 0)
+        && has_capability(thread, CAP_NET_BIND_SERVICE)
+}
+
+/// Whether that thread of `/proc` has the capability, over whatever user namespace.
+pub fn has_capability(thread: &str, capability: u64) -> bool {
+    effective_capabilities(thread).is_some_and(|set| set & capability != 0)
 }
 
 /// The effective capabilities of that thread of `/proc`, as bits.

@@ -190,18 +190,22 @@ fn is_elsewhere(pid: i32) -> bool {
 /// PM2's daemon, if it holds the socket for its programs, or has started what does.
 pub fn pm2(holders: &BTreeSet<&Holder>) -> Option<i32> {
     let is_it = |it: &Holder| it.name.raw().starts_with("PM2 v");
-    let its = |holder: &&Holder| match is_it(holder) {
-        true => Some(holder.pid),
-        false => holders::process(holder.parent).filter(is_it).map(|daemon| daemon.pid),
-    };
-    holders.iter().find_map(its)
+    let itself = holders.iter().find(|it| is_it(it)).map(|it| it.pid);
+    itself.or_else(|| {
+        let mut parents = parents(holders).filter_map(holders::process);
+        parents.find(is_it).map(|daemon| daemon.pid)
+    })
+}
+
+/// The parents of the holders that are none themselves, each once.
+fn parents(holders: &BTreeSet<&Holder>) -> impl Iterator<Item = i32> {
+    let parents: BTreeSet<i32> = holders.iter().map(|holder| holder.parent).collect();
+    parents.into_iter().filter(|pid| !holders.iter().any(|it| it.pid == *pid))
 }
 
 /// The parent that may start them again, or what has started that; it has not started the asker, too.
 pub fn starts_again(holders: &BTreeSet<&Holder>, own: &BTreeSet<i32>) -> Option<Who> {
-    let parents: BTreeSet<i32> = holders.iter().map(|holder| holder.parent).collect();
-    let parents = parents.into_iter().filter(|pid| !holders.iter().any(|it| it.pid == *pid));
-    let [pid] = parents.collect::<Vec<_>>()[..] else { return None };
+    let [pid] = parents(holders).collect::<Vec<_>>()[..] else { return None };
     let mut parent = holders::process(pid)?;
     while is_wrapper(&parent) {
         parent = holders::process(parent.parent)?;

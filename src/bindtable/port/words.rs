@@ -1,6 +1,6 @@
 //! Every sentence that `bindtable port` says to its reader, in each language, and nothing else.
 
-use super::refusals::{CAP_NET_BIND_SERVICE, effective_capabilities};
+use super::refusals::{CAP_NET_BIND_SERVICE, has_capability};
 use super::holders::{Holder, Resists};
 use super::finding::{
     Can, Candidate, Case, Engine, Finding, Help, IfStill, InKernel, Nobody, ServerOption, Socket,
@@ -956,12 +956,17 @@ pub(super) fn help(help: &Help, finding: &Finding) -> String {
             "或者以 root 身份把这个端口设为保留端口，内核就不再把它分配给出站连接：{command}",
             command = whole(command)
         ),
-        Help::Privilege { command } if finding.question.user.uid == 0 && !has_capability() => say!(
-            "Give the server CAP_NET_BIND_SERVICE, which this root lacks, or allow all users: {command}",
-            "给服务器授予 CAP_NET_BIND_SERVICE（这里的 root 没有），或者允许所有用户绑定这个端口：\
+        Help::Privilege { command }
+            if finding.question.user.uid == 0
+                && !has_capability("thread-self", CAP_NET_BIND_SERVICE) =>
+        {
+            say!(
+                "Give the server CAP_NET_BIND_SERVICE, which this root lacks, or allow all users: {command}",
+                "给服务器授予 CAP_NET_BIND_SERVICE（这里的 root 没有），或者允许所有用户绑定这个端口：\
              {command}",
-            command = whole(command)
-        ),
+                command = whole(command)
+            )
+        }
         Help::Privilege { command } if finding.question.user.uid == 0 => say!(
             "Give the server CAP_NET_BIND_SERVICE, which this root lacks: the root of a user \
              namespace has it only over a network namespace that was made there. Or allow all users, \
@@ -1216,10 +1221,4 @@ pub(super) fn unseen(unseen: &Unseen, finding: &Finding) -> String {
         ),
         Unseen::Ipv6 => say!("This kernel has no IPv6.", "这个内核没有 IPv6。"),
     }
-}
-
-/// Whether this process has CAP_NET_BIND_SERVICE, over whatever user namespace.
-fn has_capability() -> bool {
-    let set = effective_capabilities("thread-self");
-    set.is_some_and(|set| set & CAP_NET_BIND_SERVICE != 0)
 }

@@ -10,7 +10,7 @@ use crate::kernel::Proto;
 use crate::kernel::bind::needs_scope;
 use crate::port::binds;
 use crate::port::finding::Who;
-use crate::port::refusals::{self, Ipv6Trouble, effective_capabilities, may_bind_privileged};
+use crate::port::refusals::{self, Ipv6Trouble, has_capability, may_bind_privileged};
 use crate::port::target::{Question, Range, first_unprivileged};
 use rustix::io::Errno;
 use rustix::process::geteuid;
@@ -563,9 +563,8 @@ impl Explanation<'_> {
             {
                 let command = failure.there(words::privilege_command(address.port()));
                 let is_void = !geteuid().is_root() && look::file_has_capability(failure.pid);
-                let of_namespace = effective_capabilities(&failure.thread.to_string())
-                    .is_some_and(|set| set & refusals::CAP_NET_BIND_SERVICE != 0);
-                let help = match of_namespace {
+                let thread = failure.thread.to_string();
+                let help = match has_capability(&thread, refusals::CAP_NET_BIND_SERVICE) {
                     true => Help::PrivilegeOutside { command },
                     false => Help::Privilege { command },
                 };

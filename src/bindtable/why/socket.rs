@@ -104,7 +104,12 @@ impl Subject {
         let protocol = socket_protocol(copy).ok()?;
         let protocol = protocol.map_or(0, |protocol| protocol.as_raw().get().cast_signed());
         let stat = fstat(copy).ok()?;
-        let local = getsockname(copy).ok().and_then(|local| SocketAddr::try_from(local).ok());
+        let name = getsockname(copy).ok();
+        // No more than its family: unix_getname.
+        let is_unnamed = name
+            .as_ref()
+            .is_some_and(|name| name.addr_len() as usize == size_of::<libc::sa_family_t>());
+        let local = name.and_then(|name| SocketAddr::try_from(name).ok());
         Some(Self {
             descriptor,
             protocol: Protocol::new(i32::from(domain.as_raw()), kind, protocol),
@@ -119,7 +124,7 @@ impl Subject {
             local: local.filter(|local| local.port() != 0),
             is_read: true,
             is_connected: getpeername(copy).is_ok_and(|peer| peer.is_some()),
-            is_unnamed: domain == AddressFamily::UNIX && is_unnamed(copy),
+            is_unnamed: domain == AddressFamily::UNIX && is_unnamed,
             source: local
                 .filter(|local| local.port() == 0 && !local.ip().is_unspecified())
                 .map(|local| local.ip()),
@@ -176,11 +181,6 @@ impl Subject {
             SocketOption::V6Only => self.ipv6_only,
         }
     }
-}
-
-/// Whether its address is no more than its family: unix_getname.
-fn is_unnamed(socket: &OwnedFd) -> bool {
-    getsockname(socket).is_ok_and(|name| name.addr_len() as usize == size_of::<libc::sa_family_t>())
 }
 
 /// SO_BINDTODEVICE.

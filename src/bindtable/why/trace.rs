@@ -7,7 +7,7 @@ use super::records::{Records, Refused, SocketOption};
 use super::sink::Sink;
 use super::socket::{Protocol, Subject, inode, sockets_of};
 use super::{Format, launch, namespace, print, words};
-use crate::port::refusals::{CAP_SYS_ADMIN, effective_capabilities};
+use crate::port::refusals::{CAP_SYS_ADMIN, has_capability};
 use crate::port::holders::{numbers, status_field};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -99,6 +99,8 @@ pub struct Tracer {
     between: Resume,
     /// Whether the process ran before: whoever asked ends this one by a signal.
     has_attached: bool,
+    /// Whether this has CAP_SYS_ADMIN, without which the filter needs no_new_privs: seccomp(2).
+    is_privileged: bool,
     /// The processes that have executed a program since they were started.
     executed: BTreeSet<i32>,
     /// The command's process.
@@ -119,6 +121,7 @@ impl Tracer {
             format,
             between: Resume::Continue,
             has_attached: false,
+            is_privileged: has_capability("thread-self", CAP_SYS_ADMIN),
             executed: BTreeSet::new(),
             first,
             has_reader: false,
@@ -616,9 +619,7 @@ impl Tracer {
         }
         self.threads.insert(thread, Thread::new(thread));
         self.executed.insert(thread);
-        // Without CAP_SYS_ADMIN the filter needs no_new_privs: seccomp(2).
-        let own = effective_capabilities("thread-self").unwrap_or_default();
-        if own & CAP_SYS_ADMIN == 0 && failure::lost_privilege(thread) {
+        if !self.is_privileged && failure::lost_privilege(thread) {
             let note = words::lost_privilege(&failure::name_of(thread), thread);
             self.note(thread, "no-privilege", &note);
         }
